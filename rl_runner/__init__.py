@@ -1,0 +1,61 @@
+"""rl_runner: the laboratory bench for reinforcement learning with Stable-Baselines3.
+
+In a notebook::
+
+    from rl_runner import load_config, train, evaluate, load_run
+
+    result = train(load_config("configs/cartpole/ppo.yaml", ["train.seeds=2"]))
+    print(result.summary)
+    run = load_run(result.runs[0].path)
+    print(evaluate(run, n_episodes=200).mean_reward)
+
+Nothing heavy is imported until one of these names is used.
+"""
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rl_runner.config.load import config_from_dict, load_config
+    from rl_runner.evaluation.saved_agent import Run, evaluate, load_run
+    from rl_runner.training.reporting import Reporter
+    from rl_runner.training.train import ExperimentResult, train
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ExperimentResult": "rl_runner.training.train",
+    "Reporter": "rl_runner.training.reporting",
+    "Run": "rl_runner.evaluation.saved_agent",
+    "config_from_dict": "rl_runner.config.load",
+    "evaluate": "rl_runner.evaluation.saved_agent",
+    "load_config": "rl_runner.config.load",
+    "load_run": "rl_runner.evaluation.saved_agent",
+    "train": "rl_runner.training.train",
+}
+
+__all__ = [
+    "ExperimentResult",
+    "Reporter",
+    "Run",
+    "__version__",
+    "config_from_dict",
+    "evaluate",
+    "load_config",
+    "load_run",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name not in _HOMES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+# `gym.make("rl_runner:BitFlipping-v0")` imports this module and then expects the id to be known.
+if "gymnasium" in sys.modules:
+    importlib.import_module("rl_runner.envs")

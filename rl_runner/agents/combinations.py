@@ -1,0 +1,76 @@
+"""Combinations of hyperparameters that cannot work, each with its cure.
+
+The rules ask which hyperparameters there are, not which algorithm it is: whatever collects rollouts
+of ``n_steps`` and cuts them into minibatches is bound by the same arithmetic.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rl_runner.config import ExperimentConfig
+from rl_runner.errors import Problem
+
+Checked = Mapping[str, Any]
+
+
+def impossible_combinations(config: ExperimentConfig, checked: Checked) -> Iterator[Problem]:
+    """Yield what cannot work in these complete hyperparameters on this environment and budget."""
+    if "gae_lambda" in checked:
+        yield from _rollout_problems(config, checked)
+    if "buffer_size" in checked:
+        yield from _replay_problems(config, checked)
+
+
+def _rollout_problems(config: ExperimentConfig, checked: Checked) -> Iterator[Problem]:
+    n_envs, n_steps = config.env.n_envs, checked["n_steps"]
+    rollout, batch_size = n_steps * n_envs, checked.get("batch_size")
+    product = f"n_steps × n_envs = {n_steps} × {n_envs} = {rollout}"
+    if rollout == 1 and checked.get("normalize_advantage"):
+        yield Problem(
+            f"A rollout of one step ({product}) has no spread to normalise the advantage by.",
+            config.source.locate(("algo", "n_steps")),
+            "Raise `n_steps` or `env.n_envs`, or set `normalize_advantage: false`.",
+        )
+    elif batch_size is not None and rollout % batch_size:
+        divisors = [size for size in range(1, rollout + 1) if rollout % size == 0]
+        nearest = min(divisors, key=lambda size: abs(size - batch_size))
+        yield Problem(
+            f"batch_size {batch_size} does not divide a rollout of {product}.",
+            config.source.locate(("algo", "batch_size")),
+            f"The nearest size that does is {nearest}.",
+        )
+
+
+def _replay_problems(config: ExperimentConfig, checked: Checked) -> Iterator[Problem]:
+    locate, total = config.source.locate, config.train.total_timesteps
+    if checked["learning_starts"] >= total:
+        yield Problem(
+            f"learning_starts {checked['learning_starts']} is not below train.total_timesteps "
+            f"{total}: nothing would be learned.",
+            locate(("algo", "learning_starts")),
+            "Lower it, or train for longer.",
+        )
+    if checked["batch_size"] > checked["buffer_size"]:
+        yield Problem(
+            f"batch_size {checked['batch_size']} is larger than buffer_size "
+            f"{checked['buffer_size']}.",
+            locate(("algo", "batch_size")),
+            "Lower it, or raise `buffer_size`.",
+        )
+    if isinstance(checked["train_freq"], tuple | list) and config.env.n_envs > 1:
+        unit = checked["train_freq"][1]
+        if unit == "episode":
+            yield Problem(
+                "`train_freq` counts episodes, which needs a single environment.",
+                locate(("algo", "train_freq")),
+                "Give it in steps, or set `env.n_envs: 1`.",
+            )
+    if str(checked.get("replay_buffer_class") or "").endswith("HerReplayBuffer"):
+        longest = (config.env.time_limit or 0) * config.env.n_envs
+        if checked["learning_starts"] < longest:
+            yield Problem(
+                f"Hindsight replay needs a whole episode before it can sample, but learning_starts "
+                f"is {checked['learning_starts']} and an episode may last {longest} timesteps.",
+                locate(("algo", "learning_starts")),
+                f"Set it to at least {longest}, or shorten `env.time_limit`.",
+            )

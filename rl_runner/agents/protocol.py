@@ -1,0 +1,55 @@
+"""What the road needs of an agent: the methods that SB3's callbacks and evaluation touch.
+
+Every SB3 and sb3-contrib algorithm has them; our own have them through
+:class:`rl_runner.agents.handwritten.HandwrittenAgent`. Nothing above this floor asks which
+algorithm it is dealing with.
+"""
+
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.logger import Logger
+    from stable_baselines3.common.type_aliases import MaybeCallback
+    from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+
+
+class Agent(Protocol):
+    """Something that learns in a vectorised environment and can be asked for actions."""
+
+    num_timesteps: int
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: "MaybeCallback" = None,
+        *,
+        reset_num_timesteps: bool = True,
+    ) -> Self:
+        """Interact for at least ``total_timesteps`` environment timesteps and learn."""
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, Any]:
+        """Return one action per observation of the batch, and the next recurrent state."""
+
+    def save(self, path: str) -> None:
+        """Write what it has learned to one file."""
+
+    @property
+    def logger(self) -> "Logger":
+        """Where its metrics go."""
+
+    def set_logger(self, logger: "Logger") -> None:
+        """Send its metrics there."""
+
+    def get_env(self) -> "VecEnv | None":
+        """Return the environment it learns in."""
+
+    def get_vec_normalize_env(self) -> "VecNormalize | None":
+        """Return the normalising layer of that environment, if there is one."""

@@ -1,0 +1,281 @@
+"""Tabular Q-learning (Watkins & Dayan 1992; Sutton & Barto 2018, section 6.5).
+
+Every observation is a row of a table, every action a column. After each step,
+
+    td_target = r                        if s' is terminal
+              = r + γ max_a' Q(s', a')   otherwise, also when the episode was merely truncated
+    Q(s, a) ← Q(s, a) + α (td_target − Q(s, a)).
+
+Actions are chosen ε-greedily, or by an upper confidence bound (Auer et al. 2002).
+"""
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any, Literal, Self
+
+import numpy as np
+from gymnasium import spaces
+from stable_baselines3.common.type_aliases import MaybeCallback
+from stable_baselines3.common.utils import FloatSchedule
+from stable_baselines3.common.vec_env import VecEnv
+
+from rl_runner.agents.handwritten import HandwrittenAgent
+
+MAX_ENTRIES = 50_000_000  # of the table; 800 MB with the visit counts
+
+
+class StateIndex:
+    """Numbers the observations of a finite space: 0 … n_states − 1.
+
+    :raises ValueError: if the space is not Discrete, MultiDiscrete, MultiBinary or a Tuple of
+        Discrete
+    """
+
+    def __init__(self, space: spaces.Space[Any]) -> None:
+        self.is_tuple = isinstance(space, spaces.Tuple)
+        match space:
+            case spaces.Discrete():
+                sizes, starts = [int(space.n)], [int(space.start)]
+            case spaces.MultiDiscrete():
+                sizes, starts = list(map(int, space.nvec.flat)), list(map(int, space.start.flat))
+            case spaces.MultiBinary():
+                sizes, starts = [2] * math.prod(space.shape), [0] * math.prod(space.shape)
+            case spaces.Tuple() if all(isinstance(part, spaces.Discrete) for part in space):
+                sizes, starts = [int(p.n) for p in space], [int(p.start) for p in space]  # type: ignore[attr-defined]
+            case _:
+                message = (
+                    f"a table needs finitely many observations (Discrete, MultiDiscrete, "
+                    f"MultiBinary or a Tuple of Discrete), not {space}"
+                )
+                raise ValueError(message)
+        self.n_states = math.prod(sizes)
+        self._starts = np.array(starts)
+        # Mixed radix: the last component changes fastest.
+        self._strides = np.array([math.prod(sizes[i + 1 :]) for i in range(len(sizes))], dtype=object)
+
+    def of_batch(self, observations: Any) -> np.ndarray:
+        """Return (n,) row numbers for a vectorised environment's n observations."""
+        if self.is_tuple:
+            parts = np.stack([np.asarray(part).reshape(-1) for part in observations], axis=-1)
+        else:
+            parts = np.asarray(observations).reshape(-1, len(self._starts))
+        return (parts.astype(np.int64) - self._starts) @ self._strides.astype(np.int64)
+
+    def of_single(self, observation: Any) -> int:
+        """Return the row number of one observation as the environment returned it."""
+        parts = np.asarray(observation, dtype=np.int64).reshape(-1)
+        return int((parts - self._starts) @ self._strides.astype(np.int64))
+
+
+class QLearning(HandwrittenAgent):
+    """Q-learning with a table.
+
+    The step size of a state-action pair's N-th visit is
+    ``max(learning_rate_min, learning_rate · N^−learning_rate_power)``; with the default power of 0
+    it is ``learning_rate`` throughout.
+
+    :param env: vectorised environment with finitely many observations and Discrete actions
+    :param learning_rate: α, constant or scheduled over training
+    :param learning_rate_power: how fast α falls with the visits of a state-action pair; powers in
+        (0.5, 1] satisfy the convergence theorem's conditions
+    :param learning_rate_min: α never falls below this by visits
+    :param gamma: discount factor
+    :param exploration: how actions are chosen while learning
+    :param exploration_initial_eps: ε at the beginning
+    :param exploration_final_eps: ε from ``exploration_fraction`` of the budget on
+    :param exploration_fraction: the share of the budget over which ε falls
+    :param exploration_schedule: whether ε falls by equal differences or by equal ratios
+    :param ucb_coef: c in Q(s,a) + c √(ln N(s) / N(s,a)); untried actions come first
+    :param initial_q: every entry's first value; above the true values it drives exploration
+    :param stats_window_size: how many episodes ``rollout/ep_rew_mean`` averages
+    :param seed: seeds the exploration
+    :raises ValueError: if the spaces do not fit, or the table would be too large
+    """
+
+    def __init__(
+        self,
+        env: VecEnv,
+        learning_rate: float | Callable[[float], float] = 0.1,
+        learning_rate_power: float = 0.0,
+        learning_rate_min: float = 0.0,
+        gamma: float = 0.99,
+        exploration: Literal["epsilon_greedy", "ucb"] = "epsilon_greedy",
+        exploration_initial_eps: float = 1.0,
+        exploration_final_eps: float = 0.05,
+        exploration_fraction: float = 0.8,
+        exploration_schedule: Literal["linear", "exponential"] = "linear",
+        ucb_coef: float = 1.0,
+        initial_q: float = 0.0,
+        stats_window_size: int = 100,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(env, stats_window_size)
+        if not isinstance(env.action_space, spaces.Discrete):
+            message = f"a table needs Discrete actions, not {env.action_space}"
+            raise ValueError(message)
+        self.states = StateIndex(env.observation_space)
+        self.n_actions = int(env.action_space.n)
+        self.first_action = int(env.action_space.start)
+        if self.states.n_states * self.n_actions > MAX_ENTRIES:
+            message = (
+                f"the table would have {self.states.n_states:,} × {self.n_actions} entries; at "
+                f"most {MAX_ENTRIES:,} are allowed"
+            )
+            raise ValueError(message)
+        if exploration_schedule == "exponential" and not 0 < exploration_final_eps:
+            message = "an exponential schedule needs exploration_final_eps above 0"
+            raise ValueError(message)
+        self.lr_schedule = FloatSchedule(learning_rate)
+        self.learning_rate_power = learning_rate_power
+        self.learning_rate_min = learning_rate_min
+        self.gamma = gamma
+        self.exploration = exploration
+        self.eps_ends = (exploration_initial_eps, exploration_final_eps)
+        self.exploration_fraction = exploration_fraction
+        self.exploration_schedule = exploration_schedule
+        self.ucb_coef = ucb_coef
+        self.rng = np.random.default_rng(seed)
+        self.q_table = np.full((self.states.n_states, self.n_actions), initial_q)  # float64
+        self.visits = np.zeros((self.states.n_states, self.n_actions), dtype=np.int64)
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        *,
+        reset_num_timesteps: bool = True,
+        log_interval: int = 100,
+    ) -> Self:
+        """Learn for at least ``total_timesteps`` environment timesteps.
+
+        :param log_interval: finished episodes between two writes of the metrics
+        """
+        callback = self._begin(total_timesteps, callback, reset_num_timesteps)
+        callback.on_training_start(locals(), globals())
+        n_episodes, next_log = 0, log_interval
+        td_errors: list[float] = []
+        states = self.states.of_batch(self.env.reset())
+        while self.num_timesteps < self._total_timesteps:
+            actions = np.array([self._explore(state) for state in states])
+            obs, rewards, dones, infos = self.env.step(actions + self.first_action)
+            next_states = self.states.of_batch(obs)
+            for i, (state, action) in enumerate(zip(states, actions, strict=True)):
+                next_state, terminated = next_states[i], False
+                if dones[i]:  # the environment has already been reset: look where it really ended
+                    next_state = self.states.of_single(infos[i]["terminal_observation"])
+                    terminated = not infos[i]["TimeLimit.truncated"]
+                td_errors.append(self._update(state, action, rewards[i], next_state, terminated))
+            states = next_states
+            self.num_timesteps += self.n_envs
+            if not callback.on_step():
+                break
+            n_episodes += self._note_episodes(infos) if dones.any() else 0
+            if n_episodes >= next_log:
+                self._log(n_episodes, td_errors)
+                next_log, td_errors = n_episodes + log_interval, []
+        callback.on_training_end()
+        return self
+
+    def _update(
+        self, state: int, action: int, reward: float, next_state: int, terminated: bool
+    ) -> float:
+        """Move Q(s, a) towards its target; return |td_error|."""
+        self.visits[state, action] += 1
+        future = 0.0 if terminated else self.gamma * self.q_table[next_state].max()
+        td_target = reward + future
+        td_error = td_target - self.q_table[state, action]
+        self.q_table[state, action] += self._step_size(state, action) * td_error
+        return abs(float(td_error))
+
+    def _step_size(self, state: int, action: int) -> float:
+        """Return α for this visit of (s, a)."""
+        alpha = self.lr_schedule(1.0 - self.progress)
+        if self.learning_rate_power == 0:
+            return alpha
+        falling = alpha * float(self.visits[state, action]) ** -self.learning_rate_power
+        return max(self.learning_rate_min, falling)
+
+    @property
+    def exploration_rate(self) -> float:
+        """ε at the present progress."""
+        initial, final = self.eps_ends
+        done = min(1.0, self.progress / self.exploration_fraction)
+        if self.exploration_schedule == "exponential":
+            return float(initial * (final / initial) ** done)
+        return initial + done * (final - initial)
+
+    def _explore(self, state: int) -> int:
+        """Choose an action while learning."""
+        if self.exploration == "ucb":
+            return self._upper_confidence_action(state)
+        if self.rng.random() < self.exploration_rate:
+            return int(self.rng.integers(self.n_actions))
+        return self._greedy_action(state)
+
+    def _greedy_action(self, state: int) -> int:
+        """Return a best action; ties are broken at random, or a fresh table would never explore."""
+        q_values = self.q_table[state]
+        best = np.flatnonzero(q_values == q_values.max())
+        return int(best[0] if len(best) == 1 else self.rng.choice(best))
+
+    def _upper_confidence_action(self, state: int) -> int:
+        visits = self.visits[state]
+        untried = np.flatnonzero(visits == 0)
+        if len(untried):
+            return int(self.rng.choice(untried))
+        bonus = self.ucb_coef * np.sqrt(math.log(visits.sum()) / visits)
+        return int(np.argmax(self.q_table[state] + bonus))
+
+    def _log(self, n_episodes: int, td_errors: list[float]) -> None:
+        record = self.logger.record
+        if self.exploration == "epsilon_greedy":
+            record("rollout/exploration_rate", self.exploration_rate)
+        record("train/learning_rate", self.lr_schedule(1.0 - self.progress))
+        record("train/mean_abs_td_error", float(np.mean(td_errors)))
+        record("train/table_coverage", float(np.mean(self.visits > 0)))
+        record("train/mean_max_q", float(self.q_table.max(axis=1).mean()))
+        record("time/episodes", n_episodes, exclude="tensorboard")
+        self._dump_logs(n_episodes)
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,  # noqa: ARG002 - SB3's signature
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, Any]:
+        """Return greedy (or, if not deterministic, ε-greedy) actions for a batch or for one."""
+        if self.env.observation_space.contains(observation):
+            rows = np.array([self.states.of_single(observation)])
+            return self._act(rows, deterministic)[0], state
+        return self._act(self.states.of_batch(observation), deterministic), state
+
+    def _act(self, rows: np.ndarray, deterministic: bool) -> np.ndarray:
+        actions = self.q_table[rows].argmax(axis=1)
+        if not deterministic:  # on the global generator, like SB3: evaluations seed and restore it
+            random = np.random.random(len(rows)) < self.exploration_rate  # noqa: NPY002
+            any_action = np.random.randint(self.n_actions, size=len(rows))  # noqa: NPY002
+            actions = np.where(random, any_action, actions)
+        return np.asarray(actions + self.first_action)
+
+    def save(self, path: str) -> None:
+        """Write the table, the visit counts and the exploration's random state to an npz file."""
+        np.savez(
+            path,
+            q_table=self.q_table,
+            visits=self.visits,
+            num_timesteps=self.num_timesteps,
+            rng_state=json.dumps(self.rng.bit_generator.state),
+        )
+
+    def load_parameters(self, path: str) -> None:
+        """Load what :meth:`save` wrote; ``learn(…, reset_num_timesteps=False)`` goes on from it."""
+        with np.load(path, allow_pickle=False) as file:
+            if file["q_table"].shape != self.q_table.shape:
+                message = f"a table of {file['q_table'].shape}, not of {self.q_table.shape}"
+                raise ValueError(message)
+            self.q_table[:] = file["q_table"]
+            self.visits[:] = file["visits"]
+            self.num_timesteps = int(file["num_timesteps"])
+            self.rng.bit_generator.state = json.loads(str(file["rng_state"]))

@@ -1,0 +1,73 @@
+"""ONE row per algorithm. Everything else about it is read from its class.
+
+A new algorithm is a class with the methods of :class:`rl_runner.agents.protocol.Agent` (any SB3
+algorithm has them) and a row here.
+"""
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from rl_runner.errors import ConfigError, Problem, did_you_mean
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """Where an algorithm's class is, what its saved agent is called, and who invented it."""
+
+    name: str
+    import_path: str  # "module:Class"
+    reference: str
+    weights_file: str = "model.zip"  # SB3's format, which stock SB3 loads
+
+    def load_class(self) -> type[Any]:
+        """Import the algorithm's class (this loads torch)."""
+        module, _, name = self.import_path.partition(":")
+        loaded: type[Any] = getattr(importlib.import_module(module), name)
+        return loaded
+
+    @property
+    def package(self) -> str:
+        """The package that implements it."""
+        return self.import_path.partition(":")[0].partition(".")[0]
+
+
+ALGORITHMS: dict[str, Algorithm] = {
+    row.name: row
+    for row in (
+        Algorithm("a2c", "stable_baselines3:A2C", "Mnih et al. 2016"),
+        Algorithm("ars", "sb3_contrib:ARS", "Mania et al. 2018"),
+        Algorithm("crossq", "sb3_contrib:CrossQ", "Bhatt et al. 2024"),
+        Algorithm("ddpg", "stable_baselines3:DDPG", "Lillicrap et al. 2016"),
+        Algorithm("dqn", "stable_baselines3:DQN", "Mnih et al. 2015"),
+        Algorithm("maskable_ppo", "sb3_contrib:MaskablePPO", "Huang & Ontañón 2022"),
+        Algorithm("ppo", "stable_baselines3:PPO", "Schulman et al. 2017"),
+        Algorithm(
+            "q_learning",
+            "rl_runner.agents.q_learning:QLearning",
+            "Watkins & Dayan 1992",
+            weights_file="q_table.npz",
+        ),
+        Algorithm("qrdqn", "sb3_contrib:QRDQN", "Dabney et al. 2018"),
+        Algorithm("recurrent_ppo", "sb3_contrib:RecurrentPPO", "Hausknecht & Stone 2015"),
+        Algorithm(
+            "reinforce",
+            "rl_runner.agents.reinforce:Reinforce",
+            "Williams 1992",
+            weights_file="policy.pt",
+        ),
+        Algorithm("sac", "stable_baselines3:SAC", "Haarnoja et al. 2018"),
+        Algorithm("td3", "stable_baselines3:TD3", "Fujimoto et al. 2018"),
+        Algorithm("tqc", "sb3_contrib:TQC", "Kuznetsov et al. 2020"),
+        Algorithm("trpo", "sb3_contrib:TRPO", "Schulman et al. 2015"),
+    )
+}
+
+
+def find_algorithm(name: str, where: str = "") -> Algorithm:
+    """Return the row called ``name``; raises ConfigError with the nearest name."""
+    if name in ALGORITHMS:
+        return ALGORITHMS[name]
+    cure = did_you_mean(name.lower().replace("-", "_"), ALGORITHMS)
+    listed = f"Algorithms: {', '.join(ALGORITHMS)}."
+    raise ConfigError(Problem(f"There is no algorithm `{name}`.", where, f"{cure} {listed}".strip()))

@@ -1,0 +1,327 @@
+"""REINFORCE: Monte-Carlo policy gradient (Williams 1992; Sutton & Barto 2018, section 13.4).
+
+The expected return's gradient is estimated from whole episodes,
+
+    ∇J(θ) ≈ mean over steps of  (G_t − b(s_t)) ∇ log π_θ(a_t | s_t),
+
+where G_t = r_{t+1} + γ r_{t+2} + γ² r_{t+3} + … is the discounted return that followed action a_t,
+and the baseline b lowers the estimate's variance without biasing it. As is usual, the factor γ^t of
+the exact discounted gradient is left out.
+
+One iteration: (1) play a batch of episodes with π_θ, (2) compute returns backwards through each
+episode, (3) subtract the baseline, (4) take one gradient step. That is the whole file.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.preprocessing import get_flattened_obs_dim, preprocess_obs
+from stable_baselines3.common.type_aliases import MaybeCallback
+from stable_baselines3.common.utils import FloatSchedule, explained_variance, set_random_seed
+from stable_baselines3.common.vec_env import VecEnv
+from torch import nn
+from torch.distributions import Categorical, Distribution, Independent, Normal
+from torch.nn import functional
+
+from rl_runner.agents.handwritten import HandwrittenAgent
+
+OBSERVATIONS = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The steps of whole episodes, flattened; N steps in all."""
+
+    observations: torch.Tensor  # (N, n_features)
+    actions: torch.Tensor  # (N,) for Discrete, (N, n_action_dims) for Box
+    returns: torch.Tensor  # (N,) discounted
+    n_episodes: int
+
+
+class PolicyNetwork(nn.Module):
+    """π_θ(a | s): a categorical over Discrete actions, a diagonal Gaussian over Box actions."""
+
+    def __init__(
+        self, n_features: int, action_space: spaces.Space[Any], net_arch: Sequence[int], tanh: bool
+    ) -> None:
+        super().__init__()
+        self.discrete = isinstance(action_space, spaces.Discrete)
+        n_outputs = spaces.flatdim(action_space)
+        self.body = mlp(n_features, net_arch, n_outputs, tanh)
+        self.log_std = nn.Parameter(torch.zeros(0 if self.discrete else n_outputs))
+
+    def forward(self, observations: torch.Tensor) -> Distribution:
+        """Return the action distributions for (N, n_features) observations."""
+        outputs = self.body(observations)
+        if self.discrete:
+            return Categorical(logits=outputs)
+        return Independent(Normal(outputs, self.log_std.exp()), 1)
+
+
+def mlp(n_inputs: int, net_arch: Sequence[int], n_outputs: int, tanh: bool) -> nn.Sequential:
+    """Build a fully connected network with a linear last layer."""
+    widths = [n_inputs, *net_arch]
+    layers: list[nn.Module] = []
+    for n_in, n_out in zip(widths[:-1], widths[1:], strict=True):
+        layers += [nn.Linear(n_in, n_out), nn.Tanh() if tanh else nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], n_outputs))
+
+
+def discounted_returns(
+    rewards: np.ndarray, ends: np.ndarray, values_at_end: np.ndarray, gamma: float
+) -> np.ndarray:
+    """Compute G_t = r_{t+1} + γ G_{t+1} backwards through parallel episodes.
+
+    :param rewards: (T, n_envs)
+    :param ends: (T, n_envs) True where an episode ended with this step
+    :param values_at_end: (T, n_envs) value of the state in which it ended; 0 if it terminated there
+    :return: (T, n_envs) returns; steps after an environment's last end are not complete
+    """
+    returns = np.zeros_like(rewards)
+    following = np.zeros(rewards.shape[1], dtype=rewards.dtype)
+    for t in reversed(range(len(rewards))):
+        following = rewards[t] + gamma * np.where(ends[t], values_at_end[t], following)
+        returns[t] = following
+    return returns
+
+
+class Reinforce(HandwrittenAgent):
+    """REINFORCE with an optional baseline.
+
+    :param env: vectorised environment with vector observations and Discrete or Box actions
+    :param learning_rate: Adam's step size, or a schedule of it
+    :param gamma: discount factor
+    :param n_episodes: episodes per update; a multiple of the number of parallel environments
+    :param baseline: what is subtracted from the returns: nothing, their mean over the batch, or a
+        learned state value V(s). Only the value also completes the returns of truncated episodes;
+        the other two take such an episode as if nothing would have followed
+    :param normalize_advantage: scale the advantages of a batch to mean 0 and standard deviation 1
+    :param ent_coef: weight of the entropy bonus, which keeps the policy exploring
+    :param vf_coef: weight of the value loss (``baseline: value``)
+    :param max_grad_norm: clip the gradient to this norm; null leaves it as it is
+    :param net_arch: widths of the hidden layers; null: [64, 64]
+    :param activation: the hidden layers' nonlinearity
+    :param stats_window_size: how many episodes ``rollout/ep_rew_mean`` averages
+    :param device: where torch computes
+    :param seed: seeds Python's, NumPy's and torch's generators
+    :raises ValueError: if the spaces do not fit
+    """
+
+    def __init__(
+        self,
+        env: VecEnv,
+        learning_rate: float | Callable[[float], float] = 3e-3,
+        gamma: float = 0.99,
+        n_episodes: int = 16,
+        baseline: Literal["none", "mean", "value"] = "value",
+        normalize_advantage: bool = True,
+        ent_coef: float = 0.0,
+        vf_coef: float = 0.5,
+        max_grad_norm: float | None = 0.5,
+        net_arch: list[int] | None = None,
+        activation: Literal["tanh", "relu"] = "tanh",
+        stats_window_size: int = 100,
+        device: str = "cpu",
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(env, stats_window_size)
+        if not isinstance(env.observation_space, OBSERVATIONS):
+            message = f"REINFORCE needs vector observations, not {env.observation_space}"
+            raise ValueError(message)
+        if not isinstance(env.action_space, spaces.Discrete | spaces.Box):
+            message = f"REINFORCE needs Discrete or Box actions, not {env.action_space}"
+            raise ValueError(message)
+        if n_episodes % env.num_envs:
+            message = f"n_episodes={n_episodes} is not a multiple of n_envs={env.num_envs}"
+            raise ValueError(message)
+        if seed is not None:
+            set_random_seed(seed)
+        self.lr_schedule = FloatSchedule(learning_rate)
+        self.gamma = gamma
+        self.n_episodes = n_episodes
+        self.baseline = baseline
+        self.normalize_advantage = normalize_advantage
+        self.ent_coef = ent_coef
+        self.vf_coef = vf_coef
+        self.max_grad_norm = max_grad_norm
+        self.device = torch.device("cuda" if device == "auto" and torch.cuda.is_available()
+                                   else device.replace("auto", "cpu"))  # fmt: skip
+        n_features = get_flattened_obs_dim(env.observation_space)
+        widths = [64, 64] if net_arch is None else net_arch
+        tanh = activation == "tanh"
+        self.policy = PolicyNetwork(n_features, env.action_space, widths, tanh).to(self.device)
+        self.value = mlp(n_features, widths, 1, tanh).to(self.device)
+        self.parameters = [*self.policy.parameters(), *self.value.parameters()]
+        self.optimizer = torch.optim.Adam(self.parameters, lr=self.lr_schedule(1.0))
+        self.n_updates = 0
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        *,
+        reset_num_timesteps: bool = True,
+        log_interval: int = 1,
+    ) -> Self:
+        """Learn for at least ``total_timesteps`` environment timesteps.
+
+        :param log_interval: updates between two writes of the metrics
+        """
+        callback = self._begin(total_timesteps, callback, reset_num_timesteps)
+        callback.on_training_start(locals(), globals())
+        while self.num_timesteps < self._total_timesteps:
+            callback.on_rollout_start()
+            batch = self._collect(callback.on_step)
+            if batch is None:  # a callback asked to stop
+                break
+            callback.on_rollout_end()
+            self._update(batch)
+            if self.n_updates % log_interval == 0:
+                self._dump_logs(self.n_updates)
+        callback.on_training_end()
+        return self
+
+    def _collect(self, on_step: Callable[[], bool]) -> Batch | None:
+        """Play ``n_episodes`` episodes, the same number in each parallel environment.
+
+        Taking the first ``n_episodes`` that finish anywhere would favour short episodes. An
+        environment that has played its share steps on until the others have, unrecorded.
+        """
+        still_to_play = np.full(self.n_envs, self.n_episodes // self.n_envs)
+        steps: list[tuple[np.ndarray, ...]] = []
+        obs = self.env.reset()
+        while still_to_play.any():
+            recorded = still_to_play > 0
+            features = self._features(obs)
+            with torch.no_grad():
+                actions = self.policy(features).sample().cpu().numpy()
+            next_obs, rewards, dones, infos = self.env.step(self._within_bounds(actions))
+            values = self._values_at_truncation(infos)
+            steps.append((features.cpu().numpy(), actions, rewards, dones, values, recorded))
+            still_to_play -= dones & recorded
+            obs = next_obs
+            self.num_timesteps += self.n_envs
+            self._note_episodes(infos)
+            if not on_step():
+                return None
+        features_, actions_, rewards_, ends, values_, recorded_ = map(
+            np.array, zip(*steps, strict=True)
+        )
+        returns = discounted_returns(rewards_, ends, values_, self.gamma)
+        return Batch(
+            torch.as_tensor(features_[recorded_], device=self.device),
+            torch.as_tensor(actions_[recorded_], device=self.device),
+            torch.as_tensor(returns[recorded_], device=self.device),
+            self.n_episodes,
+        )
+
+    def _update(self, batch: Batch) -> None:
+        """Take one gradient step on the policy and, if it is the baseline, on the value."""
+        distribution = self.policy(batch.observations)
+        log_prob = distribution.log_prob(batch.actions)  # (N,)
+        entropy = distribution.entropy().mean()
+        values = self.value(batch.observations).squeeze(-1)  # (N,)
+
+        advantages = batch.returns - self._baseline(batch.returns, values.detach())
+        if self.normalize_advantage and len(advantages) > 1:
+            advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+
+        policy_gradient_loss = -(log_prob * advantages).mean()
+        value_loss = functional.mse_loss(values, batch.returns)
+        loss = policy_gradient_loss - self.ent_coef * entropy
+        if self.baseline == "value":
+            loss = loss + self.vf_coef * value_loss
+
+        learning_rate = self.lr_schedule(1.0 - self.progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.optimizer.zero_grad()
+        loss.backward()
+        max_norm = float("inf") if self.max_grad_norm is None else self.max_grad_norm
+        grad_norm = nn.utils.clip_grad_norm_(self.parameters, max_norm)
+        self.optimizer.step()
+        self.n_updates += 1
+
+        record = self.logger.record
+        record("train/policy_gradient_loss", policy_gradient_loss.item())
+        record("train/entropy_loss", -entropy.item())  # SB3's sign
+        record("train/policy_entropy", entropy.item())
+        record("train/loss", loss.item())
+        record("train/grad_norm", grad_norm.item())
+        record("train/learning_rate", learning_rate)
+        record("train/n_updates", self.n_updates, exclude="tensorboard")
+        if self.baseline == "value":
+            record("train/value_loss", value_loss.item())
+            fit = explained_variance(values.detach().cpu().numpy(), batch.returns.cpu().numpy())
+            record("train/explained_variance", float(fit))
+        if not self.policy.discrete:
+            record("train/std", self.policy.log_std.exp().mean().item())
+
+    def _baseline(self, returns: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        if self.baseline == "value":
+            return values
+        return returns.mean() if self.baseline == "mean" else torch.zeros_like(returns)
+
+    def _values_at_truncation(self, infos: Sequence[dict[str, Any]]) -> np.ndarray:
+        """Return (n_envs,) V(s) where an episode was cut off, 0 elsewhere.
+
+        A terminated episode has no future; a truncated one had one, and V(s) stands in for it.
+        """
+        values = np.zeros(self.n_envs, dtype=np.float32)
+        for i, info in enumerate(infos):
+            if self.baseline == "value" and info.get("TimeLimit.truncated", False):
+                last_observation = np.asarray(info["terminal_observation"])[np.newaxis]
+                with torch.no_grad():
+                    values[i] = self.value(self._features(last_observation)).item()
+        return values
+
+    def _features(self, obs: Any) -> torch.Tensor:
+        """Flatten observations to (n, n_features) floats; discrete ones become one-hot."""
+        tensor = torch.as_tensor(obs, device=self.device)
+        return preprocess_obs(tensor, self.observation_space).flatten(start_dim=1)  # type: ignore[union-attr]
+
+    def _within_bounds(self, actions: np.ndarray) -> np.ndarray:
+        if isinstance(self.action_space, spaces.Box):
+            return np.clip(actions, self.action_space.low, self.action_space.high)
+        return actions
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,  # noqa: ARG002 - SB3's signature
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, Any]:
+        """Return the most likely (or a sampled) action for one or a batch of observations."""
+        observation = np.asarray(observation)
+        single = observation.shape == self.observation_space.shape
+        features = self._features(observation[np.newaxis] if single else observation)
+        with torch.no_grad():
+            distribution = self.policy(features)
+            actions = distribution.mode if deterministic else distribution.sample()
+        bounded = self._within_bounds(actions.cpu().numpy())
+        return (bounded[0] if single else bounded), state
+
+    def save(self, path: str) -> None:
+        """Write networks, optimiser state and counters to ``path``, without pickled objects."""
+        contents = {
+            "policy": self.policy.state_dict(),
+            "value": self.value.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "num_timesteps": self.num_timesteps,
+            "n_updates": self.n_updates,
+        }
+        torch.save(contents, path)
+
+    def load_parameters(self, path: str) -> None:
+        """Load what :meth:`save` wrote; ``learn(…, reset_num_timesteps=False)`` goes on from it."""
+        contents = torch.load(path, map_location=self.device, weights_only=True)
+        self.policy.load_state_dict(contents["policy"])
+        self.value.load_state_dict(contents["value"])
+        self.optimizer.load_state_dict(contents["optimizer"])
+        self.num_timesteps = contents["num_timesteps"]
+        self.n_updates = contents["n_updates"]

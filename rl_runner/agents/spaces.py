@@ -1,0 +1,113 @@
+"""Which observation and action spaces an algorithm takes: found out by asking it.
+
+The algorithm is constructed, with a tiny replay buffer, on an environment that has nothing but the
+spaces in question, and asked for one action. What it refuses it does not take; nothing is typed in.
+"""
+
+import functools
+import inspect
+import warnings
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from rl_runner.agents.registry import ALGORITHMS, Algorithm
+
+Space = spaces.Space[Any]
+
+ACTION_SPACES: dict[str, Space] = {
+    "Box": spaces.Box(-1.0, 1.0, (2,), np.float32),
+    "Discrete": spaces.Discrete(3),
+    "MultiDiscrete": spaces.MultiDiscrete([2, 3]),
+    "MultiBinary": spaces.MultiBinary(3),
+}
+OBSERVATION_SPACES: dict[str, Space] = {
+    "Box": spaces.Box(-1.0, 1.0, (3,), np.float32),
+    "Discrete": spaces.Discrete(4),
+    "MultiDiscrete": spaces.MultiDiscrete([2, 3]),
+    "MultiBinary": spaces.MultiBinary(3),
+    "Dict": spaces.Dict({"a": spaces.Box(-1.0, 1.0, (3,), np.float32), "b": spaces.Discrete(2)}),
+    "Tuple": spaces.Tuple((spaces.Discrete(2), spaces.Discrete(3))),
+}
+
+
+class _OnlySpaces(gym.Env[Any, Any]):
+    """An environment of which nothing is known but its spaces."""
+
+    def __init__(self, observation_space: Space, action_space: Space) -> None:
+        self.observation_space = observation_space
+        self.action_space = action_space
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed, options=options)
+        return self.observation_space.sample(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:  # noqa: ARG002
+        return self.observation_space.sample(), 0.0, False, False, {}
+
+
+def refusal(algorithm: Algorithm, observation_space: Space, action_space: Space) -> str | None:
+    """Return why the algorithm does not take these spaces; None if it does."""
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    cls = algorithm.load_class()
+    keywords: dict[str, Any] = {}
+    if "policy" in inspect.signature(cls).parameters:
+        keywords["policy"] = policy_for(algorithm, observation_space)
+    if "buffer_size" in inspect.signature(cls).parameters:
+        keywords["buffer_size"] = 1
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            env = DummyVecEnv([lambda: _OnlySpaces(observation_space, action_space)])
+            cls(env=env, **keywords).predict(env.reset())
+    except Exception as error:  # noqa: BLE001 - any exception is a refusal, and is reported as one
+        return str(error).partition("\n")[0] or type(error).__name__
+    return None
+
+
+def policy_for(algorithm: Algorithm, observation_space: Space) -> str:
+    """Choose the algorithm's policy for an observation space: by dictionary, image or vector."""
+    from stable_baselines3.common.preprocessing import is_image_space
+
+    aliases = list(algorithm.load_class().policy_aliases)
+    if isinstance(observation_space, spaces.Dict):
+        wanted = "MultiInput"
+    elif isinstance(observation_space, spaces.Box) and is_image_space(observation_space):
+        wanted = "Cnn"
+    else:
+        wanted = "Mlp"
+    return next((alias for alias in aliases if alias.startswith(wanted)), aliases[0])
+
+
+@functools.cache
+def supported_spaces(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the kinds of observation spaces and of action spaces an algorithm takes."""
+    algorithm = ALGORITHMS[name]
+    actions = tuple(
+        kind
+        for kind, action_space in ACTION_SPACES.items()
+        if any(
+            refusal(algorithm, OBSERVATION_SPACES[obs], action_space) is None
+            for obs in ("Box", "Discrete")
+        )
+    )
+    observations = tuple(
+        kind
+        for kind, observation_space in OBSERVATION_SPACES.items()
+        if refusal(algorithm, observation_space, ACTION_SPACES[actions[0]]) is None
+    )
+    return observations, actions
+
+
+def fitting_algorithms(observation_space: Space, action_space: Space) -> list[str]:
+    """Return the algorithms that take both spaces."""
+    return [
+        name
+        for name, algorithm in ALGORITHMS.items()
+        if refusal(algorithm, observation_space, action_space) is None
+    ]

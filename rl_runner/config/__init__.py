@@ -1,0 +1,15 @@
+"""Floor 0: the experiment's description. YAML in, a frozen :class:`ExperimentConfig` out."""
+
+from rl_runner.config.identity import experiment_hash
+from rl_runner.config.load import config_from_dict, dump_config, load_config
+from rl_runner.config.schema import EnvConfig, EvalConfig, ExperimentConfig
+
+__all__ = [
+    "EnvConfig",
+    "EvalConfig",
+    "ExperimentConfig",
+    "config_from_dict",
+    "dump_config",
+    "experiment_hash",
+    "load_config",
+]

@@ -1,0 +1,168 @@
+"""From a YAML file to an :class:`ExperimentConfig`: read, extend, override, validate."""
+
+from collections.abc import Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+import yaml
+
+from rl_runner.config.schema import ExperimentConfig, default_name
+from rl_runner.config.source import Path, SourceMap
+from rl_runner.config.validation import validate_section
+from rl_runner.config.yaml_text import parse_yaml
+from rl_runner.errors import ConfigError, Problem, did_you_mean
+
+MAX_BYTES = 1_000_000
+
+Raw = dict[str, Any]
+
+
+def load_config(path: str | FilePath, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """Load an experiment's description.
+
+    :param path: a YAML file, or an experiment's folder (its ``config.yaml`` is read)
+    :param overrides: ``"algo.gamma=0.99"`` and the like, laid over the file in order
+    :raises ConfigError: with file, line, key and cure; hyperparameters are checked later, by
+        :func:`rl_runner.training.resolve.resolve`
+    """
+    path = FilePath(path)
+    if (path / "config.yaml").is_file():
+        path = path / "config.yaml"
+    raw, source = _read_with_bases(path, ())
+    for override in overrides:
+        raw, source = _override(raw, source, override)
+    return config_from_dict(raw, source)
+
+
+def config_from_dict(raw: Raw, source: SourceMap | None = None) -> ExperimentConfig:
+    """Validate plain values, e.g. built in a notebook, as an experiment's description."""
+    source = source or SourceMap()
+    if "name" not in raw:
+        match raw:
+            case {"env": {"id": str(env_id)}, "algo": {"name": str(algo)}}:
+                raw = {"name": default_name(env_id, algo), **raw}
+    return validate_section(ExperimentConfig, raw, source).with_source(source)
+
+
+def dump_config(config: ExperimentConfig) -> str:
+    """Return the YAML text of a config; loading it gives an equal config."""
+    return yaml.dump(config.to_dict(), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes scalars so that the YAML 1.2 reader, and PyYAML's, reads them back the same."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
+        return True
+
+    def represent_text(self, text: str) -> yaml.Node:
+        """Quote any text that the YAML 1.2 reader would take for something else."""
+        style = None
+        if text.strip() == text and "\n" not in text:
+            try:
+                style = None if parse_yaml(text, "")[0] == text else "'"
+            except ConfigError:
+                style = "'"
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+    def represent_number(self, number: float) -> yaml.Node:
+        """Write 1e-05 as 1.0e-05, which YAML 1.1 readers take for a number too."""
+        text = repr(number)
+        if "e" in text and "." not in text:
+            text = text.replace("e", ".0e", 1)
+        special = {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}
+        return self.represent_scalar("tag:yaml.org,2002:float", special.get(text, text))
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+_Dumper.add_representer(float, _Dumper.represent_number)
+
+
+def _read_with_bases(path: FilePath, seen: tuple[FilePath, ...]) -> tuple[Raw, SourceMap]:
+    """Read a file and, below it, the file it ``extends``."""
+    if path.resolve() in seen:
+        raise ConfigError(Problem("`extends` leads back to this file.", str(path)))
+    raw, source = _read_file(path)
+    base = raw.pop("extends", None)
+    if base is None:
+        return raw, source
+    if not isinstance(base, str):
+        cure = "Give one file name, relative to this file."
+        raise ConfigError(Problem("`extends` is not a file name.", source.locate(("extends",)), cure))
+    base_path = path.parent / base
+    if not base_path.exists():
+        problem = Problem(f"`extends: {base}` names no file.", source.locate(("extends",)))
+        raise ConfigError(problem)
+    base_raw, base_source = _read_with_bases(base_path, (*seen, path.resolve()))
+    return _lay_over(base_raw, raw), base_source.overlaid(source)
+
+
+def _read_file(path: FilePath) -> tuple[Raw, SourceMap]:
+    try:
+        if path.is_dir():
+            cure = "Name a YAML file, or an experiment folder that holds a config.yaml."
+            raise ConfigError(Problem("This is a folder without a config.yaml.", str(path), cure))
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = getattr(error, "strerror", None) or str(error)
+        cure = did_you_mean(path.name, _names_beside(path))
+        raise ConfigError(Problem(f"The file cannot be read: {reason}.", str(path), cure)) from None
+    if len(content) > MAX_BYTES:
+        raise ConfigError(Problem("More than a megabyte: this is not a config.", str(path)))
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        problem = Problem("Not a text file in UTF-8.", str(path), "Name a YAML file.")
+        raise ConfigError(problem) from None
+    raw, source = parse_yaml(text, str(path))
+    if raw is None:
+        cure = "Write a config; `rl init ppo CartPole-v1` prints one to start from."
+        raise ConfigError(Problem("The file is empty.", str(path), cure))
+    if not isinstance(raw, dict):
+        cure = "A config is a mapping with the keys `env`, `algo` and `train`."
+        raise ConfigError(Problem("The file holds no mapping.", str(path), cure))
+    return raw, source
+
+
+def _names_beside(path: FilePath) -> list[str]:
+    try:
+        return [entry.name for entry in path.parent.iterdir()]
+    except (OSError, ValueError):
+        return []
+
+
+def _lay_over(base: Raw, upper: Raw) -> Raw:
+    """Merge mappings key by key; another algorithm replaces the base's ``algo`` as a whole."""
+    merged = dict(base)
+    for key, value in upper.items():
+        below = base.get(key)
+        if not (isinstance(value, dict) and isinstance(below, dict)):
+            merged[key] = value
+        elif key == "algo" and value.get("name", below.get("name")) != below.get("name"):
+            merged[key] = value
+        else:
+            merged[key] = _lay_over(below, value)
+    return merged
+
+
+def _override(raw: Raw, source: SourceMap, override: str) -> tuple[Raw, SourceMap]:
+    """Lay one ``a.b=value`` over the config; the value is read as YAML."""
+    origin = f"--set {override}"
+    key, equals, text = override.partition("=")
+    path: Path = tuple(key.strip().split("."))
+    if not equals or not all(path):
+        cure = "Write `--set algo.gamma=0.99`."
+        raise ConfigError(Problem("Not of the form key=value.", origin, cure))
+    value, _ = parse_yaml(text, origin, line_numbers=False)
+    changed = _replaced(raw, path, value, origin)
+    return changed, source.overlaid(SourceMap(source.origin, {path: origin}))
+
+
+def _replaced(node: object, path: Path, value: object, origin: str) -> Raw:
+    if node is not None and not isinstance(node, dict):
+        problem = Problem(f"`{path[0]}` is set inside a value that has no keys.", origin)
+        raise ConfigError(problem)
+    node = node or {}
+    if len(path) == 1:
+        return {**node, path[0]: value}
+    return {**node, path[0]: _replaced(node.get(path[0]), path[1:], value, origin)}

@@ -1,0 +1,210 @@
+"""The experiment's description, as pydantic sections: what a YAML file may say.
+
+Keys of ``algo`` other than ``name`` are the algorithm's own hyperparameters; they are checked
+against its constructor in :mod:`rl_runner.agents.hyperparameters`, because this floor knows no
+algorithm.
+"""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    model_validator,
+)
+
+from rl_runner.config.section import Section
+from rl_runner.config.source import SourceMap
+
+DEFAULT_SEEDS = 5  # fewer cannot carry a claim (Agarwal et al. 2021)
+MAX_TIMESTEPS = 10**12
+
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Timesteps = Annotated[int, Field(ge=1, le=MAX_TIMESTEPS)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class WrapperConfig(Section):
+    """A Gymnasium wrapper by dotted name, ``gymnasium.wrappers.FlattenObservation``."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*[.:][A-Za-z_]\w*$")]
+    kwargs: dict[str, Any] = {}
+
+
+class NormalizeConfig(Section):
+    """Running normalisation of the training environments (SB3's ``VecNormalize``).
+
+    Evaluation uses the observation statistics frozen and never normalises rewards.
+    """
+
+    observations: bool = False
+    rewards: bool = False
+    clip_observations: Annotated[float, Field(gt=0)] = 10.0
+    clip_rewards: Annotated[float, Field(gt=0)] = 10.0
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is normalised at all."""
+        return self.observations or self.rewards
+
+
+def _wrapper_from_name(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _normalize_from_bool(value: object) -> object:
+    return {"observations": value, "rewards": value} if isinstance(value, bool) else value
+
+
+RESERVED_ENV_KWARGS = {
+    "max_episode_steps": "use `env.time_limit`",
+    "render_mode": "rendering is chosen by the command that draws",
+    "disable_env_checker": "`rl check` runs Gymnasium's checker",
+    "vectorization_mode": "use `env.n_envs` and `env.vec`",
+    "id": "use `env.id`",
+}
+
+
+class EnvConfig(Section):
+    """One environment, and how many copies of it are stepped together."""
+
+    id: Annotated[str, Field(min_length=1)]
+    kwargs: dict[str, Any] = {}
+    wrappers: Annotated[
+        tuple[Annotated[WrapperConfig, BeforeValidator(_wrapper_from_name)], ...],
+        Field(strict=False),
+    ] = ()
+    time_limit: Timesteps | None = None
+    normalize: Annotated[NormalizeConfig, BeforeValidator(_normalize_from_bool)] = NormalizeConfig()
+    frame_stack: Annotated[int, Field(ge=1, le=1000)] = 1
+    n_envs: Annotated[int, Field(ge=1, le=4096)] = 1
+    vec: Literal["dummy", "subproc"] = "dummy"
+
+    @model_validator(mode="after")
+    def _no_reserved_kwargs(self) -> Self:
+        for key, cure in RESERVED_ENV_KWARGS.items():
+            if key in self.kwargs:
+                message = f"`{key}` cannot be given in `env.kwargs`: {cure}"
+                raise ValueError(message)
+        return self
+
+
+class AlgoConfig(Section):
+    """The algorithm's registry name and, flat beside it, its hyperparameters."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Annotated[str, Field(min_length=1)]
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """The keys beside ``name``, as written (or, after resolving, complete)."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+def _seeds_from_count(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 1:
+            message = f"{value} seeds cannot be run; give a count of at least 1 or a list of seeds"
+            raise ValueError(message)
+        if value > 10_000:
+            message = f"{value} is a count of seeds; for the single seed {value} write [{value}]"
+            raise ValueError(message)
+        return tuple(range(value))
+    if isinstance(value, list):
+        return tuple(value)
+    return value
+
+
+def _no_seed_twice(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        message = "a seed is listed twice"
+        raise ValueError(message)
+    return seeds
+
+
+Seeds = Annotated[
+    tuple[Seed, ...],
+    Field(min_length=1),
+    BeforeValidator(_seeds_from_count),
+    AfterValidator(_no_seed_twice),
+]
+
+
+class TrainConfig(Section):
+    """The budget of each run, in environment timesteps, and the seeds to run."""
+
+    total_timesteps: Timesteps
+    seeds: Seeds = tuple(range(DEFAULT_SEEDS))
+
+
+class EvalConfig(Section):
+    """Evaluation during training and after it.
+
+    ``every`` is in environment timesteps (default: a tenth of the budget); ``n_episodes`` are
+    played each time, on the same episode seeds; ``final_episodes`` are held out for the end.
+    ``n_envs`` is how many of them are played side by side.
+    """
+
+    every: Timesteps | None = None
+    n_episodes: Count = 20
+    final_episodes: Count = 100
+    deterministic: bool = True
+    n_envs: Annotated[int, Field(ge=1, le=4096)] = 10
+
+
+def _plain(value: Any) -> Any:
+    """Tuples to lists, all the way down."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+
+
+def _plain_name(name: str) -> str:
+    if not _NAME.match(name):
+        message = "use letters, digits, `.`, `_` and `-` only (it names a folder), at most 100"
+        raise ValueError(message)
+    return name
+
+
+class ExperimentConfig(Section):
+    """A whole experiment: one algorithm on one environment, over several seeds."""
+
+    name: Annotated[str, AfterValidator(_plain_name)]
+    description: str = ""
+    env: EnvConfig
+    algo: AlgoConfig
+    train: TrainConfig
+    eval: EvalConfig = EvalConfig()
+
+    _source: SourceMap = PrivateAttr(default_factory=SourceMap)
+
+    @property
+    def source(self) -> SourceMap:
+        """Where each value was written, for error messages."""
+        return self._source
+
+    def with_source(self, source: SourceMap) -> Self:
+        """Attach positions; they take no part in comparisons, the hash or the written file."""
+        self._source = source
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for YAML or JSON, in the order a person writes them."""
+        plain: dict[str, Any] = _plain(self.model_dump())
+        return plain
+
+
+def default_name(env_id: str, algo: str) -> str:
+    """Return e.g. ``cartpole-ppo`` for ``CartPole-v1`` and ``ppo``."""
+    env = re.sub(r"-v\d+\Z", "", env_id.rsplit(":", 1)[-1])
+    return re.sub(r"[^a-z0-9._]+", "-", f"{env}-{algo}".lower()).strip("-._") or "experiment"

@@ -1,0 +1,110 @@
+"""Pydantic's findings, told in the words and places of the user's file."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from rl_runner.config.source import Path, SourceMap
+from rl_runner.errors import ConfigError, Problem, did_you_mean
+
+MAX_PROBLEMS = 8
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validate_section(
+    model: type[Model],
+    raw: Mapping[str, object],
+    source: SourceMap,
+    at: Path = (),
+) -> Model:
+    """Return ``raw`` as a ``model``.
+
+    :param at: where the section stands in the whole config, e.g. ``("algo",)``
+    :raises ConfigError: naming file, line and key of (the first few of) all problems
+    """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        problems = [_problem(model, raw, item, source, at) for item in details]
+        raise ConfigError(*dict.fromkeys(problems[:MAX_PROBLEMS])) from None
+
+
+def _problem(
+    model: type[BaseModel], raw: object, details: ErrorDetails, source: SourceMap, at: Path
+) -> Problem:
+    path = _path_in_file(raw, details)
+    where = source.locate((*at, *path))
+    if details["type"] == "extra_forbidden":
+        known = _known_keys(model, path[:-1])
+        return unknown_key(path[-1], known, where)
+    if details["type"] == "missing":
+        return Problem(f"The key `{path[-1]}` is missing.", where, f"Add `{path[-1]}: …`.")
+    message = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    expected = message if details["type"] == "value_error" else f"expected {message}"
+    cure = ""
+    if details["type"] == "literal_error":
+        cure = did_you_mean(details["input"], _quoted_words(message))
+    shown = _shown(details["input"])
+    what = f"{shown} is not allowed: {expected}." if shown else f"Not allowed: {expected}."
+    if isinstance(details["input"], str) and details["type"].endswith(("_type", "_parsing")):
+        cure = "Is it in quotes, or does it hold a character that a number cannot?"
+    return Problem(what, where, cure)
+
+
+def unknown_key(key: object, known: Iterable[str], where: str) -> Problem:
+    """Describe a key that nothing reads."""
+    names = sorted(known)
+    guess = did_you_mean(key, names)
+    allowed = f"Known keys: {', '.join(names)}." if names else ""
+    return Problem(f"Unknown key `{key}`.", where, f"{guess} {allowed}".strip())
+
+
+def _path_in_file(raw: object, details: ErrorDetails) -> Path:
+    """Keep of pydantic's location what the file has; drop the names of union members."""
+    path: list[str | int] = []
+    node = raw
+    last = len(details["loc"]) - 1
+    for i, part in enumerate(details["loc"]):
+        if isinstance(node, dict) and part in node:
+            node = node[part]
+        elif isinstance(node, list | tuple) and isinstance(part, int) and part < len(node):
+            node = node[part]
+        elif not (i == last and details["type"] in {"missing", "extra_forbidden"}):
+            continue
+        path.append(part)
+    return tuple(path)
+
+
+def _known_keys(model: type[BaseModel], path: Path) -> list[str]:
+    """Return the keys of the section of ``model`` that ``path`` leads to."""
+    for part in path:
+        field = model.model_fields.get(str(part))
+        if field is None and not isinstance(part, int):
+            return []
+        if field is not None:
+            inner = _sections_in(field.annotation)
+            if not inner:
+                return []
+            model = inner[0]
+    return list(model.model_fields)
+
+
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the pydantic models named in an annotation such as ``tuple[A, ...] | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    arguments = getattr(annotation, "__args__", ())
+    return [model for argument in arguments for model in _sections_in(argument)]
+
+
+def _quoted_words(message: str) -> list[str]:
+    return message.split("'")[1::2]
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return f"`{text}`" if len(text) <= 60 else ""

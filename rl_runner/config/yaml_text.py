@@ -1,0 +1,143 @@
+"""YAML text to plain Python values: the YAML 1.2 core schema, no tags, positions kept.
+
+Plain PyYAML follows YAML 1.1, where ``1e-3`` is a string and ``no`` is False, and its loaders
+either drop line numbers or run constructors named in the file. Here the text is only *composed*
+into nodes (nothing is constructed by a tag), and the nodes are read as the YAML 1.2 core schema
+says (https://yaml.org/spec/1.2.2/#103-core-schema), with ``_`` allowed between digits.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any, Never
+
+import yaml
+
+from rl_runner.config.source import Path, SourceMap
+from rl_runner.errors import ConfigError, Problem
+
+MAX_NODES = 100_000  # a hostile file of nested aliases would otherwise expand without end
+
+_NULL = re.compile(r"(|~|null|Null|NULL)\Z")
+_BOOL = re.compile(r"(true|True|TRUE|false|False|FALSE)\Z")
+_INT = re.compile(r"[-+]?[0-9](_?[0-9])*\Z")
+_BASED = re.compile(r"0(o[0-7]+|x[0-9a-fA-F]+)\Z")
+_FLOAT = re.compile(
+    r"[-+]?(\.[0-9](_?[0-9])*|[0-9](_?[0-9])*(\.([0-9](_?[0-9])*)?)?)([eE][-+]?[0-9]+)?\Z"
+)
+_INF = re.compile(r"[-+]?(\.inf|\.Inf|\.INF)\Z")
+_NAN = re.compile(r"(\.nan|\.NaN|\.NAN)\Z")
+
+_PREFIX = "tag:yaml.org,2002:"
+
+
+def _plain_scalar(text: str) -> object:
+    """Read an unquoted scalar as the core schema does."""
+    readers: tuple[tuple[re.Pattern[str], Callable[[str], object]], ...] = (
+        (_NULL, lambda _: None),
+        (_BOOL, lambda t: t.lower() == "true"),
+        (_INT, lambda t: int(t.replace("_", ""))),
+        (_BASED, lambda t: int(t, 0)),
+        (_FLOAT, lambda t: float(t.replace("_", ""))),
+        (_INF, lambda t: -math.inf if t.startswith("-") else math.inf),
+        (_NAN, lambda _: math.nan),
+    )
+    return next((read(text) for pattern, read in readers if pattern.match(text)), text)
+
+
+class _Composer(yaml.SafeLoader):
+    """Composes nodes only; every plain scalar keeps the string tag until we read it."""
+
+
+_Composer.yaml_implicit_resolvers = {}
+
+
+class _Reader:
+    """Turns one node tree into values while noting where each of them stands."""
+
+    def __init__(self, origin: str, line_numbers: bool) -> None:
+        self.origin = origin
+        self.line_numbers = line_numbers
+        self.places: dict[Path, str] = {}
+        self.open_nodes: list[yaml.Node] = []
+        self.n_nodes = 0
+
+    def read(self, node: yaml.Node, path: Path) -> object:
+        """Return the value of ``node``; raises ConfigError on tags, cycles and doubled keys."""
+        self.n_nodes += 1
+        if self.n_nodes > MAX_NODES:
+            self.refuse(node, f"more than {MAX_NODES} values", "Are aliases (*name) nested?")
+        if node in self.open_nodes:
+            self.refuse(node, "an alias that contains itself", "Write the value out.")
+        self.places.setdefault(path, self.place(node))
+        self.open_nodes.append(node)
+        value = self._value(node, path)
+        self.open_nodes.pop()
+        return value
+
+    def _value(self, node: yaml.Node, path: Path) -> object:
+        if isinstance(node, yaml.MappingNode) and node.tag == _PREFIX + "map":
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode) and node.tag == _PREFIX + "seq":
+            return [self.read(child, (*path, i)) for i, child in enumerate(node.value)]
+        if isinstance(node, yaml.ScalarNode) and node.tag == _PREFIX + "str":
+            if node.style is not None:
+                return node.value
+            try:
+                return _plain_scalar(node.value)
+            except ValueError:  # CPython refuses integers of more than 4,300 digits
+                self.refuse(node, "a number that is too long", "Write a shorter number.")
+        self.refuse(
+            node,
+            f"the YAML tag `{node.tag.removeprefix(_PREFIX)}`",
+            "Tags could run code or change a value's type behind your back: leave the tag out.",
+        )
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, object]:
+        mapping: dict[str, object] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.refuse(key_node, "a key that is not a name", "Write `key: value`.")
+            if key == "<<":
+                self.refuse(key_node, "a merge key `<<`", "YAML 1.2 has none; use `extends:`.")
+            if key in mapping:
+                self.refuse(key_node, f"the key `{key}` twice", "Keep one of the two.")
+            self.places[(*path, key)] = self.place(key_node)
+            mapping[key] = self.read(value_node, (*path, key))
+        return mapping
+
+    def place(self, node: yaml.Node) -> str:
+        return f"{self.origin}:{node.start_mark.line + 1}" if self.line_numbers else self.origin
+
+    def refuse(self, node: yaml.Node, what: str, cure: str) -> Never:
+        raise ConfigError(Problem(f"The YAML holds {what}.", self.place(node), cure))
+
+
+def parse_yaml(text: str, origin: str, *, line_numbers: bool = True) -> tuple[Any, SourceMap]:
+    """Parse one YAML document.
+
+    :param text: the document
+    :param origin: what error messages call it, usually the file's path
+    :param line_numbers: False for a one-line value given on the command line
+    :return: plain dicts, lists, str, int, float, bool and None; and where each of them stands
+    :raises ConfigError: if the text is not YAML, or holds tags, doubled keys or cyclic aliases
+    """
+    try:
+        node = yaml.compose(text, Loader=_Composer)  # noqa: S506 - composes, constructs nothing
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{origin}:{mark.line + 1}" if mark and line_numbers else origin
+        what = " ".join(part for part in (error.context, error.problem) if part)
+        cure = "Check indentation, colons, brackets and quotes on this line and the one above."
+        raise ConfigError(Problem(f"Not valid YAML: {what}.", where, cure)) from None
+    except yaml.YAMLError as error:
+        what = str(error).splitlines()[0]
+        cure = "Save the file as UTF-8 text."
+        raise ConfigError(Problem(f"Not readable as YAML text: {what}.", origin, cure)) from None
+    except (RecursionError, ValueError) as error:  # ValueError: PyYAML on "\U00110000" and the like
+        what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise ConfigError(Problem(f"Not readable as YAML: {what}.", origin)) from None
+    reader = _Reader(origin, line_numbers)
+    value = reader.read(node, ()) if node is not None else None
+    return value, SourceMap(origin, reader.places)

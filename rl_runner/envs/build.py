@@ -1,0 +1,162 @@
+"""THE one place where an environment is built: for training, evaluation, recording, serving.
+
+From the inside out::
+
+    gym.make → TimeLimit → env.wrappers → EpisodeSeeds → Monitor      one copy
+    DummyVecEnv | SubprocVecEnv → VecNormalize → VecFrameStack        all copies
+
+stable_baselines3 is imported inside the functions: it loads torch, which takes over a second.
+"""
+
+import contextlib
+import functools
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+
+from rl_runner.config.schema import EnvConfig, WrapperConfig
+from rl_runner.envs.seeded import EpisodeSeeds
+from rl_runner.errors import EnvError, Problem, did_you_mean
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.vec_env import VecEnv
+
+DEFAULT_TIME_LIMIT = 1000  # for environments that would never truncate an episode themselves
+
+AnyEnv = gym.Env[Any, Any]
+
+
+def build_env(
+    config: EnvConfig,
+    seeds: Sequence[int],
+    *,
+    training: bool = True,
+    gamma: float = 0.99,
+    render_mode: str | None = None,
+) -> "VecEnv":
+    """Build one copy of the environment per seed, stepped together.
+
+    :param seeds: copy ``i`` is reset with ``seeds[i]`` before its first episode
+    :param training: False freezes normalisation statistics, leaves rewards as they are and steps
+        the copies in this process
+    :param gamma: the discount by which reward normalisation estimates returns
+    :raises EnvError: if the environment or a wrapper cannot be found or built
+    """
+    from stable_baselines3.common.vec_env import (
+        DummyVecEnv,
+        SubprocVecEnv,
+        VecFrameStack,
+        VecNormalize,
+    )
+
+    makers: list[Callable[[], AnyEnv]] = [
+        functools.partial(_make_monitored_env, config, seed, render_mode) for seed in seeds
+    ]
+    in_subprocesses = training and config.vec == "subproc" and len(seeds) > 1
+    venv: VecEnv = SubprocVecEnv(makers) if in_subprocesses else DummyVecEnv(makers)
+    with _explained(config, "wrapped as `env.normalize` and `env.frame_stack` ask"):
+        if config.normalize.active:
+            venv = VecNormalize(
+                venv,
+                training=training,
+                norm_obs=config.normalize.observations,
+                norm_reward=config.normalize.rewards and training,
+                clip_obs=config.normalize.clip_observations,
+                clip_reward=config.normalize.clip_rewards,
+                gamma=gamma,
+            )
+        if config.frame_stack > 1:
+            venv = VecFrameStack(venv, n_stack=config.frame_stack)
+    return venv
+
+
+def make_single_env(
+    config: EnvConfig, *, render_mode: str | None = None, check: bool = False
+) -> AnyEnv:
+    """Build one copy, time-limited and with the config's wrappers, for looking at or stepping.
+
+    :param check: let Gymnasium's passive checker watch the first reset and step
+    :raises EnvError: with the nearest known id, or the package to install
+    """
+    limit, _ = time_limit_of(config)
+    with _explained(config, "built"):
+        env: AnyEnv = gym.make(
+            config.id,
+            max_episode_steps=limit,
+            disable_env_checker=not check,
+            render_mode=render_mode,
+            **config.kwargs,
+        )
+        for wrapper in config.wrappers:
+            env = _load_wrapper(wrapper)(env, **wrapper.kwargs)
+    return env
+
+
+def time_limit_of(config: EnvConfig) -> tuple[int, bool]:
+    """Return the steps after which an episode is truncated, and whether we had to choose them.
+
+    The config's ``time_limit`` comes first, then the environment's own; an environment that has
+    none (CliffWalking) gets :data:`DEFAULT_TIME_LIMIT`, or a policy that walks in circles would
+    never finish an evaluation.
+    """
+    if config.time_limit is not None:
+        return config.time_limit, False
+    own = find_spec(config).max_episode_steps
+    return (own, False) if own is not None else (DEFAULT_TIME_LIMIT, True)
+
+
+def find_spec(config: EnvConfig) -> gym.envs.registration.EnvSpec:
+    """Return Gymnasium's entry for ``env.id``, importing the package before a colon first."""
+    with _explained(config, "found"):
+        # What gym.make does with "package:Env-v0"; gym.spec alone would not import the package.
+        module, _, env_id = config.id.rpartition(":")
+        if module:
+            importlib.import_module(module)
+        return gym.spec(env_id)
+
+
+def _make_monitored_env(config: EnvConfig, seed: int, render_mode: str | None) -> AnyEnv:
+    from stable_baselines3.common.monitor import Monitor
+
+    env = make_single_env(config, render_mode=render_mode)
+    return Monitor(EpisodeSeeds(env, [seed]))
+
+
+def _load_wrapper(config: WrapperConfig) -> Callable[..., AnyEnv]:
+    module_name, _, class_name = config.name.replace(":", ".").rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        problem = Problem(f"The wrapper `{config.name}` cannot be imported: {error}.")
+        raise EnvError(problem) from None
+    found = getattr(module, class_name, None)
+    if not (isinstance(found, type) and issubclass(found, gym.Wrapper)):
+        what = f"`{config.name}` is not a Gymnasium wrapper."
+        raise EnvError(Problem(what, "env.wrappers", did_you_mean(class_name, dir(module))))
+    return found
+
+
+@contextlib.contextmanager
+def _explained(config: EnvConfig, verb: str) -> Iterator[None]:
+    """Turn whatever building an environment raises into an error that carries its cure."""
+    try:
+        yield
+    except EnvError:
+        raise
+    except ModuleNotFoundError as error:
+        what = f"`{config.id}` needs the Python package `{error.name}`, which is not installed."
+        cure = f"Install it (`pip install {(error.name or '').partition('.')[0]}`) or check the id."
+        raise EnvError(Problem(what, "env.id", cure)) from None
+    except gym.error.UnregisteredEnv:
+        cure = did_you_mean(config.id, gym.registry) or "`rl envs` lists what is installed."
+        what = f"There is no environment `{config.id}`."
+        raise EnvError(Problem(what, "env.id", cure)) from None
+    except gym.error.DependencyNotInstalled as error:
+        what = f"`{config.id}` needs a package that is not installed."
+        raise EnvError(Problem(what, "env.id", str(error))) from None
+    except Exception as error:
+        what = f"`{config.id}` could not be {verb}: {type(error).__name__}: {error}"
+        cure = "Check `env.id`, `env.kwargs` and `env.wrappers`."
+        raise EnvError(Problem(what, "env", cure)) from error

@@ -1,0 +1,67 @@
+"""What environments are installed, with their spaces, limits and thresholds (``rl envs``)."""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import gymnasium as gym
+
+
+@dataclass(frozen=True)
+class EnvEntry:
+    """One installed environment."""
+
+    id: str
+    observation_space: str
+    action_space: str
+    time_limit: int | None
+    reward_threshold: float | None
+
+
+def installed_environments(pattern: str = "") -> Iterator[EnvEntry]:
+    """Yield every registered environment that can be built here, newest version of each only.
+
+    :param pattern: keep the ids that contain this text, whatever its case
+    """
+    newest: dict[str, gym.envs.registration.EnvSpec] = {}
+    for spec in gym.registry.values():
+        base = spec.id.rpartition("-v")[0]
+        if base not in newest or (spec.version or 0) > (newest[base].version or 0):
+            newest[base] = spec
+    for spec in sorted(newest.values(), key=lambda spec: spec.id.lower()):
+        if pattern.lower() in spec.id.lower() and (entry := _entry(spec)):
+            yield entry
+
+
+def _entry(spec: gym.envs.registration.EnvSpec) -> EnvEntry | None:
+    """Build the environment once to read its spaces; None if a package it needs is missing."""
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            env = gym.make(spec)
+    except Exception:  # noqa: BLE001 - whatever it raises, it cannot be used here
+        return None
+    spaces = describe_space(env.observation_space), describe_space(env.action_space)
+    env.close()
+    return EnvEntry(spec.id, *spaces, spec.max_episode_steps, spec.reward_threshold)
+
+
+def describe_space(space: gym.Space) -> str:  # type: ignore[type-arg]
+    """Return a space in a few characters, e.g. ``Box(4,)`` or ``Discrete(16)``."""
+    match space:
+        case gym.spaces.Box():
+            return f"Box{space.shape}"
+        case gym.spaces.MultiBinary():
+            return f"MultiBinary({space.n})"
+        case gym.spaces.MultiDiscrete():
+            return f"MultiDiscrete({list(map(int, space.nvec.flat))})"
+        case gym.spaces.Discrete():
+            return f"Discrete({space.n})"
+        case gym.spaces.Tuple():
+            return f"Tuple({', '.join(describe_space(part) for part in space)})"
+        case gym.spaces.Dict():
+            parts = ", ".join(f"{key}: {describe_space(part)}" for key, part in space.items())
+            return f"Dict({parts})"
+    return str(space)

@@ -1,0 +1,49 @@
+"""The running statistics of a normalised environment: copied, saved and loaded without pickle."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.vec_env import VecNormalize
+
+
+def statistics(vec_normalize: "VecNormalize") -> dict[str, np.ndarray]:
+    """Return mean, variance and count of returns and of each observation part, as arrays."""
+    return {
+        f"{name}/{field}": np.asarray(getattr(moments, field))
+        for name, moments in _moments(vec_normalize).items()
+        for field in ("mean", "var", "count")
+    }
+
+
+def set_statistics(vec_normalize: "VecNormalize", arrays: "dict[str, np.ndarray]") -> None:
+    """Overwrite the statistics; raises KeyError if ``arrays`` come from other observations."""
+    for name, moments in _moments(vec_normalize).items():
+        moments.mean = arrays[f"{name}/mean"].copy()
+        moments.var = arrays[f"{name}/var"].copy()
+        moments.count = float(arrays[f"{name}/count"])
+
+
+def save_statistics(vec_normalize: "VecNormalize", path: Path) -> None:
+    """Write the statistics to an npz file."""
+    with path.open("wb") as file:
+        np.savez(file, **statistics(vec_normalize))  # type: ignore[arg-type]  # names are ours
+
+
+def load_statistics(vec_normalize: "VecNormalize", path: Path) -> None:
+    """Read what :func:`save_statistics` wrote; raises OSError, ValueError or KeyError."""
+    with np.load(path, allow_pickle=False) as file:
+        set_statistics(vec_normalize, dict(file))
+
+
+def _moments(vec_normalize: "VecNormalize") -> dict[str, Any]:
+    """Name the running moments: ``returns``, and ``obs`` or ``obs.<key>`` if they are kept."""
+    named: dict[str, Any] = {"returns": vec_normalize.ret_rms}
+    obs_rms = getattr(vec_normalize, "obs_rms", None)  # absent when observations are left alone
+    if isinstance(obs_rms, dict):
+        named |= {f"obs.{key}": moments for key, moments in obs_rms.items()}
+    elif obs_rms is not None:
+        named["obs"] = obs_rms
+    return named

@@ -1,0 +1,67 @@
+"""The errors a user can cause, each of them carrying its cure.
+
+RunnerError                     anything rl_runner refuses to do; the command exits with code 2
+├── ConfigError                 the YAML file, an override or a hyperparameter
+├── EnvError                   the environment cannot be found, built or driven by the algorithm
+├── RunFolderError              the results folder is missing, unreadable or in use
+└── CheckpointError             a saved agent is missing or damaged
+
+A failure *inside* a run (the environment raises, the loss is NaN) is not one of these: it is
+recorded in the run's run.json with its traceback, the other runs go on, the command exits with 1.
+"""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: what, where (file, line, key) and what to do about it."""
+
+    what: str
+    where: str = ""
+    cure: str = ""
+
+    def __str__(self) -> str:
+        return "\n".join(line for line in (self.where, self.what, self.cure) if line)
+
+
+class RunnerError(Exception):
+    """A mistake that the user can mend, described by one or more :class:`Problem`."""
+
+    title = "Cannot go on"
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("\n\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class ConfigError(RunnerError):
+    """The experiment's description is wrong; nothing was built or written."""
+
+    title = "Invalid config"
+
+
+class EnvError(RunnerError):
+    """The environment cannot be found, built, or driven by the chosen algorithm."""
+
+    title = "Environment problem"
+
+
+class RunFolderError(RunnerError):
+    """A results folder is missing, damaged, not writable or in use."""
+
+    title = "Run folder problem"
+
+
+class CheckpointError(RunnerError):
+    """A saved agent is missing or damaged."""
+
+    title = "Checkpoint problem"
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """Return ``Did you mean `x`?`` for the closest known word, or an empty string."""
+    matches = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
+    return f"Did you mean `{matches[0]}`?" if matches else ""

@@ -1,0 +1,118 @@
+"""Playing whole episodes with an agent, on chosen seeds."""
+
+import contextlib
+import inspect
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.utils import set_random_seed
+from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
+
+from rl_runner.agents.protocol import Agent
+from rl_runner.envs.normalization import set_statistics, statistics
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Complete episodes, in the order of their seeds; n of them."""
+
+    seeds: np.ndarray  # (n,) int64
+    returns: np.ndarray  # (n,) float64, undiscounted, without reward normalisation
+    lengths: np.ndarray  # (n,) int64
+    successes: np.ndarray  # (n,) float64: the environment's info["is_success"]; NaN if it has none
+
+    @property
+    def mean_reward(self) -> float:
+        """The mean undiscounted return."""
+        return float(self.returns.mean())
+
+    @property
+    def std_reward(self) -> float:
+        """The standard deviation of the returns over episodes (n − 1)."""
+        return float(self.returns.std(ddof=1)) if len(self.returns) > 1 else 0.0
+
+
+def play_episodes(
+    agent: Agent,
+    env: VecEnv,
+    episode_seeds: Sequence[int],
+    *,
+    deterministic: bool = True,
+    sampling_seed: int = 0,
+) -> Episodes:
+    """Play one episode per seed and leave the agent's training undisturbed.
+
+    Copy ``i`` of the environment plays seeds ``i, i + n_envs, …``: which episode is played never
+    depends on how long another one lasts, so parallel evaluation does not favour short episodes.
+
+    :param env: from ``build_env(…, training=False)``
+    :param sampling_seed: where a stochastic policy's draws begin
+    """
+    n_envs, n_episodes = env.num_envs, len(episode_seeds)
+    returns, successes = np.zeros(n_episodes), np.full(n_episodes, np.nan)
+    lengths = np.zeros(n_episodes, dtype=np.int64)
+    queues = [list(range(i, n_episodes, n_envs)) for i in range(n_envs)]
+    for i, queue in enumerate(queues):
+        env.env_method("begin_episodes", [episode_seeds[k] for k in queue], indices=[i])
+
+    with _separate_randomness(agent, sampling_seed):
+        obs = env.reset()
+        state, episode_start = None, np.ones(n_envs, dtype=bool)
+        while any(queues):
+            actions, state = _act(agent, env, obs, state, episode_start, deterministic)
+            obs, _, episode_start, infos = env.step(actions)
+            for i in np.flatnonzero(episode_start):
+                if queues[i]:
+                    k = queues[i].pop(0)
+                    returns[k] = infos[i]["episode"]["r"]
+                    lengths[k] = infos[i]["episode"]["l"]
+                    successes[k] = infos[i].get("is_success", np.nan)
+    return Episodes(np.array(episode_seeds, dtype=np.int64), returns, lengths, successes)
+
+
+def share_normalization(agent: Agent, env: VecEnv) -> None:
+    """Give an evaluation environment the training environment's present statistics."""
+    source, target = agent.get_vec_normalize_env(), unwrap_vec_normalize(env)
+    if source is not None and target is not None:
+        set_statistics(target, statistics(source))
+
+
+def _act(
+    agent: Agent, env: VecEnv, obs: Any, state: Any, episode_start: np.ndarray, deterministic: bool
+) -> tuple[np.ndarray, Any]:
+    """Ask for actions; an agent that knows action masks is given the environment's."""
+    keywords: dict[str, Any] = {}
+    if takes_action_masks(type(agent)):
+        keywords["action_masks"] = np.stack(env.env_method("action_masks"))
+    return agent.predict(obs, state, episode_start, deterministic, **keywords)
+
+
+def takes_action_masks(agent_class: type[Any]) -> bool:
+    """Whether an agent of this class is to be told which actions are valid."""
+    return "action_masks" in inspect.signature(agent_class.predict).parameters
+
+
+@contextlib.contextmanager
+def _separate_randomness(agent: Any, seed: int) -> Iterator[None]:
+    """Seed every generator a policy may draw from; afterwards, put training's states back."""
+    action_rng = agent.action_space.np_random
+    before = (
+        random.getstate(),
+        np.random.get_state(),  # noqa: NPY002 - SB3 draws from the global generator
+        torch.get_rng_state(),
+        action_rng.bit_generator.state,
+    )
+    set_random_seed(seed)
+    agent.action_space.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+        torch.set_rng_state(before[2])
+        agent.action_space._np_random = action_rng  # noqa: SLF001 - Gymnasium has no setter
+        action_rng.bit_generator.state = before[3]

@@ -1,0 +1,122 @@
+"""An agent and its normalisation statistics, into a folder and back; and whole runs from disk."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.vec_env import VecEnv
+
+from rl_runner.agents.build import build_agent, load_parameters
+from rl_runner.agents.protocol import Agent
+from rl_runner.agents.registry import find_algorithm
+from rl_runner.config import EnvConfig, ExperimentConfig, load_config
+from rl_runner.config.schema import AlgoConfig
+from rl_runner.envs import build_env
+from rl_runner.envs.normalization import load_statistics, save_statistics
+from rl_runner.errors import CheckpointError, Problem, RunFolderError
+from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
+from rl_runner.runs.folder import CONFIG, NORMALIZATION, CheckpointName, RunFolder
+from rl_runner.seeding import SeedTree
+
+
+def save_agent(agent: Agent, folder: Path, weights_file: str) -> None:
+    """Write the agent's file and, if its environment normalises, the statistics beside it."""
+    agent.save(str(folder / weights_file))
+    if (vec_normalize := agent.get_vec_normalize_env()) is not None:
+        save_statistics(vec_normalize, folder / NORMALIZATION)
+
+
+def load_agent(agent: Agent, folder: Path, weights_file: str) -> None:
+    """Read what :func:`save_agent` wrote into an agent built from the same config.
+
+    :raises CheckpointError: if a file is missing, damaged or of another config
+    """
+    load_parameters(agent, str(folder / weights_file))
+    if (vec_normalize := agent.get_vec_normalize_env()) is not None:
+        try:
+            load_statistics(vec_normalize, folder / NORMALIZATION)
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            what = f"The normalisation statistics cannot be loaded: {error}"
+            raise CheckpointError(Problem(what, str(folder / NORMALIZATION))) from error
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished (or begun) run, loaded from its folder.
+
+    ``agent.predict(obs)`` asks the trained agent for actions; :meth:`evaluate` plays episodes.
+    """
+
+    path: Path
+    config: ExperimentConfig
+    seed: int
+    record: Mapping[str, Any]
+    agent: Agent
+    checkpoint: CheckpointName
+
+    def evaluate(self, n_episodes: int | None = None, *, deterministic: bool = True) -> Episodes:
+        """Play held-out episodes, those of the run's final evaluation first.
+
+        :param n_episodes: default: the config's ``eval.final_episodes``
+        """
+        seeds = SeedTree(self.seed)
+        episode_seeds = seeds.final_evaluation(n_episodes or self.config.eval.final_episodes)
+        env = build_evaluation_env(self.config, episode_seeds)
+        share_normalization(self.agent, env)
+        try:
+            return play_episodes(
+                self.agent,
+                env,
+                episode_seeds,
+                deterministic=deterministic,
+                sampling_seed=seeds.policy_sampling,
+            )
+        finally:
+            env.close()
+
+
+def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
+    """Load a run's trained agent. Nothing is unpickled: the config builds it, arrays fill it.
+
+    :param path: a ``seed-…`` folder
+    :param checkpoint: the agent at the end, or the one with the best periodic evaluation
+    :raises RunFolderError: if ``path`` is not a run
+    :raises CheckpointError: if the agent is missing or damaged
+    """
+    path = Path(path)
+    if not (path.parent / CONFIG).is_file():
+        cure = "A run is a `seed-…` folder inside an experiment that holds a config.yaml."
+        raise RunFolderError(Problem("This is not a run.", str(path), cure))
+    config = load_config(path.parent)
+    algorithm = find_algorithm(config.algo.name, config.source.locate(("algo", "name")))
+    folder = RunFolder(path, algorithm.weights_file)
+    record = folder.read_record()
+    if "seed" not in record:
+        raise RunFolderError(Problem("This run has never started.", str(path)))
+    seed = int(record["seed"])
+    files = folder.checkpoint(checkpoint)
+    env = build_training_env(config.env, config.algo, SeedTree(seed))
+    agent = build_agent(algorithm, config.algo.hyperparameters, env, SeedTree(seed).model)
+    load_agent(agent, files, algorithm.weights_file)
+    return Run(path, config, seed, record, agent, checkpoint)
+
+
+def evaluate(
+    run: Run | str | Path, n_episodes: int | None = None, *, deterministic: bool = True
+) -> Episodes:
+    """Play held-out episodes with a run's agent; see :meth:`Run.evaluate`."""
+    run = run if isinstance(run, Run) else load_run(run)
+    return run.evaluate(n_episodes, deterministic=deterministic)
+
+
+def build_training_env(env: EnvConfig, algo: AlgoConfig, seeds: SeedTree) -> VecEnv:
+    """Build the environments a run trains in."""
+    gamma = algo.hyperparameters.get("gamma", 0.99)
+    return build_env(env, seeds.train_envs(env.n_envs), gamma=gamma)
+
+
+def build_evaluation_env(config: ExperimentConfig, episode_seeds: list[int]) -> VecEnv:
+    """Build the environments that play these episodes, ``eval.n_envs`` of them at most."""
+    n_envs = min(config.eval.n_envs, len(episode_seeds))
+    return build_env(config.env, episode_seeds[:n_envs], training=False)

@@ -1,0 +1,63 @@
+"""The seed tree: every random stream of a run, derived from the run's one seed.
+
+    run seed ─┬─ model            weights, exploration, minibatches
+              ├─ train env i      one per parallel environment
+              ├─ evaluation k     one per periodic episode, the same at every evaluation
+              └─ final k          one per held-out episode, which nothing selected on
+
+It is a NumPy ``SeedSequence`` spawned by purpose. SB3's habit (environment i gets ``seed + i``,
+training and evaluation share a base) makes seeds 0 and 1 of an experiment share environments.
+"""
+
+import enum
+from dataclasses import dataclass
+
+import numpy as np
+
+
+class Purpose(enum.IntEnum):
+    """What a stream is for. Numbers are part of the results: never change or reuse one."""
+
+    MODEL = 0
+    TRAIN_ENVS = 1
+    EVALUATION = 2
+    FINAL_EVALUATION = 3
+    POLICY_SAMPLING = 4  # actions drawn while a stochastic policy is evaluated
+
+
+@dataclass(frozen=True)
+class SeedTree:
+    """The random streams of the run with this seed."""
+
+    run_seed: int
+
+    @property
+    def model(self) -> int:
+        """A seed for Python's, NumPy's and torch's generators (below 2**32, as NumPy demands)."""
+        return int(self._words(Purpose.MODEL, 0)[0])
+
+    @property
+    def policy_sampling(self) -> int:
+        """A seed for the actions of stochastic policies under evaluation (below 2**32)."""
+        return int(self._words(Purpose.POLICY_SAMPLING, 0)[0])
+
+    def train_envs(self, n_envs: int) -> list[int]:
+        """One seed per parallel training environment."""
+        return self._seeds(Purpose.TRAIN_ENVS, n_envs)
+
+    def evaluation(self, n_episodes: int) -> list[int]:
+        """One seed per periodic evaluation episode."""
+        return self._seeds(Purpose.EVALUATION, n_episodes)
+
+    def final_evaluation(self, n_episodes: int) -> list[int]:
+        """One seed per held-out episode."""
+        return self._seeds(Purpose.FINAL_EVALUATION, n_episodes)
+
+    def _words(self, purpose: Purpose, index: int) -> np.ndarray:
+        sequence = np.random.SeedSequence(self.run_seed, spawn_key=(purpose, index))
+        return sequence.generate_state(2, np.uint32)
+
+    def _seeds(self, purpose: Purpose, n: int) -> list[int]:
+        """63-bit seeds, so that no two of all streams of all runs meet by chance."""
+        words = [self._words(purpose, i) for i in range(n)]
+        return [int(high) >> 1 << 32 | int(low) for high, low in words]

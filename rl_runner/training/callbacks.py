@@ -1,0 +1,161 @@
+"""What happens beside learning: periodic evaluation, pictures, progress.
+
+Frequencies are in environment timesteps; SB3 calls back once per step of all environments, so the
+conversion is made here, once, in :class:`EveryTimesteps`.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Figure
+from stable_baselines3.common.vec_env import VecEnv
+
+from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
+from rl_runner.evaluation.pictures import draw_grid_policy
+from rl_runner.evaluation.saved_agent import save_agent
+from rl_runner.runs.folder import RunFolder
+from rl_runner.seeding import SeedTree
+
+NOT_TENSORBOARD = ("tensorboard",)
+ONLY_TENSORBOARD = ("stdout", "log", "json", "csv")
+
+
+class EveryTimesteps(BaseCallback):
+    """Calls :meth:`_on_time` whenever ``every`` more timesteps have passed, and at the end."""
+
+    def __init__(self, every: int) -> None:
+        super().__init__()
+        self.every = every
+        self._next_at = every
+        self._last_at = -1
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps >= self._next_at:
+            self._next_at = (self.num_timesteps // self.every + 1) * self.every
+            self._trigger()
+        return True
+
+    def _on_training_end(self) -> None:
+        self.num_timesteps = self.model.num_timesteps
+        if self._last_at != self.num_timesteps:
+            self._trigger()
+
+    def _trigger(self) -> None:
+        self._last_at = self.num_timesteps
+        self._on_time()
+
+    def _on_time(self) -> None:
+        raise NotImplementedError
+
+
+class PeriodicEvaluation(EveryTimesteps):
+    """Plays the same fixed episodes each time, logs under SB3's tags, keeps the best agent."""
+
+    def __init__(
+        self,
+        env: VecEnv,
+        run: RunFolder,
+        seeds: SeedTree,
+        *,
+        every: int,
+        n_episodes: int,
+        deterministic: bool,
+    ) -> None:
+        super().__init__(every)
+        self.env = env
+        self.run = run
+        self.episode_seeds = seeds.evaluation(n_episodes)
+        self.sampling_seed = seeds.policy_sampling
+        self.deterministic = deterministic
+        self.timesteps: list[int] = []
+        self.episodes: list[Episodes] = []
+        self.best_mean_reward = -np.inf
+        self.best_timesteps = 0
+
+    @property
+    def last_mean_reward(self) -> float | None:
+        """The mean return of the last evaluation."""
+        return self.episodes[-1].mean_reward if self.episodes else None
+
+    def _on_time(self) -> None:
+        share_normalization(self.model, self.env)
+        episodes = play_episodes(
+            self.model,
+            self.env,
+            self.episode_seeds,
+            deterministic=self.deterministic,
+            sampling_seed=self.sampling_seed,
+        )
+        self.timesteps.append(self.num_timesteps)
+        self.episodes.append(episodes)
+        self._log(episodes)
+        self._save_arrays()
+        if episodes.mean_reward > self.best_mean_reward or not self.best_timesteps:
+            self.best_mean_reward = episodes.mean_reward
+            self.best_timesteps = self.num_timesteps
+            self.run.save_best(self.num_timesteps, self._save_agent)
+
+    def _save_agent(self, folder: Path) -> None:
+        save_agent(self.model, folder, self.run.weights_file)
+
+    def _log(self, episodes: Episodes) -> None:
+        self.logger.record("eval/mean_reward", episodes.mean_reward)
+        self.logger.record("eval/mean_ep_length", float(episodes.lengths.mean()))
+        if not np.isnan(episodes.successes).all():
+            self.logger.record("eval/success_rate", float(np.nanmean(episodes.successes)))
+        self.logger.record("time/total_timesteps", self.num_timesteps, exclude=NOT_TENSORBOARD)
+        self.logger.dump(self.num_timesteps)
+
+    def _save_arrays(self) -> None:
+        """Write n evaluations so far of m episodes each."""
+        self.run.save_evaluations(
+            {
+                "timesteps": np.array(self.timesteps),  # (n,)
+                "returns": np.stack([e.returns for e in self.episodes]),  # (n, m)
+                "lengths": np.stack([e.lengths for e in self.episodes]),  # (n, m)
+                "successes": np.stack([e.successes for e in self.episodes]),  # (n, m)
+                "seeds": self.episodes[0].seeds,  # (m,)
+            }
+        )
+
+
+class GridPolicyPicture(EveryTimesteps):
+    """Shows a table's greedy policy over the map in TensorBoard."""
+
+    def __init__(self, tiles: np.ndarray, every: int) -> None:
+        super().__init__(every)
+        self.tiles = tiles
+
+    def _on_time(self) -> None:
+        q_table = getattr(self.model, "q_table", None)
+        if q_table is not None:
+            figure = draw_grid_policy(q_table, self.tiles)
+            self.logger.record("q_table/policy", Figure(figure, close=True), ONLY_TENSORBOARD)
+            self.logger.dump(self.num_timesteps)
+
+
+class ProgressTicker(BaseCallback):
+    """Reports progress a few times a second."""
+
+    SECONDS = 0.2
+
+    def __init__(self, total_timesteps: int, report: Callable[[int, float], None]) -> None:
+        super().__init__()
+        self.total_timesteps = total_timesteps
+        self.report = report
+        self._started = self._last = time.monotonic()
+
+    def _on_training_start(self) -> None:
+        self._started = time.monotonic()
+
+    def _on_step(self) -> bool:
+        now = time.monotonic()
+        if now - self._last >= self.SECONDS:
+            self._last = now
+            self.report(self.num_timesteps, self.num_timesteps / (now - self._started))
+        return True
+
+

@@ -1,0 +1,41 @@
+"""What training tells whoever watches: the command line draws it, a notebook may ignore it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rl_runner.config import ExperimentConfig
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one run is."""
+
+    seed: int
+    timesteps: int
+    total_timesteps: int
+    steps_per_second: float
+    mean_return: float | None  # over the last 100 training episodes
+    mean_evaluation: float | None  # of the last periodic evaluation
+
+
+class Reporter:
+    """Listens to training; this one says nothing. Override what you want to hear."""
+
+    def experiment_started(
+        self, config: ExperimentConfig, path: Path, seeds: Sequence[int]
+    ) -> None:
+        """Hear that training is about to begin in folder ``path``."""
+
+    def note(self, text: str) -> None:
+        """Hear of something worth knowing, e.g. a time limit that we had to choose."""
+
+    def run_started(self, seed: int) -> None:
+        """Hear that a run begins."""
+
+    def run_progress(self, progress: Progress) -> None:
+        """Hear how far a run is, a few times a second."""
+
+    def run_ended(self, seed: int, record: Mapping[str, Any]) -> None:
+        """Hear that a run ended (finished, failed, or was there already), with its run.json."""

@@ -1,0 +1,55 @@
+"""What goes to TensorBoard beside the algorithm's own metrics."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.logger import HParam, Logger, TensorBoardOutputFormat
+
+from rl_runner.config import ExperimentConfig, dump_config
+
+ONLY_TENSORBOARD = ("stdout", "log", "json", "csv")
+
+
+def build_logger(folder: Path) -> Logger:
+    """Build SB3's logger, writing event files straight into the run's folder."""
+    return Logger(str(folder), [TensorBoardOutputFormat(str(folder))])
+
+
+def log_config(logger: Logger, config: ExperimentConfig) -> None:
+    """Show the resolved config on the TEXT page."""
+    indented = "".join(f"    {line}\n" for line in dump_config(config).splitlines())
+    logger.record("config", indented, ONLY_TENSORBOARD)
+    logger.dump(step=0)
+
+
+def log_results(
+    logger: Logger, config: ExperimentConfig, seed: int, timesteps: int, results: dict[str, Any]
+) -> None:
+    """Write the held-out results as scalars, and hparams with them for the HPARAMS page."""
+    metrics = {
+        f"final/{agent}_mean_reward": float(results[agent]["mean_reward"])
+        for agent in ("last", "best")
+    }
+    for tag, value in metrics.items():
+        logger.record(tag, value)
+    hyperparameters = {"seed": seed, **_flat(config)}
+    logger.record("hparams", HParam(hyperparameters, metrics), ONLY_TENSORBOARD)
+    logger.dump(step=timesteps)
+
+
+def _flat(config: ExperimentConfig) -> dict[str, bool | str | float | int]:
+    """Return what a person may want to compare runs by, in types that TensorBoard takes."""
+    sections = config.to_dict()
+    nested = {
+        "env": sections["env"]["id"],
+        "n_envs": sections["env"]["n_envs"],
+        "total_timesteps": sections["train"]["total_timesteps"],
+        "algo": sections["algo"].pop("name"),
+        **sections["algo"],
+    }
+    return {
+        key: value if isinstance(value, bool | int | float) and math.isfinite(value) else str(value)
+        for key, value in nested.items()
+        if value is not None
+    }
