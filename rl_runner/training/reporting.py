@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rl_runner.config import ExperimentConfig
 
@@ -23,6 +23,8 @@ class Progress:
 class Reporter:
     """Listens to training; this one says nothing. Override what you want to hear."""
 
+    metrics_file: TextIO | None = None  # where every metric that TensorBoard gets is printed too
+
     def experiment_started(
         self, config: ExperimentConfig, path: Path, seeds: Sequence[int]
     ) -> None:
@@ -39,3 +41,6 @@ class Reporter:
 
     def run_ended(self, seed: int, record: Mapping[str, Any]) -> None:
         """Hear that a run ended (finished, failed, or was there already), with its run.json."""
+
+    def close(self) -> None:
+        """Stop listening."""

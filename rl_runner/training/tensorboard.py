@@ -2,18 +2,30 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from stable_baselines3.common.logger import HParam, Logger, TensorBoardOutputFormat
+from stable_baselines3.common.logger import (
+    HParam,
+    HumanOutputFormat,
+    KVWriter,
+    Logger,
+    TensorBoardOutputFormat,
+)
 
 from rl_runner.config import ExperimentConfig, dump_config
 
 ONLY_TENSORBOARD = ("stdout", "log", "json", "csv")
 
 
-def build_logger(folder: Path) -> Logger:
-    """Build SB3's logger, writing event files straight into the run's folder."""
-    return Logger(str(folder), [TensorBoardOutputFormat(str(folder))])
+def build_logger(folder: Path, metrics_file: TextIO | None) -> Logger:
+    """Build SB3's logger, writing event files straight into the run's folder.
+
+    :param metrics_file: where SB3's table of metrics is printed too
+    """
+    formats: list[KVWriter] = [TensorBoardOutputFormat(str(folder))]
+    if metrics_file is not None:
+        formats.append(HumanOutputFormat(metrics_file))
+    return Logger(str(folder), formats)
 
 
 def log_config(logger: Logger, config: ExperimentConfig) -> None:

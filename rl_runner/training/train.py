@@ -172,7 +172,7 @@ def train_run(
         eval_env = build_evaluation_env(config, seeds.evaluation(config.eval.n_episodes))
         try:
             agent = build_config_agent(config, env, seeds.model)
-            agent.set_logger(build_logger(run.tensorboard_dir))
+            agent.set_logger(build_logger(run.tensorboard_dir, reporter.metrics_file))
             log_config(agent.logger, config)
 
             evaluation = build_evaluation_callback(config, eval_env, run, seeds)

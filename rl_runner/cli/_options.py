@@ -1,0 +1,42 @@
+"""Options and arguments that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rl_runner.errors import ConfigError, Problem
+
+Configs = Annotated[
+    list[Path],
+    typer.Argument(metavar="CONFIG...", help="YAML files, or experiment folders.", show_default=False),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a value, e.g. algo.gamma=0.99."),
+]
+SeedList = Annotated[
+    str | None,
+    typer.Option("--seeds", metavar="N|LIST", help="How many seeds, or which: 5, or 0,3,7."),
+]
+RunsDir = Annotated[
+    Path, typer.Option("--runs-dir", metavar="DIR", help="Where experiments are kept.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on standard output.")
+]
+
+DEFAULT_RUNS_DIR = Path("runs")
+
+
+def with_seeds(overrides: list[str] | None, seeds: str | None) -> list[str]:
+    """Return the overrides, with ``--seeds`` written as one of them."""
+    listed = list(overrides or [])
+    if seeds is None:
+        return listed
+    parts = [part.strip() for part in seeds.split(",") if part.strip()]
+    if not parts or not all(part.lstrip("-").isdigit() for part in parts):
+        cure = "Write a count, `--seeds 5`, or a list, `--seeds 0,3,7` (`--seeds 3,` is seed 3)."
+        raise ConfigError(Problem(f"`{seeds}` is neither.", f"--seeds {seeds}", cure))
+    value = f"[{', '.join(parts)}]" if "," in seeds else parts[0]
+    return [*listed, f"train.seeds={value}"]

@@ -1,0 +1,72 @@
+"""The results of an experiment, as a table and as JSON; `rl train` and `rl eval` share them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rl_runner.cli._console import duration, number, show, table
+
+Document = dict[str, Any]
+
+
+def experiment_document(
+    path: str, name: str, digest: str, runs: Sequence[Document]
+) -> Document:
+    """Describe an experiment: its runs, and the mean over the finished ones with its interval."""
+    from rl_runner.evaluation.statistics import summarize
+
+    means = [run["mean_reward"] for run in runs if run["mean_reward"] is not None]
+    summary = summarize(means) if means else None
+    return {
+        "experiment": path,
+        "name": name,
+        "hash": digest,
+        "runs": list(runs),
+        "mean_reward": summary.mean if summary else None,
+        "ci95": list(summary.ci95) if summary and summary.ci95 else None,
+    }
+
+
+def run_document(seed: int, path: str, record: dict[str, Any]) -> Document:
+    """Describe one run by its run.json; the rewards are means over held-out episodes."""
+    results = record.get("results", {})
+    last, best = results.get("last", {}), results.get("best", {})
+    return {
+        "seed": seed,
+        "path": path,
+        "status": record.get("status", "running"),
+        "timesteps": record.get("timesteps"),
+        "mean_reward": last.get("mean_reward"),
+        "std_reward": last.get("std_reward"),
+        "best_mean_reward": best.get("mean_reward"),
+    }
+
+
+def show_experiment(document: Document, seconds: dict[int, float | None] | None = None) -> None:
+    """Draw the table of runs and, below it, what they amount to."""
+    columns = ["seed", "status", ">timesteps", ">mean reward", ">± std", ">best agent"]
+    rows = [
+        [
+            run["seed"],
+            run["status"],
+            number(run["timesteps"], 0),
+            number(run["mean_reward"]),
+            number(run["std_reward"]),
+            number(run["best_mean_reward"]),
+            *([duration(seconds[run["seed"]])] if seconds else []),
+        ]
+        for run in document["runs"]
+    ]
+    show(table([*columns, *([">time"] if seconds else [])], rows, document["name"]))
+    show(_verdict(document))
+
+
+def _verdict(document: Document) -> str:
+    n = sum(run["mean_reward"] is not None for run in document["runs"])
+    if n == 0:
+        return "No run finished."
+    mean = number(document["mean_reward"])
+    if document["ci95"] is None:
+        return f"Mean reward {mean} from a single seed, which says nothing about the next one."
+    low, high = (number(end) for end in document["ci95"])
+    few = " Fewer than five: read it with care." if n < 5 else ""
+    return f"Mean reward {mean} over {n} seeds, 95 % confidence interval {low} to {high}.{few}"

@@ -1,0 +1,80 @@
+"""The commands of ``rl``, as a visible list, and the one place where errors end."""
+
+import functools
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from rl_runner import __version__
+from rl_runner.cli._console import show, show_error
+from rl_runner.cli.algos import algos
+from rl_runner.cli.check import check
+from rl_runner.cli.dashboard import dashboard
+from rl_runner.cli.envs import envs
+from rl_runner.cli.eval import evaluate
+from rl_runner.cli.init import init
+from rl_runner.cli.runs import runs
+from rl_runner.cli.train import train
+from rl_runner.errors import RunnerError
+
+COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
+    ("train", train),
+    ("eval", evaluate),
+    ("check", check),
+    ("init", init),
+    ("runs", runs),
+    ("algos", algos),
+    ("envs", envs),
+    ("dashboard", dashboard),
+)
+
+USER_MISTAKE = 2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="The laboratory bench for reinforcement learning with Stable-Baselines3.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        show(f"rl_runner {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    del version
+
+
+def _with_error_boundary(command: Callable[..., None]) -> Callable[..., None]:
+    """A user's mistake becomes one panel and exit code 2; a bug keeps its traceback."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except RunnerError as error:
+            show_error(error)
+            raise typer.Exit(USER_MISTAKE) from None
+
+    return run
+
+
+for _name, _command in COMMANDS:
+    app.command(_name)(_with_error_boundary(_command))
+
+
+def main() -> None:
+    """Run ``rl``."""
+    app(prog_name="rl")
