@@ -42,7 +42,7 @@ class StateIndex:
             case spaces.MultiBinary():
                 sizes, starts = [2] * math.prod(space.shape), [0] * math.prod(space.shape)
             case spaces.Tuple() if all(isinstance(part, spaces.Discrete) for part in space):
-                sizes, starts = [int(p.n) for p in space], [int(p.start) for p in space]  # type: ignore[attr-defined]
+                sizes, starts = [int(p.n) for p in space], [int(p.start) for p in space]
             case _:
                 message = (
                     f"a table needs finitely many observations (Discrete, MultiDiscrete, "
@@ -51,8 +51,10 @@ class StateIndex:
                 raise ValueError(message)
         self.n_states = math.prod(sizes)
         self._starts = np.array(starts)
-        # Mixed radix: the last component changes fastest.
-        self._strides = np.array([math.prod(sizes[i + 1 :]) for i in range(len(sizes))], dtype=object)
+        # Mixed radix: the last component changes fastest. (Numbers above int64 only occur in spaces
+        # whose table is refused for its size anyway.)
+        strides = [math.prod(sizes[i + 1 :]) for i in range(len(sizes))]
+        self._strides = np.array([min(stride, MAX_ENTRIES) for stride in strides], dtype=np.int64)
 
     def of_batch(self, observations: Any) -> np.ndarray:
         """Return (n,) row numbers for a vectorised environment's n observations."""
@@ -60,12 +62,13 @@ class StateIndex:
             parts = np.stack([np.asarray(part).reshape(-1) for part in observations], axis=-1)
         else:
             parts = np.asarray(observations).reshape(-1, len(self._starts))
-        return (parts.astype(np.int64) - self._starts) @ self._strides.astype(np.int64)
+        rows: np.ndarray = (parts.astype(np.int64) - self._starts) @ self._strides
+        return rows
 
     def of_single(self, observation: Any) -> int:
         """Return the row number of one observation as the environment returned it."""
         parts = np.asarray(observation, dtype=np.int64).reshape(-1)
-        return int((parts - self._starts) @ self._strides.astype(np.int64))
+        return int((parts - self._starts) @ self._strides)
 
 
 class QLearning(HandwrittenAgent):
@@ -93,7 +96,7 @@ class QLearning(HandwrittenAgent):
     :raises ValueError: if the spaces do not fit, or the table would be too large
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - hyperparameters, as SB3 takes them
         self,
         env: VecEnv,
         learning_rate: float | Callable[[float], float] = 0.1,
@@ -123,7 +126,7 @@ class QLearning(HandwrittenAgent):
                 f"most {MAX_ENTRIES:,} are allowed"
             )
             raise ValueError(message)
-        if exploration_schedule == "exponential" and not 0 < exploration_final_eps:
+        if exploration_schedule == "exponential" and not exploration_final_eps > 0:
             message = "an exponential schedule needs exploration_final_eps above 0"
             raise ValueError(message)
         self.lr_schedule = FloatSchedule(learning_rate)
@@ -190,10 +193,10 @@ class QLearning(HandwrittenAgent):
 
     def _step_size(self, state: int, action: int) -> float:
         """Return α for this visit of (s, a)."""
-        alpha = self.lr_schedule(1.0 - self.progress)
+        alpha: float = self.lr_schedule(1.0 - self.progress)
         if self.learning_rate_power == 0:
             return alpha
-        falling = alpha * float(self.visits[state, action]) ** -self.learning_rate_power
+        falling = alpha * math.pow(self.visits[state, action], -self.learning_rate_power)
         return max(self.learning_rate_min, falling)
 
     @property

@@ -70,4 +70,6 @@ def find_algorithm(name: str, where: str = "") -> Algorithm:
         return ALGORITHMS[name]
     cure = did_you_mean(name.lower().replace("-", "_"), ALGORITHMS)
     listed = f"Algorithms: {', '.join(ALGORITHMS)}."
-    raise ConfigError(Problem(f"There is no algorithm `{name}`.", where, f"{cure} {listed}".strip()))
+    raise ConfigError(
+        Problem(f"There is no algorithm `{name}`.", where, f"{cure} {listed}".strip())
+    )

@@ -12,6 +12,7 @@ One iteration: (1) play a batch of episodes with π_θ, (2) compute returns back
 episode, (3) subtract the baseline, (4) take one gradient step. That is the whole file.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -66,7 +67,7 @@ def mlp(n_inputs: int, net_arch: Sequence[int], n_outputs: int, tanh: bool) -> n
     """Build a fully connected network with a linear last layer."""
     widths = [n_inputs, *net_arch]
     layers: list[nn.Module] = []
-    for n_in, n_out in zip(widths[:-1], widths[1:], strict=True):
+    for n_in, n_out in itertools.pairwise(widths):
         layers += [nn.Linear(n_in, n_out), nn.Tanh() if tanh else nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(widths[-1], n_outputs))
 
@@ -111,7 +112,7 @@ class Reinforce(HandwrittenAgent):
     :raises ValueError: if the spaces do not fit
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - hyperparameters, as SB3 takes them
         self,
         env: VecEnv,
         learning_rate: float | Callable[[float], float] = 3e-3,
@@ -286,7 +287,7 @@ class Reinforce(HandwrittenAgent):
 
     def _within_bounds(self, actions: np.ndarray) -> np.ndarray:
         if isinstance(self.action_space, spaces.Box):
-            return np.clip(actions, self.action_space.low, self.action_space.high)
+            actions = np.clip(actions, self.action_space.low, self.action_space.high)
         return actions
 
     def predict(

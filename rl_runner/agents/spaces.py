@@ -81,7 +81,7 @@ def policy_for(algorithm: Algorithm, observation_space: Space) -> str:
         wanted = "Cnn"
     else:
         wanted = "Mlp"
-    return next((alias for alias in aliases if alias.startswith(wanted)), aliases[0])
+    return next((str(alias) for alias in aliases if alias.startswith(wanted)), str(aliases[0]))
 
 
 @functools.cache

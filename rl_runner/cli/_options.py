@@ -9,7 +9,9 @@ from rl_runner.errors import ConfigError, Problem
 
 Configs = Annotated[
     list[Path],
-    typer.Argument(metavar="CONFIG...", help="YAML files, or experiment folders.", show_default=False),
+    typer.Argument(
+        metavar="CONFIG...", help="YAML files, or experiment folders.", show_default=False
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -22,9 +24,7 @@ SeedList = Annotated[
 RunsDir = Annotated[
     Path, typer.Option("--runs-dir", metavar="DIR", help="Where experiments are kept.")
 ]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on standard output.")
-]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
 DEFAULT_RUNS_DIR = Path("runs")
 

@@ -8,9 +8,7 @@ from rl_runner.cli._console import duration, number, show, table
 Document = dict[str, Any]
 
 
-def experiment_document(
-    path: str, name: str, digest: str, runs: Sequence[Document]
-) -> Document:
+def experiment_document(path: str, name: str, digest: str, runs: Sequence[Document]) -> Document:
     """Describe an experiment: its runs, and the mean over the finished ones with its interval."""
     from rl_runner.evaluation.statistics import summarize
 

@@ -69,7 +69,12 @@ def _list_hyperparameters(name: str, as_json: bool) -> None:
         show_json({"name": name, "class": algorithm.import_path, "hyperparameters": items})
         return
     rows = [
-        (item.name, item.type_name, "null" if item.default is None else item.default, item.description)
+        (
+            item.name,
+            item.type_name,
+            "null" if item.default is None else item.default,
+            item.description,
+        )
         for item in known
     ]
     title = f"{name}: {algorithm.import_path} ({algorithm.reference})"

@@ -58,7 +58,7 @@ def _root(
 
 
 def _with_error_boundary(command: Callable[..., None]) -> Callable[..., None]:
-    """A user's mistake becomes one panel and exit code 2; a bug keeps its traceback."""
+    """Turn a user's mistake into one panel and exit code 2; a bug keeps its traceback."""
 
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> None:

@@ -28,7 +28,15 @@ def runs(
             ]
         )
         return
-    columns = ("experiment", ">seed", "status", ">timesteps", ">mean reward", ">best agent", ">time")
+    columns = (
+        "experiment",
+        ">seed",
+        "status",
+        ">timesteps",
+        ">mean reward",
+        ">best agent",
+        ">time",
+    )
     rows = []
     for path, record in found:
         document = run_document(record.get("seed", -1), str(path), record)

@@ -88,7 +88,9 @@ def _read_with_bases(path: FilePath, seen: tuple[FilePath, ...]) -> tuple[Raw, S
         return raw, source
     if not isinstance(base, str):
         cure = "Give one file name, relative to this file."
-        raise ConfigError(Problem("`extends` is not a file name.", source.locate(("extends",)), cure))
+        raise ConfigError(
+            Problem("`extends` is not a file name.", source.locate(("extends",)), cure)
+        )
     base_path = path.parent / base
     if not base_path.exists():
         problem = Problem(f"`extends: {base}` names no file.", source.locate(("extends",)))
@@ -136,13 +138,15 @@ def _lay_over(base: Raw, upper: Raw) -> Raw:
     merged = dict(base)
     for key, value in upper.items():
         below = base.get(key)
-        if not (isinstance(value, dict) and isinstance(below, dict)):
-            merged[key] = value
-        elif key == "algo" and value.get("name", below.get("name")) != below.get("name"):
-            merged[key] = value
-        else:
-            merged[key] = _lay_over(below, value)
+        merged[key] = value
+        if isinstance(value, dict) and isinstance(below, dict):
+            another_algorithm = key == "algo" and _names_another(value, below)
+            merged[key] = value if another_algorithm else _lay_over(below, value)
     return merged
+
+
+def _names_another(algo: Raw, below: Raw) -> bool:
+    return bool(algo.get("name", below.get("name")) != below.get("name"))
 
 
 def _override(raw: Raw, source: SourceMap, override: str) -> tuple[Raw, SourceMap]:

@@ -32,7 +32,7 @@ class WrapperConfig(Section):
     """A Gymnasium wrapper by dotted name, ``gymnasium.wrappers.FlattenObservation``."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*[.:][A-Za-z_]\w*$")]
-    kwargs: dict[str, Any] = {}
+    kwargs: dict[str, Any] = Field(default_factory=dict)
 
 
 class NormalizeConfig(Section):
@@ -73,7 +73,7 @@ class EnvConfig(Section):
     """One environment, and how many copies of it are stepped together."""
 
     id: Annotated[str, Field(min_length=1)]
-    kwargs: dict[str, Any] = {}
+    kwargs: dict[str, Any] = Field(default_factory=dict)
     wrappers: Annotated[
         tuple[Annotated[WrapperConfig, BeforeValidator(_wrapper_from_name)], ...],
         Field(strict=False),

@@ -69,14 +69,24 @@ def _path_in_file(raw: object, details: ErrorDetails) -> Path:
     node = raw
     last = len(details["loc"]) - 1
     for i, part in enumerate(details["loc"]):
-        if isinstance(node, dict) and part in node:
-            node = node[part]
-        elif isinstance(node, list | tuple) and isinstance(part, int) and part < len(node):
-            node = node[part]
-        elif not (i == last and details["type"] in {"missing", "extra_forbidden"}):
-            continue
-        path.append(part)
+        inner = _child(node, part)
+        absent = i == last and details["type"] in {"missing", "extra_forbidden"}
+        if inner is not _NOTHING or absent:
+            path.append(part)
+            node = inner
     return tuple(path)
+
+
+_NOTHING = object()
+
+
+def _child(node: object, part: str | int) -> object:
+    """Return what stands under a key or index, or the mark that nothing does."""
+    if isinstance(node, dict):
+        return node.get(part, _NOTHING)
+    if isinstance(node, list | tuple) and isinstance(part, int) and part < len(node):
+        return node[part]
+    return _NOTHING
 
 
 def _known_keys(model: type[BaseModel], path: Path) -> list[str]:

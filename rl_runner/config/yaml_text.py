@@ -8,7 +8,6 @@ says (https://yaml.org/spec/1.2.2/#103-core-schema), with ``_`` allowed between 
 
 import math
 import re
-from collections.abc import Callable
 from typing import Any, Never
 
 import yaml
@@ -33,16 +32,21 @@ _PREFIX = "tag:yaml.org,2002:"
 
 def _plain_scalar(text: str) -> object:
     """Read an unquoted scalar as the core schema does."""
-    readers: tuple[tuple[re.Pattern[str], Callable[[str], object]], ...] = (
-        (_NULL, lambda _: None),
-        (_BOOL, lambda t: t.lower() == "true"),
-        (_INT, lambda t: int(t.replace("_", ""))),
-        (_BASED, lambda t: int(t, 0)),
-        (_FLOAT, lambda t: float(t.replace("_", ""))),
-        (_INF, lambda t: -math.inf if t.startswith("-") else math.inf),
-        (_NAN, lambda _: math.nan),
-    )
-    return next((read(text) for pattern, read in readers if pattern.match(text)), text)
+    for pattern, read in _READERS:
+        if pattern.match(text):
+            return read(text)
+    return text
+
+
+_READERS = (
+    (_NULL, lambda _: None),
+    (_BOOL, lambda text: text.lower() == "true"),
+    (_INT, lambda text: int(text.replace("_", ""))),
+    (_BASED, lambda text: int(text, 0)),
+    (_FLOAT, lambda text: float(text.replace("_", ""))),
+    (_INF, lambda text: -math.inf if text.startswith("-") else math.inf),
+    (_NAN, lambda _: math.nan),
+)
 
 
 class _Composer(yaml.SafeLoader):
@@ -83,15 +87,16 @@ class _Reader:
         if isinstance(node, yaml.ScalarNode) and node.tag == _PREFIX + "str":
             if node.style is not None:
                 return node.value
-            try:
-                return _plain_scalar(node.value)
-            except ValueError:  # CPython refuses integers of more than 4,300 digits
-                self.refuse(node, "a number that is too long", "Write a shorter number.")
-        self.refuse(
-            node,
-            f"the YAML tag `{node.tag.removeprefix(_PREFIX)}`",
-            "Tags could run code or change a value's type behind your back: leave the tag out.",
-        )
+            return self._scalar(node)
+        tag = node.tag.removeprefix(_PREFIX)
+        cure = "Tags could run code or change a value's type behind your back: leave the tag out."
+        return self.refuse(node, f"the YAML tag `{tag}`", cure)
+
+    def _scalar(self, node: yaml.ScalarNode) -> object:
+        try:
+            return _plain_scalar(node.value)
+        except ValueError:  # CPython refuses integers of more than 4,300 digits
+            return self.refuse(node, "a number that is too long", "Write a shorter number.")
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, object]:
         mapping: dict[str, object] = {}
@@ -124,7 +129,7 @@ def parse_yaml(text: str, origin: str, *, line_numbers: bool = True) -> tuple[An
     :raises ConfigError: if the text is not YAML, or holds tags, doubled keys or cyclic aliases
     """
     try:
-        node = yaml.compose(text, Loader=_Composer)  # noqa: S506 - composes, constructs nothing
+        node = yaml.compose(text, Loader=_Composer)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{origin}:{mark.line + 1}" if mark and line_numbers else origin

@@ -5,6 +5,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import gymnasium as gym
 
@@ -48,20 +49,17 @@ def _entry(spec: gym.envs.registration.EnvSpec) -> EnvEntry | None:
     return EnvEntry(spec.id, *spaces, spec.max_episode_steps, spec.reward_threshold)
 
 
-def describe_space(space: gym.Space) -> str:  # type: ignore[type-arg]
+def describe_space(space: gym.Space[Any]) -> str:
     """Return a space in a few characters, e.g. ``Box(4,)`` or ``Discrete(16)``."""
     match space:
-        case gym.spaces.Box():
-            return f"Box{space.shape}"
-        case gym.spaces.MultiBinary():
-            return f"MultiBinary({space.n})"
-        case gym.spaces.MultiDiscrete():
-            return f"MultiDiscrete({list(map(int, space.nvec.flat))})"
-        case gym.spaces.Discrete():
-            return f"Discrete({space.n})"
         case gym.spaces.Tuple():
-            return f"Tuple({', '.join(describe_space(part) for part in space)})"
+            inside: object = ", ".join(describe_space(part) for part in space)
         case gym.spaces.Dict():
-            parts = ", ".join(f"{key}: {describe_space(part)}" for key, part in space.items())
-            return f"Dict({parts})"
-    return str(space)
+            inside = ", ".join(f"{key}: {describe_space(part)}" for key, part in space.items())
+        case gym.spaces.MultiDiscrete():
+            inside = list(map(int, space.nvec.flat))
+        case gym.spaces.Discrete() | gym.spaces.MultiBinary():
+            inside = space.n
+        case _:
+            inside = str(space.shape).strip("()")
+    return f"{type(space).__name__}({inside})"

@@ -65,7 +65,7 @@ def play_episodes(
         while any(queues):
             actions, state = _act(agent, env, obs, state, episode_start, deterministic)
             obs, _, episode_start, infos = env.step(actions)
-            for i in np.flatnonzero(episode_start):
+            for i in map(int, np.flatnonzero(episode_start)):
                 if queues[i]:
                     k = queues[i].pop(0)
                     returns[k] = infos[i]["episode"]["r"]

@@ -142,7 +142,8 @@ class RunFolder:
             folder = self.path / CHECKPOINTS / (_read_text(pointer) or "none").strip()
         if not (folder / self.weights_file).is_file():
             cure = "Train it to the end: `rl train` goes on where the experiment has gaps."
-            raise CheckpointError(Problem(f"There is no `{name}` agent here.", str(self.path), cure))
+            problem = Problem(f"There is no `{name}` agent here.", str(self.path), cure)
+            raise CheckpointError(problem)
         return folder
 
     # --- what was measured ----------------------------------------------------------------------

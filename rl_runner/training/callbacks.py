@@ -157,5 +157,3 @@ class ProgressTicker(BaseCallback):
             self._last = now
             self.report(self.num_timesteps, self.num_timesteps / (now - self._started))
         return True
-
-

@@ -53,8 +53,8 @@ def check_experiment(config: ExperimentConfig) -> CheckReport:
     single.close()
 
     steps_per_second, buffer_bytes = _probe(resolved)
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    kilobytes /= 1024 if sys.platform == "darwin" else 1
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    kilobytes = peak / 1024 if sys.platform == "darwin" else peak  # macOS counts bytes
     return CheckReport(
         f"{resolved.name}-{experiment_hash(resolved)}",
         resolved.env.id,

@@ -82,7 +82,7 @@ def _check_spaces(algorithm: Algorithm, env_config: EnvConfig, env: "VecEnv") ->
     if takes_action_masks(algorithm.load_class()) and not env.has_attr("action_masks"):
         what = f"{algorithm.name} asks the environment which actions are valid; "
         what += f"{env_config.id} has no `action_masks()` method."
-        cure = "Use `ppo`, or add a wrapper that has one (sb3_contrib.common.wrappers.ActionMasker)."
+        cure = "Use `ppo`, or add a wrapper that has one (sb3_contrib: ActionMasker)."
         raise ConfigError(Problem(what, "algo.name", cure))
 
 

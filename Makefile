@@ -1,0 +1,37 @@
+# Two commands do everything on a fresh machine with Python 3.11 or newer:
+#   make train    installs into .venv and trains CartPole with PPO to the end, with its report
+#   make test     installs into .venv and runs all checks and tests
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+CONFIG ?= configs/cartpole/ppo.yaml
+
+.PHONY: train test check format install clean
+
+train: install
+	$(BIN)/rl train $(CONFIG)
+
+test: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n auto
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+install: $(VENV)/.installed
+
+# The lock file pins every package, torch's CPU build among them; it is installed first, so that
+# the project's own ranges find what they need and download nothing else.
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
