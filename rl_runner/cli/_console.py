@@ -71,9 +71,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str =
     return built
 
 
-def number(value: float | None, digits: int = 2) -> str:
-    """Write a number for a table; an em dash for None."""
-    return "—" if value is None else f"{value:,.{digits}f}"
+def number(value: float | None, digits: int | None = None) -> str:
+    """Write a number for a table: three decimals below 10, else two; an em dash for None."""
+    if value is None:
+        return "—"
+    decimals = (3 if abs(value) < 10 else 2) if digits is None else digits
+    return f"{value:,.{decimals}f}"
 
 
 def duration(seconds: float | None) -> str:

@@ -126,4 +126,6 @@ def _ending(record: Mapping[str, Any]) -> str:
         return f"{record.get('status')}: {record.get('error', 'no result')}"
     last = record["results"]["last"]
     reward = f"{number(last['mean_reward'])} ± {number(last['std_reward'])}"
-    return f"{reward} over {last['n_episodes']} held-out episodes ({duration(record['seconds'])})"
+    exact = f", exactly {last['exact_mean_reward']:.4f}" if "exact_mean_reward" in last else ""
+    took = duration(record["seconds"])
+    return f"{reward} over {last['n_episodes']} held-out episodes{exact} ({took})"

@@ -18,6 +18,7 @@ from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, load_config
 from rl_runner.envs import time_limit_of
 from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
+from rl_runner.evaluation.exact import exact_mean_reward
 from rl_runner.evaluation.pictures import grid_tiles
 from rl_runner.evaluation.saved_agent import (
     build_evaluation_env,
@@ -253,15 +254,18 @@ def judge(
     episode_seeds = seeds.final_evaluation(config.eval.final_episodes)
     env = build_evaluation_env(config, episode_seeds)
 
-    def play() -> Episodes:
+    def play() -> dict[str, Any]:
         share_normalization(agent, env)
-        return play_episodes(
+        episodes = play_episodes(
             agent,
             env,
             episode_seeds,
             deterministic=config.eval.deterministic,
             sampling_seed=seeds.policy_sampling,
         )
+        described = describe_episodes(episodes)
+        exact = exact_mean_reward(agent, config.env) if config.eval.deterministic else None
+        return described if exact is None else {**described, "exact_mean_reward": exact}
 
     try:
         last = play()
@@ -270,12 +274,12 @@ def judge(
     finally:
         env.close()
     return {
-        "last": describe_episodes(last),
+        "last": last,
         "best": {
             "timesteps": evaluation.best_timesteps,
             "periodic_mean_reward": evaluation.best_mean_reward,
-            **describe_episodes(best),
-            "selection_optimism": evaluation.best_mean_reward - best.mean_reward,
+            **best,
+            "selection_optimism": evaluation.best_mean_reward - best["mean_reward"],
         },
     }
 

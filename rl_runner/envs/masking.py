@@ -1,0 +1,39 @@
+"""Action masks for :class:`sb3_contrib.MaskablePPO`."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+
+class ActionMaskFromInfo(gym.Wrapper[Any, Any, Any, Any]):
+    """Offers ``action_masks()`` for environments that put an ``action_mask`` into ``info``.
+
+    Gymnasium's Taxi does: its mask is 0 for the actions that would change nothing.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self._mask: np.ndarray | None = None
+
+    def action_masks(self) -> np.ndarray:
+        """Return (n_actions,) True where an action is valid in the present state.
+
+        :raises RuntimeError: before the first reset
+        """
+        if self._mask is None:
+            message = "reset the environment before asking which actions are valid"
+            raise RuntimeError(message)
+        return self._mask
+
+    def reset(self, **keywords: Any) -> tuple[Any, dict[str, Any]]:
+        """Reset and remember the first mask; raises KeyError if ``info`` holds none."""
+        obs, info = self.env.reset(**keywords)
+        self._mask = np.asarray(info["action_mask"], dtype=bool)
+        return obs, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step and remember the next state's mask."""
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        self._mask = np.asarray(info["action_mask"], dtype=bool)
+        return obs, reward, terminated, truncated, info

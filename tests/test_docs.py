@@ -1,0 +1,77 @@
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from rl_runner.agents.registry import ALGORITHMS
+from rl_runner.cli.app import COMMANDS, app
+from rl_runner.config import load_config
+from rl_runner.training.resolve import resolve
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+
+
+def tested_block(name: str) -> str:
+    found = re.search(rf"<!-- tested: {name} -->\n```\w+\n(.*?)```", README, flags=re.DOTALL)
+    assert found, f"README.md has no tested block `{name}`"
+    return found[1]
+
+
+def test_the_readme_config_is_valid_and_is_the_shipped_one(tmp_path):
+    (tmp_path / "readme.yaml").write_text(tested_block("config"), encoding="utf-8")
+    shown = resolve(load_config(tmp_path / "readme.yaml"))
+    assert shown == resolve(load_config(ROOT / "configs/cartpole/ppo.yaml"))
+
+
+@pytest.mark.parametrize("line", tested_block("commands").splitlines())
+def test_every_command_of_the_readme_parses(line):
+    program, command, *arguments = shlex.split(line)
+    assert program == "rl"
+    click_app = typer.main.get_command(app)
+    parser = click_app.get_command(None, command)  # type: ignore[attr-defined]
+    assert parser is not None
+    parser.make_context(command, arguments)  # raises on an unknown option or a missing argument
+
+
+def test_the_readme_shows_every_command():
+    shown = {shlex.split(line)[1] for line in tested_block("commands").splitlines()}
+    assert shown == {name for name, _ in COMMANDS}
+
+
+def test_the_python_of_the_readme_runs(tmp_path):
+    code = tested_block("python").replace("configs/", f"{ROOT.as_posix()}/configs/")
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert "Summary(mean=" in result.stdout
+    assert (tmp_path / "runs").is_dir()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_between_the_documents_leads_somewhere(document):
+    text = document.read_text(encoding="utf-8")
+    targets = [t for t in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in t]
+    missing = [target for target in targets if not (document.parent / target).exists()]
+    assert not missing
+
+
+def test_every_option_is_explained_in_its_help():
+    runner = CliRunner()
+    for name, _ in COMMANDS:
+        help_text = runner.invoke(app, [name, "--help"], env={"COLUMNS": "200"}).output
+        assert "Example: rl " + name in help_text
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_every_algorithm_is_documented_and_has_a_config(name):
+    assert f"`{name}`" in (ROOT / "docs/algorithms.md").read_text(encoding="utf-8")
+    named = [p for p in ROOT.glob("configs/*/*.yaml") if load_config(p).algo.name == name]
+    assert named
