@@ -18,19 +18,19 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 
-def tested_block(name: str) -> str:
+def marked_block(name: str) -> str:
     found = re.search(rf"<!-- tested: {name} -->\n```\w+\n(.*?)```", README, flags=re.DOTALL)
     assert found, f"README.md has no tested block `{name}`"
     return found[1]
 
 
 def test_the_readme_config_is_valid_and_is_the_shipped_one(tmp_path):
-    (tmp_path / "readme.yaml").write_text(tested_block("config"), encoding="utf-8")
+    (tmp_path / "readme.yaml").write_text(marked_block("config"), encoding="utf-8")
     shown = resolve(load_config(tmp_path / "readme.yaml"))
     assert shown == resolve(load_config(ROOT / "configs/cartpole/ppo.yaml"))
 
 
-@pytest.mark.parametrize("line", tested_block("commands").splitlines())
+@pytest.mark.parametrize("line", marked_block("commands").splitlines())
 def test_every_command_of_the_readme_parses(line):
     program, command, *arguments = shlex.split(line)
     assert program == "rl"
@@ -41,12 +41,12 @@ def test_every_command_of_the_readme_parses(line):
 
 
 def test_the_readme_shows_every_command():
-    shown = {shlex.split(line)[1] for line in tested_block("commands").splitlines()}
+    shown = {shlex.split(line)[1] for line in marked_block("commands").splitlines()}
     assert shown == {name for name, _ in COMMANDS}
 
 
 def test_the_python_of_the_readme_runs(tmp_path):
-    code = tested_block("python").replace("configs/", f"{ROOT.as_posix()}/configs/")
+    code = marked_block("python").replace("configs/", f"{ROOT.as_posix()}/configs/")
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
     )
