@@ -1,7 +1,7 @@
 """The seed tree: every random stream of a run, derived from the run's one seed.
 
     run seed ─┬─ model            weights, exploration, minibatches
-              ├─ train env i      one per parallel environment
+              ├─ train env i, s   one per parallel environment and segment between checkpoints
               ├─ evaluation k     one per periodic episode, the same at every evaluation
               └─ final k          one per held-out episode, which nothing selected on
 
@@ -41,9 +41,9 @@ class SeedTree:
         """A seed for the actions of stochastic policies under evaluation (below 2**32)."""
         return int(self._words(Purpose.POLICY_SAMPLING, 0)[0])
 
-    def train_envs(self, n_envs: int) -> list[int]:
-        """One seed per parallel training environment."""
-        return self._seeds(Purpose.TRAIN_ENVS, n_envs)
+    def train_envs(self, n_envs: int, segment: int = 0) -> list[int]:
+        """One seed per parallel training environment, anew for each segment between checkpoints."""
+        return self._seeds(Purpose.TRAIN_ENVS, n_envs, segment)
 
     def evaluation(self, n_episodes: int) -> list[int]:
         """One seed per periodic evaluation episode."""
@@ -53,11 +53,12 @@ class SeedTree:
         """One seed per held-out episode."""
         return self._seeds(Purpose.FINAL_EVALUATION, n_episodes)
 
-    def _words(self, purpose: Purpose, index: int) -> np.ndarray:
-        sequence = np.random.SeedSequence(self.run_seed, spawn_key=(purpose, index))
+    def _words(self, purpose: Purpose, index: int, segment: int = 0) -> np.ndarray:
+        spawn_key = (purpose, index, segment) if segment else (purpose, index)
+        sequence = np.random.SeedSequence(self.run_seed, spawn_key=spawn_key)
         return sequence.generate_state(2, np.uint32)
 
-    def _seeds(self, purpose: Purpose, n: int) -> list[int]:
+    def _seeds(self, purpose: Purpose, n: int, segment: int = 0) -> list[int]:
         """63-bit seeds, so that no two of all streams of all runs meet by chance."""
-        words = [self._words(purpose, i) for i in range(n)]
+        words = [self._words(purpose, i, segment) for i in range(n)]
         return [int(high) >> 1 << 32 | int(low) for high, low in words]

@@ -160,6 +160,7 @@ class QLearning(HandwrittenAgent):
         td_errors: list[float] = []
         states = self.states.of_batch(self.env.reset())
         while self.num_timesteps < self._total_timesteps:
+            callback.on_rollout_start()
             actions = np.array([self._explore(state) for state in states])
             obs, rewards, dones, infos = self.env.step(actions + self.first_action)
             next_states = self.states.of_batch(obs)

@@ -36,7 +36,7 @@ ALGORITHMS: dict[str, Algorithm] = {
     row.name: row
     for row in (
         Algorithm("a2c", "stable_baselines3:A2C", "Mnih et al. 2016"),
-        Algorithm("ars", "sb3_contrib:ARS", "Mania et al. 2018"),
+        Algorithm("ars", "rl_runner.agents.ars:AbsoluteARS", "Mania et al. 2018"),
         Algorithm("crossq", "sb3_contrib:CrossQ", "Bhatt et al. 2024"),
         Algorithm("ddpg", "stable_baselines3:DDPG", "Lillicrap et al. 2016"),
         Algorithm("dqn", "stable_baselines3:DQN", "Mnih et al. 2015"),

@@ -1,6 +1,7 @@
 """``rl train``."""
 
-from typing import Annotated
+import os
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,54 +9,93 @@ from rl_runner.cli import _options as options
 from rl_runner.cli._console import console, show, show_json, tell
 from rl_runner.cli._results import experiment_document, run_document, show_experiment
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rl_runner.training.train import ExperimentResult
+
+INTERRUPTED = 130
+
 
 def train(
     configs: options.Configs,
     overrides: options.Overrides = None,
     seeds: options.SeedList = None,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", min=1, help="Runs at a time; default: one per core."),
+    ] = None,
+    retries: Annotated[
+        int, typer.Option("--retries", min=0, help="Try a failed run again this often.")
+    ] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Train finished seeds anew.")] = False,
+    extend: Annotated[
+        bool,
+        typer.Option(
+            "--extend", help="Go on from the end of the same experiment with a smaller budget."
+        ),
+    ] = False,
     as_json: options.AsJson = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Every metric too.")] = False,
 ) -> None:
-    """Train an algorithm on an environment, over several seeds, as a YAML file says.
+    """Train algorithms on environments, over several seeds at once, as YAML files say.
 
-    Finished seeds are kept, missing ones are trained; a changed config gets a folder of its own.
+    Finished seeds are kept, stopped ones go on exactly where they were, missing ones are trained;
+    a changed config gets a folder of its own.
 
     Example: rl train configs/cartpole/ppo.yaml --seeds 3 --set algo.gamma=0.99
     """
     from rl_runner.cli import _progress
     from rl_runner.config import load_config
-    from rl_runner.training.resolve import resolve
+    from rl_runner.training.train import train_many
 
     changes = options.with_seeds(overrides, seeds)
     loaded = [load_config(path, changes) for path in configs]
-    for config in loaded:  # all of them before any is trained: bad input changes nothing
-        resolve(config)
-
-    from rl_runner.training.train import train as train_experiment
-
     reporter = _progress.reporter(quiet=quiet, verbose=verbose)
-    documents, failed = [], False
     try:
-        for config in loaded:
-            result = train_experiment(config, runs_dir=runs_dir, fresh=fresh, reporter=reporter)
-            runs = [run_document(r.seed, str(r.path), dict(r.record)) for r in result.runs]
-            path = str(result.path)
-            document = experiment_document(path, result.name, result.hash, runs)
-            documents.append(document)
-            failed |= any(run.status == "failed" for run in result.runs)
-            if not as_json:
-                show_experiment(document, {r.seed: r.record.get("seconds") for r in result.runs})
-    except KeyboardInterrupt:
-        tell("Interrupted. Finished seeds are kept; the same command trains the others.")
-        raise typer.Exit(130) from None
+        results = train_many(
+            loaded,
+            runs_dir=runs_dir,
+            fresh=fresh,
+            extend=extend,
+            jobs=jobs or _cores(),
+            reporter=reporter,
+            retries=retries,
+        )
     finally:
         reporter.close()
+    _print_results(results, as_json=as_json)
+    statuses = {run.status for result in results for run in result.runs}
+    if statuses & {"interrupted", "pending"}:
+        tell("Stopped. The same command goes on where it was.")
+        raise typer.Exit(INTERRUPTED)
+    if "failed" in statuses:
+        _name_failures(results)
+        raise typer.Exit(1)
+    if not as_json and not quiet and console().is_terminal:
+        show(f"See the curves: rl dashboard {runs_dir}")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _print_results(results: "Sequence[ExperimentResult]", *, as_json: bool) -> None:
+    documents = []
+    for result in results:
+        runs = [run_document(r.seed, str(r.path), dict(r.record)) for r in result.runs]
+        document = experiment_document(str(result.path), result.name, result.hash, runs)
+        documents.append(document)
+        if not as_json:
+            show_experiment(document, {r.seed: r.record.get("seconds") for r in result.runs})
     if as_json:
         show_json(documents[0] if len(documents) == 1 else documents)
-    elif not quiet and console().is_terminal:
-        show(f"See the curves: rl dashboard {runs_dir}")
-    if failed:
-        raise typer.Exit(1)
+
+
+def _name_failures(results: "Sequence[ExperimentResult]") -> None:
+    failed = [run for result in results for run in result.runs if run.status == "failed"]
+    for run in failed:
+        tell(f"Failed: {run.path}: {run.record.get('error')} (see run.json and log.txt there)")
+    tell("The same command tries only these again.")

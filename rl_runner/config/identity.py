@@ -6,19 +6,27 @@ import json
 from rl_runner.config.schema import ExperimentConfig
 
 HASH_LENGTH = 8
+WITHOUT_MEANING = (
+    ("", "name"),
+    ("", "description"),
+    ("train", "seeds"),
+    ("train", "max_hours"),
+    ("env", "vec"),
+    ("checkpoint", "keep_last"),
+    ("checkpoint", "replay_buffer"),
+)
 
 
 def experiment_hash(config: ExperimentConfig) -> str:
     """Return eight hex digits over everything that changes a run's results.
 
     Left out: the name and description, the list of seeds (each seed is a run of its own, so that
-    more seeds join the same experiment), and ``env.vec`` (both ways of stepping give the same
-    numbers). Call it on a resolved config, where every default is written out.
+    more seeds join the same experiment), ``env.vec`` (both ways of stepping give the same
+    numbers), and what only says how long to wait and what to keep. Call it on a resolved config,
+    where every default is written out.
     """
     meaning = config.to_dict()
-    for key in ("name", "description"):
-        del meaning[key]
-    del meaning["train"]["seeds"]
-    del meaning["env"]["vec"]
+    for section, key in WITHOUT_MEANING:
+        del (meaning[section] if section else meaning)[key]
     canonical = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:HASH_LENGTH]

@@ -136,10 +136,14 @@ Seeds = Annotated[
 
 
 class TrainConfig(Section):
-    """The budget of each run, in environment timesteps, and the seeds to run."""
+    """The budget of each run, in environment timesteps, and the seeds to run.
+
+    A run that takes longer than ``max_hours`` is stopped and counts as failed.
+    """
 
     total_timesteps: Timesteps
     seeds: Seeds = tuple(range(DEFAULT_SEEDS))
+    max_hours: Annotated[float, Field(gt=0)] | None = None
 
 
 class EvalConfig(Section):
@@ -166,6 +170,21 @@ def _plain(value: Any) -> Any:
     return value
 
 
+class CheckpointConfig(Section):
+    """Checkpoints from which a stopped run goes on exactly.
+
+    ``every`` is in environment timesteps (default: a tenth of the budget). A checkpoint ends the
+    open training episodes, in a run that is stopped there and in one that is not, which is why
+    ``every`` belongs to what makes two experiments the same. Of the checkpoints the newest
+    ``keep_last`` are kept. Without ``replay_buffer`` they are smaller, but an off-policy agent
+    that is stopped goes on with an empty buffer, which is not exact.
+    """
+
+    every: Timesteps | None = None
+    keep_last: Annotated[int, Field(ge=1, le=1000)] = 2
+    replay_buffer: bool = True
+
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
 
@@ -185,6 +204,7 @@ class ExperimentConfig(Section):
     algo: AlgoConfig
     train: TrainConfig
     eval: EvalConfig = EvalConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
 
     _source: SourceMap = PrivateAttr(default_factory=SourceMap)
 

@@ -7,10 +7,11 @@
       seed-<k>/
         run.json             status, provenance, results
         events.out.tfevents* TensorBoard
-        checkpoints/<t>/     the agent after t timesteps: weights, normalisation statistics
-        checkpoints/best     the timesteps of the checkpoint with the best periodic evaluation
+        checkpoints/<t>/     all that training needs to go on exactly from t timesteps
+        checkpoints/best     which best-<t>/ holds the agent with the best periodic evaluation
         model.zip | …        the agent at the end
         normalization.npz    its observation and return statistics, if it normalises
+        log.txt              what the run's process printed
         episodes.csv         every finished training episode
         evaluations.npz      every periodic evaluation episode
 
@@ -18,29 +19,33 @@ A run is addressed by what it is, not by when it started, so training twice is t
 Every file appears whole or not at all: it is written aside and renamed.
 """
 
-import contextlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from filelock import FileLock, Timeout
 
 from rl_runner.errors import CheckpointError, Problem, RunFolderError
+from rl_runner.runs.checkpoints import CheckpointStore
+from rl_runner.runs.disk import write_aside, writing
 
 if TYPE_CHECKING:
     import numpy as np
 
-Status = Literal["running", "finished", "failed", "interrupted"]
+Status = Literal["pending", "running", "finished", "failed", "interrupted"]
 CheckpointName = Literal["last", "best"]
 
 CONFIG = "config.yaml"
 RECORD = "run.json"
+LOG = "log.txt"
 LOCK = ".lock"
 CHECKPOINTS = "checkpoints"
+BEST = "best"
+EVENTS = "events.out.tfevents*"
 EPISODES = "episodes.csv"
 EVALUATIONS = "evaluations.npz"
 NORMALIZATION = "normalization.npz"
@@ -71,7 +76,7 @@ class RunFolder:
         The operating system releases the claim when the process ends, however it ends.
         """
         try:
-            with _writing(self.path):
+            with writing(self.path):
                 self.path.mkdir(parents=True, exist_ok=True)
                 self._lock.acquire(blocking=False)
         except Timeout:
@@ -83,13 +88,29 @@ class RunFolder:
         self._lock.release()
 
     def clear(self) -> None:
-        """Remove everything that an earlier training left here, except the claim."""
-        with _writing(self.path):
+        """Remove everything that an earlier training left here, except claim, log and run.json."""
+        with writing(self.path):
             for entry in self.path.iterdir():
                 if entry.is_dir():
                     shutil.rmtree(entry)
-                elif entry.name != LOCK:
+                elif entry.name not in {LOCK, RECORD, LOG}:
                     entry.unlink()
+
+    def begin_with(self, donor: "RunFolder") -> None:
+        """Copy a finished run's files, to go on from its end; nothing if this run has begun."""
+        if self.checkpoints.path.exists() or not donor.checkpoints.path.exists():
+            return
+        if not self.claim():
+            return
+        try:
+            with writing(self.path):
+                leave_out = shutil.ignore_patterns(LOCK, RECORD, LOG, CHECKPOINTS)
+                shutil.copytree(donor.path, self.path, ignore=leave_out, dirs_exist_ok=True)
+                aside = self.path / f".{CHECKPOINTS}.new"
+                shutil.copytree(donor.checkpoints.path, aside)
+                aside.replace(self.checkpoints.path)  # last: a run with checkpoints is complete
+        finally:
+            self.release()
 
     # --- run.json -----------------------------------------------------------------------------
 
@@ -103,32 +124,30 @@ class RunFolder:
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Replace run.json."""
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-        self._write_aside(self.path / RECORD, lambda path: path.write_text(text, encoding="utf-8"))
+        write_aside(self.path / RECORD, lambda path: path.write_text(text, encoding="utf-8"))
 
     # --- the agent ----------------------------------------------------------------------------
 
     def save_final(self, save: Callable[[Path], object]) -> None:
         """Let ``save`` write the finished agent's files into a folder, then put them in place."""
-        with _writing(self.path), tempfile.TemporaryDirectory(dir=self.path, prefix=".new-") as new:
+        with writing(self.path), tempfile.TemporaryDirectory(dir=self.path, prefix=".new-") as new:
             save(Path(new))
             for file in Path(new).iterdir():
                 file.replace(self.path / file.name)
 
+    @property
+    def checkpoints(self) -> CheckpointStore:
+        """The whole checkpoints from which training can go on."""
+        return CheckpointStore(self.path / CHECKPOINTS)
+
     def save_best(self, timesteps: int, save: Callable[[Path], object]) -> None:
         """Keep the agent as the best so far; the one before it is removed."""
-        with _writing(self.path):
-            parent = self.path / CHECKPOINTS
-            parent.mkdir(exist_ok=True)
-            new = Path(tempfile.mkdtemp(dir=parent, prefix=".new-"))
-            save(new)
-            new.chmod(0o755)
-            place = parent / str(timesteps)
-            shutil.rmtree(place, ignore_errors=True)
-            new.replace(place)
-            pointer = parent / "best"
-            self._write_aside(pointer, lambda path: path.write_text(f"{timesteps}\n"))
-            for other in parent.iterdir():
-                if other.is_dir() and other != place:
+        place = self.checkpoints.write(f"best-{timesteps}", save)
+        pointer = place.parent / BEST
+        write_aside(pointer, lambda path: path.write_text(place.name + "\n", encoding="utf-8"))
+        with writing(place.parent):
+            for other in place.parent.glob("best-*"):
+                if other != place:
                     shutil.rmtree(other)
 
     def checkpoint(self, name: CheckpointName) -> Path:
@@ -138,7 +157,7 @@ class RunFolder:
         """
         folder = self.path
         if name == "best":
-            pointer = self.path / CHECKPOINTS / "best"
+            pointer = self.path / CHECKPOINTS / BEST
             folder = self.path / CHECKPOINTS / (_read_text(pointer) or "none").strip()
         if not (folder / self.weights_file).is_file():
             cure = "Train it to the end: `rl train` goes on where the experiment has gaps."
@@ -149,17 +168,52 @@ class RunFolder:
     # --- what was measured ----------------------------------------------------------------------
 
     def open_episodes(self) -> IO[str]:
-        """Open episodes.csv with its header written, line-buffered."""
-        with _writing(self.path):
-            file = (self.path / EPISODES).open("w", encoding="utf-8", buffering=1)
-            file.write(",".join(EPISODE_COLUMNS) + "\n")
+        """Open episodes.csv for appending, line-buffered; a new one gets its header."""
+        with writing(self.path):
+            file = (self.path / EPISODES).open("a", encoding="utf-8", buffering=1)
+            if file.tell() == 0:
+                file.write(",".join(EPISODE_COLUMNS) + "\n")
             return file
+
+    def open_log(self) -> IO[str]:
+        """Open log.txt for appending: what the run's process prints."""
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            return (self.path / LOG).open("a", encoding="utf-8")
+
+    def log_tail(self, n_lines: int = 20) -> list[str]:
+        """Return the last lines of log.txt."""
+        return (_read_text(self.path / LOG) or "").splitlines()[-n_lines:]
+
+    def output_sizes(self) -> dict[str, int]:
+        """Return the sizes in bytes of the files that only grow: episodes and TensorBoard's."""
+        return {file.name: file.stat().st_size for file in self._growing_files()}
+
+    def cut_outputs(self, sizes: Mapping[str, int]) -> None:
+        """Take back what was written after :meth:`output_sizes` was called.
+
+        :raises RunFolderError: if a file has lost what it had then
+        """
+        with writing(self.path):
+            for file in self._growing_files():
+                if file.name not in sizes:
+                    file.unlink()
+        for name, size in sizes.items():
+            file = self.path / name
+            if not file.is_file() or file.stat().st_size < size:
+                what = "The file is shorter than at the checkpoint."
+                cure = "It was edited or damaged: `rl train … --fresh` trains this seed anew."
+                raise RunFolderError(Problem(what, str(file), cure))
+            os.truncate(file, size)
+
+    def _growing_files(self) -> list[Path]:
+        return [*self.path.glob(EPISODES), *self.path.glob(EVENTS)]
 
     def save_evaluations(self, arrays: "Mapping[str, np.ndarray]") -> None:
         """Replace evaluations.npz."""
         import numpy as np
 
-        self._write_aside(self.path / EVALUATIONS, lambda path: _savez(np, path, arrays))
+        write_aside(self.path / EVALUATIONS, lambda path: _savez(np, path, arrays))
 
     def load_evaluations(self) -> "dict[str, np.ndarray]":
         """Return the arrays of evaluations.npz; raises RunFolderError if they cannot be read."""
@@ -171,12 +225,6 @@ class RunFolder:
                 return dict(file)
         except (OSError, ValueError, EOFError) as error:
             raise RunFolderError(Problem(f"Not readable: {error}", str(path))) from error
-
-    def _write_aside(self, place: Path, write: Callable[[Path], object]) -> None:
-        with _writing(place):
-            aside = place.with_name(f".{place.name}.new")
-            write(aside)
-            aside.replace(place)
 
 
 class ExperimentFolder:
@@ -193,7 +241,7 @@ class ExperimentFolder:
 
     def write_config(self, text: str) -> None:
         """Write config.yaml, whole."""
-        with _writing(self.path):
+        with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             aside = self.path / f".{CONFIG}.{os.getpid()}"
             aside.write_text(text, encoding="utf-8")
@@ -233,16 +281,3 @@ def _read_text(path: Path) -> str | None:
 def _savez(np: Any, path: Path, arrays: "Mapping[str, np.ndarray]") -> None:
     with path.open("wb") as file:
         np.savez(file, **arrays)
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Explain what the operating system refuses: a full disk, a folder that is read-only."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, Timeout):
-            raise
-        what = f"Cannot write: {error.strerror or error}."
-        cure = "Free some space, or choose another place with `--runs-dir`."
-        raise RunFolderError(Problem(what, str(error.filename or path), cure)) from error

@@ -5,8 +5,9 @@ conversion is made here, once, in :class:`EveryTimesteps`.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
@@ -50,6 +51,14 @@ class EveryTimesteps(BaseCallback):
     def _on_time(self) -> None:
         raise NotImplementedError
 
+    def state(self) -> dict[str, Any]:
+        """Return when it was last called and will be next, for a checkpoint."""
+        return {"next_at": self._next_at, "last_at": self._last_at}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from :meth:`state`."""
+        self._next_at, self._last_at = state["next_at"], state["last_at"]
+
 
 class PeriodicEvaluation(EveryTimesteps):
     """Plays the same fixed episodes each time, logs under SB3's tags, keeps the best agent."""
@@ -92,7 +101,7 @@ class PeriodicEvaluation(EveryTimesteps):
         self.timesteps.append(self.num_timesteps)
         self.episodes.append(episodes)
         self._log(episodes)
-        self._save_arrays()
+        self.run.save_evaluations(self.arrays())
         if episodes.mean_reward > self.best_mean_reward or not self.best_timesteps:
             self.best_mean_reward = episodes.mean_reward
             self.best_timesteps = self.num_timesteps
@@ -109,17 +118,26 @@ class PeriodicEvaluation(EveryTimesteps):
         self.logger.record("time/total_timesteps", self.num_timesteps, exclude=NOT_TENSORBOARD)
         self.logger.dump(self.num_timesteps)
 
-    def _save_arrays(self) -> None:
-        """Write n evaluations so far of m episodes each."""
-        self.run.save_evaluations(
-            {
-                "timesteps": np.array(self.timesteps),  # (n,)
-                "returns": np.stack([e.returns for e in self.episodes]),  # (n, m)
-                "lengths": np.stack([e.lengths for e in self.episodes]),  # (n, m)
-                "successes": np.stack([e.successes for e in self.episodes]),  # (n, m)
-                "seeds": self.episodes[0].seeds,  # (m,)
-            }
-        )
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the n evaluations so far, of m episodes each."""
+        n, m = len(self.episodes), len(self.episode_seeds)
+        return {
+            "timesteps": np.array(self.timesteps, dtype=np.int64),  # (n,)
+            "returns": np.array([e.returns for e in self.episodes]).reshape(n, m),
+            "lengths": np.array([e.lengths for e in self.episodes], dtype=np.int64).reshape(n, m),
+            "successes": np.array([e.successes for e in self.episodes]).reshape(n, m),
+            "seeds": np.array(self.episode_seeds, dtype=np.int64),  # (m,)
+        }
+
+    def restore_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go on from :meth:`arrays`: the evaluations, and which of them was the best."""
+        self.timesteps = [int(t) for t in arrays["timesteps"]]
+        parts = (arrays["returns"], arrays["lengths"], arrays["successes"])
+        self.episodes = [Episodes(arrays["seeds"], *rows) for rows in zip(*parts, strict=True)]
+        if self.episodes:
+            means = [episodes.mean_reward for episodes in self.episodes]
+            best = int(np.argmax(means))
+            self.best_mean_reward, self.best_timesteps = means[best], self.timesteps[best]
 
 
 class GridPolicyPicture(EveryTimesteps):
@@ -146,14 +164,16 @@ class ProgressTicker(BaseCallback):
         super().__init__()
         self.total_timesteps = total_timesteps
         self.report = report
-        self._started = self._last = time.monotonic()
+        self._began = (0, 0.0)  # timesteps, seconds
+        self._last = time.monotonic()
 
     def _on_training_start(self) -> None:
-        self._started = time.monotonic()
+        self._began = (self.num_timesteps, time.monotonic())
 
     def _on_step(self) -> bool:
         now = time.monotonic()
         if now - self._last >= self.SECONDS:
             self._last = now
-            self.report(self.num_timesteps, self.num_timesteps / (now - self._started))
+            timesteps, began = self._began
+            self.report(self.num_timesteps, (self.num_timesteps - timesteps) / (now - began))
         return True

@@ -27,11 +27,18 @@ class EpisodeLog(VecEnvWrapper):
     environment inside ``evaluate_policy``, where SB3's callbacks see no ``infos``.
     """
 
-    def __init__(self, venv: VecEnv, record: Callable[[Episode], None], timestep: int = 0) -> None:
+    def __init__(
+        self,
+        venv: VecEnv,
+        record: Callable[[Episode], None],
+        *,
+        timestep: int = 0,
+        seconds: float = 0.0,
+    ) -> None:
         super().__init__(venv)
         self._record = record
         self._timestep = timestep
-        self._started = time.monotonic()
+        self._started = time.monotonic() - seconds
 
     def reset(self) -> VecEnvObs:
         """Reset all copies."""

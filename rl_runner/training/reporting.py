@@ -9,10 +9,18 @@ from rl_runner.config import ExperimentConfig
 
 
 @dataclass(frozen=True)
+class RunId:
+    """Which run a report is about."""
+
+    experiment: str
+    seed: int
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far one run is."""
 
-    seed: int
+    run: RunId
     timesteps: int
     total_timesteps: int
     steps_per_second: float
@@ -33,13 +41,13 @@ class Reporter:
     def note(self, text: str) -> None:
         """Hear of something worth knowing, e.g. a time limit that we had to choose."""
 
-    def run_started(self, seed: int) -> None:
+    def run_started(self, run: RunId) -> None:
         """Hear that a run begins."""
 
     def run_progress(self, progress: Progress) -> None:
         """Hear how far a run is, a few times a second."""
 
-    def run_ended(self, seed: int, record: Mapping[str, Any]) -> None:
+    def run_ended(self, run: RunId, record: Mapping[str, Any]) -> None:
         """Hear that a run ended (finished, failed, or was there already), with its run.json."""
 
     def close(self) -> None:

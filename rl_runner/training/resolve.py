@@ -46,12 +46,15 @@ def resolve(config: ExperimentConfig) -> ExperimentConfig:
                 where = source.locate(("algo", "policy"))
                 check_policy_name(algorithm, checked["policy"], where)
             _check_spaces(algorithm, env_config, env)
-            every = config.eval.every or max(1, config.train.total_timesteps // 10)
+            a_tenth = max(1, config.train.total_timesteps // 10)
             resolved = config.model_copy(
                 update={
                     "env": env_config,
                     "algo": AlgoConfig.model_validate({"name": algorithm.name, **checked}),
-                    "eval": config.eval.model_copy(update={"every": every}),
+                    "eval": config.eval.model_copy(update={"every": config.eval.every or a_tenth}),
+                    "checkpoint": config.checkpoint.model_copy(
+                        update={"every": config.checkpoint.every or a_tenth}
+                    ),
                 }
             ).with_source(source)
             if problems := tuple(impossible_combinations(resolved, checked)):

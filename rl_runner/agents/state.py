@@ -1,0 +1,158 @@
+"""An agent's state beyond its weights: what it needs to go on exactly, in JSON and arrays only.
+
+SB3's own ``save`` pickles, and still leaves out the replay buffer and the random generators. Here
+every plain number of an agent (timesteps, update counts, ε …), its recent episodes, its replay
+buffer and all random states become ``agent.json``, ``random.npz`` and ``replay_buffer.npz``. It
+works for any algorithm, because nothing is listed by name that could be found by type.
+
+What is left out on purpose belongs to the open episode (last observation, recurrent state): a
+checkpoint ends the open episodes, see :mod:`rl_runner.training.segments`.
+"""
+
+import json
+import random
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+AGENT = "agent.json"
+RANDOM = "random.npz"
+REPLAY_BUFFER = "replay_buffer.npz"
+
+RECENT_EPISODES = ("ep_info_buffer", "ep_success_buffer")
+
+
+def save_state(agent: Any, folder: Path, *, replay_buffer: bool) -> None:
+    """Write the agent's state into ``folder``, beside its weights.
+
+    :param replay_buffer: write the replay buffer too, if the agent has one
+    """
+    contents = {
+        "numbers": _numbers(agent),
+        "recent": {
+            name: [_plain_episode(item) for item in getattr(agent, name, None) or ()]
+            for name in RECENT_EPISODES
+        },
+        "python_random": random.getstate(),
+        "action_space": agent.action_space.np_random.bit_generator.state,
+    }
+    (folder / AGENT).write_text(json.dumps(contents), encoding="utf-8")
+    _, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002 - SB3 draws from it
+    _write_arrays(
+        folder / RANDOM,
+        {
+            "numpy_keys": np.asarray(keys),
+            "numpy_position": np.array([position, has_gauss]),
+            "numpy_gauss": np.array(gauss),
+            "torch": torch.get_rng_state().numpy(),
+        },
+    )
+    buffer = getattr(agent, "replay_buffer", None)
+    if replay_buffer and buffer is not None:
+        _write_arrays(folder / REPLAY_BUFFER, _buffer_arrays(buffer))
+
+
+def load_state(agent: Any, folder: Path) -> None:
+    """Read what :func:`save_state` wrote into an agent built from the same config.
+
+    Call it after loading the weights: building an agent draws random numbers, and this puts the
+    generators back. Raises OSError, ValueError or KeyError if the files are damaged.
+    """
+    contents = json.loads((folder / AGENT).read_text(encoding="utf-8"))
+    for name, value in contents["numbers"].items():
+        setattr(agent, name, value)
+    for name, items in contents["recent"].items():
+        if hasattr(agent, name):
+            length = agent.stats_window_size if hasattr(agent, "stats_window_size") else 100
+            setattr(agent, name, deque(items, maxlen=getattr(agent, "_stats_window_size", length)))
+    if (folder / REPLAY_BUFFER).exists():
+        _fill_buffer(agent.replay_buffer, folder / REPLAY_BUFFER)
+    end_open_trajectories(agent)
+
+    version, numbers, gauss = contents["python_random"]
+    random.setstate((version, tuple(numbers), gauss))
+    agent.action_space.np_random.bit_generator.state = contents["action_space"]
+    with np.load(folder / RANDOM, allow_pickle=False) as arrays:
+        position, has_gauss = map(int, arrays["numpy_position"])
+        gauss = float(arrays["numpy_gauss"])
+        np.random.set_state(  # noqa: NPY002
+            ("MT19937", arrays["numpy_keys"], position, has_gauss, gauss)
+        )
+        torch.set_rng_state(torch.from_numpy(arrays["torch"].copy()))
+
+
+def end_open_trajectories(agent: Any) -> None:
+    """Mark the replay buffer's last transitions as truncated: their episodes will not go on.
+
+    One-step replay does not care, since the next observation is stored with each transition;
+    n-step and hindsight replay must not look beyond it.
+    """
+    buffer = getattr(agent, "replay_buffer", None)
+    if buffer is None or not (buffer.pos or buffer.full):
+        return
+    last = buffer.pos - 1
+    if hasattr(buffer, "truncate_last_trajectory"):
+        open_ = np.flatnonzero(buffer._current_ep_start != buffer.pos)  # noqa: SLF001 - HER's own
+        for env in open_:
+            buffer.dones[last, env] = True
+            buffer._compute_episode_length(int(env))  # noqa: SLF001 - as truncate_last_trajectory
+            buffer.timeouts[last, env] = True
+    elif buffer.optimize_memory_usage:
+        buffer.dones[last] = True  # the next observation is overwritten: as SB3 does
+    else:
+        buffer.timeouts[last] = np.logical_not(buffer.dones[last])
+
+
+def _numbers(agent: Any) -> dict[str, Any]:
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in vars(agent).items()
+        if isinstance(value, bool | int | float | np.number)
+    }
+
+
+def _plain_episode(item: Any) -> Any:
+    if isinstance(item, dict):
+        return {key: _plain_episode(value) for key, value in item.items()}
+    return item.item() if isinstance(item, np.generic) else item
+
+
+def _buffer_arrays(buffer: Any) -> dict[str, np.ndarray]:
+    """Return the filled part of the buffer's arrays, and its position."""
+    filled = buffer.buffer_size if buffer.full else buffer.pos
+    arrays: dict[str, np.ndarray] = {"position": np.array([buffer.pos, buffer.full], dtype=int)}
+    for name, array in _named_arrays(buffer):
+        arrays[name] = array[:filled] if len(array) == buffer.buffer_size else array
+    return arrays
+
+
+def _fill_buffer(buffer: Any, path: Path) -> None:
+    with np.load(path, allow_pickle=False) as arrays:
+        position, full = map(int, arrays["position"])
+        buffer.pos, buffer.full = position, bool(full)
+        for name, array in _named_arrays(buffer):
+            saved = arrays[name]
+            array[: len(saved)] = saved
+
+
+def _named_arrays(buffer: Any) -> list[tuple[str, np.ndarray]]:
+    """Name every numeric array of a buffer; dictionary observations have one per key."""
+    named: list[tuple[str, Any]] = []
+    for name, value in sorted(vars(buffer).items()):
+        if isinstance(value, dict):
+            named += [(f"{name}/{key}", part) for key, part in value.items()]
+        else:
+            named.append((name, value))
+    return [
+        (name, value)
+        for name, value in named
+        if isinstance(value, np.ndarray) and value.ndim and value.dtype != object
+    ]
+
+
+def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with path.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # names are ours

@@ -1,0 +1,97 @@
+"""Whole checkpoints: written aside, hashed, renamed; a damaged one is noticed and passed over."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rl_runner.errors import CheckpointError, Problem
+from rl_runner.runs.disk import writing
+
+CHECKSUMS = "checksums.json"
+
+
+class CheckpointStore:
+    """The folder ``checkpoints/`` of a run: one folder per checkpoint, named by its timesteps."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, name: str, save: Callable[[Path], object]) -> Path:
+        """Let ``save`` fill a new folder, hash its files and put it in place, all or nothing."""
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            new = Path(tempfile.mkdtemp(dir=self.path, prefix=".new-"))
+            try:
+                new.chmod(0o755)
+                save(new)
+                sums = {file.name: _sha256(file) for file in sorted(new.iterdir())}
+                (new / CHECKSUMS).write_text(json.dumps(sums, indent=1), encoding="utf-8")
+                for file in new.iterdir():
+                    _flush_to_disk(file)
+                place = self.path / name
+                if place.exists():
+                    shutil.rmtree(place)
+                new.replace(place)
+                _flush_to_disk(self.path)
+            except BaseException:
+                shutil.rmtree(new, ignore_errors=True)
+                raise
+        return place
+
+    def whole_ones(self, warn: Callable[[str], None]) -> Iterator[Path]:
+        """Yield the undamaged checkpoints, newest first; ``warn`` hears of the damaged ones."""
+        for place in reversed(self._places()):
+            try:
+                verify(place)
+            except CheckpointError as error:
+                warn(f"{error} It is passed over.")
+            else:
+                yield place
+
+    def keep_newest(self, n: int) -> None:
+        """Remove all but the newest ``n``, and what a crash left half-written."""
+        with writing(self.path):
+            for place in self._places()[: -n or None]:
+                shutil.rmtree(place)
+            for leftover in self.path.glob(".new-*"):
+                shutil.rmtree(leftover)
+
+    def _places(self) -> list[Path]:
+        """Return the checkpoints' folders, oldest first."""
+        if not self.path.is_dir():
+            return []
+        places = [entry for entry in self.path.iterdir() if entry.name.isdigit()]
+        return sorted(places, key=lambda place: int(place.name))
+
+
+def verify(place: Path) -> None:
+    """Compare every file of a checkpoint with its hash.
+
+    :raises CheckpointError: naming the first file that is missing or damaged
+    """
+    try:
+        sums = json.loads((place / CHECKSUMS).read_text(encoding="utf-8"))
+        damaged = [name for name, digest in sums.items() if _sha256(place / name) != digest]
+    except (OSError, ValueError, AttributeError) as error:
+        raise CheckpointError(Problem(f"Incomplete checkpoint: {error}.", str(place))) from None
+    if damaged:
+        what = f"Damaged checkpoint: `{damaged[0]}` is not what was written."
+        raise CheckpointError(Problem(what, str(place)))
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _flush_to_disk(path: Path) -> None:
+    """Make sure that a power cut after the rename cannot lose what was renamed."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,30 @@
+"""Writing to disk so that a file appears whole or not at all, and refusals are explained."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from filelock import Timeout
+
+from rl_runner.errors import Problem, RunFolderError
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Explain what the operating system refuses: a full disk, a folder that is read-only."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, Timeout):
+            raise
+        what = f"Cannot write: {error.strerror or error}."
+        cure = "Free some space, or choose another place with `--runs-dir`."
+        raise RunFolderError(Problem(what, str(error.filename or path), cure)) from error
+
+
+def write_aside(place: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` make a file beside ``place``, then rename it over ``place``."""
+    with writing(place):
+        aside = place.with_name(f".{place.name}.new")
+        write(aside)
+        aside.replace(place)

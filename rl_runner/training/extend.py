@@ -1,0 +1,51 @@
+"""More timesteps than before: the experiment whose end a longer one can begin with."""
+
+from pathlib import Path
+
+from rl_runner.agents.registry import find_algorithm
+from rl_runner.config import ExperimentConfig, experiment_hash, load_config
+from rl_runner.errors import ConfigError, Problem
+from rl_runner.runs.folder import CONFIG, ExperimentFolder
+
+
+def find_shorter(config: ExperimentConfig, runs_dir: Path) -> ExperimentFolder:
+    """Return the longest experiment that differs from a resolved config by a smaller budget only.
+
+    How often it evaluates and writes checkpoints may differ too, since both default to a share of
+    the budget. Schedules follow absolute progress, so that a learning rate that had fallen to the
+    end of its schedule begins again where the longer budget puts it.
+
+    :raises ConfigError: if there is none
+    """
+    weights_file = find_algorithm(config.algo.name).weights_file
+    candidates: list[tuple[int, Path]] = []
+    for file in sorted(runs_dir.glob(f"{config.name}-*/{CONFIG}")):
+        try:
+            other = load_config(file)
+        except ConfigError:  # of another version, or edited: not the same experiment anyway
+            continue
+        steps = other.train.total_timesteps
+        if steps < config.train.total_timesteps and _same_but_for_budget(other, config):
+            candidates.append((steps, file.parent))
+    if not candidates:
+        where = config.source.locate(("train", "total_timesteps"))
+        what = f"There is no `{config.name}` with fewer timesteps in {runs_dir} to go on from."
+        cure = "Leave `--extend` out to train from the beginning, or check the other values."
+        raise ConfigError(Problem(what, where, cure))
+    return ExperimentFolder(max(candidates)[1], weights_file)
+
+
+def _same_but_for_budget(a: ExperimentConfig, b: ExperimentConfig) -> bool:
+    return _without_budget(a) == _without_budget(b)
+
+
+def _without_budget(config: ExperimentConfig) -> str:
+    return experiment_hash(
+        config.model_copy(
+            update={
+                "train": config.train.model_copy(update={"total_timesteps": 1}),
+                "eval": config.eval.model_copy(update={"every": 1}),
+                "checkpoint": config.checkpoint.model_copy(update={"every": 1}),
+            }
+        )
+    )

@@ -1,0 +1,217 @@
+"""Many runs at once: each in a process of its own, none of them able to take the others down.
+
+Pebble starts the processes, from a fork server that has torch loaded already, so that a run begins
+in milliseconds, and tells how each of them ended. Reports travel through a pipe per run, since a
+queue shared by all would be left locked by a run that is killed while it writes.
+
+Another backend (a cluster, say) replaces :func:`start_process`: it has to see that
+:func:`rl_runner.training.task.execute` runs on the task somewhere that sees the same disk.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from types import FrameType
+from typing import Any
+
+from pebble import ProcessExpired, concurrent
+
+from rl_runner.errors import RunnerError
+from rl_runner.training.reporting import Reporter
+from rl_runner.training.task import RunResult, RunTask, execute, record_failure
+from rl_runner.training.worker import work
+
+POLL_SECONDS = 0.05
+GRACE_SECONDS = 15.0  # for a run that was asked to stop
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def run_here(tasks: Sequence[RunTask], reporter: Reporter) -> list[RunResult]:
+    """Run the tasks one after another in this process, e.g. in a notebook."""
+    stop = threading.Event()
+    return [execute(task, reporter, stop) for task in tasks]
+
+
+def run_in_processes(
+    tasks: Sequence[RunTask], reporter: Reporter, *, jobs: int, retries: int = 0
+) -> list[RunResult]:
+    """Run every task in a process of its own, ``jobs`` of them at a time.
+
+    Asked to stop (SIGINT, SIGTERM), the runs write their checkpoints and end; asked again, they are
+    killed. Call it from the main thread.
+
+    :param retries: how often a failed run is tried again
+    :return: the results in the order of the tasks; a run that was not begun has what is on disk
+    """
+    return _Launcher(reporter, jobs, retries).run(tasks)
+
+
+@dataclass
+class RunningTask:
+    """A task under way in another process."""
+
+    index: int
+    task: RunTask
+    tries: int
+    future: Any  # Pebble's ProcessFuture[RunResult]
+    reports: Connection
+    started: float = field(default_factory=time.monotonic)
+    pid: int | None = None
+    is_overdue: bool = False
+
+    def drain(self, reporter: Reporter) -> None:
+        """Pass on what the run has reported since the last call."""
+        try:
+            while self.reports.poll():
+                method, arguments = self.reports.recv()
+                if method == "pid":
+                    self.pid = arguments[0]
+                else:
+                    getattr(reporter, method)(*arguments)
+        except (EOFError, OSError):  # it has ended, perhaps in the middle of a word
+            return
+
+    def send(self, signal_number: signal.Signals) -> None:
+        """Send the process a signal, if it has begun and not ended."""
+        if self.pid is not None and not self.future.done():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal_number)
+
+    def check_time(self) -> None:
+        """Ask a run to stop that takes longer than its config allows."""
+        hours = self.task.config.train.max_hours
+        late = hours is not None and time.monotonic() - self.started > hours * 3600
+        if late and not self.is_overdue:
+            self.is_overdue = True
+            self.send(signal.SIGTERM)
+
+
+def start_process(task: RunTask, *, verbose: bool) -> tuple[Any, Connection]:
+    """Start a task; return the future of its result and the pipe of its reports."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["rl_runner.training.run"])
+    reader, writer = context.Pipe(duplex=False)
+    start = concurrent.process(mp_context=context, daemon=False, name=f"seed-{task.seed}")(work)
+    future = start(task, writer, verbose)
+    writer.close()
+    return future, reader
+
+
+class _Launcher:
+    def __init__(self, reporter: Reporter, jobs: int, retries: int) -> None:
+        self.reporter = reporter
+        self.jobs = jobs
+        self.retries = retries
+        self.waiting: deque[tuple[int, RunTask, int]] = deque()
+        self.running: list[RunningTask] = []
+        self.results: dict[int, RunResult] = {}
+        self.stop_requests = 0
+        self.stop_requested_at = 0.0
+
+    def run(self, tasks: Sequence[RunTask]) -> list[RunResult]:
+        self.waiting.extend((i, task, 0) for i, task in enumerate(tasks))
+        for variable in THREAD_VARIABLES:
+            os.environ.setdefault(variable, "1")
+        with _handling_signals(self._request_stop):
+            while self.running or (self.waiting and not self.stop_requests):
+                self._start_waiting()
+                time.sleep(POLL_SECONDS)
+                for running in self.running.copy():
+                    running.drain(self.reporter)
+                    running.check_time()
+                    if running.future.done():
+                        self._take_result(running)
+                self._end_the_stubborn()
+        for i, task, _ in self.waiting:
+            record = task.folder.read_record() or {"status": "pending"}
+            self.results[i] = RunResult(task.seed, task.folder.path, record)
+        return [self.results[i] for i in range(len(tasks))]
+
+    def _start_waiting(self) -> None:
+        while self.waiting and len(self.running) < self.jobs and not self.stop_requests:
+            i, task, tries = self.waiting.popleft()
+            verbose = self.reporter.metrics_file is not None
+            future, reports = start_process(task, verbose=verbose)
+            self.running.append(RunningTask(i, task, tries, future, reports))
+
+    def _take_result(self, running: RunningTask) -> None:
+        running.drain(self.reporter)
+        running.reports.close()
+        self.running.remove(running)
+        result = self._result_of(running)
+        retry = result.status == "failed" and running.tries < self.retries
+        if retry and not self.stop_requests:
+            self.reporter.note(f"Seed {running.task.seed} failed and is tried again.")
+            self.waiting.append((running.index, running.task, running.tries + 1))
+        else:
+            self.results[running.index] = result
+
+    def _result_of(self, running: RunningTask) -> RunResult:
+        """Return what the process returned, or record what became of it."""
+        task = running.task
+        try:
+            result: RunResult = running.future.result()
+        except RunnerError as error:
+            return self._failed(task, str(error))
+        except ProcessExpired as error:
+            if self.stop_requests > 1:
+                return RunResult(task.seed, task.folder.path, task.folder.read_record())
+            return self._failed(task, _describe_exit(error.exitcode))
+        if running.is_overdue and result.status == "interrupted":
+            return self._failed(task, f"took longer than {task.config.train.max_hours} hours")
+        return result
+
+    def _failed(self, task: RunTask, error: str) -> RunResult:
+        result = record_failure(task, error)
+        self.reporter.run_ended(task.run, result.record)
+        return result
+
+    def _request_stop(self) -> None:
+        self.stop_requests += 1
+        self.stop_requested_at = time.monotonic()
+        number = signal.SIGTERM if self.stop_requests == 1 else signal.SIGKILL
+        if self.stop_requests == 1:
+            self.reporter.note("Stopping: runs write their checkpoints. Once more: stop now.")
+        for running in self.running:
+            running.send(number)
+
+    def _end_the_stubborn(self) -> None:
+        """Kill what has not stopped in time, or began after it was asked to."""
+        if self.stop_requests and time.monotonic() - self.stop_requested_at > GRACE_SECONDS:
+            for running in self.running:
+                running.send(signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _handling_signals(on_stop: Any) -> Iterator[None]:
+    """Call ``on_stop`` for SIGINT and SIGTERM instead of dying of them."""
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        on_stop()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def _describe_exit(exitcode: int | None) -> str:
+    """Say how a process ended that did not return."""
+    if exitcode is not None and exitcode < 0:
+        name = signal.Signals(-exitcode).name
+        hint = "; was it out of memory?" if name == "SIGKILL" else ""
+        return f"the process was ended by {name}{hint}"
+    return f"the process ended with exit code {exitcode}"

@@ -1,0 +1,333 @@
+"""The straight road: one config and one seed in, one folder of results out."""
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.callbacks import CallbackList
+from stable_baselines3.common.vec_env import VecEnv
+
+from rl_runner.agents.protocol import Agent
+from rl_runner.agents.state import load_state, save_state
+from rl_runner.config import ExperimentConfig
+from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
+from rl_runner.evaluation.exact import exact_mean_reward
+from rl_runner.evaluation.pictures import grid_tiles
+from rl_runner.evaluation.saved_agent import (
+    build_evaluation_env,
+    build_training_env,
+    load_agent,
+    save_agent,
+)
+from rl_runner.runs.folder import RunFolder
+from rl_runner.seeding import SeedTree
+from rl_runner.training.callbacks import (
+    EveryTimesteps,
+    GridPolicyPicture,
+    PeriodicEvaluation,
+    ProgressTicker,
+)
+from rl_runner.training.episode_log import Episode, EpisodeLog
+from rl_runner.training.reporting import Progress, Reporter, RunId
+from rl_runner.training.resolve import build_config_agent
+from rl_runner.training.segments import (
+    Interrupted,
+    SegmentCallback,
+    SegmentEnd,
+    pending_metrics,
+    restore_metrics,
+)
+from rl_runner.training.tensorboard import build_logger, log_config, log_results
+
+PROGRESS = "progress.json"
+EVALUATIONS = "evaluations.npz"
+
+
+def train_run(
+    config: ExperimentConfig,
+    seed: int,
+    run: RunFolder,
+    reporter: Reporter,
+    stop: threading.Event | None = None,
+) -> dict[str, Any]:
+    """Train one seed of a resolved config in its claimed folder, from where it stopped.
+
+    :param stop: set it to ask the run to stop
+    :return: ``timesteps`` and ``results``, for run.json
+    :raises Interrupted: if it stopped because it was asked to
+    """
+    torch.set_num_threads(1)  # small networks: more threads cost more than they give
+    training = Training(config, seed, run, reporter, stop or threading.Event())
+    try:
+        agent = training.learn()
+        run.save_final(lambda path: save_agent(agent, path, run.weights_file))
+        timesteps = agent.num_timesteps  # before the best agent's parameters are loaded over it
+        results = judge(agent, config, run, training.seeds, training.evaluation)
+        log_results(agent.logger, config, seed, timesteps, results)
+        return {"timesteps": timesteps, "results": results}
+    finally:
+        training.close()
+
+
+class Training:
+    """What a run holds while it learns: environments, logger and callbacks, beside its agent."""
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        seed: int,
+        run: RunFolder,
+        reporter: Reporter,
+        stop: threading.Event,
+    ) -> None:
+        self.config = config
+        self.seed = seed
+        self.run = run
+        self.reporter = reporter
+        self.stop = stop
+        self.seeds = SeedTree(seed)
+        self.total = config.train.total_timesteps
+        self.started = time.monotonic()
+        self.seconds_before = 0.0
+
+        self.checkpoint = next(run.checkpoints.whole_ones(reporter.note), None)
+        progress = self._begin_at(self.checkpoint)
+        self.segment: int = progress.get("segment", 0)
+        self.episodes = EpisodeRecorder(run.open_episodes())
+        self.env = EpisodeLog(
+            build_training_env(config.env, config.algo, self.seeds),
+            self.episodes.record,
+            timestep=progress.get("timesteps", 0),
+            seconds=self.seconds_before,
+        )
+        self.eval_env = build_evaluation_env(config, self.seeds.evaluation(config.eval.n_episodes))
+        self.logger = build_logger(run.tensorboard_dir, reporter.metrics_file)
+        if self.checkpoint is None:
+            log_config(self.logger, config)
+        self.evaluation = build_evaluation_callback(config, self.eval_env, run, self.seeds)
+        self.periodic: dict[str, EveryTimesteps] = {"evaluation": self.evaluation}
+        if (tiles := _tiles_of(self.eval_env)) is not None:
+            self.periodic["picture"] = GridPolicyPicture(tiles, self.evaluation.every)
+        self.ticker = ProgressTicker(self.total, self._report)
+        self._restore_callbacks(progress)
+
+    def learn(self) -> Agent:
+        """Learn segment by segment until the budget is used up; return the finished agent."""
+        buffer = None
+        while True:
+            agent: Agent = self._open_segment()
+            if buffer is not None:
+                agent.replay_buffer = buffer  # type: ignore[attr-defined]  # it has one
+            finished = self._learn_segment(agent)
+            self.segment += 1
+            self._save_checkpoint(agent)
+            if finished:
+                return agent
+            if self.stop.is_set():
+                raise Interrupted
+            if not self.config.checkpoint.replay_buffer:
+                buffer = getattr(agent, "replay_buffer", None)
+
+    def close(self) -> None:
+        """Close environments and files."""
+        self.logger.close()
+        self.episodes.close()
+        self.env.close()
+        self.eval_env.close()
+
+    def _begin_at(self, checkpoint: Path | None) -> dict[str, Any]:
+        """Bring the folder back to the checkpoint, or empty it; return the saved progress."""
+        if checkpoint is None:
+            self.run.clear()
+            return {}
+        progress: dict[str, Any] = json.loads((checkpoint / PROGRESS).read_text(encoding="utf-8"))
+        self.run.cut_outputs(progress["outputs"])
+        self.seconds_before = progress["seconds"]
+        self.reporter.note(f"Seed {self.seed} goes on from {progress['timesteps']:,} timesteps.")
+        return progress
+
+    def _restore_callbacks(self, progress: Mapping[str, Any]) -> None:
+        if self.checkpoint is None:
+            return
+        for name, state in progress["periodic"].items():
+            self.periodic[name].restore(state)
+        with np.load(self.checkpoint / EVALUATIONS, allow_pickle=False) as arrays:
+            self.evaluation.restore_arrays(arrays)
+        self.episodes.recent.extend(progress["recent_returns"])
+        restore_metrics(self.logger, progress["metrics"])
+
+    def _open_segment(self) -> Agent:
+        """Build a fresh agent and fill it from the checkpoint; begin new episodes."""
+        env_seeds = self.seeds.train_envs(self.config.env.n_envs, self.segment)
+        for i, env_seed in enumerate(env_seeds):
+            self.env.env_method("begin_episodes", [env_seed], indices=[i])
+        agent = build_config_agent(self.config, self.env, self.seeds.model)
+        agent.set_logger(self.logger)
+        if self.checkpoint is not None:
+            load_agent(agent, self.checkpoint, self.run.weights_file)
+            load_state(agent, self.checkpoint)
+        return agent
+
+    def _learn_segment(self, agent: Agent) -> bool:
+        """Learn until the next checkpoint is due; True if the budget is used up."""
+        every = self.config.checkpoint.every or self.total
+        ends_at = min(self.total, (agent.num_timesteps // every + 1) * every)
+        callbacks = [SegmentCallback(ends_at, self.stop), *self.periodic.values(), self.ticker]
+        try:
+            left = self.total - agent.num_timesteps
+            agent.learn(left, CallbackList(callbacks), reset_num_timesteps=False)
+        except SegmentEnd:
+            return False
+        return True
+
+    def _save_checkpoint(self, agent: Agent) -> None:
+        """Write all that the next segment needs."""
+        if self.checkpoint is not None and self.checkpoint.name == str(agent.num_timesteps):
+            return
+
+        def save(folder: Path) -> None:
+            save_agent(agent, folder, self.run.weights_file)
+            save_state(agent, folder, replay_buffer=self.config.checkpoint.replay_buffer)
+            with (folder / EVALUATIONS).open("wb") as file:
+                np.savez(file, **self.evaluation.arrays())  # type: ignore[arg-type]  # names ours
+            progress = {
+                "timesteps": agent.num_timesteps,
+                "segment": self.segment,
+                "seconds": self.seconds_before + time.monotonic() - self.started,
+                "outputs": self.run.output_sizes(),
+                "periodic": {name: callback.state() for name, callback in self.periodic.items()},
+                "recent_returns": list(self.episodes.recent),
+                "metrics": pending_metrics(self.logger),
+            }
+            (folder / PROGRESS).write_text(json.dumps(progress), encoding="utf-8")
+
+        self.checkpoint = self.run.checkpoints.write(str(agent.num_timesteps), save)
+        self.run.checkpoints.keep_newest(self.config.checkpoint.keep_last)
+
+    def _report(self, timesteps: int, steps_per_second: float) -> None:
+        self.reporter.run_progress(
+            Progress(
+                RunId(self.config.name, self.seed),
+                timesteps,
+                self.total,
+                steps_per_second,
+                self.episodes.mean_return,
+                self.evaluation.last_mean_reward,
+            )
+        )
+
+
+class EpisodeRecorder:
+    """Writes each finished training episode to episodes.csv and remembers the last hundred."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self.recent: deque[float] = deque(maxlen=100)
+
+    def record(self, episode: Episode) -> None:
+        """Take one finished episode."""
+        self.recent.append(episode.episode_return)
+        self._file.write(
+            f"{episode.timestep},{episode.episode_return},{episode.length},"
+            f"{int(episode.terminated)},{episode.wall_time:.3f}\n"
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @property
+    def mean_return(self) -> float | None:
+        """The mean return of the last hundred episodes; None before the first has ended."""
+        return float(np.mean(self.recent)) if self.recent else None
+
+
+def build_evaluation_callback(
+    config: ExperimentConfig, eval_env: VecEnv, run: RunFolder, seeds: SeedTree
+) -> PeriodicEvaluation:
+    """Build the periodic evaluation that the config asks for."""
+    every = config.eval.every or config.train.total_timesteps
+    return PeriodicEvaluation(
+        eval_env,
+        run,
+        seeds,
+        every=every,
+        n_episodes=config.eval.n_episodes,
+        deterministic=config.eval.deterministic,
+    )
+
+
+def judge(
+    agent: Agent,
+    config: ExperimentConfig,
+    run: RunFolder,
+    seeds: SeedTree,
+    evaluation: PeriodicEvaluation,
+) -> dict[str, Any]:
+    """Judge the last and the best agent on held-out episodes that nothing selected on.
+
+    The best was chosen for its periodic mean, which therefore flatters it; ``selection_optimism``
+    is by how much. Leaves the best agent's parameters in ``agent``.
+    """
+    episode_seeds = seeds.final_evaluation(config.eval.final_episodes)
+    env = build_evaluation_env(config, episode_seeds)
+
+    def play() -> dict[str, Any]:
+        share_normalization(agent, env)
+        episodes = play_episodes(
+            agent,
+            env,
+            episode_seeds,
+            deterministic=config.eval.deterministic,
+            sampling_seed=seeds.policy_sampling,
+        )
+        described = describe_episodes(episodes)
+        exact = exact_mean_reward(agent, config.env) if config.eval.deterministic else None
+        return described if exact is None else {**described, "exact_mean_reward": exact}
+
+    try:
+        last = play()
+        load_agent(agent, run.checkpoint("best"), run.weights_file)
+        best = play()
+    finally:
+        env.close()
+    return {
+        "last": last,
+        "best": {
+            "timesteps": evaluation.best_timesteps,
+            "periodic_mean_reward": evaluation.best_mean_reward,
+            **best,
+            "selection_optimism": evaluation.best_mean_reward - best["mean_reward"],
+        },
+    }
+
+
+def describe_episodes(episodes: Episodes) -> dict[str, Any]:
+    """Return the numbers that run.json keeps of an evaluation.
+
+    :raises FloatingPointError: if a return is not a finite number
+    """
+    if not np.isfinite(episodes.returns).all():
+        message = "an evaluation episode's return is not a finite number"
+        raise FloatingPointError(message)
+    described = {
+        "mean_reward": episodes.mean_reward,
+        "std_reward": episodes.std_reward,
+        "mean_ep_length": float(episodes.lengths.mean()),
+        "n_episodes": len(episodes.returns),
+    }
+    if not np.isnan(episodes.successes).all():
+        described["success_rate"] = float(np.nanmean(episodes.successes))
+    return described
+
+
+def _tiles_of(env: VecEnv) -> np.ndarray | None:
+    """Return the map of the first evaluation environment, if it has one."""
+    first = getattr(env.unwrapped, "envs", [None])[0]
+    return None if first is None else grid_tiles(first)

@@ -1,0 +1,156 @@
+"""One run as a task: claimed, trained, and recorded whatever happens to it.
+
+This is the seam at which runs are started. A task holds plain values only, so that it can be sent
+to another process or another machine; :func:`execute` needs nothing but the task and the disk.
+"""
+
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rl_runner.agents.registry import find_algorithm
+from rl_runner.config import ExperimentConfig
+from rl_runner.runs.folder import ExperimentFolder, RunFolder
+from rl_runner.runs.provenance import now, provenance
+from rl_runner.training.reporting import Progress, Reporter, RunId
+
+HEARTBEAT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class RunTask:
+    """One seed of a resolved config, and where its results belong."""
+
+    config: ExperimentConfig
+    seed: int
+    experiment: Path
+    fresh: bool = False
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run's folder."""
+        weights_file = find_algorithm(self.config.algo.name).weights_file
+        return ExperimentFolder(self.experiment, weights_file).run(self.seed)
+
+    @property
+    def run(self) -> RunId:
+        """What reports call it."""
+        return RunId(self.config.name, self.seed)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How one seed ended."""
+
+    seed: int
+    path: Path
+    record: Mapping[str, Any]
+
+    @property
+    def status(self) -> str:
+        """``finished``, ``failed``, ``interrupted``, or ``running`` in another process."""
+        return str(self.record.get("status", "running"))
+
+    @property
+    def mean_reward(self) -> float | None:
+        """The last agent's mean return over the held-out episodes; None if it did not finish."""
+        value: float | None = self.record.get("results", {}).get("last", {}).get("mean_reward")
+        return value
+
+
+def execute(task: RunTask, reporter: Reporter, stop: threading.Event) -> RunResult:
+    """Train one seed from where it stopped, unless it is finished or another process is at it.
+
+    An exception of the run itself is recorded in its run.json and not raised. Raises RunFolderError
+    if the folder cannot be written.
+    """
+    run = task.folder
+    if not run.claim():
+        reporter.note(f"Seed {task.seed} is being trained by another process; left to it.")
+        return RunResult(task.seed, run.path, {"status": "running"})
+    try:
+        if task.fresh:
+            run.clear()
+            run.write_record(new_record(task))
+        record = run.read_record()
+        if record.get("status") != "finished":
+            reporter.run_started(task.run)
+            record = _train_and_record(task, run, reporter, stop)
+        reporter.run_ended(task.run, record)
+        return RunResult(task.seed, run.path, record)
+    finally:
+        run.release()
+
+
+def _train_and_record(
+    task: RunTask, run: RunFolder, reporter: Reporter, stop: threading.Event
+) -> dict[str, Any]:
+    """Train one seed and keep its run.json true to what happens."""
+    from rl_runner.training.run import train_run
+    from rl_runner.training.segments import Interrupted
+
+    record = {**new_record(task), "status": "running", "started": now(), **provenance()}
+    run.write_record(record)
+    started = time.monotonic()
+    heartbeat = _Heartbeat(reporter, run, record)
+    try:
+        record |= train_run(task.config, task.seed, run, heartbeat, stop)
+        record["status"] = "finished"
+    except (KeyboardInterrupt, Interrupted) as error:
+        record["status"] = "interrupted"
+        if isinstance(error, KeyboardInterrupt):
+            raise
+    except Exception as error:  # noqa: BLE001 - recorded with its traceback; other runs go on
+        record |= {"status": "failed", "error": repr(error), "traceback": traceback.format_exc()}
+    finally:
+        record |= {"finished": now(), "seconds": round(time.monotonic() - started, 3)}
+        run.write_record(record)
+    return record
+
+
+def new_record(task: RunTask) -> dict[str, Any]:
+    """Return what run.json says of a run that has not begun."""
+    return {
+        "format": 1,
+        "status": "pending",
+        "name": task.config.name,
+        "env": task.config.env.id,
+        "algo": task.config.algo.name,
+        "seed": task.seed,
+    }
+
+
+def record_failure(task: RunTask, error: str) -> RunResult:
+    """Note in run.json that the run's process ended without doing so itself."""
+    run = task.folder
+    record = run.read_record() or new_record(task)
+    record |= {"status": "failed", "error": error, "log_tail": run.log_tail(), "finished": now()}
+    if run.claim():  # else another process has taken it over by now
+        run.write_record(record)
+        run.release()
+    return RunResult(task.seed, run.path, record)
+
+
+class _Heartbeat(Reporter):
+    """Passes reports on and, now and then, notes in run.json that the run is alive, and where."""
+
+    def __init__(self, inner: Reporter, run: RunFolder, record: dict[str, Any]) -> None:
+        self._inner = inner
+        self._run = run
+        self._record = record
+        self._last = time.monotonic()
+        self.metrics_file = inner.metrics_file
+
+    def note(self, text: str) -> None:
+        self._inner.note(text)
+
+    def run_progress(self, progress: Progress) -> None:
+        self._inner.run_progress(progress)
+        if time.monotonic() - self._last >= HEARTBEAT_SECONDS:
+            self._last = time.monotonic()
+            self._record |= {"heartbeat": now(), "timesteps": progress.timesteps}
+            self._run.write_record(self._record)

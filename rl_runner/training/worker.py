@@ -1,0 +1,69 @@
+"""The other side of the launcher: what happens in a run's own process."""
+
+import faulthandler
+import os
+import signal
+import sys
+import threading
+from multiprocessing.connection import Connection
+from typing import Any
+
+from rl_runner.training.reporting import Progress, Reporter
+from rl_runner.training.task import RunResult, RunTask, execute
+
+
+def work(task: RunTask, reports: Connection, verbose: bool) -> RunResult:
+    """Execute a task; SIGTERM asks it to stop, and so does the death of the launcher.
+
+    What the run prints, and the trace of a crash in compiled code, go to its log.
+    """
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the launcher, which decides
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    reporter = PipeReporter(reports, stop)
+    if verbose:
+        reporter.metrics_file = os.fdopen(os.dup(2), "w", buffering=1)
+    _print_into_log(task)
+    reports.send(("pid", (os.getpid(),)))
+    return execute(task, reporter, stop)
+
+
+def _print_into_log(task: RunTask) -> None:
+    """Send standard output and error, also those of compiled code, to the run's log."""
+    with task.folder.open_log() as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    faulthandler.enable(file=sys.stderr)
+
+
+class PipeReporter(Reporter):
+    """Sends every report to the launcher."""
+
+    def __init__(self, reports: Connection, stop: threading.Event) -> None:
+        self._reports = reports
+        self._stop = stop
+        self._parent = os.getppid()
+
+    def note(self, text: str) -> None:
+        """Send it."""
+        self._send("note", text)
+
+    def run_started(self, run: Any) -> None:
+        """Send it."""
+        self._send("run_started", run)
+
+    def run_progress(self, progress: Progress) -> None:
+        """Send it, and stop if nobody is left to hear it."""
+        if os.getppid() != self._parent:
+            self._stop.set()
+        self._send("run_progress", progress)
+
+    def run_ended(self, run: Any, record: Any) -> None:
+        """Send it."""
+        self._send("run_ended", run, record)
+
+    def _send(self, method: str, *arguments: Any) -> None:
+        try:
+            self._reports.send((method, arguments))
+        except OSError:  # the launcher is gone
+            self._stop.set()
