@@ -85,6 +85,7 @@ class LiveReporter(LineReporter):
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[numbers]}"),
             console=console(stderr=True),
+            transient=True,
         )
         self._tasks: dict[RunId, TaskID] = {}
         self._totals: dict[str, int] = {}
@@ -122,7 +123,8 @@ class LiveReporter(LineReporter):
         task = self._tasks.pop(run, None)
         if task is not None:
             self._bars.remove_task(task)
-        self._move_whole(run, self._totals.get(run.experiment, 0))
+        if record.get("status") == "finished":
+            self._move_whole(run, self._totals.get(run.experiment, 0))
         super().run_ended(run, record)
 
     def say(self, text: str) -> None:
@@ -132,8 +134,6 @@ class LiveReporter(LineReporter):
     def close(self) -> None:
         """Give the terminal back."""
         self._bars.stop()
-        for task in self._bars.task_ids:
-            self._bars.remove_task(task)
 
     def _move_whole(self, run: RunId, timesteps: float) -> None:
         self._done[run] = timesteps

@@ -11,6 +11,7 @@ from rl_runner.cli._console import show, show_error
 from rl_runner.cli.algos import algos
 from rl_runner.cli.check import check
 from rl_runner.cli.dashboard import dashboard
+from rl_runner.cli.doctor import doctor
 from rl_runner.cli.envs import envs
 from rl_runner.cli.eval import evaluate
 from rl_runner.cli.init import init
@@ -27,6 +28,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("algos", algos),
     ("envs", envs),
     ("dashboard", dashboard),
+    ("doctor", doctor),
 )
 
 USER_MISTAKE = 2

@@ -52,6 +52,11 @@ class CheckpointStore:
             else:
                 yield place
 
+    def newest_timesteps(self) -> int:
+        """Return the timesteps of the newest checkpoint, damaged or not; 0 if there is none."""
+        places = self._places()
+        return int(places[-1].name) if places else 0
+
     def keep_newest(self, n: int) -> None:
         """Remove all but the newest ``n``, and what a crash left half-written."""
         with writing(self.path):

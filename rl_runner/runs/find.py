@@ -1,11 +1,9 @@
 """Finding experiments and runs below a folder, without loading anything heavy."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from rl_runner.errors import Problem, RunFolderError, did_you_mean
-from rl_runner.runs.folder import CONFIG, RECORD, read_record
+from rl_runner.runs.folder import CONFIG, RECORD
 
 
 def find_runs(path: Path) -> list[Path]:
@@ -28,19 +26,6 @@ def find_runs(path: Path) -> list[Path]:
     raise RunFolderError(Problem("There is no such folder.", str(path), cure))
 
 
-def records_below(runs_dir: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield every run's folder and run.json; a damaged run.json comes as ``{"error": …}``."""
-    for file in sorted(runs_dir.glob(f"*/seed-*/{RECORD}"), key=_experiment_and_seed):
-        try:
-            yield file.parent, read_record(file.parent)
-        except RunFolderError as error:
-            yield file.parent, {"status": "unreadable", "error": str(error)}
-
-
 def _seed_number(run: Path) -> int:
     digits = run.name.removeprefix("seed-")
     return int(digits) if digits.isdigit() else -1
-
-
-def _experiment_and_seed(file: Path) -> tuple[str, int]:
-    return file.parent.parent.name, _seed_number(file.parent)

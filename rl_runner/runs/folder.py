@@ -83,6 +83,15 @@ class RunFolder:
             return False
         return True
 
+    def is_claimed(self) -> bool:
+        """Whether a process is training here now."""
+        if not (self.path / LOCK).exists():
+            return False
+        free = self.claim()
+        if free:
+            self.release()
+        return not free
+
     def release(self) -> None:
         """Give the folder back."""
         self._lock.release()
@@ -174,6 +183,11 @@ class RunFolder:
             if file.tell() == 0:
                 file.write(",".join(EPISODE_COLUMNS) + "\n")
             return file
+
+    @property
+    def episodes_file(self) -> Path:
+        """Every finished training episode, as CSV."""
+        return self.path / EPISODES
 
     def open_log(self) -> IO[str]:
         """Open log.txt for appending: what the run's process prints."""

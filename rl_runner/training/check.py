@@ -101,7 +101,7 @@ def _probe(config: ExperimentConfig) -> tuple[float, int]:
     torch.set_num_threads(1)
     env = build_training_env(config.env, config.algo, SeedTree(0))
     try:
-        agent: Any = build_config_agent(_learning_at_once(config), env, seed=0)
+        agent: Any = build_config_agent(learning_at_once(config), env, seed=0)
         stopwatch = _Stopwatch()
         agent.learn(config.train.total_timesteps, stopwatch)
         return stopwatch.steps_per_second, _array_bytes(getattr(agent, "replay_buffer", None))
@@ -109,7 +109,7 @@ def _probe(config: ExperimentConfig) -> tuple[float, int]:
         env.close()
 
 
-def _learning_at_once(config: ExperimentConfig) -> ExperimentConfig:
+def learning_at_once(config: ExperimentConfig) -> ExperimentConfig:
     """Lower ``learning_starts``, or the probe would only see the cheap random phase."""
     hyperparameters = config.algo.hyperparameters
     if "learning_starts" not in hyperparameters or hyperparameters.get("replay_buffer_class"):

@@ -101,7 +101,7 @@ def _train_and_record(
         record |= train_run(task.config, task.seed, run, heartbeat, stop)
         record["status"] = "finished"
     except (KeyboardInterrupt, Interrupted) as error:
-        record["status"] = "interrupted"
+        record |= {"status": "interrupted", "timesteps": run.checkpoints.newest_timesteps()}
         if isinstance(error, KeyboardInterrupt):
             raise
     except Exception as error:  # noqa: BLE001 - recorded with its traceback; other runs go on
