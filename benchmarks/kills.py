@@ -1,0 +1,153 @@
+"""Twenty random SIGKILLs, and nothing is lost.
+
+Trains three experiments (PPO and DQN on CartPole, Q-learning on FrozenLake; five seeds each) once
+undisturbed, and once while processes are killed at random: half of the time a single run, half of
+the time the command with everything it started, as a power cut would. Each time the same command is
+typed again. In the end weights, episodes, evaluations and curves must be equal bit by bit.
+
+    python benchmarks/kills.py [--kills 20] [--share 1.0] [--seeds 5]
+
+``--share`` scales the budgets: 0.05 makes it a matter of a minute or two.
+"""
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rl_runner.agents.registry import find_algorithm
+from rl_runner.config import experiment_hash, load_config
+from rl_runner.evaluation.sameness import differences
+from rl_runner.runs.folder import ExperimentFolder
+from rl_runner.training.resolve import resolve
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+BUDGETS = {
+    CONFIGS / "cartpole/ppo.yaml": 100_000,
+    CONFIGS / "cartpole/dqn.yaml": 50_000,
+    CONFIGS / "frozenlake/q_learning.yaml": 100_000,
+}
+
+
+def main() -> int:
+    """Run the experiment; the exit code is 0 if nothing differs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--share", type=float, default=1.0)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--random", type=int, default=0, help="seed of the kills")
+    options = parser.parse_args()
+    total_different = 0
+    for i, (config, budget) in enumerate(BUDGETS.items()):
+        kills = options.kills // len(BUDGETS) + (i < options.kills % len(BUDGETS))
+        timesteps = max(2_000, int(budget * options.share))
+        arguments = [str(config), "--seeds", str(options.seeds)]
+        arguments += ["--set", f"train.total_timesteps={timesteps}", "--set", "eval.n_episodes=5"]
+        with tempfile.TemporaryDirectory(prefix="rl-kills-") as folder:
+            report = disturb(arguments, Path(folder), kills, random.Random(options.random + i))  # noqa: S311
+        print(f"{config.parent.name}/{config.stem}: {report}", flush=True)
+        total_different += "different" in report
+    return total_different
+
+
+def disturb(arguments: list[str], folder: Path, kills: int, dice: random.Random) -> str:
+    """Train undisturbed and disturbed, compare, and say what came of it."""
+    started = time.monotonic()
+    if train(arguments, folder / "undisturbed").wait():
+        return "the undisturbed training failed, different"
+    seconds = time.monotonic() - started
+    done = 0
+    while done < kills:
+        process = train(arguments, folder / "disturbed")
+        time.sleep(1.5 + dice.random() * seconds * 1.5 / kills)
+        if process.poll() is not None:
+            break  # it was faster than the killer
+        kill(process, dice, folder / "disturbed")
+        done += 1
+    train(arguments, folder / "disturbed").wait()
+    found = compare(arguments, folder)
+    verdict = "bit-equal" if not found else f"different: {found[:5]}"
+    return f"{done} kills, undisturbed in {seconds:.0f} s, {verdict}"
+
+
+def train(arguments: list[str], runs_dir: Path) -> subprocess.Popen[bytes]:
+    """Type the command."""
+    command = [sys.executable, "-m", "rl_runner", "train", *arguments, "--runs-dir", str(runs_dir)]
+    return subprocess.Popen(  # noqa: S603 - our own command
+        [*command, "-q"], stdout=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+def kill(process: subprocess.Popen[bytes], dice: random.Random, runs_dir: Path) -> None:
+    """Kill one run, or the command and everything it started."""
+    workers = [pid for pid in descendants(process.pid) if is_training(pid)]
+    if workers and dice.random() < 0.5:
+        os.kill(dice.choice(workers), signal.SIGKILL)
+        time.sleep(1.0)  # the other runs go on; then the command is asked to stop
+        os.kill(process.pid, signal.SIGTERM)
+        process.wait()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    wait_until_free(runs_dir)
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process has started, at any remove."""
+    found, todo = [], [pid]
+    while todo:
+        parent = todo.pop()
+        for task in Path(f"/proc/{parent}/task").glob("*/children"):
+            try:
+                children = [int(word) for word in task.read_text().split()]
+            except OSError:
+                continue
+            found += children
+            todo += children
+    return found
+
+
+def is_training(pid: int) -> bool:
+    """Whether a process is one of the runs: those have their run's log open."""
+    try:
+        return Path(f"/proc/{pid}/fd/1").resolve().name == "log.txt"
+    except OSError:
+        return False
+
+
+def wait_until_free(runs_dir: Path) -> None:
+    """Wait for killed processes to be gone, so that their claims are."""
+    time.sleep(0.5)
+    for lock in runs_dir.glob("*/seed-*/.lock"):
+        folder = ExperimentFolder(lock.parent.parent, "").run(int(lock.parent.name[5:]))
+        while folder.is_claimed():
+            time.sleep(0.1)
+
+
+def compare(arguments: list[str], folder: Path) -> list[str]:
+    """Return what differs between the undisturbed and the disturbed experiment."""
+    overrides = [arguments[i + 1] for i, word in enumerate(arguments) if word == "--set"]
+    config = resolve(load_config(arguments[0], overrides))
+    name = f"{config.name}-{experiment_hash(config)}"
+    weights_file = find_algorithm(config.algo.name).weights_file
+    found = []
+    for seed in range(int(arguments[2])):
+        pair = [
+            ExperimentFolder(folder / kind / name, weights_file).run(seed)
+            for kind in ("undisturbed", "disturbed")
+        ]
+        statuses = [run.read_record().get("status") for run in pair]
+        if statuses != ["finished", "finished"]:
+            found.append(f"seed {seed}: {statuses}")
+        else:
+            found += [f"seed {seed}: {difference}" for difference in differences(*pair)]
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
