@@ -46,7 +46,7 @@ def load_parameters(agent: Agent, path: str) -> None:
             agent.load_parameters(path)
         else:
             _load_sb3_parameters(agent, path)
-    except (OSError, ValueError, KeyError, RuntimeError, EOFError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, EOFError, TypeError) as error:
         what = f"The saved agent cannot be loaded: {error}"
         cure = "Is it damaged, or of another config? `rl train … --fresh` trains it anew."
         raise CheckpointError(Problem(what, path, cure)) from error

@@ -12,6 +12,7 @@ Actions are chosen ε-greedily, or by an upper confidence bound (Auer et al. 200
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -21,6 +22,7 @@ from stable_baselines3.common.utils import FloatSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
 from rl_runner.agents.handwritten import HandwrittenAgent
+from rl_runner.arrays import load_arrays, save_arrays
 
 MAX_ENTRIES = 50_000_000  # of the table; 800 MB with the visit counts
 
@@ -186,7 +188,7 @@ class QLearning(HandwrittenAgent):
     ) -> float:
         """Move Q(s, a) towards its target; return |td_error|."""
         self.visits[state, action] += 1
-        future = 0.0 if terminated else self.gamma * self.q_table[next_state].max()
+        future = 0.0 if terminated else self.gamma * max(self._q_values(next_state))
         td_target = reward + future
         td_error = td_target - self.q_table[state, action]
         self.q_table[state, action] += self._step_size(state, action) * td_error
@@ -219,9 +221,15 @@ class QLearning(HandwrittenAgent):
 
     def _greedy_action(self, state: int) -> int:
         """Return a best action; ties are broken at random, or a fresh table would never explore."""
-        q_values = self.q_table[state]
-        best = np.flatnonzero(q_values == q_values.max())
-        return int(best[0] if len(best) == 1 else self.rng.choice(best))
+        q_values = self._q_values(state)
+        highest = max(q_values)
+        best = [action for action, q in enumerate(q_values) if q == highest]
+        return best[0] if len(best) == 1 else int(self.rng.choice(best))
+
+    def _q_values(self, state: int) -> list[float]:
+        """Return Q(s, ·) as a list, over which Python is faster than NumPy when it is short."""
+        values: list[float] = self.q_table[state].tolist()
+        return values
 
     def _upper_confidence_action(self, state: int) -> int:
         visits = self.visits[state]
@@ -265,21 +273,24 @@ class QLearning(HandwrittenAgent):
 
     def save(self, path: str) -> None:
         """Write the table, the visit counts and the exploration's random state to an npz file."""
-        np.savez(
-            path,
-            q_table=self.q_table,
-            visits=self.visits,
-            num_timesteps=self.num_timesteps,
-            rng_state=json.dumps(self.rng.bit_generator.state),
+        rng_state = json.dumps(self.rng.bit_generator.state)
+        save_arrays(
+            Path(path),
+            {
+                "q_table": self.q_table,
+                "visits": self.visits,
+                "num_timesteps": np.array(self.num_timesteps),
+                "rng_state": np.array(rng_state),
+            },
         )
 
     def load_parameters(self, path: str) -> None:
         """Load what :meth:`save` wrote; ``learn(…, reset_num_timesteps=False)`` goes on from it."""
-        with np.load(path, allow_pickle=False) as file:
-            if file["q_table"].shape != self.q_table.shape:
-                message = f"a table of {file['q_table'].shape}, not of {self.q_table.shape}"
-                raise ValueError(message)
-            self.q_table[:] = file["q_table"]
-            self.visits[:] = file["visits"]
-            self.num_timesteps = int(file["num_timesteps"])
-            self.rng.bit_generator.state = json.loads(str(file["rng_state"]))
+        arrays = load_arrays(Path(path))
+        if arrays["q_table"].shape != self.q_table.shape:
+            message = f"a table of {arrays['q_table'].shape}, not of {self.q_table.shape}"
+            raise ValueError(message)
+        self.q_table[:] = arrays["q_table"]
+        self.visits[:] = arrays["visits"]
+        self.num_timesteps = int(arrays["num_timesteps"])
+        self.rng.bit_generator.state = json.loads(str(arrays["rng_state"]))

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from rl_runner.arrays import load_arrays, save_arrays
+
 AGENT = "agent.json"
 RANDOM = "random.npz"
 REPLAY_BUFFER = "replay_buffer.npz"
@@ -41,7 +43,7 @@ def save_state(agent: Any, folder: Path, *, replay_buffer: bool) -> None:
     }
     (folder / AGENT).write_text(json.dumps(contents), encoding="utf-8")
     _, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002 - SB3 draws from it
-    _write_arrays(
+    save_arrays(
         folder / RANDOM,
         {
             "numpy_keys": np.asarray(keys),
@@ -52,7 +54,7 @@ def save_state(agent: Any, folder: Path, *, replay_buffer: bool) -> None:
     )
     buffer = getattr(agent, "replay_buffer", None)
     if replay_buffer and buffer is not None:
-        _write_arrays(folder / REPLAY_BUFFER, _buffer_arrays(buffer))
+        save_arrays(folder / REPLAY_BUFFER, _buffer_arrays(buffer))
 
 
 def load_state(agent: Any, folder: Path) -> None:
@@ -75,13 +77,11 @@ def load_state(agent: Any, folder: Path) -> None:
     version, numbers, gauss = contents["python_random"]
     random.setstate((version, tuple(numbers), gauss))
     agent.action_space.np_random.bit_generator.state = contents["action_space"]
-    with np.load(folder / RANDOM, allow_pickle=False) as arrays:
-        position, has_gauss = map(int, arrays["numpy_position"])
-        gauss = float(arrays["numpy_gauss"])
-        np.random.set_state(  # noqa: NPY002
-            ("MT19937", arrays["numpy_keys"], position, has_gauss, gauss)
-        )
-        torch.set_rng_state(torch.from_numpy(arrays["torch"].copy()))
+    arrays = load_arrays(folder / RANDOM)
+    position, has_gauss = map(int, arrays["numpy_position"])
+    numpy_state = (position, has_gauss, float(arrays["numpy_gauss"]))
+    np.random.set_state(("MT19937", arrays["numpy_keys"], *numpy_state))  # noqa: NPY002
+    torch.set_rng_state(torch.from_numpy(arrays["torch"]))
 
 
 def end_open_trajectories(agent: Any) -> None:
@@ -130,12 +130,12 @@ def _buffer_arrays(buffer: Any) -> dict[str, np.ndarray]:
 
 
 def _fill_buffer(buffer: Any, path: Path) -> None:
-    with np.load(path, allow_pickle=False) as arrays:
-        position, full = map(int, arrays["position"])
-        buffer.pos, buffer.full = position, bool(full)
-        for name, array in _named_arrays(buffer):
-            saved = arrays[name]
-            array[: len(saved)] = saved
+    arrays = load_arrays(path)
+    position, full = map(int, arrays["position"])
+    buffer.pos, buffer.full = position, bool(full)
+    for name, array in _named_arrays(buffer):
+        saved = arrays[name]
+        array[: len(saved)] = saved
 
 
 def _named_arrays(buffer: Any) -> list[tuple[str, np.ndarray]]:
@@ -151,8 +151,3 @@ def _named_arrays(buffer: Any) -> list[tuple[str, np.ndarray]]:
         for name, value in named
         if isinstance(value, np.ndarray) and value.ndim and value.dtype != object
     ]
-
-
-def _write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    with path.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]  # names are ours

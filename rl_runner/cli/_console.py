@@ -42,7 +42,7 @@ def show_json(document: Any) -> None:
 
 def tell(text: str) -> None:
     """Say something in passing."""
-    console(stderr=True).print(escape(text))
+    console(stderr=True).print(escape(text), soft_wrap=True)
 
 
 def show_error(error: RunnerError) -> None:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rl_runner.arrays import load_arrays, save_arrays
+
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecNormalize
 
@@ -28,14 +30,12 @@ def set_statistics(vec_normalize: "VecNormalize", arrays: "dict[str, np.ndarray]
 
 def save_statistics(vec_normalize: "VecNormalize", path: Path) -> None:
     """Write the statistics to an npz file."""
-    with path.open("wb") as file:
-        np.savez(file, **statistics(vec_normalize))  # type: ignore[arg-type]  # names are ours
+    save_arrays(path, statistics(vec_normalize))
 
 
 def load_statistics(vec_normalize: "VecNormalize", path: Path) -> None:
     """Read what :func:`save_statistics` wrote; raises OSError, ValueError or KeyError."""
-    with np.load(path, allow_pickle=False) as file:
-        set_statistics(vec_normalize, dict(file))
+    set_statistics(vec_normalize, load_arrays(path))
 
 
 def _moments(vec_normalize: "VecNormalize") -> dict[str, Any]:

@@ -57,6 +57,8 @@ def transition_table(config: EnvConfig) -> TransitionTable | None:
         table = getattr(env.unwrapped, "P", None)
         initial = getattr(env.unwrapped, "initial_state_distrib", None)
         space, actions = env.observation_space, env.action_space
+        if getattr(env.unwrapped, "fickle_passenger", False):
+            return None  # Taxi's passenger then changes the destination, which P does not know
     finally:
         env.close()
     if not isinstance(space, gym.spaces.Discrete) or not isinstance(actions, gym.spaces.Discrete):

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.save_util import load_from_zip_file
 
+from rl_runner.arrays import load_arrays
 from rl_runner.runs.folder import RunFolder
 
 TIMINGS = {"time/fps"}  # the only scalars that may differ
@@ -38,8 +39,7 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
         _, parameters, variables = load_from_zip_file(path, load_data=False, device="cpu")
         return dict(_flat("", {**parameters, "variables": variables or {}}))
     if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
+        return load_arrays(path)
     return dict(_flat("", torch.load(path, map_location="cpu", weights_only=True)))
 
 

@@ -225,19 +225,18 @@ class RunFolder:
 
     def save_evaluations(self, arrays: "Mapping[str, np.ndarray]") -> None:
         """Replace evaluations.npz."""
-        import numpy as np
+        from rl_runner.arrays import save_arrays
 
-        write_aside(self.path / EVALUATIONS, lambda path: _savez(np, path, arrays))
+        write_aside(self.path / EVALUATIONS, lambda path: save_arrays(path, arrays))
 
     def load_evaluations(self) -> "dict[str, np.ndarray]":
         """Return the arrays of evaluations.npz; raises RunFolderError if they cannot be read."""
-        import numpy as np
+        from rl_runner.arrays import load_arrays
 
         path = self.path / EVALUATIONS
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return dict(file)
-        except (OSError, ValueError, EOFError) as error:
+            return load_arrays(path)
+        except (OSError, ValueError) as error:
             raise RunFolderError(Problem(f"Not readable: {error}", str(path))) from error
 
 
@@ -290,8 +289,3 @@ def _read_text(path: Path) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise RunFolderError(Problem(f"Not readable: {error}", str(path))) from error
-
-
-def _savez(np: Any, path: Path, arrays: "Mapping[str, np.ndarray]") -> None:
-    with path.open("wb") as file:
-        np.savez(file, **arrays)

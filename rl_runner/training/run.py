@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.state import load_state, save_state
+from rl_runner.arrays import load_arrays, save_arrays
 from rl_runner.config import ExperimentConfig
 from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
 from rl_runner.evaluation.exact import exact_mean_reward
@@ -157,8 +158,7 @@ class Training:
             return
         for name, state in progress["periodic"].items():
             self.periodic[name].restore(state)
-        with np.load(self.checkpoint / EVALUATIONS, allow_pickle=False) as arrays:
-            self.evaluation.restore_arrays(arrays)
+        self.evaluation.restore_arrays(load_arrays(self.checkpoint / EVALUATIONS))
         self.episodes.recent.extend(progress["recent_returns"])
         restore_metrics(self.logger, progress["metrics"])
 
@@ -194,8 +194,7 @@ class Training:
         def save(folder: Path) -> None:
             save_agent(agent, folder, self.run.weights_file)
             save_state(agent, folder, replay_buffer=self.config.checkpoint.replay_buffer)
-            with (folder / EVALUATIONS).open("wb") as file:
-                np.savez(file, **self.evaluation.arrays())  # type: ignore[arg-type]  # names ours
+            save_arrays(folder / EVALUATIONS, self.evaluation.arrays())
             progress = {
                 "timesteps": agent.num_timesteps,
                 "segment": self.segment,

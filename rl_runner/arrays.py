@@ -1,0 +1,27 @@
+"""Named arrays in npz files, never pickled."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays by name; the file is called exactly ``path``."""
+    with path.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # savez has a flag among its keywords
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read what :func:`save_arrays` wrote.
+
+    :raises OSError: if the file cannot be read
+    :raises ValueError: if it is damaged, or holds anything but plain arrays
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (zipfile.BadZipFile, EOFError, TypeError, AttributeError) as error:
+        message = f"not an npz file, or a damaged one ({error})"
+        raise ValueError(message) from error
