@@ -56,6 +56,11 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 
+def __dir__() -> list[str]:
+    """List the public names too that nobody has used yet: notebooks complete them."""
+    return sorted({*globals(), *__all__})
+
+
 # `gym.make("rl_runner:BitFlipping-v0")` imports this module and then expects the id to be known.
 if "gymnasium" in sys.modules:
     importlib.import_module("rl_runner.envs")

@@ -26,8 +26,14 @@ def build_agent(
     keywords = build_keywords(algorithm, checked, n_actions)
     try:
         return cast("Agent", algorithm.load_class()(env=env, seed=seed, **keywords))
-    except (ValueError, TypeError, AssertionError, NotImplementedError) as error:
-        what = f"{algorithm.name} refuses this configuration: {error}"
+    except MemoryError as error:
+        what = f"There is not enough memory for this {algorithm.name}: {error}"
+        cure = "Lower `buffer_size`, `n_steps` or the network's sizes."
+        raise ConfigError(Problem(what, "algo", cure)) from error
+    except (
+        Exception
+    ) as error:  # SB3 asserts, raises ValueError, or trips over what it did not check
+        what = f"{algorithm.name} refuses this configuration: {type(error).__name__}: {error}"
         raise ConfigError(Problem(what, "algo", f"See `rl algos {algorithm.name}`.")) from error
 
 
@@ -46,7 +52,7 @@ def load_parameters(agent: Agent, path: str) -> None:
             agent.load_parameters(path)
         else:
             _load_sb3_parameters(agent, path)
-    except (OSError, ValueError, KeyError, RuntimeError, EOFError, TypeError) as error:
+    except Exception as error:  # a damaged file can trip any of the readers
         what = f"The saved agent cannot be loaded: {error}"
         cure = "Is it damaged, or of another config? `rl train … --fresh` trains it anew."
         raise CheckpointError(Problem(what, path, cure)) from error

@@ -32,13 +32,20 @@ def _rollout_problems(config: ExperimentConfig, checked: Checked) -> Iterator[Pr
             "Raise `n_steps` or `env.n_envs`, or set `normalize_advantage: false`.",
         )
     elif batch_size is not None and rollout % batch_size:
-        divisors = [size for size in range(1, rollout + 1) if rollout % size == 0]
-        nearest = min(divisors, key=lambda size: abs(size - batch_size))
+        nearest = _nearest_divisor(rollout, batch_size)
         yield Problem(
             f"batch_size {batch_size} does not divide a rollout of {product}.",
             config.source.locate(("algo", "batch_size")),
             f"The nearest size that does is {nearest}.",
         )
+
+
+def _nearest_divisor(number: int, wanted: int) -> int:
+    """Search outwards from ``wanted``; 1 divides everything, so the search ends."""
+    if wanted >= number:
+        return number
+    distances = range(wanted)
+    return next(size for d in distances for size in (wanted - d, wanted + d) if number % size == 0)
 
 
 def _replay_problems(config: ExperimentConfig, checked: Checked) -> Iterator[Problem]:

@@ -209,7 +209,7 @@ def find_class(name: str) -> type[Any] | None:
     for home in (module_name,) if module_name else CLASS_HOMES:
         try:
             found: type[Any] | None = getattr(importlib.import_module(home), class_name, None)
-        except (ImportError, ValueError):
+        except (ImportError, ValueError, TypeError):
             continue
         if found is not None:
             return found

@@ -7,6 +7,7 @@ new SB3 release needs no change here.
 values into the objects that the constructor takes.
 """
 
+import copy
 import functools
 import inspect
 import re
@@ -100,6 +101,7 @@ def build_keywords(
     :param n_actions: the length of an action vector, for action noise
     """
     known = hyperparameters_of(algorithm)
+    checked = copy.deepcopy(dict(checked))  # SB3 writes into the dictionaries it is given
     keywords = {
         name: build_value(value, known[name].annotation, n_actions)
         for name, value in checked.items()

@@ -5,6 +5,7 @@ Every SB3 and sb3-contrib algorithm has them; our own have them through
 algorithm it is dealing with.
 """
 
+import inspect
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
@@ -53,3 +54,8 @@ class Agent(Protocol):
 
     def get_vec_normalize_env(self) -> "VecNormalize | None":
         """Return the normalising layer of that environment, if there is one."""
+
+
+def takes_action_masks(agent_class: type[Any]) -> bool:
+    """Whether an agent of this class is to be told which actions are valid."""
+    return "action_masks" in inspect.signature(agent_class.predict).parameters

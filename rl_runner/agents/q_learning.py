@@ -180,6 +180,8 @@ class QLearning(HandwrittenAgent):
             if n_episodes >= next_log:
                 self._log(n_episodes, td_errors)
                 next_log, td_errors = n_episodes + log_interval, []
+        if td_errors:
+            self._log(n_episodes, td_errors)
         callback.on_training_end()
         return self
 

@@ -13,6 +13,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from rl_runner.agents.protocol import takes_action_masks
 from rl_runner.agents.registry import ALGORITHMS, Algorithm
 
 Space = spaces.Space[Any]
@@ -104,10 +105,13 @@ def supported_spaces(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return observations, actions
 
 
-def fitting_algorithms(observation_space: Space, action_space: Space) -> list[str]:
-    """Return the algorithms that take both spaces."""
+def fitting_algorithms(
+    observation_space: Space, action_space: Space, *, has_action_masks: bool = False
+) -> list[str]:
+    """Return the algorithms that take both spaces, and need no action masks if there are none."""
     return [
         name
         for name, algorithm in ALGORITHMS.items()
-        if refusal(algorithm, observation_space, action_space) is None
+        if (has_action_masks or not takes_action_masks(algorithm.load_class()))
+        and refusal(algorithm, observation_space, action_space) is None
     ]

@@ -37,6 +37,8 @@ def with_seeds(overrides: list[str] | None, seeds: str | None) -> list[str]:
     parts = [part.strip() for part in seeds.split(",") if part.strip()]
     if not parts or not all(part.lstrip("-").isdigit() for part in parts):
         cure = "Write a count, `--seeds 5`, or a list, `--seeds 0,3,7` (`--seeds 3,` is seed 3)."
-        raise ConfigError(Problem(f"`{seeds}` is neither.", f"--seeds {seeds}", cure))
+        raise ConfigError(
+            Problem(f"`{seeds}` is neither a count nor a list of seeds.", f"--seeds {seeds}", cure)
+        )
     value = f"[{', '.join(parts)}]" if "," in seeds else parts[0]
     return [*listed, f"train.seeds={value}"]

@@ -40,7 +40,7 @@ def evaluate(
 
     by_experiment: dict[Path, list[Path]] = {}
     for path in (run for argument in runs for run in find_runs(argument)):
-        listed = by_experiment.setdefault(path.resolve().parent, [])
+        listed = by_experiment.setdefault(path.parent, [])
         if path not in listed:
             listed.append(path)
 
@@ -49,7 +49,7 @@ def evaluate(
         described = []
         for path in paths:
             run = load_run(path, checkpoint)
-            result = run.evaluate(episodes, deterministic=not stochastic)
+            result = run.evaluate(episodes, deterministic=False if stochastic else None)
             document = run_document(run.seed, str(path), dict(run.record))
             document["mean_reward"] = result.mean_reward
             document["std_reward"] = result.std_reward

@@ -1,5 +1,6 @@
 """From a YAML file to an :class:`ExperimentConfig`: read, extend, override, validate."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Any
@@ -25,9 +26,7 @@ def load_config(path: str | FilePath, overrides: Sequence[str] = ()) -> Experime
     :raises ConfigError: with file, line, key and cure; hyperparameters are checked later, by
         :func:`rl_runner.training.resolve.resolve`
     """
-    path = FilePath(path)
-    if (path / "config.yaml").is_file():
-        path = path / "config.yaml"
+    path = _config_in(FilePath(path))
     raw, source = _read_with_bases(path, ())
     for override in overrides:
         raw, source = _override(raw, source, override)
@@ -41,6 +40,8 @@ def config_from_dict(raw: Raw, source: SourceMap | None = None) -> ExperimentCon
         match raw:
             case {"env": {"id": str(env_id)}, "algo": {"name": str(algo)}}:
                 raw = {"name": default_name(env_id, algo), **raw}
+            case _:  # will be refused for what is missing; the name is not
+                raw = {"name": "unnamed", **raw}
     return validate_section(ExperimentConfig, raw, source).with_source(source)
 
 
@@ -57,8 +58,8 @@ class _Dumper(yaml.SafeDumper):
 
     def represent_text(self, text: str) -> yaml.Node:
         """Quote any text that the YAML 1.2 reader would take for something else."""
-        style = None
-        if text.strip() == text and "\n" not in text:
+        style = "'" if text == "<<" else None if text.isprintable() else '"'
+        if style is None and text.strip() == text:
             try:
                 style = None if parse_yaml(text, "")[0] == text else "'"
             except ConfigError:
@@ -78,9 +79,10 @@ _Dumper.add_representer(str, _Dumper.represent_text)
 _Dumper.add_representer(float, _Dumper.represent_number)
 
 
-def _read_with_bases(path: FilePath, seen: tuple[FilePath, ...]) -> tuple[Raw, SourceMap]:
+def _read_with_bases(path: FilePath, seen: tuple[str, ...]) -> tuple[Raw, SourceMap]:
     """Read a file and, below it, the file it ``extends``."""
-    if path.resolve() in seen:
+    place = os.path.realpath(path)
+    if place in seen:
         raise ConfigError(Problem("`extends` leads back to this file.", str(path)))
     raw, source = _read_file(path)
     base = raw.pop("extends", None)
@@ -91,12 +93,18 @@ def _read_with_bases(path: FilePath, seen: tuple[FilePath, ...]) -> tuple[Raw, S
         raise ConfigError(
             Problem("`extends` is not a file name.", source.locate(("extends",)), cure)
         )
-    base_path = path.parent / base
-    if not base_path.exists():
+    base_path = _config_in(path.parent / base)
+    if not os.path.exists(base_path):  # noqa: PTH110 - False, and no exception, for any text
         problem = Problem(f"`extends: {base}` names no file.", source.locate(("extends",)))
         raise ConfigError(problem)
-    base_raw, base_source = _read_with_bases(base_path, (*seen, path.resolve()))
+    base_raw, base_source = _read_with_bases(base_path, (*seen, place))
     return _lay_over(base_raw, raw), base_source.overlaid(source)
+
+
+def _config_in(path: FilePath) -> FilePath:
+    """Return the config of an experiment's folder; any other path as it is."""
+    inside = path / "config.yaml"
+    return inside if os.path.isfile(inside) else path  # noqa: PTH113 - no exception for any text
 
 
 def _read_file(path: FilePath) -> tuple[Raw, SourceMap]:
@@ -104,8 +112,9 @@ def _read_file(path: FilePath) -> tuple[Raw, SourceMap]:
         if path.is_dir():
             cure = "Name a YAML file, or an experiment folder that holds a config.yaml."
             raise ConfigError(Problem("This is a folder without a config.yaml.", str(path), cure))
-        content = path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL in the name, a cycle of links
         reason = getattr(error, "strerror", None) or str(error)
         cure = did_you_mean(path.name, _names_beside(path))
         raise ConfigError(Problem(f"The file cannot be read: {reason}.", str(path), cure)) from None
@@ -159,7 +168,8 @@ def _override(raw: Raw, source: SourceMap, override: str) -> tuple[Raw, SourceMa
         raise ConfigError(Problem("Not of the form key=value.", origin, cure))
     value, _ = parse_yaml(text, origin, line_numbers=False)
     changed = _replaced(raw, path, value, origin)
-    return changed, source.overlaid(SourceMap(source.origin, {path: origin}))
+    places = {at: place for at, place in source.places.items() if at[: len(path)] != path}
+    return changed, SourceMap(source.origin, {**places, path: origin})
 
 
 def _replaced(node: object, path: Path, value: object, origin: str) -> Raw:

@@ -121,6 +121,9 @@ def _seeds_from_count(value: object) -> object:
 
 
 def _no_seed_twice(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if not seeds:
+        message = "give at least one seed"
+        raise ValueError(message)
     if len(set(seeds)) < len(seeds):
         message = "a seed is listed twice"
         raise ValueError(message)
@@ -129,7 +132,6 @@ def _no_seed_twice(seeds: tuple[int, ...]) -> tuple[int, ...]:
 
 Seeds = Annotated[
     tuple[Seed, ...],
-    Field(min_length=1),
     BeforeValidator(_seeds_from_count),
     AfterValidator(_no_seed_twice),
 ]

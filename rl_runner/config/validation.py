@@ -11,6 +11,17 @@ from rl_runner.errors import ConfigError, Problem, did_you_mean
 
 MAX_PROBLEMS = 8
 
+_IN_OUR_WORDS = {  # pydantic speaks to programmers
+    "model_type": "a mapping, `key: value` lines below it",
+    "dict_type": "a mapping, `key: value` lines below it",
+    "list_type": "a list, [a, b]",
+    "tuple_type": "a list, [a, b]",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+}
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -44,14 +55,17 @@ def _problem(
     if details["type"] == "missing":
         return Problem(f"The key `{path[-1]}` is missing.", where, f"Add `{path[-1]}: …`.")
     message = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    message = _IN_OUR_WORDS.get(details["type"], message)
     expected = message if details["type"] == "value_error" else f"expected {message}"
     cure = ""
     if details["type"] == "literal_error":
         cure = did_you_mean(details["input"], _quoted_words(message))
     shown = _shown(details["input"])
     what = f"{shown} is not allowed: {expected}." if shown else f"Not allowed: {expected}."
-    if isinstance(details["input"], str) and details["type"].endswith(("_type", "_parsing")):
+    if isinstance(details["input"], str) and details["type"] in {"int_type", "float_type"}:
         cure = "Is it in quotes, or does it hold a character that a number cannot?"
+    if isinstance(details["input"], float) and details["type"] == "int_type":
+        cure = f"Write a whole number, e.g. {details['input']:_.0f}."
     return Problem(what, where, cure)
 
 

@@ -15,6 +15,7 @@ import yaml
 from rl_runner.config.source import Path, SourceMap
 from rl_runner.errors import ConfigError, Problem
 
+MAX_DEPTH = 100
 MAX_NODES = 100_000  # a hostile file of nested aliases would otherwise expand without end
 
 _NULL = re.compile(r"(|~|null|Null|NULL)\Z")
@@ -28,6 +29,7 @@ _INF = re.compile(r"[-+]?(\.inf|\.Inf|\.INF)\Z")
 _NAN = re.compile(r"(\.nan|\.NaN|\.NAN)\Z")
 
 _PREFIX = "tag:yaml.org,2002:"
+_PLAIN = "plain"  # our tag for a scalar without quotes and without a tag
 
 
 def _plain_scalar(text: str) -> object:
@@ -50,10 +52,13 @@ _READERS = (
 
 
 class _Composer(yaml.SafeLoader):
-    """Composes nodes only; every plain scalar keeps the string tag until we read it."""
+    """Composes nodes only; a plain scalar without a tag is marked as such until we read it."""
 
-
-_Composer.yaml_implicit_resolvers = {}
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> Any:
+        """Return a node's tag where the file gives none."""
+        if kind is yaml.ScalarNode:
+            return _PLAIN if implicit[0] else _PREFIX + "str"
+        return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
 
 
 class _Reader:
@@ -71,6 +76,8 @@ class _Reader:
         self.n_nodes += 1
         if self.n_nodes > MAX_NODES:
             self.refuse(node, f"more than {MAX_NODES} values", "Are aliases (*name) nested?")
+        if len(path) > MAX_DEPTH:
+            self.refuse(node, f"more than {MAX_DEPTH} values inside each other", "Check brackets.")
         if node in self.open_nodes:
             self.refuse(node, "an alias that contains itself", "Write the value out.")
         self.places.setdefault(path, self.place(node))
@@ -84,19 +91,21 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode) and node.tag == _PREFIX + "seq":
             return [self.read(child, (*path, i)) for i, child in enumerate(node.value)]
-        if isinstance(node, yaml.ScalarNode) and node.tag == _PREFIX + "str":
-            if node.style is not None:
-                return node.value
+        if isinstance(node, yaml.ScalarNode) and node.tag == _PLAIN:
             return self._scalar(node)
+        if isinstance(node, yaml.ScalarNode) and node.tag == _PREFIX + "str" and node.style:
+            return node.value
         tag = node.tag.removeprefix(_PREFIX)
         cure = "Tags could run code or change a value's type behind your back: leave the tag out."
         return self.refuse(node, f"the YAML tag `{tag}`", cure)
 
     def _scalar(self, node: yaml.ScalarNode) -> object:
         try:
-            return _plain_scalar(node.value)
-        except ValueError:  # CPython refuses integers of more than 4,300 digits
+            value = _plain_scalar(node.value)
+            str(value)
+        except ValueError:  # CPython refuses integers of more than 4,300 digits, read or written
             return self.refuse(node, "a number that is too long", "Write a shorter number.")
+        return value
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, object]:
         mapping: dict[str, object] = {}
@@ -104,7 +113,7 @@ class _Reader:
             key = key_node.value
             if not isinstance(key_node, yaml.ScalarNode):
                 self.refuse(key_node, "a key that is not a name", "Write `key: value`.")
-            if key == "<<":
+            if key == "<<" and key_node.style is None:
                 self.refuse(key_node, "a merge key `<<`", "YAML 1.2 has none; use `extends:`.")
             if key in mapping:
                 self.refuse(key_node, f"the key `{key}` twice", "Keep one of the two.")

@@ -86,7 +86,7 @@ def make_single_env(
             config.id,
             max_episode_steps=limit,
             disable_env_checker=not check,
-            render_mode=render_mode,
+            **({} if render_mode is None else {"render_mode": render_mode}),
             **config.kwargs,
         )
         for wrapper in config.wrappers:
@@ -114,6 +114,8 @@ def find_spec(config: EnvConfig) -> gym.envs.registration.EnvSpec:
         module, _, env_id = config.id.rpartition(":")
         if module:
             importlib.import_module(module)
+        if env_id not in gym.registry and "-v" not in env_id:
+            raise gym.error.NameNotFound(env_id)  # gym.spec's own error has no class of its own
         return gym.spec(env_id)
 
 
@@ -129,7 +131,9 @@ def _load_wrapper(config: WrapperConfig) -> Callable[..., AnyEnv]:
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
-        problem = Problem(f"The wrapper `{config.name}` cannot be imported: {error}.")
+        problem = Problem(
+            f"The wrapper `{config.name}` cannot be imported: {error}.", "env.wrappers"
+        )
         raise EnvError(problem) from None
     found = getattr(module, class_name, None)
     if not (isinstance(found, type) and issubclass(found, gym.Wrapper)):
@@ -150,7 +154,8 @@ def _explained(config: EnvConfig, verb: str) -> Iterator[None]:
         cure = f"Install it (`pip install {(error.name or '').partition('.')[0]}`) or check the id."
         raise EnvError(Problem(what, "env.id", cure)) from None
     except gym.error.UnregisteredEnv:
-        cure = did_you_mean(config.id, gym.registry) or "`rl envs` lists what is installed."
+        env_id = config.id.rpartition(":")[2]
+        cure = did_you_mean(env_id, gym.registry) or "`rl envs` lists what is installed."
         what = f"There is no environment `{config.id}`."
         raise EnvError(Problem(what, "env.id", cure)) from None
     except gym.error.DependencyNotInstalled as error:

@@ -21,8 +21,15 @@ def statistics(vec_normalize: "VecNormalize") -> dict[str, np.ndarray]:
 
 
 def set_statistics(vec_normalize: "VecNormalize", arrays: "dict[str, np.ndarray]") -> None:
-    """Overwrite the statistics; raises KeyError if ``arrays`` come from other observations."""
+    """Overwrite the statistics.
+
+    :raises KeyError: if ``arrays`` lack a part
+    :raises ValueError: if they come from observations of another shape
+    """
     for name, moments in _moments(vec_normalize).items():
+        if arrays[f"{name}/mean"].shape != np.shape(moments.mean):
+            message = f"the statistics of `{name}` have another shape"
+            raise ValueError(message)
         moments.mean = arrays[f"{name}/mean"].copy()
         moments.var = arrays[f"{name}/var"].copy()
         moments.count = float(arrays[f"{name}/count"])

@@ -1,7 +1,6 @@
 """Playing whole episodes with an agent, on chosen seeds."""
 
 import contextlib
-import inspect
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import torch
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 
-from rl_runner.agents.protocol import Agent
+from rl_runner.agents.protocol import Agent, takes_action_masks
 from rl_runner.envs.normalization import set_statistics, statistics
 
 
@@ -24,6 +23,12 @@ class Episodes:
     returns: np.ndarray  # (n,) float64, undiscounted, without reward normalisation
     lengths: np.ndarray  # (n,) int64
     successes: np.ndarray  # (n,) float64: the environment's info["is_success"]; NaN if it has none
+
+    def check_finite(self) -> None:
+        """Raise FloatingPointError if a return is not a finite number: no mean would be one."""
+        if not np.isfinite(self.returns).all():
+            message = "an evaluation episode's return is not a finite number"
+            raise FloatingPointError(message)
 
     @property
     def mean_reward(self) -> float:
@@ -91,11 +96,6 @@ def _act(
     return agent.predict(obs, state, episode_start, deterministic, **keywords)
 
 
-def takes_action_masks(agent_class: type[Any]) -> bool:
-    """Whether an agent of this class is to be told which actions are valid."""
-    return "action_masks" in inspect.signature(agent_class.predict).parameters
-
-
 @contextlib.contextmanager
 def _separate_randomness(agent: Any, seed: int) -> Iterator[None]:
     """Seed every generator a policy may draw from; afterwards, put training's states back."""
@@ -104,15 +104,27 @@ def _separate_randomness(agent: Any, seed: int) -> Iterator[None]:
         random.getstate(),
         np.random.get_state(),  # noqa: NPY002 - SB3 draws from the global generator
         torch.get_rng_state(),
-        action_rng.bit_generator.state,
     )
     set_random_seed(seed)
     agent.action_space.seed(seed)
+    noise = _exploration_matrices(agent)
+    if noise is not None:
+        agent.policy.reset_noise()
     try:
         yield
     finally:
+        if noise is not None:
+            distribution, matrices = noise
+            distribution.exploration_mat, distribution.exploration_matrices = matrices
         random.setstate(before[0])
         np.random.set_state(before[1])  # noqa: NPY002
         torch.set_rng_state(before[2])
         agent.action_space._np_random = action_rng  # noqa: SLF001 - Gymnasium has no setter
-        action_rng.bit_generator.state = before[3]
+
+
+def _exploration_matrices(agent: Any) -> tuple[Any, tuple[Any, Any]] | None:
+    """Return gSDE's distribution and its present noise; None for agents without gSDE."""
+    if not getattr(agent, "use_sde", False):
+        return None
+    distribution = (getattr(agent, "actor", None) or agent.policy).action_dist
+    return distribution, (distribution.exploration_mat, distribution.exploration_matrices)

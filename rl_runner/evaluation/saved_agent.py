@@ -36,7 +36,7 @@ def load_agent(agent: Agent, folder: Path, weights_file: str) -> None:
     if (vec_normalize := agent.get_vec_normalize_env()) is not None:
         try:
             load_statistics(vec_normalize, folder / NORMALIZATION)
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError) as error:
             what = f"The normalisation statistics cannot be loaded: {error}"
             raise CheckpointError(Problem(what, str(folder / NORMALIZATION))) from error
 
@@ -55,13 +55,21 @@ class Run:
     agent: Agent
     checkpoint: CheckpointName
 
-    def evaluate(self, n_episodes: int | None = None, *, deterministic: bool = True) -> Episodes:
+    def evaluate(
+        self, n_episodes: int | None = None, *, deterministic: bool | None = None
+    ) -> Episodes:
         """Play held-out episodes, those of the run's final evaluation first.
 
-        :param n_episodes: default: the config's ``eval.final_episodes``
+        :param n_episodes: at least 1; default: the config's ``eval.final_episodes``
+        :param deterministic: default: the config's ``eval.deterministic``
+        :raises ValueError: if ``n_episodes`` is below 1
         """
+        n_episodes = self.config.eval.final_episodes if n_episodes is None else n_episodes
+        if n_episodes < 1:
+            message = f"at least one episode must be played, not {n_episodes}"
+            raise ValueError(message)
         seeds = SeedTree(self.seed)
-        episode_seeds = seeds.final_evaluation(n_episodes or self.config.eval.final_episodes)
+        episode_seeds = seeds.final_evaluation(n_episodes)
         env = build_evaluation_env(self.config, episode_seeds)
         share_normalization(self.agent, env)
         try:
@@ -69,7 +77,9 @@ class Run:
                 self.agent,
                 env,
                 episode_seeds,
-                deterministic=deterministic,
+                deterministic=(
+                    self.config.eval.deterministic if deterministic is None else deterministic
+                ),
                 sampling_seed=seeds.policy_sampling,
             )
         finally:
@@ -84,7 +94,7 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
     :raises RunFolderError: if ``path`` is not a run
     :raises CheckpointError: if the agent is missing or damaged
     """
-    path = Path(path)
+    path = Path(path).absolute()
     if not (path.parent / CONFIG).is_file():
         cure = "A run is a `seed-…` folder inside an experiment that holds a config.yaml."
         raise RunFolderError(Problem("This is not a run.", str(path), cure))
@@ -92,18 +102,19 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
     algorithm = find_algorithm(config.algo.name, config.source.locate(("algo", "name")))
     folder = RunFolder(path, algorithm.weights_file)
     record = folder.read_record()
-    if "seed" not in record:
+    if not isinstance(record.get("seed"), int):
         raise RunFolderError(Problem("This run has never started.", str(path)))
     seed = int(record["seed"])
     files = folder.checkpoint(checkpoint)
-    env = build_training_env(config.env, config.algo, SeedTree(seed))
+    in_process = config.env.model_copy(update={"vec": "dummy"})
+    env = build_training_env(in_process, config.algo, SeedTree(seed))
     agent = build_agent(algorithm, config.algo.hyperparameters, env, SeedTree(seed).model)
     load_agent(agent, files, algorithm.weights_file)
     return Run(path, config, seed, record, agent, checkpoint)
 
 
 def evaluate(
-    run: Run | str | Path, n_episodes: int | None = None, *, deterministic: bool = True
+    run: Run | str | Path, n_episodes: int | None = None, *, deterministic: bool | None = None
 ) -> Episodes:
     """Play held-out episodes with a run's agent; see :meth:`Run.evaluate`."""
     run = run if isinstance(run, Run) else load_run(run)

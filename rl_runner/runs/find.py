@@ -1,5 +1,6 @@
 """Finding experiments and runs below a folder, without loading anything heavy."""
 
+import os
 from pathlib import Path
 
 from rl_runner.errors import Problem, RunFolderError, did_you_mean
@@ -11,19 +12,25 @@ def find_runs(path: Path) -> list[Path]:
 
     :raises RunFolderError: if ``path`` is neither
     """
-    if (path / RECORD).is_file():
+    if _is_file(path / RECORD):
         return [path]
-    if (path / CONFIG).is_file():
+    if _is_file(path / CONFIG):
         runs = sorted((file.parent for file in path.glob(f"seed-*/{RECORD}")), key=_seed_number)
         if runs:
             return runs
         raise RunFolderError(Problem("This experiment has no runs yet.", str(path)))
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - as below
         cure = "Name an experiment (it holds a config.yaml) or one of its seed-… folders."
         raise RunFolderError(Problem("Neither a run nor an experiment.", str(path), cure))
+    if os.path.exists(path):  # noqa: PTH110 - as below
+        raise RunFolderError(Problem("This is a file, not a folder.", str(path)))
     beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     cure = did_you_mean(path.name, beside) or "`rl runs` lists what there is."
     raise RunFolderError(Problem("There is no such folder.", str(path), cure))
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - no exception for any text
 
 
 def _seed_number(run: Path) -> int:

@@ -100,7 +100,7 @@ class RunFolder:
         """Remove everything that an earlier training left here, except claim, log and run.json."""
         with writing(self.path):
             for entry in self.path.iterdir():
-                if entry.is_dir():
+                if entry.is_dir() and not entry.is_symlink():
                     shutil.rmtree(entry)
                 elif entry.name not in {LOCK, RECORD, LOG}:
                     entry.unlink()

@@ -98,6 +98,7 @@ class PeriodicEvaluation(EveryTimesteps):
             deterministic=self.deterministic,
             sampling_seed=self.sampling_seed,
         )
+        episodes.check_finite()
         self.timesteps.append(self.num_timesteps)
         self.episodes.append(episodes)
         self._log(episodes)

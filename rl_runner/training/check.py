@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 
 from rl_runner.config import ExperimentConfig, experiment_hash
 from rl_runner.envs import make_single_env, time_limit_of
@@ -102,6 +103,7 @@ def _probe(config: ExperimentConfig) -> tuple[float, int]:
     env = build_training_env(config.env, config.algo, SeedTree(0))
     try:
         agent: Any = build_config_agent(learning_at_once(config), env, seed=0)
+        agent.set_logger(Logger(folder=None, output_formats=[]))  # SB3 would make a folder
         stopwatch = _Stopwatch()
         agent.learn(config.train.total_timesteps, stopwatch)
         return stopwatch.steps_per_second, _array_bytes(getattr(agent, "replay_buffer", None))

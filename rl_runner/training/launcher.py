@@ -98,7 +98,11 @@ def start_process(task: RunTask, *, verbose: bool) -> tuple[Any, Connection]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["rl_runner.training.run"])
     reader, writer = context.Pipe(duplex=False)
-    start = concurrent.process(mp_context=context, daemon=False, name=f"seed-{task.seed}")(work)
+    # Not a daemon, or `env.vec: subproc` could start no processes of its own.
+    # (Pebble reads `context`, though its annotations call it `mp_context`.)
+    start = concurrent.process(  # type: ignore[call-overload]
+        context=context, daemon=False, name=f"seed-{task.seed}"
+    )(work)
     future = start(task, writer, verbose)
     writer.close()
     return future, reader

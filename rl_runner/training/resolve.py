@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rl_runner.agents.build import build_agent
 from rl_runner.agents.combinations import impossible_combinations
 from rl_runner.agents.hyperparameters import check_hyperparameters, check_policy_name
-from rl_runner.agents.protocol import Agent
+from rl_runner.agents.protocol import Agent, takes_action_masks
 from rl_runner.agents.registry import Algorithm, find_algorithm
 from rl_runner.agents.spaces import fitting_algorithms, policy_for, refusal
 from rl_runner.config import EnvConfig, ExperimentConfig
@@ -16,7 +16,6 @@ from rl_runner.config.source import SourceMap
 from rl_runner.envs import build_env, time_limit_of
 from rl_runner.envs.catalog import describe_space
 from rl_runner.errors import ConfigError, EnvError, Problem, RunnerError
-from rl_runner.evaluation.episodes import takes_action_masks
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
@@ -75,7 +74,11 @@ def _check_spaces(algorithm: Algorithm, env_config: EnvConfig, env: "VecEnv") ->
     """Refuse spaces the algorithm does not take, and name those that take them."""
     reason = refusal(algorithm, env.observation_space, env.action_space)
     if reason is not None:
-        fitting = fitting_algorithms(env.observation_space, env.action_space)
+        fitting = fitting_algorithms(
+            env.observation_space,
+            env.action_space,
+            has_action_masks=env.has_attr("action_masks"),
+        )
         what = (
             f"{algorithm.name} cannot drive {env_config.id}: observations "
             f"{describe_space(env.observation_space)}, actions "

@@ -1,5 +1,6 @@
 """The straight road: one config and one seed in, one folder of results out."""
 
+import contextlib
 import json
 import threading
 import time
@@ -139,8 +140,9 @@ class Training:
         """Close environments and files."""
         self.logger.close()
         self.episodes.close()
-        self.env.close()
         self.eval_env.close()
+        with contextlib.suppress(EOFError, BrokenPipeError):  # a subprocess that has died already
+            self.env.close()
 
     def _begin_at(self, checkpoint: Path | None) -> dict[str, Any]:
         """Bring the folder back to the checkpoint, or empty it; return the saved progress."""
@@ -312,9 +314,7 @@ def describe_episodes(episodes: Episodes) -> dict[str, Any]:
 
     :raises FloatingPointError: if a return is not a finite number
     """
-    if not np.isfinite(episodes.returns).all():
-        message = "an evaluation episode's return is not a finite number"
-        raise FloatingPointError(message)
+    episodes.check_finite()
     described = {
         "mean_reward": episodes.mean_reward,
         "std_reward": episodes.std_reward,

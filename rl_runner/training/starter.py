@@ -24,7 +24,7 @@ def starter_config(algo: str, env_id: str) -> str:
     """
     algorithm = find_algorithm(algo, "ALGO")
     known = hyperparameters_of(algorithm)
-    source = SourceMap("ENV", {("env",): "ENV", ("algo",): "ALGO"})
+    source = SourceMap("rl init", {("env",): "ENV", ("algo",): "ALGO"})
     raw: dict[str, Any] = {
         "env": {"id": env_id},
         "algo": {"name": algo},

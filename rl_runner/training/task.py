@@ -105,7 +105,10 @@ def _train_and_record(
         if isinstance(error, KeyboardInterrupt):
             raise
     except Exception as error:  # noqa: BLE001 - recorded with its traceback; other runs go on
-        record |= {"status": "failed", "error": repr(error), "traceback": traceback.format_exc()}
+        told = repr(error)
+        if isinstance(error, EOFError | BrokenPipeError) and task.config.env.vec == "subproc":
+            told = "an environment's process ended; `env.vec: dummy` would show why"
+        record |= {"status": "failed", "error": told, "traceback": traceback.format_exc()}
     finally:
         record |= {"finished": now(), "seconds": round(time.monotonic() - started, 3)}
         run.write_record(record)

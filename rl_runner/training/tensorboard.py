@@ -17,6 +17,16 @@ from rl_runner.config import ExperimentConfig, dump_config
 ONLY_TENSORBOARD = ("stdout", "log", "json", "csv")
 
 
+class _Table(HumanOutputFormat):
+    """SB3's table, which is not drawn, and not warned of, when there is nothing to put in it."""
+
+    def write(
+        self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0
+    ) -> None:
+        if any("stdout" not in key_excluded[key] for key in key_values):
+            super().write(key_values, key_excluded, step)
+
+
 def build_logger(folder: Path, metrics_file: TextIO | None) -> Logger:
     """Build SB3's logger, writing event files straight into the run's folder.
 
@@ -24,7 +34,7 @@ def build_logger(folder: Path, metrics_file: TextIO | None) -> Logger:
     """
     formats: list[KVWriter] = [TensorBoardOutputFormat(str(folder))]
     if metrics_file is not None:
-        formats.append(HumanOutputFormat(metrics_file))
+        formats.append(_Table(metrics_file))
     return Logger(str(folder), formats)
 
 

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, load_config
+from rl_runner.config.schema import TrainConfig
+from rl_runner.config.source import SourceMap
+from rl_runner.config.validation import validate_section
 from rl_runner.envs import time_limit_of
 from rl_runner.evaluation.statistics import Summary, summarize
 from rl_runner.runs.folder import ExperimentFolder
@@ -40,6 +43,7 @@ def train(
     runs_dir: str | Path = RUNS_DIR,
     seeds: Sequence[int] | None = None,
     fresh: bool = False,
+    extend: bool = False,
     jobs: int | None = None,
     reporter: Reporter | None = None,
 ) -> ExperimentResult:
@@ -48,6 +52,7 @@ def train(
     :param config: a config, or the YAML file to load it from
     :param seeds: instead of the config's ``train.seeds``
     :param fresh: train finished seeds anew too
+    :param extend: begin with the end of the same experiment with a smaller budget
     :param jobs: how many seeds at a time, each in a process of its own; None trains them one
         after another in this process. (A script that gives ``jobs`` needs Python's usual
         ``if __name__ == "__main__":``, because the processes import it.)
@@ -56,11 +61,17 @@ def train(
     """
     loaded = config if isinstance(config, ExperimentConfig) else load_config(config)
     if seeds is not None:
-        train_section = loaded.train.model_copy(update={"seeds": tuple(seeds)})
+        raw = {**loaded.to_dict()["train"], "seeds": list(seeds)}
+        train_section = validate_section(TrainConfig, raw, SourceMap("seeds"))
         source = loaded.source
         loaded = loaded.model_copy(update={"train": train_section}).with_source(source)
     return train_many(
-        [loaded], runs_dir=runs_dir, fresh=fresh, jobs=jobs, reporter=reporter or Reporter()
+        [loaded],
+        runs_dir=runs_dir,
+        fresh=fresh,
+        extend=extend,
+        jobs=jobs,
+        reporter=reporter or Reporter(),
     )[0]
 
 

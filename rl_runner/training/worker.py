@@ -3,7 +3,6 @@
 import faulthandler
 import os
 import signal
-import sys
 import threading
 from multiprocessing.connection import Connection
 from typing import Any
@@ -33,7 +32,7 @@ def _print_into_log(task: RunTask) -> None:
     with task.folder.open_log() as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    faulthandler.enable(file=sys.stderr)
+    faulthandler.enable(file=2)
 
 
 class PipeReporter(Reporter):
