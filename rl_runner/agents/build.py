@@ -27,7 +27,7 @@ def build_agent(
     try:
         return cast("Agent", algorithm.load_class()(env=env, seed=seed, **keywords))
     except MemoryError as error:
-        what = f"There is not enough memory for this {algorithm.name}: {error}"
+        what = f"{algorithm.name} refuses this configuration: not enough memory: {error}"
         cure = "Lower `buffer_size`, `n_steps` or the network's sizes."
         raise ConfigError(Problem(what, "algo", cure)) from error
     except (

@@ -83,7 +83,7 @@ class QLearning(HandwrittenAgent):
     :param env: vectorised environment with finitely many observations and Discrete actions
     :param learning_rate: α, constant or scheduled over training
     :param learning_rate_power: how fast α falls with the visits of a state-action pair; powers in
-        (0.5, 1] satisfy the convergence theorem's conditions
+        (0.5, 1], with a minimum of 0, satisfy the convergence theorem's conditions
     :param learning_rate_min: α never falls below this by visits
     :param gamma: discount factor
     :param exploration: how actions are chosen while learning
@@ -92,6 +92,7 @@ class QLearning(HandwrittenAgent):
     :param exploration_fraction: the share of the budget over which ε falls
     :param exploration_schedule: whether ε falls by equal differences or by equal ratios
     :param ucb_coef: c in Q(s,a) + c √(ln N(s) / N(s,a)); untried actions come first
+        (√2 is UCB1)
     :param initial_q: every entry's first value; above the true values it drives exploration
     :param stats_window_size: how many episodes ``rollout/ep_rew_mean`` averages
     :param seed: seeds the exploration
@@ -128,8 +129,9 @@ class QLearning(HandwrittenAgent):
                 f"most {MAX_ENTRIES:,} are allowed"
             )
             raise ValueError(message)
-        if exploration_schedule == "exponential" and not exploration_final_eps > 0:
-            message = "an exponential schedule needs exploration_final_eps above 0"
+        lowest_eps = min(exploration_initial_eps, exploration_final_eps)
+        if exploration_schedule == "exponential" and lowest_eps <= 0:
+            message = "an exponential schedule needs exploration_initial_eps and _final_eps above 0"
             raise ValueError(message)
         self.lr_schedule = FloatSchedule(learning_rate)
         self.learning_rate_power = learning_rate_power
@@ -174,8 +176,10 @@ class QLearning(HandwrittenAgent):
                 td_errors.append(self._update(state, action, rewards[i], next_state, terminated))
             states = next_states
             self.num_timesteps += self.n_envs
+            callback.update_locals(locals())
             if not callback.on_step():
                 break
+            callback.on_rollout_end()
             n_episodes += self._note_episodes(infos) if dones.any() else 0
             if n_episodes >= next_log:
                 self._log(n_episodes, td_errors)
@@ -199,10 +203,9 @@ class QLearning(HandwrittenAgent):
     def _step_size(self, state: int, action: int) -> float:
         """Return α for this visit of (s, a)."""
         alpha: float = self.lr_schedule(1.0 - self.progress)
-        if self.learning_rate_power == 0:
-            return alpha
-        falling = alpha * math.pow(self.visits[state, action], -self.learning_rate_power)
-        return max(self.learning_rate_min, falling)
+        if self.learning_rate_power:
+            alpha *= math.pow(self.visits[state, action], -self.learning_rate_power)
+        return max(self.learning_rate_min, alpha)
 
     @property
     def exploration_rate(self) -> float:

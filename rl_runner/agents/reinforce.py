@@ -2,7 +2,7 @@
 
 The expected return's gradient is estimated from whole episodes,
 
-    ∇J(θ) ≈ mean over steps of  (G_t − b(s_t)) ∇ log π_θ(a_t | s_t),
+    ∇J(θ) ∝ mean over steps of  (G_t − b(s_t)) ∇ log π_θ(a_t | s_t),
 
 where G_t = r_{t+1} + γ r_{t+2} + γ² r_{t+3} + … is the discounted return that followed action a_t,
 and the baseline b lowers the estimate's variance without biasing it. As is usual, the factor γ^t of
@@ -20,9 +20,15 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim, preprocess_obs
 from stable_baselines3.common.type_aliases import MaybeCallback
-from stable_baselines3.common.utils import FloatSchedule, explained_variance, set_random_seed
+from stable_baselines3.common.utils import (
+    FloatSchedule,
+    explained_variance,
+    get_device,
+    set_random_seed,
+)
 from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 from torch.distributions import Categorical, Distribution, Independent, Normal
@@ -40,7 +46,6 @@ class Batch:
     observations: torch.Tensor  # (N, n_features)
     actions: torch.Tensor  # (N,) for Discrete, (N, n_action_dims) for Box
     returns: torch.Tensor  # (N,) discounted
-    n_episodes: int
 
 
 class PolicyNetwork(nn.Module):
@@ -82,8 +87,8 @@ def discounted_returns(
     :param values_at_end: (T, n_envs) value of the state in which it ended; 0 if it terminated there
     :return: (T, n_envs) returns; steps after an environment's last end are not complete
     """
-    returns = np.zeros_like(rewards)
-    following = np.zeros(rewards.shape[1], dtype=rewards.dtype)
+    returns = np.zeros(rewards.shape, dtype=np.float32)
+    following = np.zeros(rewards.shape[1], dtype=np.float32)
     for t in reversed(range(len(rewards))):
         following = rewards[t] + gamma * np.where(ends[t], values_at_end[t], following)
         returns[t] = following
@@ -149,15 +154,14 @@ class Reinforce(HandwrittenAgent):
         self.ent_coef = ent_coef
         self.vf_coef = vf_coef
         self.max_grad_norm = max_grad_norm
-        self.device = torch.device("cuda" if device == "auto" and torch.cuda.is_available()
-                                   else device.replace("auto", "cpu"))  # fmt: skip
+        self.device = get_device(device)
         n_features = get_flattened_obs_dim(env.observation_space)
         widths = [64, 64] if net_arch is None else net_arch
         tanh = activation == "tanh"
         self.policy = PolicyNetwork(n_features, env.action_space, widths, tanh).to(self.device)
         self.value = mlp(n_features, widths, 1, tanh).to(self.device)
-        self.parameters = [*self.policy.parameters(), *self.value.parameters()]
-        self.optimizer = torch.optim.Adam(self.parameters, lr=self.lr_schedule(1.0))
+        self.all_parameters = [*self.policy.parameters(), *self.value.parameters()]
+        self.optimizer = torch.optim.Adam(self.all_parameters, lr=self.lr_schedule(1.0))
         self.n_updates = 0
 
     def learn(
@@ -176,7 +180,7 @@ class Reinforce(HandwrittenAgent):
         callback.on_training_start(locals(), globals())
         while self.num_timesteps < self._total_timesteps:
             callback.on_rollout_start()
-            batch = self._collect(callback.on_step)
+            batch = self._collect(callback)
             if batch is None:  # a callback asked to stop
                 break
             callback.on_rollout_end()
@@ -186,7 +190,7 @@ class Reinforce(HandwrittenAgent):
         callback.on_training_end()
         return self
 
-    def _collect(self, on_step: Callable[[], bool]) -> Batch | None:
+    def _collect(self, callback: BaseCallback) -> Batch | None:
         """Play ``n_episodes`` episodes, the same number in each parallel environment.
 
         Taking the first ``n_episodes`` that finish anywhere would favour short episodes. An
@@ -200,14 +204,17 @@ class Reinforce(HandwrittenAgent):
             features = self._features(obs)
             with torch.no_grad():
                 actions = self.policy(features).sample().cpu().numpy()
-            next_obs, rewards, dones, infos = self.env.step(self._within_bounds(actions))
+            next_obs, rewards, dones, infos = self.env.step(self._for_environment(actions))
             values = self._values_at_truncation(infos)
             steps.append((features.cpu().numpy(), actions, rewards, dones, values, recorded))
             still_to_play -= dones & recorded
             obs = next_obs
             self.num_timesteps += self.n_envs
-            self._note_episodes(infos)
-            if not on_step():
+            self._note_episodes(
+                [info for info, counts in zip(infos, recorded, strict=True) if counts]
+            )
+            callback.update_locals(locals())
+            if not callback.on_step():
                 return None
         features_, actions_, rewards_, ends, values_, recorded_ = map(
             np.array, zip(*steps, strict=True)
@@ -217,7 +224,6 @@ class Reinforce(HandwrittenAgent):
             torch.as_tensor(features_[recorded_], device=self.device),
             torch.as_tensor(actions_[recorded_], device=self.device),
             torch.as_tensor(returns[recorded_], device=self.device),
-            self.n_episodes,
         )
 
     def _update(self, batch: Batch) -> None:
@@ -243,7 +249,7 @@ class Reinforce(HandwrittenAgent):
         self.optimizer.zero_grad()
         loss.backward()
         max_norm = float("inf") if self.max_grad_norm is None else self.max_grad_norm
-        grad_norm = nn.utils.clip_grad_norm_(self.parameters, max_norm)
+        grad_norm = nn.utils.clip_grad_norm_(self.all_parameters, max_norm)
         self.optimizer.step()
         self.n_updates += 1
 
@@ -254,7 +260,6 @@ class Reinforce(HandwrittenAgent):
         record("train/loss", loss.item())
         record("train/grad_norm", grad_norm.item())
         record("train/learning_rate", learning_rate)
-        record("train/n_updates", self.n_updates, exclude="tensorboard")
         if self.baseline == "value":
             record("train/value_loss", value_loss.item())
             fit = explained_variance(values.detach().cpu().numpy(), batch.returns.cpu().numpy())
@@ -285,10 +290,12 @@ class Reinforce(HandwrittenAgent):
         tensor = torch.as_tensor(obs, device=self.device)
         return preprocess_obs(tensor, self.observation_space).flatten(start_dim=1)  # type: ignore[union-attr]
 
-    def _within_bounds(self, actions: np.ndarray) -> np.ndarray:
-        if isinstance(self.action_space, spaces.Box):
-            actions = np.clip(actions, self.action_space.low, self.action_space.high)
-        return actions
+    def _for_environment(self, actions: np.ndarray) -> np.ndarray:
+        """Shift or shape and clip (n, …) actions to what the environment's space holds."""
+        space = self.action_space
+        if isinstance(space, spaces.Discrete):
+            return np.asarray(actions + space.start)
+        return np.clip(actions.reshape(-1, *space.shape), space.low, space.high)  # type: ignore[attr-defined, misc]
 
     def predict(
         self,
@@ -304,7 +311,7 @@ class Reinforce(HandwrittenAgent):
         with torch.no_grad():
             distribution = self.policy(features)
             actions = distribution.mode if deterministic else distribution.sample()
-        bounded = self._within_bounds(actions.cpu().numpy())
+        bounded = self._for_environment(actions.cpu().numpy())
         return (bounded[0] if single else bounded), state
 
     def save(self, path: str) -> None:

@@ -55,7 +55,12 @@ def refusal(algorithm: Algorithm, observation_space: Space, action_space: Space)
     """Return why the algorithm does not take these spaces; None if it does."""
     from stable_baselines3.common.vec_env import DummyVecEnv
 
+    from rl_runner.agents.handwritten import HandwrittenAgent
+
     cls = algorithm.load_class()
+    first_action = np.max(getattr(action_space, "start", 0))
+    if first_action != 0 and not issubclass(cls, HandwrittenAgent):
+        return f"SB3 numbers discrete actions from 0, this environment from {first_action}"
     keywords: dict[str, Any] = {}
     if "policy" in inspect.signature(cls).parameters:
         keywords["policy"] = policy_for(algorithm, observation_space)

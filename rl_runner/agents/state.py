@@ -1,9 +1,9 @@
 """An agent's state beyond its weights: what it needs to go on exactly, in JSON and arrays only.
 
 SB3's own ``save`` pickles, and still leaves out the replay buffer and the random generators. Here
-every plain number of an agent (timesteps, update counts, ε …), its recent episodes, its replay
-buffer and all random states become ``agent.json``, ``random.npz`` and ``replay_buffer.npz``. It
-works for any algorithm, because nothing is listed by name that could be found by type.
+every plain number of an agent (timesteps, update counts, ε …) becomes ``agent.json``; its recent
+episodes, replay buffer and all random states ``state.json``, ``random.npz``, ``replay_buffer.npz``.
+It works for any algorithm, because nothing is listed by name that could be found by type.
 
 What is left out on purpose belongs to the open episode (last observation, recurrent state): a
 checkpoint ends the open episodes, see :mod:`rl_runner.training.segments`.
@@ -20,11 +20,23 @@ import torch
 
 from rl_runner.arrays import load_arrays, save_arrays
 
-AGENT = "agent.json"
+NUMBERS = "agent.json"
+STATE = "state.json"
 RANDOM = "random.npz"
 REPLAY_BUFFER = "replay_buffer.npz"
 
 RECENT_EPISODES = ("ep_info_buffer", "ep_success_buffer")
+
+
+def save_numbers(agent: Any, folder: Path) -> None:
+    """Write the agent's plain numbers: timesteps, update counts, ε … ."""
+    (folder / NUMBERS).write_text(json.dumps(_numbers(agent)), encoding="utf-8")
+
+
+def load_numbers(agent: Any, folder: Path) -> None:
+    """Read what :func:`save_numbers` wrote; raises OSError or ValueError."""
+    for name, value in json.loads((folder / NUMBERS).read_text(encoding="utf-8")).items():
+        setattr(agent, name, value)
 
 
 def save_state(agent: Any, folder: Path, *, replay_buffer: bool) -> None:
@@ -33,7 +45,6 @@ def save_state(agent: Any, folder: Path, *, replay_buffer: bool) -> None:
     :param replay_buffer: write the replay buffer too, if the agent has one
     """
     contents = {
-        "numbers": _numbers(agent),
         "recent": {
             name: [_plain_episode(item) for item in getattr(agent, name, None) or ()]
             for name in RECENT_EPISODES
@@ -41,7 +52,7 @@ def save_state(agent: Any, folder: Path, *, replay_buffer: bool) -> None:
         "python_random": random.getstate(),
         "action_space": agent.action_space.np_random.bit_generator.state,
     }
-    (folder / AGENT).write_text(json.dumps(contents), encoding="utf-8")
+    (folder / STATE).write_text(json.dumps(contents), encoding="utf-8")
     _, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002 - SB3 draws from it
     save_arrays(
         folder / RANDOM,
@@ -63,9 +74,7 @@ def load_state(agent: Any, folder: Path) -> None:
     Call it after loading the weights: building an agent draws random numbers, and this puts the
     generators back. Raises OSError, ValueError or KeyError if the files are damaged.
     """
-    contents = json.loads((folder / AGENT).read_text(encoding="utf-8"))
-    for name, value in contents["numbers"].items():
-        setattr(agent, name, value)
+    contents = json.loads((folder / STATE).read_text(encoding="utf-8"))
     for name, items in contents["recent"].items():
         if hasattr(agent, name):
             length = agent.stats_window_size if hasattr(agent, "stats_window_size") else 100

@@ -81,6 +81,8 @@ _Dumper.add_representer(float, _Dumper.represent_number)
 
 def _read_with_bases(path: FilePath, seen: tuple[str, ...]) -> tuple[Raw, SourceMap]:
     """Read a file and, below it, the file it ``extends``."""
+    if "\0" in str(path):
+        raise ConfigError(Problem("A file name cannot hold a NUL character.", repr(str(path))))
     place = os.path.realpath(path)
     if place in seen:
         raise ConfigError(Problem("`extends` leads back to this file.", str(path)))
@@ -104,7 +106,7 @@ def _read_with_bases(path: FilePath, seen: tuple[str, ...]) -> tuple[Raw, Source
 def _config_in(path: FilePath) -> FilePath:
     """Return the config of an experiment's folder; any other path as it is."""
     inside = path / "config.yaml"
-    return inside if os.path.isfile(inside) else path  # noqa: PTH113 - no exception for any text
+    return inside if os.path.isfile(inside) else path  # noqa: PTH113 - no exception for long names
 
 
 def _read_file(path: FilePath) -> tuple[Raw, SourceMap]:

@@ -122,7 +122,7 @@ def _seeds_from_count(value: object) -> object:
 
 def _no_seed_twice(seeds: tuple[int, ...]) -> tuple[int, ...]:
     if not seeds:
-        message = "give at least one seed"
+        message = "give at least 1 seed"
         raise ValueError(message)
     if len(set(seeds)) < len(seeds):
         message = "a seed is listed twice"

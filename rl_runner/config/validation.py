@@ -12,14 +12,14 @@ from rl_runner.errors import ConfigError, Problem, did_you_mean
 MAX_PROBLEMS = 8
 
 _IN_OUR_WORDS = {  # pydantic speaks to programmers
-    "model_type": "a mapping, `key: value` lines below it",
-    "dict_type": "a mapping, `key: value` lines below it",
+    "model_type": "a mapping (dictionary), `key: value` lines below it",
+    "dict_type": "a mapping (dictionary), `key: value` lines below it",
     "list_type": "a list, [a, b]",
     "tuple_type": "a list, [a, b]",
-    "int_type": "a whole number",
+    "int_type": "a whole number (integer)",
     "float_type": "a number",
-    "bool_type": "true or false",
-    "string_type": "a text",
+    "bool_type": "true or false (a boolean)",
+    "string_type": "a text (string)",
 }
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -77,7 +77,9 @@ class _Reader:
         if self.n_nodes > MAX_NODES:
             self.refuse(node, f"more than {MAX_NODES} values", "Are aliases (*name) nested?")
         if len(path) > MAX_DEPTH:
-            self.refuse(node, f"more than {MAX_DEPTH} values inside each other", "Check brackets.")
+            self.refuse(
+                node, f"values more than {MAX_DEPTH} deep inside each other", "Check brackets."
+            )
         if node in self.open_nodes:
             self.refuse(node, "an alias that contains itself", "Write the value out.")
         self.places.setdefault(path, self.place(node))

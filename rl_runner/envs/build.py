@@ -46,16 +46,17 @@ def build_env(
     """
     from stable_baselines3.common.vec_env import (
         DummyVecEnv,
-        SubprocVecEnv,
         VecFrameStack,
         VecNormalize,
     )
+
+    from rl_runner.envs.subproc import Float32SubprocVecEnv
 
     makers: list[Callable[[], AnyEnv]] = [
         functools.partial(_make_monitored_env, config, seed, render_mode) for seed in seeds
     ]
     in_subprocesses = training and config.vec == "subproc" and len(seeds) > 1
-    venv: VecEnv = SubprocVecEnv(makers) if in_subprocesses else DummyVecEnv(makers)
+    venv: VecEnv = Float32SubprocVecEnv(makers) if in_subprocesses else DummyVecEnv(makers)
     with _explained(config, "wrapped as `env.normalize` and `env.frame_stack` ask"):
         if config.normalize.active:
             venv = VecNormalize(
@@ -154,8 +155,11 @@ def _explained(config: EnvConfig, verb: str) -> Iterator[None]:
         cure = f"Install it (`pip install {(error.name or '').partition('.')[0]}`) or check the id."
         raise EnvError(Problem(what, "env.id", cure)) from None
     except gym.error.UnregisteredEnv:
-        env_id = config.id.rpartition(":")[2]
-        cure = did_you_mean(env_id, gym.registry) or "`rl envs` lists what is installed."
+        prefix = "".join(config.id.rpartition(":")[:2])
+        cure = (
+            did_you_mean(config.id, [prefix + known for known in gym.registry])
+            or "`rl envs` lists what is installed."
+        )
         what = f"There is no environment `{config.id}`."
         raise EnvError(Problem(what, "env.id", cure)) from None
     except gym.error.DependencyNotInstalled as error:

@@ -28,7 +28,7 @@ def installed_environments(pattern: str = "") -> Iterator[EnvEntry]:
     """
     newest: dict[str, gym.envs.registration.EnvSpec] = {}
     for spec in gym.registry.values():
-        base = spec.id.rpartition("-v")[0]
+        base = spec.id.rpartition("-v")[0] or spec.id
         if base not in newest or (spec.version or 0) > (newest[base].version or 0):
             newest[base] = spec
     for spec in sorted(newest.values(), key=lambda spec: spec.id.lower()):

@@ -10,6 +10,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from rl_runner.agents.build import build_agent, load_parameters
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.registry import find_algorithm
+from rl_runner.agents.state import load_numbers, save_numbers
 from rl_runner.config import EnvConfig, ExperimentConfig, load_config
 from rl_runner.config.schema import AlgoConfig
 from rl_runner.envs import build_env
@@ -23,6 +24,7 @@ from rl_runner.seeding import SeedTree
 def save_agent(agent: Agent, folder: Path, weights_file: str) -> None:
     """Write the agent's file and, if its environment normalises, the statistics beside it."""
     agent.save(str(folder / weights_file))
+    save_numbers(agent, folder)
     if (vec_normalize := agent.get_vec_normalize_env()) is not None:
         save_statistics(vec_normalize, folder / NORMALIZATION)
 
@@ -33,6 +35,11 @@ def load_agent(agent: Agent, folder: Path, weights_file: str) -> None:
     :raises CheckpointError: if a file is missing, damaged or of another config
     """
     load_parameters(agent, str(folder / weights_file))
+    try:
+        load_numbers(agent, folder)
+    except (OSError, ValueError, AttributeError) as error:
+        what = f"The agent's counters cannot be loaded: {error}"
+        raise CheckpointError(Problem(what, str(folder))) from error
     if (vec_normalize := agent.get_vec_normalize_env()) is not None:
         try:
             load_statistics(vec_normalize, folder / NORMALIZATION)

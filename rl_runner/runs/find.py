@@ -15,7 +15,10 @@ def find_runs(path: Path) -> list[Path]:
     if _is_file(path / RECORD):
         return [path]
     if _is_file(path / CONFIG):
-        runs = sorted((file.parent for file in path.glob(f"seed-*/{RECORD}")), key=_seed_number)
+        runs = sorted(
+            (file.parent for file in path.glob(f"seed-*/{RECORD}")),
+            key=lambda run: seed_number(run.name),
+        )
         if runs:
             return runs
         raise RunFolderError(Problem("This experiment has no runs yet.", str(path)))
@@ -33,6 +36,7 @@ def _is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 - no exception for any text
 
 
-def _seed_number(run: Path) -> int:
-    digits = run.name.removeprefix("seed-")
+def seed_number(folder_name: str) -> int:
+    """Return the seed in ``seed-7``; -1 for any other name."""
+    digits = folder_name.removeprefix("seed-")
     return int(digits) if digits.isdigit() else -1

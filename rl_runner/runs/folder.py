@@ -10,6 +10,7 @@
         checkpoints/<t>/     all that training needs to go on exactly from t timesteps
         checkpoints/best     which best-<t>/ holds the agent with the best periodic evaluation
         model.zip | …        the agent at the end
+        agent.json           its counters: timesteps, updates, exploration rate
         normalization.npz    its observation and return statistics, if it normalises
         log.txt              what the run's process printed
         episodes.csv         every finished training episode

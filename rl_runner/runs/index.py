@@ -15,6 +15,7 @@ from typing import Any
 
 from rl_runner.errors import RunnerError
 from rl_runner.runs.disk import write_aside
+from rl_runner.runs.find import seed_number
 from rl_runner.runs.folder import RECORD, RunFolder, read_record
 
 INDEX = ".index.json"
@@ -64,7 +65,7 @@ def runs_below(runs_dir: Path) -> list[IndexedRun]:
         runs.append(IndexedRun(runs_dir, experiment, folder, entry[2], stat.st_mtime))
     if after != before:
         _write_index(runs_dir, after)
-    return sorted(runs, key=lambda run: (run.experiment, run.record.get("seed", -1)))
+    return sorted(runs, key=lambda run: (run.experiment, seed_number(run.folder)))
 
 
 def _recorded_runs(runs_dir: str) -> Iterator[tuple[str, str, os.stat_result]]:

@@ -162,8 +162,10 @@ class _Launcher:
         task = running.task
         try:
             result: RunResult = running.future.result()
-        except RunnerError as error:
-            return self._failed(task, str(error))
+        except RunnerError as error:  # a damaged run.json, a full disk: nothing is written there
+            record = {"status": "failed", "error": str(error)}
+            self.reporter.run_ended(task.run, record)
+            return RunResult(task.seed, task.folder.path, record)
         except ProcessExpired as error:
             if self.stop_requests > 1:
                 return RunResult(task.seed, task.folder.path, task.folder.read_record())

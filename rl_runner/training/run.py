@@ -18,8 +18,6 @@ from rl_runner.agents.protocol import Agent
 from rl_runner.agents.state import load_state, save_state
 from rl_runner.arrays import load_arrays, save_arrays
 from rl_runner.config import ExperimentConfig
-from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
-from rl_runner.evaluation.exact import exact_mean_reward
 from rl_runner.evaluation.pictures import grid_tiles
 from rl_runner.evaluation.saved_agent import (
     build_evaluation_env,
@@ -36,6 +34,7 @@ from rl_runner.training.callbacks import (
     ProgressTicker,
 )
 from rl_runner.training.episode_log import Episode, EpisodeLog
+from rl_runner.training.judge import judge
 from rl_runner.training.reporting import Progress, Reporter, RunId
 from rl_runner.training.resolve import build_config_agent
 from rl_runner.training.segments import (
@@ -262,68 +261,6 @@ def build_evaluation_callback(
         n_episodes=config.eval.n_episodes,
         deterministic=config.eval.deterministic,
     )
-
-
-def judge(
-    agent: Agent,
-    config: ExperimentConfig,
-    run: RunFolder,
-    seeds: SeedTree,
-    evaluation: PeriodicEvaluation,
-) -> dict[str, Any]:
-    """Judge the last and the best agent on held-out episodes that nothing selected on.
-
-    The best was chosen for its periodic mean, which therefore flatters it; ``selection_optimism``
-    is by how much. Leaves the best agent's parameters in ``agent``.
-    """
-    episode_seeds = seeds.final_evaluation(config.eval.final_episodes)
-    env = build_evaluation_env(config, episode_seeds)
-
-    def play() -> dict[str, Any]:
-        share_normalization(agent, env)
-        episodes = play_episodes(
-            agent,
-            env,
-            episode_seeds,
-            deterministic=config.eval.deterministic,
-            sampling_seed=seeds.policy_sampling,
-        )
-        described = describe_episodes(episodes)
-        exact = exact_mean_reward(agent, config.env) if config.eval.deterministic else None
-        return described if exact is None else {**described, "exact_mean_reward": exact}
-
-    try:
-        last = play()
-        load_agent(agent, run.checkpoint("best"), run.weights_file)
-        best = play()
-    finally:
-        env.close()
-    return {
-        "last": last,
-        "best": {
-            "timesteps": evaluation.best_timesteps,
-            "periodic_mean_reward": evaluation.best_mean_reward,
-            **best,
-            "selection_optimism": evaluation.best_mean_reward - best["mean_reward"],
-        },
-    }
-
-
-def describe_episodes(episodes: Episodes) -> dict[str, Any]:
-    """Return the numbers that run.json keeps of an evaluation.
-
-    :raises FloatingPointError: if a return is not a finite number
-    """
-    episodes.check_finite()
-    described = {
-        "mean_reward": episodes.mean_reward,
-        "std_reward": episodes.std_reward,
-        "mean_ep_length": float(episodes.lengths.mean()),
-        "n_episodes": len(episodes.returns),
-    }
-    if not np.isnan(episodes.successes).all():
-        described["success_rate"] = float(np.nanmean(episodes.successes))
-    return described
 
 
 def _tiles_of(env: VecEnv) -> np.ndarray | None:

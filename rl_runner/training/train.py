@@ -105,20 +105,25 @@ def train_many(
             for seed in config.train.seeds:
                 folder.run(seed).begin_with(donor.run(seed))
         tasks += [RunTask(config, seed, folder.path, fresh) for seed in config.train.seeds]
+    # The same experiment may be named twice.
+    distinct = list({(task.experiment, task.seed): task for task in tasks}.values())
     results = (
-        run_here(tasks, reporter)
+        run_here(distinct, reporter)
         if jobs is None
-        else run_in_processes(tasks, reporter, jobs=jobs, retries=retries)
+        else run_in_processes(distinct, reporter, jobs=jobs, retries=retries)
     )
-    remaining = iter(results)
+    result_of = {
+        (task.experiment, task.seed): result for task, result in zip(distinct, results, strict=True)
+    }
     return [
         ExperimentResult(
-            _experiment_folder(config, runs_dir).path,
+            folder.path,
             config.name,
             experiment_hash(config),
-            tuple(next(remaining) for _ in config.train.seeds),
+            tuple(result_of[folder.path, seed] for seed in config.train.seeds),
         )
         for config in resolved
+        for folder in [_experiment_folder(config, runs_dir)]
     ]
 
 

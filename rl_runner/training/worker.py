@@ -24,7 +24,10 @@ def work(task: RunTask, reports: Connection, verbose: bool) -> RunResult:
         reporter.metrics_file = os.fdopen(os.dup(2), "w", buffering=1)
     _print_into_log(task)
     reports.send(("pid", (os.getpid(),)))
-    return execute(task, reporter, stop)
+    try:
+        return execute(task, reporter, stop)
+    except KeyboardInterrupt:  # raised by the environment itself; already recorded
+        return RunResult(task.seed, task.folder.path, task.folder.read_record())
 
 
 def _print_into_log(task: RunTask) -> None:

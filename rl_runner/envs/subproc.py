@@ -1,0 +1,18 @@
+"""Environments in processes of their own, with the same numbers as in this one."""
+
+import numpy as np
+from stable_baselines3.common.vec_env import SubprocVecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
+
+
+class Float32SubprocVecEnv(SubprocVecEnv):
+    """SB3's SubprocVecEnv with float32 rewards, like DummyVecEnv's.
+
+    Stock SubprocVecEnv passes on whatever type the environment returned, so that the same
+    experiment gave other weights, and integer rewards integer returns.
+    """
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Collect the copies' results."""
+        obs, rewards, dones, infos = super().step_wait()
+        return obs, np.asarray(rewards, dtype=np.float32), dones, infos

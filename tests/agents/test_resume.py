@@ -1,0 +1,134 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_determinism import EXPERIMENTS
+
+from rl_runner.agents.registry import ALGORITHMS
+from rl_runner.config import ExperimentConfig, config_from_dict
+from rl_runner.evaluation.sameness import differences
+from rl_runner.runs.folder import RunFolder
+from rl_runner.training.episode_log import EpisodeLog
+from rl_runner.training.train import train
+
+HER = {
+    "learning_starts": 30,
+    "batch_size": 16,
+    "buffer_size": 500,
+    "replay_buffer_class": "HerReplayBuffer",
+    "policy_kwargs": {"net_arch": [8]},
+}
+N_STEP = {"learning_starts": 30, "batch_size": 16, "buffer_size": 500, "n_steps": 3}
+SDE = {"n_steps": 20, "batch_size": 20, "use_sde": True, "policy_kwargs": {"net_arch": [8]}}
+OU = {"noise": "ornstein_uhlenbeck", "sigma": 0.3}
+
+CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], int]] = {
+    **{name: (name, *experiment) for name, experiment in EXPERIMENTS.items()},
+    "her": ("dqn", {"id": "BitFlipping-v0"}, HER, 150),
+    "n-step replay": ("dqn", {"id": "CartPole-v1"}, N_STEP, 150),
+    "a full replay buffer": ("dqn", {"id": "CartPole-v1"}, {**N_STEP, "buffer_size": 70}, 150),
+    "gsde": ("ppo", {"id": "Pendulum-v1"}, SDE, 120),
+    "action noise": (
+        "td3",
+        EXPERIMENTS["td3"][0],
+        {**EXPERIMENTS["td3"][1], "action_noise": OU},
+        120,
+    ),
+    "normalised": ("ppo", {"id": "Pendulum-v1", "normalize": True, "n_envs": 2}, SDE, 120),
+    "scheduled": (
+        "ars",
+        EXPERIMENTS["ars"][0],
+        {"n_delta": 2, "learning_rate": {"schedule": "linear", "initial": 0.05}},
+        200,
+    ),
+    "ucb": ("q_learning", {"id": "Blackjack-v1"}, {"exploration": "ucb"}, 200),
+}
+
+
+def experiment(case: str) -> ExperimentConfig:
+    algo, env, hyperparameters, total_timesteps = CASES[case]
+    return config_from_dict(
+        {
+            "env": env,
+            "algo": {"name": algo, **hyperparameters},
+            "train": {"total_timesteps": total_timesteps, "seeds": [0]},
+            "eval": {"every": total_timesteps // 2, "n_episodes": 2, "final_episodes": 3},
+            "checkpoint": {"every": total_timesteps // 4},
+        }
+    )
+
+
+def break_off_at(timestep: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    step_wait = EpisodeLog.step_wait
+
+    def step_until(self: EpisodeLog) -> Any:
+        if self._timestep >= timestep:
+            monkeypatch.setattr(EpisodeLog, "step_wait", step_wait)
+            raise KeyboardInterrupt
+        return step_wait(self)
+
+    monkeypatch.setattr(EpisodeLog, "step_wait", step_until)
+
+
+def folder_of(config: ExperimentConfig, path: Path) -> RunFolder:
+    return RunFolder(path, ALGORITHMS[config.algo.name].weights_file)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_broken_off_twice_equals_one_that_was_not(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = experiment(case)
+    (whole,) = train(config, runs_dir=tmp_path / "whole").runs
+    assert whole.status == "finished", whole.record.get("traceback")
+    for share in (0.4, 0.8):
+        break_off_at(int(share * config.train.total_timesteps), monkeypatch)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, runs_dir=tmp_path / "broken")
+    (resumed,) = train(config, runs_dir=tmp_path / "broken").runs
+    assert resumed.status == "finished", resumed.record.get("traceback")
+    assert resumed.record["results"] == whole.record["results"]
+    assert differences(folder_of(config, whole.path), folder_of(config, resumed.path)) == []
+
+
+def test_every_algorithm_is_among_the_cases():
+    assert ALGORITHMS.keys() <= CASES.keys()
+
+
+def test_another_seed_is_told_apart(tmp_path: Path):
+    config = experiment("ppo")
+    first, second = train(config, runs_dir=tmp_path, seeds=[0, 1]).runs
+    found = differences(folder_of(config, first.path), folder_of(config, second.path))
+    assert any("weights" in difference for difference in found)
+    assert "training episodes" in found
+    assert any("evaluations" in difference for difference in found)
+    assert any("TensorBoard" in difference for difference in found)
+
+
+def test_without_the_replay_buffer_a_stopped_run_goes_on_with_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = experiment("dqn")
+    checkpoint = config.checkpoint.model_copy(update={"replay_buffer": False})
+    config = config.model_copy(update={"checkpoint": checkpoint})
+    break_off_at(100, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, runs_dir=tmp_path)
+    (resumed,) = train(config, runs_dir=tmp_path).runs
+    assert resumed.status == "finished"
+    assert not list(resumed.path.glob("checkpoints/*/replay_buffer.npz"))
+
+
+def test_extending_goes_on_from_the_end(tmp_path: Path):
+    config = experiment("q_learning")
+    (short,) = train(config, runs_dir=tmp_path).runs
+    longer = config.model_copy(
+        update={"train": config.train.model_copy(update={"total_timesteps": 600})}
+    )
+    (extended,) = train(longer, runs_dir=tmp_path, extend=True).runs
+    assert extended.path != short.path
+    assert extended.record["timesteps"] >= 600
+    before = (short.path / "episodes.csv").read_text(encoding="utf-8")
+    after = (extended.path / "episodes.csv").read_text(encoding="utf-8")
+    assert after.startswith(before)
+    assert len(after) > len(before)

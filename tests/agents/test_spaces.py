@@ -1,0 +1,167 @@
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import DummyVecEnv
+from tiny_envs import Match
+
+from rl_runner.agents.registry import ALGORITHMS
+from rl_runner.agents.spaces import (
+    ACTION_SPACES,
+    OBSERVATION_SPACES,
+    fitting_algorithms,
+    policy_for,
+    refusal,
+    supported_spaces,
+)
+
+ONLY_BOX = ("Box",)
+ONLY_DISCRETE = ("Discrete",)
+ALL_FINITE = ("Discrete", "MultiDiscrete", "MultiBinary")
+
+# From the papers and the documentation; the package finds these facts out by itself.
+ACTIONS = {
+    "a2c": ("Box", *ALL_FINITE),
+    "ars": ("Box", "Discrete"),
+    "crossq": ONLY_BOX,
+    "ddpg": ONLY_BOX,
+    "dqn": ONLY_DISCRETE,
+    "maskable_ppo": ALL_FINITE,
+    "ppo": ("Box", *ALL_FINITE),
+    "q_learning": ONLY_DISCRETE,
+    "qrdqn": ONLY_DISCRETE,
+    "recurrent_ppo": ("Box", *ALL_FINITE),
+    "reinforce": ("Box", "Discrete"),
+    "sac": ONLY_BOX,
+    "td3": ONLY_BOX,
+    "tqc": ONLY_BOX,
+    "trpo": ("Box", *ALL_FINITE),
+}
+TAKE_NO_DICT = {"ars", "crossq", "q_learning", "reinforce"}
+IMAGE = spaces.Box(0, 255, (36, 36, 3), np.uint8)
+
+
+def test_every_algorithm_has_its_expectation_here() -> None:
+    assert list(ACTIONS) == list(ALGORITHMS)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_actions_an_algorithm_takes_are_found_out(name: str) -> None:
+    assert supported_spaces(name)[1] == ACTIONS[name]
+
+
+@pytest.mark.parametrize("name", [name for name in ALGORITHMS if name != "q_learning"])
+def test_all_but_the_table_take_vectors_and_numbers(name: str) -> None:
+    observations, _ = supported_spaces(name)
+    assert {"Box", "Discrete", "MultiBinary"} <= set(observations)
+    assert ("Dict" in observations) == (name not in TAKE_NO_DICT)
+    assert "Tuple" not in observations
+
+
+def test_the_table_takes_whatever_is_finite_and_nothing_else() -> None:
+    assert supported_spaces("q_learning")[0] == (*ALL_FINITE, "Tuple")
+
+
+@pytest.mark.parametrize(
+    ("name", "observations", "actions", "reason"),
+    [
+        ("dqn", "Box", "Box", "discrete.Discrete"),
+        ("sac", "Box", "Discrete", "box.Box"),
+        ("q_learning", "Box", "Discrete", "a table needs finitely many observations"),
+        ("q_learning", "Discrete", "Box", "a table needs Discrete actions"),
+        ("reinforce", "Dict", "Discrete", "REINFORCE needs vector observations"),
+        ("reinforce", "Box", "MultiDiscrete", "REINFORCE needs Discrete or Box actions"),
+    ],
+)
+def test_a_refusal_says_what_does_not_fit(
+    name: str, observations: str, actions: str, reason: str
+) -> None:
+    said = refusal(ALGORITHMS[name], OBSERVATION_SPACES[observations], ACTION_SPACES[actions])
+    assert said is not None
+    assert reason in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("name", ["a2c", "ars", "dqn", "ppo", "qrdqn", "reinforce", "trpo"])
+def test_actions_that_do_not_begin_at_zero_are_refused_or_chosen_right(name: str) -> None:
+    env = DummyVecEnv([lambda: Match(3, first_action=5)])
+    algorithm = ALGORITHMS[name]
+    if refusal(algorithm, env.observation_space, env.action_space) is None:
+        keywords = {"policy": "MlpPolicy"} if algorithm.package != "rl_runner" else {}
+        actions, _ = algorithm.load_class()(env=env, **keywords).predict(np.arange(3))
+        assert all(map(env.action_space.contains, actions)), actions
+
+
+def test_the_table_takes_actions_that_do_not_begin_at_zero() -> None:
+    actions = spaces.Discrete(3, start=5)
+    assert refusal(ALGORITHMS["q_learning"], spaces.Discrete(4, start=-1), actions) is None
+
+
+def test_a_table_too_large_for_memory_is_refused() -> None:
+    huge = spaces.MultiDiscrete([1000, 1000, 1000])
+    said = refusal(ALGORITHMS["q_learning"], huge, spaces.Discrete(2))
+    assert said is not None
+    assert "1,000,000,000 × 2 entries" in said
+
+
+@pytest.mark.parametrize(
+    ("observations", "actions"),
+    [("Box", "Box"), ("Box", "Discrete"), ("Dict", "Discrete"), ("Tuple", "Discrete")],
+)
+def test_fitting_algorithms_are_those_that_take_both_spaces(
+    observations: str, actions: str
+) -> None:
+    fitting = fitting_algorithms(OBSERVATION_SPACES[observations], ACTION_SPACES[actions])
+    assert fitting == [
+        name
+        for name in ALGORITHMS
+        if actions in supported_spaces(name)[1] and observations in supported_spaces(name)[0]
+    ]
+
+
+def test_only_the_table_fits_a_tuple() -> None:
+    tuple_space = OBSERVATION_SPACES["Tuple"]
+    assert fitting_algorithms(tuple_space, ACTION_SPACES["Discrete"]) == ["q_learning"]
+
+
+def test_a_continuous_task_is_offered_the_continuous_algorithms() -> None:
+    fitting = fitting_algorithms(OBSERVATION_SPACES["Box"], ACTION_SPACES["Box"])
+    assert {"ppo", "sac", "td3", "tqc", "crossq", "reinforce"} <= set(fitting)
+    assert not {"dqn", "qrdqn", "q_learning", "maskable_ppo"} & set(fitting)
+
+
+def test_nothing_fits_actions_that_nothing_takes() -> None:
+    actions = spaces.Dict({"a": spaces.Discrete(2)})
+    assert fitting_algorithms(OBSERVATION_SPACES["Box"], actions) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "space", "policy"),
+    [
+        ("ppo", OBSERVATION_SPACES["Box"], "MlpPolicy"),
+        ("ppo", OBSERVATION_SPACES["Discrete"], "MlpPolicy"),
+        ("ppo", OBSERVATION_SPACES["Dict"], "MultiInputPolicy"),
+        ("ppo", IMAGE, "CnnPolicy"),
+        ("dqn", IMAGE, "CnnPolicy"),
+        ("sac", OBSERVATION_SPACES["Dict"], "MultiInputPolicy"),
+        ("recurrent_ppo", OBSERVATION_SPACES["Box"], "MlpLstmPolicy"),
+        ("recurrent_ppo", OBSERVATION_SPACES["Dict"], "MultiInputLstmPolicy"),
+        ("recurrent_ppo", IMAGE, "CnnLstmPolicy"),
+        ("maskable_ppo", OBSERVATION_SPACES["Dict"], "MultiInputPolicy"),
+        ("ars", OBSERVATION_SPACES["Box"], "MlpPolicy"),
+        ("crossq", OBSERVATION_SPACES["Dict"], "MlpPolicy"),
+    ],
+)
+def test_the_policy_is_chosen_by_the_observations(
+    name: str, space: spaces.Space[object], policy: str
+) -> None:
+    assert policy_for(ALGORITHMS[name], space) == policy
+
+
+def test_small_whole_numbers_are_no_image() -> None:
+    assert policy_for(ALGORITHMS["ppo"], spaces.Box(0, 255, (128,), np.uint8)) == "MlpPolicy"
+
+
+def test_a_flat_policy_takes_an_image_of_floats() -> None:
+    floats = spaces.Box(0.0, 1.0, (36, 36, 3), np.float32)
+    assert policy_for(ALGORITHMS["ppo"], floats) == "MlpPolicy"
+    assert refusal(ALGORITHMS["ppo"], floats, ACTION_SPACES["Discrete"]) is None

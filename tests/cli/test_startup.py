@@ -1,0 +1,70 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# Runs the command as the `rl` script does, then tells which packages were loaded on the way.
+SCRIPT = """
+import json, sys
+from rl_runner.cli.app import main
+try:
+    main()
+finally:
+    packages = sorted({name.partition(".")[0] for name in sys.modules})
+    print(json.dumps(packages), file=sys.stderr)
+"""
+HEAVY = {"torch", "stable_baselines3", "sb3_contrib", "matplotlib", "tensorboard", "scipy"}
+
+
+def packages_loaded_by(*arguments: str, cwd: Path) -> set[str]:
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(json.loads(result.stderr.splitlines()[-1]))
+    assert "rl_runner" in loaded
+    assert result.stdout
+    return loaded
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("--version",),
+        ("check", "--help"),
+        ("train", "--help"),
+        ("runs",),
+    ],
+    ids=" ".join,
+)
+def test_a_light_command_loads_nothing_heavy(arguments: tuple[str, ...], tmp_path: Path):
+    loaded = packages_loaded_by(*arguments, cwd=tmp_path)
+    assert not loaded & (HEAVY | {"gymnasium", "numpy"})
+
+
+def test_runs_that_are_there_are_listed_without_loading_anything_heavy(tmp_path: Path):
+    run = tmp_path / "runs" / "mine-01234567" / "seed-0"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text('{"status": "running", "seed": 0}', encoding="utf-8")
+    assert not packages_loaded_by("runs", cwd=tmp_path) & (HEAVY | {"gymnasium", "numpy"})
+
+
+def test_listing_environments_does_not_load_torch(tmp_path: Path):
+    loaded = packages_loaded_by("envs", "cartpole", cwd=tmp_path)
+    assert "gymnasium" in loaded
+    assert not loaded & HEAVY
+
+
+def test_importing_the_package_loads_nothing_heavy(tmp_path: Path):
+    code = "import sys, rl_runner; print(' '.join(sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    loaded = {name.partition(".")[0] for name in result.stdout.split()}
+    assert not loaded & (HEAVY | {"gymnasium", "numpy", "pydantic", "typer"})

@@ -1,0 +1,117 @@
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rl_runner.runs.provenance import PACKAGES, now, provenance
+
+GIT = shutil.which("git")
+needs_git = pytest.mark.skipif(GIT is None, reason="git is not installed")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):  # set while a git hook runs tests
+        monkeypatch.delenv(name, raising=False)
+
+
+def _git(*arguments: str) -> str:
+    assert GIT is not None
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    command = [GIT, *identity, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _commit_a_file() -> str:
+    _git("init", "--quiet")
+    Path("a.txt").write_text("one")
+    _git("add", "a.txt")
+    _git("-c", "commit.gpgsign=false", "commit", "--quiet", "--no-verify", "-m", "first")
+    return _git("rev-parse", "HEAD")
+
+
+@needs_git
+def test_a_clean_repository_is_named_by_its_commit():
+    commit = _commit_a_file()
+    assert provenance()["git"] == {"commit": commit, "dirty": False}
+
+
+@needs_git
+@pytest.mark.parametrize("change", ["a.txt", "new.txt"])
+def test_changed_and_new_files_make_a_repository_dirty(change: str):
+    commit = _commit_a_file()
+    Path(change).write_text("two")
+    assert provenance()["git"] == {"commit": commit, "dirty": True}
+
+
+@needs_git
+def test_a_repository_without_a_commit_names_none():
+    _git("init", "--quiet")
+    assert provenance()["git"] is None
+
+
+def test_outside_a_repository_there_is_no_commit():
+    assert provenance()["git"] is None
+
+
+def test_a_machine_without_git_has_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert provenance()["git"] is None
+
+
+def test_versions_are_those_of_the_installed_packages():
+    versions = provenance()["versions"]
+    assert set(versions) == {"python", *PACKAGES}
+    assert versions["python"] == platform.python_version()
+    for package in PACKAGES:
+        assert versions[package] == importlib.metadata.version(package)
+
+
+def test_a_package_that_is_missing_is_said_to_be(monkeypatch: pytest.MonkeyPatch):
+    def missing(package: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    assert provenance()["versions"]["torch"] == "not installed"
+
+
+def test_the_command_can_be_pasted_into_a_shell(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/rl", "train", "my config.yaml", "--seeds=2"])
+    assert provenance()["command"] == "rl train 'my config.yaml' --seeds=2"
+
+
+def test_the_machine_is_described():
+    machine = provenance()["machine"]
+    assert machine["cores"] == os.cpu_count()
+    assert platform.system() in machine["system"]
+    assert isinstance(machine["processor"], str)
+
+
+def test_the_processor_is_named_without_a_proc_file_system(monkeypatch: pytest.MonkeyPatch):
+    def missing(path: Path, **_: object) -> str:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_text", missing)
+    assert provenance()["machine"]["processor"] == platform.processor()
+
+
+def test_provenance_is_plain_json():
+    description = provenance()
+    assert json.loads(json.dumps(description)) == description
+    assert set(description) == {"command", "versions", "git", "machine"}
+
+
+def test_now_is_the_present_time_in_utc_to_the_second():
+    told = datetime.fromisoformat(now())
+    assert told.utcoffset() == timedelta(0)
+    assert told.microsecond == 0
+    assert abs(datetime.now(UTC) - told) < timedelta(seconds=5)

@@ -1,0 +1,217 @@
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+from rl_runner import Reporter, config_from_dict, train
+from rl_runner.config import ExperimentConfig
+from rl_runner.training.callbacks import ProgressTicker
+from rl_runner.training.reporting import Progress
+from rl_runner.training.train import ExperimentResult
+
+torch.set_num_threads(1)
+
+EVAL = {"every": 100, "n_episodes": 2, "final_episodes": 3}
+PPO = {"name": "ppo", "n_steps": 32, "batch_size": 64, "n_epochs": 2, "learning_rate": 0.01}
+PPO |= {"policy_kwargs": {"net_arch": [8]}}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "q_learning": {
+        "env": {"id": "FrozenLake-v1"},
+        "algo": {"name": "q_learning", "initial_q": 0.5},
+        "train": {"total_timesteps": 300, "seeds": [0]},
+        "eval": EVAL,
+    },
+    "cliff": {  # as quick as can be: no picture is drawn
+        "env": {"id": "CliffWalking-v1", "time_limit": 20},
+        "algo": {"name": "q_learning"},
+        "train": {"total_timesteps": 300, "seeds": [0]},
+        "eval": EVAL,
+    },
+    "ppo": {
+        "env": {"id": "CartPole-v1", "n_envs": 2},
+        "algo": PPO,
+        "train": {"total_timesteps": 256, "seeds": [0]},
+        "eval": EVAL,
+    },
+    "normalized": {
+        "env": {"id": "CartPole-v1", "n_envs": 2, "normalize": True},
+        "algo": PPO,
+        "train": {"total_timesteps": 192, "seeds": [0]},
+        "eval": EVAL,
+    },
+    "reinforce": {
+        "env": {"id": "CartPole-v1"},
+        "algo": {"name": "reinforce", "n_episodes": 2},
+        "train": {"total_timesteps": 200, "seeds": [0]},
+        "eval": EVAL,
+    },
+}
+
+
+@dataclass
+class Played:
+    """One episode as the environment itself saw it."""
+
+    rewards: list[float] = field(default_factory=list)
+    terminated: bool = False
+
+
+class Diary(gym.Env[int, int]):
+    """Writes down every reset and episode of every copy; ends one step in five; can misbehave.
+
+    :param fails_on: raise in the first step after a reset with this seed, while ``can_fail``
+    :param reward_on: give this reward, instead of 0.5 or 1, after a reset with that seed
+    """
+
+    seeds: ClassVar[list[list[int | None]]] = []  # by copy, of each reset
+    episodes: ClassVar[list[list[Played]]] = []  # by copy, the last one perhaps unfinished
+    can_fail: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        fails_on: int | None = None,
+        reward_on: tuple[int, float] | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        self.observation_space = spaces.Discrete(4)
+        self.action_space = spaces.Discrete(2)
+        self.fails_on, self.reward_on, self.render_mode = fails_on, reward_on, render_mode
+        self.fault: float | None = None
+        self.fails = False
+        self._seeds: list[int | None] = []
+        self._episodes: list[Played] = []
+        Diary.seeds.append(self._seeds)
+        Diary.episodes.append(self._episodes)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        super().reset(seed=seed, options=options)
+        self._seeds.append(seed)
+        self._episodes.append(Played())
+        self.fails = seed is not None and seed == self.fails_on
+        self.fault = None
+        if self.reward_on is not None and seed == self.reward_on[0]:
+            self.fault = float(self.reward_on[1])
+        return 0, {}
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        del action
+        if self.fails and self.can_fail:
+            message = "the robot fell off the table"
+            raise RuntimeError(message)
+        reward = 0.5 * float(self.np_random.integers(1, 3)) if self.fault is None else self.fault
+        terminated = bool(self.np_random.random() < 0.2)
+        self._episodes[-1].rewards.append(reward)
+        self._episodes[-1].terminated = terminated
+        return int(self.np_random.integers(4)), reward, terminated, False, {}
+
+
+class Blind(Diary):
+    """Takes no ``render_mode``, as many a first environment does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+gym.register("TrainingTestDiary-v0", entry_point=Diary, max_episode_steps=6)
+gym.register("TrainingTestBlind-v0", entry_point=Blind, max_episode_steps=6)
+
+
+@pytest.fixture
+def diary(monkeypatch: pytest.MonkeyPatch) -> type[Diary]:
+    """Give the class of ``TrainingTestDiary-v0``, its pages empty."""
+    monkeypatch.setattr(Diary, "seeds", [])
+    monkeypatch.setattr(Diary, "episodes", [])
+    monkeypatch.setattr(Diary, "can_fail", True)
+    return Diary
+
+
+class Witness(Reporter):
+    """Remembers everything it is told, as ``(what, details)``."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, Any]] = []
+
+    def experiment_started(self, config: ExperimentConfig, path: Path, seeds: Any) -> None:
+        self.heard.append(("experiment_started", (config, path, tuple(seeds))))
+
+    def note(self, text: str) -> None:
+        self.heard.append(("note", text))
+
+    def run_started(self, seed: int) -> None:
+        self.heard.append(("run_started", seed))
+
+    def run_progress(self, progress: Progress) -> None:
+        self.heard.append(("run_progress", progress))
+
+    def run_ended(self, seed: int, record: Mapping[str, Any]) -> None:
+        self.heard.append(("run_ended", (seed, record["status"])))
+
+    def told(self, what: str) -> list[Any]:
+        return [details for heard, details in self.heard if heard == what]
+
+
+@pytest.fixture
+def witness() -> Witness:
+    return Witness()
+
+
+@pytest.fixture
+def report_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ProgressTicker, "SECONDS", 0.0)
+
+
+@pytest.fixture
+def config_of() -> Callable[..., ExperimentConfig]:
+    """Give one of the tiny configs, or sections of it changed."""
+
+    def build(name: str, **sections: dict[str, Any]) -> ExperimentConfig:
+        raw: dict[str, Any] = {"name": name, **CONFIGS[name]}
+        for section, changes in sections.items():
+            raw[section] = {**raw.get(section, {}), **changes}
+        return config_from_dict(raw)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], ExperimentResult]:
+    """Give a finished tiny experiment, trained when it is first asked for; do not change it."""
+    runs_dir = tmp_path_factory.mktemp("runs")
+    finished: dict[str, ExperimentResult] = {}
+
+    def get(name: str) -> ExperimentResult:
+        if name not in finished:
+            config = config_from_dict({"name": name, **CONFIGS[name]})
+            result = train(config, runs_dir=runs_dir)
+            assert result.runs[0].status == "finished", result.runs[0].record.get("traceback")
+            finished[name] = result
+        return finished[name]
+
+    return get
+
+
+@pytest.fixture
+def same_numbers() -> Callable[[Path, Path], None]:
+    """Assert that two runs trained and evaluated to the same numbers, to the last digit."""
+
+    def check(one: Path, other: Path) -> None:
+        episodes = [
+            [line.split(",")[:4] for line in (path / "episodes.csv").read_text().splitlines()]
+            for path in (one, other)
+        ]
+        assert len(episodes[0]) > 2
+        assert episodes[0] == episodes[1]
+        with np.load(one / "evaluations.npz") as a, np.load(other / "evaluations.npz") as b:
+            assert set(a) == set(b)
+            for key in a:
+                np.testing.assert_array_equal(a[key], b[key])
+
+    return check

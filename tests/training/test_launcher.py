@@ -1,0 +1,215 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rl_runner.config import ExperimentConfig, config_from_dict
+from rl_runner.evaluation.sameness import differences
+from rl_runner.runs.folder import RunFolder
+from rl_runner.training.reporting import Progress, Reporter
+from rl_runner.training.train import ExperimentResult, train, train_many
+
+HERE = Path(__file__).parent
+
+
+def experiment(marker: Path, what: str, **train_section: Any) -> ExperimentConfig:
+    return config_from_dict(
+        {
+            "name": what,
+            "env": {
+                "id": "FrozenLake-v1",
+                "wrappers": [
+                    {
+                        "name": "misbehaving.Misbehaving",
+                        "kwargs": {"marker": str(marker), "what": what},
+                    }
+                ],
+            },
+            "algo": {"name": "q_learning"},
+            "train": {"total_timesteps": 400, "seeds": 3, **train_section},
+            "eval": {"n_episodes": 2, "final_episodes": 3},
+        }
+    )
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(HERE))
+
+
+def launch(config: ExperimentConfig, tmp_path: Path, retries: int = 0) -> ExperimentResult:
+    (result,) = train_many(
+        [config],
+        runs_dir=tmp_path / "runs",
+        fresh=False,
+        jobs=2,
+        reporter=Reporter(),
+        retries=retries,
+    )
+    return result
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [("raise", "the environment broke"), ("kill", "SIGKILL"), ("crash", "SIGSEGV")],
+)
+def test_a_failing_run_takes_down_no_other_and_is_tried_again(tmp_path: Path, what: str, told: str):
+    config = experiment(tmp_path / "marker", what)
+    result = launch(config, tmp_path)
+    (failed,) = [run for run in result.runs if run.status == "failed"]
+    assert [run.status for run in result.runs].count("finished") == 2
+    record = json.loads((failed.path / "run.json").read_text(encoding="utf-8"))
+    assert record["status"] == "failed"
+    assert told in record["error"]
+    if what == "raise":
+        assert "misbehaving.py" in record["traceback"]
+    if what == "crash":
+        assert any("Segmentation fault" in line for line in record["log_tail"])
+
+    untouched = {
+        run.seed: (run.path / "run.json").stat().st_mtime_ns
+        for run in result.runs
+        if run is not failed
+    }
+    again = launch(config, tmp_path)
+    assert [run.status for run in again.runs] == ["finished"] * 3
+    for run in again.runs:
+        if run.seed in untouched:
+            assert (run.path / "run.json").stat().st_mtime_ns == untouched[run.seed]
+
+
+def test_retries_try_at_once(tmp_path: Path):
+    result = launch(experiment(tmp_path / "marker", "kill"), tmp_path, retries=1)
+    assert [run.status for run in result.runs] == ["finished"] * 3
+
+
+def test_a_run_that_takes_too_long_fails_and_the_others_do_not(tmp_path: Path):
+    config = experiment(tmp_path / "marker", "sleep", max_hours=20 / 3600)
+    result = launch(config, tmp_path)
+    (failed,) = [run for run in result.runs if run.status == "failed"]
+    assert "took longer" in failed.record["error"]
+    assert [run.status for run in result.runs].count("finished") == 2
+
+
+def test_runs_in_processes_equal_runs_in_this_one(tmp_path: Path):
+    (tmp_path / "marker").touch()
+    config = experiment(tmp_path / "marker", "raise")
+    apart = launch(config, tmp_path)
+    here = train(config, runs_dir=tmp_path / "here")
+    for a, b in zip(apart.runs, here.runs, strict=True):
+        assert differences(RunFolder(a.path, "q_table.npz"), RunFolder(b.path, "q_table.npz")) == []
+
+
+def test_progress_and_endings_are_reported_from_the_processes(tmp_path: Path):
+    class Listener(Reporter):
+        def __init__(self) -> None:
+            self.heard: dict[int, list[str]] = {}
+
+        def run_started(self, run: Any) -> None:
+            self.heard.setdefault(run.seed, []).append("started")
+
+        def run_progress(self, progress: Progress) -> None:
+            self.heard[progress.run.seed].append("progress")
+
+        def run_ended(self, run: Any, record: Any) -> None:
+            self.heard[run.seed].append(record["status"])
+
+    (tmp_path / "marker").touch()
+    config = experiment(tmp_path / "marker", "raise", total_timesteps=6000, seeds=2)
+    listener = Listener()
+    train(config, runs_dir=tmp_path, jobs=2, reporter=listener)
+    for events in listener.heard.values():
+        assert events[0] == "started"
+        assert "progress" in events
+        assert events[-1] == "finished"
+
+
+CONFIG = """
+name: stopped
+env: {id: FrozenLake-v1}
+algo: {name: q_learning}
+train: {total_timesteps: 20_000, seeds: 2}
+eval: {n_episodes: 2, final_episodes: 3}
+checkpoint: {every: 1_000}
+"""
+
+
+def command(folder: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "rl_runner", "train", "config.yaml", "--json", *options]
+
+
+def start(folder: Path, *options: str) -> "subprocess.Popen[str]":
+    (folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
+    return subprocess.Popen(
+        command(folder, *options),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for_checkpoint(folder: Path) -> None:
+    for _ in range(1200):
+        if list(folder.glob("runs/*/seed-0/checkpoints/[0-9]*")):
+            return
+        time.sleep(0.05)
+    pytest.fail("no checkpoint appeared within a minute")
+
+
+def run_folders(folder: Path) -> list[RunFolder]:
+    return [RunFolder(path, "q_table.npz") for path in sorted(folder.glob("runs/*/seed-*"))]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[RunFolder]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    process = start(folder)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return run_folders(folder)
+
+
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_a_stopped_command_goes_on_where_it_was(
+    tmp_path: Path, undisturbed: list[RunFolder], how: str
+):
+    process = start(tmp_path)
+    wait_for_checkpoint(tmp_path)
+    if how == "SIGKILL":
+        os.killpg(process.pid, signal.SIGKILL)  # as a power cut: the command and all its runs
+    else:
+        process.send_signal(signal.Signals[how])
+    out, err = process.communicate(timeout=60)
+    if how != "SIGKILL":
+        assert process.returncode == 130, err
+        assert "The same command goes on" in err
+        statuses = {run["status"] for run in json.loads(out)["runs"]}
+        assert "interrupted" in statuses
+        assert statuses <= {"interrupted", "pending", "finished"}
+
+    again = start(tmp_path)
+    _, err = again.communicate(timeout=300)
+    assert again.returncode == 0, err
+    assert "goes on from" in err
+    resumed = run_folders(tmp_path)
+    assert len(resumed) == len(undisturbed) == 2
+    for a, b in zip(undisturbed, resumed, strict=True):
+        assert differences(a, b) == []
+
+
+def test_two_commands_at_once_share_the_work(tmp_path: Path, undisturbed: list[RunFolder]):
+    first, second = start(tmp_path, "--jobs", "1"), start(tmp_path, "--jobs", "1")
+    outputs = [process.communicate(timeout=300) for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0], outputs
+    for a, b in zip(undisturbed, run_folders(tmp_path), strict=True):
+        assert differences(a, b) == []
+    starts = [line for _, err in outputs for line in err.splitlines() if "held-out" in line]
+    assert len({line.split(" over ")[0] for line in starts}) >= 2

@@ -1,0 +1,192 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rl_runner
+from rl_runner import config_from_dict, load_config
+from rl_runner.agents.hyperparameters import hyperparameters_of
+from rl_runner.agents.registry import ALGORITHMS, find_algorithm
+from rl_runner.config import ExperimentConfig, dump_config, experiment_hash
+from rl_runner.envs import build_env
+from rl_runner.errors import ConfigError, EnvError
+from rl_runner.training.resolve import build_config_agent, resolve
+
+CONFIGS = Path(rl_runner.__file__).parents[1] / "configs"
+SHIPPED = sorted(CONFIGS.glob("*/*.yaml"))
+CONTINUOUS = {"sac", "td3", "ddpg", "tqc", "crossq"}
+
+ConfigOf = Callable[..., ExperimentConfig]
+
+
+def _minimal(algo: str) -> dict[str, Any]:
+    """Write the least that a person could write for this algorithm."""
+    env: dict[str, Any] = {"id": "Pendulum-v1" if algo in CONTINUOUS else "CartPole-v1"}
+    if algo == "q_learning":
+        env = {"id": "FrozenLake-v1"}
+    if algo == "maskable_ppo":
+        wrapper = "rl_runner.envs.masking.ActionMaskFromInfo"
+        env = {"id": "Taxi-v4", "wrappers": [wrapper]}
+    return {"env": env, "algo": {"name": algo}, "train": {"total_timesteps": 100_000}}
+
+
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_every_default_is_filled_in(algo: str):
+    resolved = resolve(config_from_dict(_minimal(algo)))
+    known = hyperparameters_of(find_algorithm(algo))
+    assert list(resolved.algo.hyperparameters) == list(known)
+    for name in ("gamma", "learning_rate", "ent_coef", "tau", "n_delta", "initial_q"):
+        if name in known and isinstance(known[name].default, int | float | str):
+            assert resolved.algo.hyperparameters[name] == known[name].default
+    assert resolved.env.time_limit is not None
+    assert resolved.eval.every == 10_000
+    if "policy" in known:
+        assert resolved.algo.hyperparameters["policy"] != "auto"
+
+
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_resolving_a_resolved_config_changes_nothing(algo: str):
+    once = resolve(config_from_dict(_minimal(algo)))
+    twice = resolve(once)
+    assert twice == once
+    assert dump_config(twice) == dump_config(once)
+    assert experiment_hash(twice) == experiment_hash(once)
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=[str(f.relative_to(CONFIGS)) for f in SHIPPED])
+def test_every_shipped_config_resolves_and_reloads_to_an_equal_one(file: Path, tmp_path: Path):
+    resolved = resolve(load_config(file))
+    (tmp_path / "config.yaml").write_text(dump_config(resolved), encoding="utf-8")
+    reloaded = load_config(tmp_path)
+    assert reloaded == resolved
+    assert reloaded.to_dict() == resolved.to_dict()
+    assert experiment_hash(reloaded) == experiment_hash(resolved)
+    assert resolve(reloaded) == resolved
+    assert len(resolved.train.seeds) >= 5
+
+
+def test_there_are_shipped_configs():
+    assert len(SHIPPED) >= 10
+
+
+def test_the_names_of_shipped_experiments_differ():
+    names = [load_config(file).name for file in SHIPPED]
+    assert len(set(names)) == len(names)
+
+
+def test_what_is_written_out_by_hand_is_the_same_experiment():
+    brief = config_from_dict(_minimal("ppo"))
+    raw = _minimal("ppo")
+    raw["algo"] |= {"gamma": 0.99, "n_steps": 2048, "policy": "MlpPolicy"}
+    raw["env"]["time_limit"] = 500
+    raw["eval"] = {"every": 10_000}
+    assert experiment_hash(resolve(config_from_dict(raw))) == experiment_hash(resolve(brief))
+
+
+def test_other_seeds_and_another_name_are_the_same_experiment():
+    raw = _minimal("ppo")
+    digest = experiment_hash(resolve(config_from_dict(raw)))
+    raw |= {"name": "other", "description": "the same again"}
+    raw["train"]["seeds"] = [7]
+    raw["env"]["vec"] = "subproc"
+    assert experiment_hash(resolve(config_from_dict(raw))) == digest
+
+
+@pytest.mark.parametrize(
+    ("section", "change"),
+    [
+        ("algo", {"gamma": 0.98}),
+        ("env", {"n_envs": 2}),
+        ("env", {"time_limit": 100}),
+        ("env", {"normalize": True}),
+        ("train", {"total_timesteps": 200_000}),
+        ("eval", {"every": 5000}),
+        ("eval", {"final_episodes": 99}),
+        ("eval", {"deterministic": False}),
+    ],
+)
+def test_whatever_changes_results_is_another_experiment(section: str, change: dict[str, Any]):
+    raw = _minimal("a2c")
+    digest = experiment_hash(resolve(config_from_dict(raw)))
+    raw[section] = {**raw.get(section, {}), **change}
+    assert experiment_hash(resolve(config_from_dict(raw))) != digest
+
+
+def test_the_policy_follows_the_observations():
+    raw = _minimal("dqn")
+    assert resolve(config_from_dict(raw)).algo.hyperparameters["policy"] == "MlpPolicy"
+    raw["env"] = {"id": "BitFlipping-v0"}
+    raw["algo"] |= {"learning_starts": 100}
+    assert resolve(config_from_dict(raw)).algo.hyperparameters["policy"] == "MultiInputPolicy"
+
+
+@pytest.mark.parametrize(("budget", "every"), [(5, 1), (10, 1), (99, 9), (1000, 100)])
+def test_a_tenth_of_the_budget_lies_between_evaluations(
+    config_of: ConfigOf, budget: int, every: int
+):
+    config = config_of("cliff", train={"total_timesteps": budget}, eval={"every": None})
+    assert resolve(config).eval.every == every
+
+
+def test_the_config_that_is_resolved_stays_as_it_was(config_of: ConfigOf):
+    config = config_of("ppo")
+    before = config.to_dict()
+    resolve(config)
+    assert config.to_dict() == before
+    assert config.env.time_limit is None
+
+
+def test_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config_of: ConfigOf):
+    resolve(config_of("ppo"))  # the first time, torch makes a cache of its own
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    resolve(config_of("ppo"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_hyperparameter_is_located_and_guessed(tmp_path: Path):
+    file = tmp_path / "exp.yaml"
+    file.write_text(
+        "env: {id: CartPole-v1}\nalgo:\n  name: ppo\n  gama: 0.9\ntrain: {total_timesteps: 100}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        resolve(load_config(file))
+    (problem,) = caught.value.problems
+    assert f"{file}:4" in problem.where
+    assert "Did you mean `gamma`?" in problem.cure
+
+
+def test_an_unknown_environment_is_located_and_guessed(tmp_path: Path):
+    file = tmp_path / "exp.yaml"
+    file.write_text("env:\n  id: CartPol-v1\nalgo: {name: ppo}\ntrain: {total_timesteps: 100}\n")
+    with pytest.raises(EnvError) as caught:
+        resolve(load_config(file))
+    (problem,) = caught.value.problems
+    assert f"{file}:2" in problem.where
+    assert "Did you mean `CartPole-v1`?" in problem.cure
+
+
+def test_an_algorithm_that_does_not_fit_names_those_that_do():
+    raw = {**_minimal("sac"), "env": {"id": "CartPole-v1"}}
+    with pytest.raises(ConfigError) as caught:
+        resolve(config_from_dict(raw))
+    (problem,) = caught.value.problems
+    assert "sac cannot drive CartPole-v1" in problem.what
+    fitting = problem.cure.removeprefix("These can: ").removesuffix(".").split(", ")
+    assert {"ppo", "dqn", "a2c", "reinforce"} <= set(fitting)
+    assert {"sac", "td3", "q_learning"}.isdisjoint(fitting)
+
+
+def test_an_algorithm_that_needs_masks_is_refused_where_there_are_none():
+    raw = {**_minimal("maskable_ppo"), "env": {"id": "CartPole-v1"}}
+    with pytest.raises(ConfigError, match="action_masks"):
+        resolve(config_from_dict(raw))
+
+
+def test_the_agent_of_a_resolved_config_has_its_hyperparameters(config_of: ConfigOf):
+    resolved = resolve(config_of("ppo", algo={"gamma": 0.9}))
+    env = build_env(resolved.env, [0, 1])
+    agent: Any = build_config_agent(resolved, env, seed=5)
+    env.close()
+    assert (agent.gamma, agent.n_steps, agent.seed) == (0.9, 32, 5)
