@@ -140,14 +140,14 @@ checkpoint: {every: 1_000}
 """
 
 
-def command(folder: Path, *options: str) -> list[str]:
+def command(*options: str) -> list[str]:
     return [sys.executable, "-m", "rl_runner", "train", "config.yaml", "--json", *options]
 
 
 def start(folder: Path, *options: str) -> "subprocess.Popen[str]":
     (folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
     return subprocess.Popen(
-        command(folder, *options),
+        command(*options),
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
