@@ -284,7 +284,7 @@ class QLearning(HandwrittenAgent):
             {
                 "q_table": self.q_table,
                 "visits": self.visits,
-                "num_timesteps": np.array(self.num_timesteps),
+                "timesteps": np.array([self.num_timesteps, self._total_timesteps]),
                 "rng_state": np.array(rng_state),
             },
         )
@@ -297,5 +297,5 @@ class QLearning(HandwrittenAgent):
             raise ValueError(message)
         self.q_table[:] = arrays["q_table"]
         self.visits[:] = arrays["visits"]
-        self.num_timesteps = int(arrays["num_timesteps"])
+        self.num_timesteps, self._total_timesteps = map(int, arrays["timesteps"])
         self.rng.bit_generator.state = json.loads(str(arrays["rng_state"]))

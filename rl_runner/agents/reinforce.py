@@ -87,8 +87,8 @@ def discounted_returns(
     :param values_at_end: (T, n_envs) value of the state in which it ended; 0 if it terminated there
     :return: (T, n_envs) returns; steps after an environment's last end are not complete
     """
-    returns = np.zeros(rewards.shape, dtype=np.float32)
-    following = np.zeros(rewards.shape[1], dtype=np.float32)
+    returns = np.zeros(rewards.shape, np.result_type(rewards, np.float32))
+    following = np.zeros_like(returns[0])
     for t in reversed(range(len(rewards))):
         following = rewards[t] + gamma * np.where(ends[t], values_at_end[t], following)
         returns[t] = following
@@ -260,6 +260,7 @@ class Reinforce(HandwrittenAgent):
         record("train/loss", loss.item())
         record("train/grad_norm", grad_norm.item())
         record("train/learning_rate", learning_rate)
+        record("train/n_updates", self.n_updates, exclude="tensorboard")
         if self.baseline == "value":
             record("train/value_loss", value_loss.item())
             fit = explained_variance(values.detach().cpu().numpy(), batch.returns.cpu().numpy())
@@ -316,14 +317,13 @@ class Reinforce(HandwrittenAgent):
 
     def save(self, path: str) -> None:
         """Write networks, optimiser state and counters to ``path``, without pickled objects."""
-        contents = {
+        states = {
             "policy": self.policy.state_dict(),
             "value": self.value.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "num_timesteps": self.num_timesteps,
-            "n_updates": self.n_updates,
         }
-        torch.save(contents, path)
+        counters = {"num_timesteps": self.num_timesteps, "n_updates": self.n_updates}
+        torch.save({**states, **counters}, path)
 
     def load_parameters(self, path: str) -> None:
         """Load what :meth:`save` wrote; ``learn(…, reset_num_timesteps=False)`` goes on from it."""

@@ -82,7 +82,9 @@ _Dumper.add_representer(float, _Dumper.represent_number)
 def _read_with_bases(path: FilePath, seen: tuple[str, ...]) -> tuple[Raw, SourceMap]:
     """Read a file and, below it, the file it ``extends``."""
     if "\0" in str(path):
-        raise ConfigError(Problem("A file name cannot hold a NUL character.", repr(str(path))))
+        raise ConfigError(
+            Problem("The file cannot be read: its name holds a NUL character.", repr(str(path)))
+        )
     place = os.path.realpath(path)
     if place in seen:
         raise ConfigError(Problem("`extends` leads back to this file.", str(path)))

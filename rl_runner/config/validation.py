@@ -16,9 +16,6 @@ _IN_OUR_WORDS = {  # pydantic speaks to programmers
     "dict_type": "a mapping (dictionary), `key: value` lines below it",
     "list_type": "a list, [a, b]",
     "tuple_type": "a list, [a, b]",
-    "int_type": "a whole number (integer)",
-    "float_type": "a number",
-    "bool_type": "true or false (a boolean)",
     "string_type": "a text (string)",
 }
 

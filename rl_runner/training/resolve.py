@@ -46,13 +46,14 @@ def resolve(config: ExperimentConfig) -> ExperimentConfig:
                 check_policy_name(algorithm, checked["policy"], where)
             _check_spaces(algorithm, env_config, env)
             a_tenth = max(1, config.train.total_timesteps // 10)
+            two_episodes = 2 * time_limit * env_config.n_envs  # since checkpoints cut episodes off
             resolved = config.model_copy(
                 update={
                     "env": env_config,
                     "algo": AlgoConfig.model_validate({"name": algorithm.name, **checked}),
                     "eval": config.eval.model_copy(update={"every": config.eval.every or a_tenth}),
                     "checkpoint": config.checkpoint.model_copy(
-                        update={"every": config.checkpoint.every or a_tenth}
+                        update={"every": config.checkpoint.every or max(a_tenth, two_episodes)}
                     ),
                 }
             ).with_source(source)

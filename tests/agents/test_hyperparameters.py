@@ -312,7 +312,7 @@ def test_ornstein_uhlenbeck_noise_takes_a_mean() -> None:
         ({"noise": "normal", "sigma": -0.1}, "greater than or equal to 0"),
         ({"noise": "normal"}, "The key `sigma` is missing."),
         ({"noise": "normal", "sigma": 0.1, "std": 1.0}, "Unknown key `std`."),
-        (0.1, "valid dictionary or instance of NoiseConfig"),
+        (0.1, "a mapping"),
     ],
 )
 def test_bad_noise_is_refused_for_what_is_wrong_with_it(written: object, expected: str) -> None:

@@ -7,6 +7,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from tiny_envs import Aim, Corridor, Masked
 
 from rl_runner.agents.build import build_agent
+from rl_runner.agents.handwritten import HandwrittenAgent
 from rl_runner.agents.hyperparameters import (
     OWNED_BY_RUNNER,
     build_keywords,
@@ -73,7 +74,9 @@ def test_the_package_is_where_the_class_comes_from(algorithm: Algorithm) -> None
 
 @every_algorithm
 def test_only_handwritten_algorithms_save_something_else_than_a_zip(algorithm: Algorithm) -> None:
-    assert (algorithm.weights_file == "model.zip") == (algorithm.package != "rl_runner")
+    assert (algorithm.weights_file == "model.zip") == (
+        not issubclass(algorithm.load_class(), HandwrittenAgent)
+    )
 
 
 @every_algorithm

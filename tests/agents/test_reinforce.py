@@ -41,7 +41,6 @@ def pulls(agent: Reinforce, actions: list[int], returns: list[float]) -> Batch:
         torch.zeros(len(actions), n_features),
         torch.tensor(actions),
         torch.tensor(returns),
-        len(actions),
     )
 
 
@@ -242,7 +241,7 @@ def test_the_gaussians_gradient_is_the_closed_form() -> None:
     )
     set_bias(agent, [0.5])
     actions, returns = torch.tensor([[1.0], [-0.5]]), torch.tensor([2.0, 3.0])
-    agent._update(Batch(torch.zeros(2, 1), actions, returns, 2))
+    agent._update(Batch(torch.zeros(2, 1), actions, returns))
     # σ = 1: ∂ log π/∂μ = a − μ and ∂ log π/∂ log σ = (a − μ)² − 1
     torch.testing.assert_close(last_bias(agent).grad, torch.tensor([-(2.0 * 0.5 + 3.0 * -1.0) / 2]))
     torch.testing.assert_close(
@@ -291,7 +290,7 @@ def test_the_gradients_norm_is_clipped_over_all_parameters() -> None:
     agent = bandit_agent(baseline="value", max_grad_norm=0.5)
     agent._update(pulls(agent, [0, 1, 2], [1e3, -1e3, 5e2]))
     gradients = [
-        parameter.grad.flatten() for parameter in agent.parameters if parameter.grad is not None
+        parameter.grad.flatten() for parameter in agent.all_parameters if parameter.grad is not None
     ]
     assert torch.cat(gradients).norm() == pytest.approx(0.5, rel=1e-4)
     assert agent.logger.name_to_value["train/grad_norm"] > 100
@@ -463,7 +462,9 @@ def test_the_deterministic_action_is_the_most_likely_one() -> None:
 
 def test_the_seed_decides_the_weights_and_what_is_learned() -> None:
     agents = [Reinforce(vec(Match), n_episodes=4, seed=seed).learn(40) for seed in (3, 3, 4)]
-    first, second, other = (torch.cat([p.flatten() for p in agent.parameters]) for agent in agents)
+    first, second, other = (
+        torch.cat([p.flatten() for p in agent.all_parameters]) for agent in agents
+    )
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
 
@@ -495,7 +496,7 @@ def test_a_loaded_agent_goes_on_exactly_as_the_saved_one_would(tmp_path: Path) -
         torch.manual_seed(5)
         agent.learn(100, reset_num_timesteps=False)
     assert loaded.num_timesteps == trained.num_timesteps == 304
-    for ours, theirs in zip(loaded.parameters, trained.parameters, strict=True):
+    for ours, theirs in zip(loaded.all_parameters, trained.all_parameters, strict=True):
         assert torch.equal(ours, theirs)
 
 

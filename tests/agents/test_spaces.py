@@ -110,7 +110,9 @@ def test_a_table_too_large_for_memory_is_refused() -> None:
 def test_fitting_algorithms_are_those_that_take_both_spaces(
     observations: str, actions: str
 ) -> None:
-    fitting = fitting_algorithms(OBSERVATION_SPACES[observations], ACTION_SPACES[actions])
+    spaces = OBSERVATION_SPACES[observations], ACTION_SPACES[actions]
+    assert "maskable_ppo" not in fitting_algorithms(*spaces)
+    fitting = fitting_algorithms(*spaces, has_action_masks=True)
     assert fitting == [
         name
         for name in ALGORITHMS

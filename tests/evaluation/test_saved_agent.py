@@ -85,9 +85,9 @@ def test_the_best_agent_is_the_one_at_its_timestep(copy_of: Callable[[str], Path
     with np.load(path / "q_table.npz") as file:
         arrays = dict(file)
     arrays["q_table"] = np.random.default_rng(0).random(arrays["q_table"].shape)
-    (path / "checkpoints" / "7").mkdir()
-    np.savez(path / "checkpoints" / "7" / "q_table.npz", **arrays)
-    (path / "checkpoints" / "best").write_text("7\n")
+    shutil.copytree(path, path / "checkpoints" / "best-7", ignore=lambda *_: ["checkpoints"])
+    np.savez(path / "checkpoints" / "best-7" / "q_table.npz", **arrays)
+    (path / "checkpoints" / "best").write_text("best-7\n")
     best: Any = load_run(path, "best").agent
     last: Any = load_run(path).agent
     np.testing.assert_array_equal(best.q_table, arrays["q_table"])

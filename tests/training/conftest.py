@@ -12,7 +12,7 @@ from gymnasium import spaces
 from rl_runner import Reporter, config_from_dict, train
 from rl_runner.config import ExperimentConfig
 from rl_runner.training.callbacks import ProgressTicker
-from rl_runner.training.reporting import Progress
+from rl_runner.training.reporting import Progress, RunId
 from rl_runner.training.train import ExperimentResult
 
 torch.set_num_threads(1)
@@ -145,14 +145,14 @@ class Witness(Reporter):
     def note(self, text: str) -> None:
         self.heard.append(("note", text))
 
-    def run_started(self, seed: int) -> None:
-        self.heard.append(("run_started", seed))
+    def run_started(self, run: RunId) -> None:
+        self.heard.append(("run_started", run.seed))
 
     def run_progress(self, progress: Progress) -> None:
         self.heard.append(("run_progress", progress))
 
-    def run_ended(self, seed: int, record: Mapping[str, Any]) -> None:
-        self.heard.append(("run_ended", (seed, record["status"])))
+    def run_ended(self, run: RunId, record: Mapping[str, Any]) -> None:
+        self.heard.append(("run_ended", (run.seed, record["status"])))
 
     def told(self, what: str) -> list[Any]:
         return [details for heard, details in self.heard if heard == what]

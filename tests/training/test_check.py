@@ -71,7 +71,7 @@ def test_the_report_describes_the_experiment_as_it_will_be_trained(
 ):
     config = config_of("ppo", train={"seeds": [0, 1, 2]})
     report = check_experiment(config)
-    assert report.experiment == train(config, runs_dir=tmp_path, seeds=[]).path.name
+    assert report.experiment == train(config, runs_dir=tmp_path, seeds=[0]).path.name
     assert (report.env, report.algo) == ("CartPole-v1", "ppo")
     assert (report.observation_space, report.action_space) == ("Box(4,)", "Discrete(2)")
     assert (report.time_limit, report.time_limit_is_ours) == (500, False)

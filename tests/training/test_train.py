@@ -15,11 +15,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-import rl_runner.training.run as road
 from rl_runner import config_from_dict, train
 from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, load_config
 from rl_runner.errors import ConfigError, EnvError, RunFolderError
 from rl_runner.evaluation.saved_agent import evaluate
+from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.seeding import SeedTree
 from rl_runner.training.resolve import resolve
 from rl_runner.training.train import ExperimentResult, RunResult
@@ -34,6 +34,7 @@ DIARY = {
     "algo": {"name": "q_learning"},
     "train": {"total_timesteps": 60, "seeds": [0]},
     "eval": {"every": 20, "n_episodes": 3, "final_episodes": 4, "n_envs": 2},
+    "checkpoint": {"every": 10_000},
 }
 
 
@@ -66,10 +67,10 @@ def _diary_config(**sections: dict[str, Any]) -> ExperimentConfig:
 @pytest.mark.parametrize(
     ("name", "agent_files"),
     [
-        ("q_learning", {"q_table.npz"}),
-        ("ppo", {"model.zip"}),
-        ("reinforce", {"policy.pt"}),
-        ("normalized", {"model.zip", "normalization.npz"}),
+        ("q_learning", {"agent.json", "q_table.npz"}),
+        ("ppo", {"agent.json", "model.zip"}),
+        ("reinforce", {"agent.json", "policy.pt"}),
+        ("normalized", {"agent.json", "model.zip", "normalization.npz"}),
     ],
 )
 def test_a_run_folder_holds_exactly_what_the_architecture_says(
@@ -82,6 +83,9 @@ def test_a_run_folder_holds_exactly_what_the_architecture_says(
     files = {str(file.relative_to(run)) for file in run.rglob("*") if file.is_file()}
     (events,) = (file for file in files if file.startswith("events.out.tfevents"))
     best = (run / "checkpoints" / "best").read_text().strip()
+    whole = [place.name for place in (run / "checkpoints").iterdir() if place.name.isdigit()]
+    assert whole
+    state = {"state.json", "random.npz", "evaluations.npz", "progress.json", "checksums.json"}
     assert files == {
         ".lock",
         "run.json",
@@ -90,7 +94,8 @@ def test_a_run_folder_holds_exactly_what_the_architecture_says(
         events,
         "checkpoints/best",
         *agent_files,
-        *(f"checkpoints/{best}/{file}" for file in agent_files),
+        *(f"checkpoints/{best}/{file}" for file in agent_files | {"checksums.json"}),
+        *(f"checkpoints/{t}/{file}" for t in whole for file in agent_files | state),
     }
 
 
@@ -154,7 +159,7 @@ def test_the_results_are_those_of_the_evaluations(trained: Trained, name: str):
     assert best["periodic_mean_reward"] == means.max()
     assert best["timesteps"] == timesteps[means.argmax()]
     assert best["selection_optimism"] == means.max() - best["mean_reward"]
-    assert (run.path / "checkpoints" / "best").read_text() == f"{best['timesteps']}\n"
+    assert (run.path / "checkpoints" / "best").read_text() == f"best-{best['timesteps']}\n"
 
     held_out = evaluate(run.path)
     assert last["mean_reward"] == held_out.returns.mean()
@@ -376,10 +381,10 @@ def test_a_changed_config_gets_a_folder_of_its_own(tmp_path: Path, config_of: Co
     assert one.hash != other.hash
 
 
-def test_no_seeds_give_no_runs_and_no_summary(tmp_path: Path, config_of: ConfigOf):
-    result = train(config_of("cliff"), runs_dir=tmp_path, seeds=[])
-    assert result.runs == ()
-    assert result.summary is None
+def test_no_seeds_are_refused(tmp_path: Path, config_of: ConfigOf):
+    with pytest.raises(ConfigError, match="at least 1 seed"):
+        train(config_of("cliff"), runs_dir=tmp_path / "runs", seeds=[])
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_seed_asked_for_twice_counts_once(tmp_path: Path, config_of: ConfigOf):
@@ -401,7 +406,7 @@ def test_seeds_that_the_config_would_refuse_are_refused(tmp_path: Path, config_o
 
 
 @pytest.mark.usefixtures("report_every_step")
-def test_an_interrupted_run_is_recorded_and_trained_anew_next_time(
+def test_an_interrupted_run_is_recorded_and_goes_on_next_time(
     tmp_path: Path, config_of: ConfigOf, witness: Witness, same_numbers: SameNumbers
 ):
     class Impatient(type(witness)):  # type: ignore[misc]
@@ -428,7 +433,7 @@ def test_an_interrupted_run_is_recorded_and_trained_anew_next_time(
     same_numbers(result.runs[0].path, whole.runs[0].path)
 
 
-def test_a_run_whose_process_vanished_is_trained_anew(
+def test_a_run_whose_process_vanished_goes_on(
     tmp_path: Path, config_of: ConfigOf, witness: Witness
 ):
     (run,) = train(config_of("cliff"), runs_dir=tmp_path).runs
@@ -523,8 +528,8 @@ class Listener(Reporter):
     def __init__(self):
         self.started = []
 
-    def run_started(self, seed):
-        self.started.append(seed)
+    def run_started(self, run):
+        self.started.append(run.seed)
         me.touch()
         while not other.exists():  # until the other process has a seed in its hands too
             time.sleep(0.005)
@@ -570,7 +575,7 @@ def test_a_seed_that_another_process_trains_is_left_to_it(
 ):
     config = config_of("cliff", train={"seeds": [0, 1]})
     digest = experiment_hash(resolve(config))
-    folder = road.ExperimentFolder.place(tmp_path, "cliff", digest, "q_table.npz")
+    folder = ExperimentFolder.place(tmp_path, "cliff", digest, "q_table.npz")
     claimed = folder.run(0)
     assert claimed.claim()
     result = train(config, runs_dir=tmp_path, reporter=witness)
@@ -654,7 +659,7 @@ def test_a_reporter_hears_the_whole_story_in_order(
 
     progress = witness.told("run_progress")
     assert [p.timesteps for p in progress] == list(range(2, 257, 2))
-    assert {(p.seed, p.total_timesteps) for p in progress} == {(4, 256)}
+    assert {(p.run.seed, p.total_timesteps) for p in progress} == {(4, 256)}
     assert all(p.steps_per_second > 0 for p in progress)
     assert progress[0].mean_return is None
     assert progress[0].mean_evaluation is None
