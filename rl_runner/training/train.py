@@ -10,8 +10,9 @@ from rl_runner.config.schema import TrainConfig
 from rl_runner.config.source import SourceMap
 from rl_runner.config.validation import validate_section
 from rl_runner.envs import time_limit_of
+from rl_runner.errors import ConfigError
 from rl_runner.evaluation.statistics import Summary, summarize
-from rl_runner.runs.folder import ExperimentFolder
+from rl_runner.runs.folder import CONFIG, ExperimentFolder
 from rl_runner.training.extend import find_shorter
 from rl_runner.training.launcher import run_here, run_in_processes
 from rl_runner.training.reporting import Reporter
@@ -95,7 +96,7 @@ def train_many(
     for loaded, config in zip(configs, resolved, strict=True):
         folder = _experiment_folder(config, runs_dir)
         donor = find_shorter(config, Path(runs_dir)) if extend else None
-        folder.write_config(dump_config(config))
+        folder.write_config(dump_config(_with_earlier_seeds(config, folder.path)))
         reporter.experiment_started(config, folder.path, config.train.seeds)
         limit, ours = time_limit_of(loaded.env)
         if ours:
@@ -125,6 +126,16 @@ def train_many(
         for config in resolved
         for folder in [_experiment_folder(config, runs_dir)]
     ]
+
+
+def _with_earlier_seeds(config: ExperimentConfig, path: Path) -> ExperimentConfig:
+    """Add the seeds that the folder's config.yaml lists already: it describes all its runs."""
+    try:
+        earlier = load_config(path / CONFIG).train.seeds
+    except ConfigError:  # there is none yet, or it was damaged: it is written anew
+        return config
+    seeds = tuple(sorted({*earlier, *config.train.seeds}))
+    return config.model_copy(update={"train": config.train.model_copy(update={"seeds": seeds})})
 
 
 def _experiment_folder(config: ExperimentConfig, runs_dir: str | Path) -> ExperimentFolder:

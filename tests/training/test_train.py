@@ -354,7 +354,7 @@ def test_finished_seeds_are_kept_and_missing_ones_are_added(
     assert {f: t for f, t in after.items() if f.name != ".lock"} == {
         f: t for f, t in before.items() if f.name != ".lock"
     }
-    assert load_config(first.path).train.seeds == (0,)
+    assert load_config(first.path).train.seeds == (0, 2)
 
 
 def test_fresh_trains_finished_seeds_anew(
