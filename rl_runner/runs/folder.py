@@ -196,7 +196,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             return (self.path / LOG).open("a", encoding="utf-8")
 
-    def log_tail(self, n_lines: int = 20) -> list[str]:
+    def log_tail(self, n_lines: int = 60) -> list[str]:
         """Return the last lines of log.txt."""
         return (_read_text(self.path / LOG) or "").splitlines()[-n_lines:]
 

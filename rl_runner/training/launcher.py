@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any
@@ -62,7 +62,7 @@ class RunningTask:
     tries: int
     future: Any  # Pebble's ProcessFuture[RunResult]
     reports: Connection
-    started: float = field(default_factory=time.monotonic)
+    began: float | None = None  # when its process was ready, by the monotonic clock
     pid: int | None = None
     is_overdue: bool = False
 
@@ -72,7 +72,7 @@ class RunningTask:
             while self.reports.poll():
                 method, arguments = self.reports.recv()
                 if method == "pid":
-                    self.pid = arguments[0]
+                    self.pid, self.began = arguments[0], time.monotonic()
                 else:
                     getattr(reporter, method)(*arguments)
         except (EOFError, OSError):  # it has ended, perhaps in the middle of a word
@@ -87,8 +87,9 @@ class RunningTask:
     def check_time(self) -> None:
         """Ask a run to stop that takes longer than its config allows."""
         hours = self.task.config.train.max_hours
-        late = hours is not None and time.monotonic() - self.started > hours * 3600
-        if late and not self.is_overdue:
+        if hours is None or self.began is None or self.is_overdue:
+            return
+        if time.monotonic() - self.began > hours * 3600:
             self.is_overdue = True
             self.send(signal.SIGTERM)
 
