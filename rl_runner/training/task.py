@@ -14,6 +14,7 @@ from typing import Any
 
 from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import ExperimentConfig
+from rl_runner.errors import RunnerError
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
 from rl_runner.runs.provenance import now, provenance
 from rl_runner.training.reporting import Progress, Reporter, RunId
@@ -105,7 +106,7 @@ def _train_and_record(
         if isinstance(error, KeyboardInterrupt):
             raise
     except Exception as error:  # noqa: BLE001 - recorded with its traceback; other runs go on
-        told = repr(error)
+        told = " ".join(str(error).split()) if isinstance(error, RunnerError) else repr(error)
         if isinstance(error, EOFError | BrokenPipeError) and task.config.env.vec == "subproc":
             told = "an environment's process ended; `env.vec: dummy` would show why"
         record |= {"status": "failed", "error": told, "traceback": traceback.format_exc()}
