@@ -85,13 +85,16 @@ class RunningTask:
                 os.kill(self.pid, signal_number)
 
     def check_time(self) -> None:
-        """Ask a run to stop that takes longer than its config allows."""
+        """Ask a run to stop that takes longer than its config allows; kill it if it does not."""
         hours = self.task.config.train.max_hours
-        if hours is None or self.began is None or self.is_overdue:
+        if hours is None or self.began is None:
             return
-        if time.monotonic() - self.began > hours * 3600:
+        overdue = time.monotonic() - self.began - hours * 3600
+        if overdue > 0 and not self.is_overdue:
             self.is_overdue = True
             self.send(signal.SIGTERM)
+        if overdue > GRACE_SECONDS:
+            self.send(signal.SIGKILL)
 
 
 def start_process(task: RunTask, *, verbose: bool) -> tuple[Any, Connection]:
@@ -168,12 +171,15 @@ class _Launcher:
             self.reporter.run_ended(task.run, record)
             return RunResult(task.seed, task.folder.path, record)
         except ProcessExpired as error:
-            if self.stop_requests > 1:
-                return RunResult(task.seed, task.folder.path, task.folder.read_record())
-            return self._failed(task, _describe_exit(error.exitcode))
-        if running.is_overdue and result.status == "interrupted":
-            return self._failed(task, f"took longer than {task.config.train.max_hours} hours")
-        return result
+            if self.stop_requests:
+                record = {**task.folder.read_record(), "status": "interrupted"}
+                return RunResult(task.seed, task.folder.path, record)
+            if not running.is_overdue:
+                return self._failed(task, _describe_exit(error.exitcode))
+        else:
+            if not (running.is_overdue and result.status == "interrupted"):
+                return result
+        return self._failed(task, f"took longer than {task.config.train.max_hours} hours")
 
     def _failed(self, task: RunTask, error: str) -> RunResult:
         result = record_failure(task, error)
