@@ -90,7 +90,7 @@ def test_retries_try_at_once(tmp_path: Path):
 
 
 def test_a_run_that_takes_too_long_fails_and_the_others_do_not(tmp_path: Path):
-    config = experiment(tmp_path / "marker", "sleep", max_hours=15 / 3600)
+    config = experiment(tmp_path / "marker", "sleep", max_hours=20 / 3600)
     result = launch(config, tmp_path)
     (failed,) = [run for run in result.runs if run.status == "failed"]
     assert "took longer" in failed.record["error"]
