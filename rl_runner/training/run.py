@@ -48,6 +48,7 @@ from rl_runner.training.tensorboard import build_logger, log_config, log_results
 
 PROGRESS = "progress.json"
 EVALUATIONS = "evaluations.npz"
+FORMAT = 1  # of checkpoints; raise it when what they hold changes
 
 
 def train_run(
@@ -97,7 +98,7 @@ class Training:
         self.started = time.monotonic()
         self.seconds_before = 0.0
 
-        self.checkpoint = next(run.checkpoints.whole_ones(reporter.note), None)
+        self.checkpoint = self._newest_checkpoint()
         progress = self._begin_at(self.checkpoint)
         self.segment: int = progress.get("segment", 0)
         self.episodes = EpisodeRecorder(run.open_episodes())
@@ -143,12 +144,20 @@ class Training:
         with contextlib.suppress(EOFError, BrokenPipeError):  # a subprocess that has died already
             self.env.close()
 
+    def _newest_checkpoint(self) -> Path | None:
+        """Return the newest whole checkpoint that this version wrote; None if there is none."""
+        for place in self.run.checkpoints.whole_ones(self.reporter.note):
+            if read_progress(place).get("format") == FORMAT:
+                return place
+            self.reporter.note(f"{place} was written by another version; it is passed over.")
+        return None
+
     def _begin_at(self, checkpoint: Path | None) -> dict[str, Any]:
         """Bring the folder back to the checkpoint, or empty it; return the saved progress."""
         if checkpoint is None:
             self.run.clear()
             return {}
-        progress: dict[str, Any] = json.loads((checkpoint / PROGRESS).read_text(encoding="utf-8"))
+        progress = read_progress(checkpoint)
         self.run.cut_outputs(progress["outputs"])
         self.seconds_before = progress["seconds"]
         self.reporter.note(f"Seed {self.seed} goes on from {progress['timesteps']:,} timesteps.")
@@ -197,6 +206,7 @@ class Training:
             save_state(agent, folder, replay_buffer=self.config.checkpoint.replay_buffer)
             save_arrays(folder / EVALUATIONS, self.evaluation.arrays())
             progress = {
+                "format": FORMAT,
                 "timesteps": agent.num_timesteps,
                 "segment": self.segment,
                 "seconds": self.seconds_before + time.monotonic() - self.started,
@@ -221,6 +231,12 @@ class Training:
                 self.evaluation.last_mean_reward,
             )
         )
+
+
+def read_progress(checkpoint: Path) -> dict[str, Any]:
+    """Return how far a whole checkpoint is, and what of the run belongs to it."""
+    progress: dict[str, Any] = json.loads((checkpoint / PROGRESS).read_text(encoding="utf-8"))
+    return progress
 
 
 class EpisodeRecorder:
