@@ -1,6 +1,7 @@
 """What goes to TensorBoard beside the algorithm's own metrics."""
 
 import math
+import time
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -32,10 +33,23 @@ def build_logger(folder: Path, metrics_file: TextIO | None) -> Logger:
 
     :param metrics_file: where SB3's table of metrics is printed too
     """
+    _let_a_second_pass(folder)
     formats: list[KVWriter] = [TensorBoardOutputFormat(str(folder))]
     if metrics_file is not None:
         formats.append(_Table(metrics_file))
     return Logger(str(folder), formats)
+
+
+def _let_a_second_pass(folder: Path) -> None:
+    """Make sure that the coming event file is named after those of earlier sessions.
+
+    TensorBoard reads event files in the order of their names, which begin with the second; within a
+    second number 10 comes before number 9, and what seems to step backwards is thrown away.
+    """
+    seconds = [int(file.name.split(".")[3]) for file in folder.glob("events.out.tfevents.*")]
+    give_up = time.monotonic() + 1.5  # the clock may have been set back
+    while seconds and int(time.time()) <= max(seconds) and time.monotonic() < give_up:
+        time.sleep(0.02)
 
 
 def log_config(logger: Logger, config: ExperimentConfig) -> None:
