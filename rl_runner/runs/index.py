@@ -106,7 +106,7 @@ def _read_index(runs_dir: Path) -> dict[str, list[Any]]:
             entries: dict[str, list[Any]] = contents["runs"]
             return entries
     except (OSError, ValueError, KeyError, TypeError):
-        pass
+        return {}  # a cache that is missing or damaged is made anew
     return {}
 
 

@@ -11,11 +11,9 @@ A segment ends where an agent is about to collect new experience, right after an
 calls ``on_rollout_start``, and nothing is half-done.
 """
 
-import json
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,11 +82,6 @@ def restore_metrics(logger: Logger, pending: Mapping[str, Any]) -> None:
     logger.name_to_count.update(pending["counts"])
     logger.name_to_excluded.clear()
     logger.name_to_excluded.update({k: tuple(v) for k, v in pending["excluded"].items()})
-
-
-def write_json(path: Path, contents: Mapping[str, Any]) -> None:
-    """Write a checkpoint's JSON part."""
-    path.write_text(json.dumps(contents), encoding="utf-8")
 
 
 def _plain(value: Any) -> Any:
