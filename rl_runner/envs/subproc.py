@@ -16,3 +16,17 @@ class Float32SubprocVecEnv(SubprocVecEnv):
         """Collect the copies' results."""
         obs, rewards, dones, infos = super().step_wait()
         return obs, np.asarray(rewards, dtype=np.float32), dones, infos
+
+    def close(self) -> None:
+        """End the copies' processes, also when one of them has died already."""
+        if self.closed:
+            return
+        try:
+            super().close()
+        except (EOFError, OSError):
+            for process in self.processes:
+                process.terminate()
+                process.join()
+            for remote in self.remotes:
+                remote.close()
+            self.closed = True

@@ -1,6 +1,5 @@
 """The straight road: one config and one seed in, one folder of results out."""
 
-import contextlib
 import json
 import threading
 import time
@@ -141,8 +140,7 @@ class Training:
         self.logger.close()
         self.episodes.close()
         self.eval_env.close()
-        with contextlib.suppress(EOFError, BrokenPipeError):  # a subprocess that has died already
-            self.env.close()
+        self.env.close()
 
     def _newest_checkpoint(self) -> Path | None:
         """Return the newest whole checkpoint that this version wrote; None if there is none."""

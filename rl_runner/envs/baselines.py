@@ -1,0 +1,48 @@
+"""Policies that need no training: the reference lines of an evaluation.
+
+An environment that knows such policies (a tutor's fixed curriculum, the exact oracle) lists them in
+:data:`BASELINES`. What any environment has (``random``, and the optimum where there is a transition
+table) is added in :mod:`rl_runner.evaluation`.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.vec_env import VecEnv
+
+
+class Baseline(Protocol):
+    """A policy as SB3's ``evaluate_policy`` sees one."""
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, Any]:
+        """Return one action per copy of the environment, and the state to pass next time."""
+        ...
+
+
+# Called with the environments it will act in and a seed; an oracle may look into the environments.
+BaselineFactory = Callable[["VecEnv", int], Baseline]
+
+# env id → name → where the factory is; imported when it is asked for
+BASELINES: Mapping[str, Mapping[str, str]] = {}
+
+
+def baselines_of(env_id: str) -> tuple[str, ...]:
+    """Return the names of the baselines that an environment brings itself."""
+    return tuple(BASELINES.get(env_id.rpartition(":")[2], ()))
+
+
+def load_baseline(env_id: str, name: str) -> BaselineFactory:
+    """Import the factory of one of :func:`baselines_of`."""
+    module, _, attribute = BASELINES[env_id.rpartition(":")[2]][name].partition(":")
+    factory: BaselineFactory = getattr(importlib.import_module(module), attribute)
+    return factory
