@@ -136,6 +136,16 @@ class RunFolder:
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
         write_aside(self.path / RECORD, lambda path: path.write_text(text, encoding="utf-8"))
 
+    def announce(self, record: Mapping[str, Any]) -> None:
+        """Write the first run.json; nothing if there is one, or another process has the run."""
+        if (self.path / RECORD).exists() or not self.claim():
+            return
+        try:
+            if not (self.path / RECORD).exists():
+                self.write_record(record)
+        finally:
+            self.release()
+
     # --- the agent ----------------------------------------------------------------------------
 
     def save_final(self, save: Callable[[Path], object]) -> None:

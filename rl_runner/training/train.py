@@ -17,7 +17,7 @@ from rl_runner.training.extend import find_shorter
 from rl_runner.training.launcher import run_here, run_in_processes
 from rl_runner.training.reporting import Reporter
 from rl_runner.training.resolve import resolve
-from rl_runner.training.task import RunResult, RunTask
+from rl_runner.training.task import RunResult, RunTask, announce
 
 RUNS_DIR = Path("runs")
 
@@ -108,6 +108,8 @@ def train_many(
         tasks += [RunTask(config, seed, folder.path, fresh) for seed in config.train.seeds]
     # The same experiment may be named twice.
     distinct = list({(task.experiment, task.seed): task for task in tasks}.values())
+    for task in distinct:
+        announce(task)
     results = (
         run_here(distinct, reporter)
         if jobs is None
