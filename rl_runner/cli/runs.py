@@ -1,6 +1,5 @@
 """``rl runs``."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +9,8 @@ from rl_runner.cli._console import duration, number, show, show_json, table
 from rl_runner.cli._results import run_document
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rl_runner.runs.index import IndexedRun
 
 COLUMNS = (
