@@ -6,7 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rl_runner.evaluation.experiments import Curve
-from rl_runner.evaluation.intervals import mean_interval, share_interval
+from rl_runner.evaluation.intervals import (
+    interquartile_mean,
+    interquartile_mean_interval,
+    share_interval,
+)
 
 MOST_POINTS = 200
 
@@ -17,12 +21,15 @@ class Band:
 
     x: np.ndarray  # (n,)
     value: np.ndarray  # (n,)
-    low: np.ndarray  # (n,), NaN where one run has no interval
+    low: np.ndarray  # (n,), NaN where there are too few runs for an interval
     high: np.ndarray  # (n,)
 
 
 def learning_band(curves: Sequence[Curve]) -> Band | None:
-    """Return the mean over runs at each time step, and its pointwise interval.
+    """Return the interquartile mean over runs at each time step, and its pointwise interval.
+
+    Of fewer than four runs it is their mean, and fewer than five have no interval. The mean's own
+    interval would be drawn far beyond what is possible wherever a single run lags behind.
 
     Runs evaluate at slightly different time steps, so each is read between its evaluations as if
     it went straight from one to the next, over the time steps that all runs have.
@@ -40,10 +47,9 @@ def learning_band(curves: Sequence[Curve]) -> Band | None:
     if len(grid) == 0:
         return None
     returns = np.array([np.interp(grid, curve.timesteps, curve.returns) for curve in curves])
-    if len(curves) == 1:
-        nothing = np.full(len(grid), np.nan)
-        return Band(grid, returns[0], nothing, nothing)
-    return Band(grid, returns.mean(axis=0), *mean_interval(returns))
+    nothing = np.full(len(grid), np.nan)
+    low, high = interquartile_mean_interval(returns) or (nothing, nothing)
+    return Band(grid, interquartile_mean(returns), low, high)
 
 
 def performance_profile(scores: np.ndarray, levels: np.ndarray) -> Band:

@@ -13,6 +13,7 @@ def caveats(comparison: Comparison) -> list[str]:
     """Return one sentence for each thing that a reader of the table must know."""
     return [
         *_missing_runs(comparison),
+        *_undecided(comparison),
         *_few_seeds(comparison.rows),
         *_unequal(comparison),
         *_incomplete_curves(comparison.rows),
@@ -24,18 +25,15 @@ def verdict(pair: Pair) -> str:
     """Say what the runs of a pair can carry: never more than the interval and the test allow."""
     if pair.p_value is None:
         if min(pair.n) < 2:
-            return "one seed says nothing about the next one"
+            return "a single seed cannot tell"
         if pair.difference == 0.0:
-            return "every run of both came out the same; no difference seen"
-        return "no spread between runs to judge the difference by"
+            return "every run came out the same"
+        return "no spread between runs to judge it by"
     if pair.is_decided:
-        higher = pair.first if pair.difference > 0 else pair.second
-        return f"decided: {higher} has the higher mean"
+        return "decided"
     if pair.seeds_needed is None:
         return "not decided"
-    return (
-        f"not decided; about {pair.seeds_needed:,} seeds each would, were this the true difference"
-    )
+    return f"not decided; ~{pair.seeds_needed:,} seeds each would"
 
 
 def _missing_runs(comparison: Comparison) -> Iterator[str]:
@@ -51,6 +49,23 @@ def _missing_runs(comparison: Comparison) -> Iterator[str]:
             f"{row.label}: {len(experiment.missing)} of {total} seeds have no result and are in no "
             f"figure here, {effect} ({named}{more})."
         )
+
+
+def _undecided(comparison: Comparison) -> Iterator[str]:
+    open_pairs = [pair for pair in comparison.pairs if not pair.is_decided]
+    if not open_pairs:
+        return
+    of = f"{len(open_pairs)} of {len(comparison.pairs)} differences"
+    if len(comparison.pairs) == 1:
+        of = "The difference"
+    needed = [pair.seeds_needed for pair in open_pairs if pair.seeds_needed is not None]
+    text = f"{of} cannot be claimed from these seeds."
+    if needed:
+        few, many = min(needed), max(needed)
+        count = f"{few:,}" if few == many else f"{few:,} to {many:,}"
+        text += f" About {count} seeds each would show them with a probability of 80 %, were the"
+        text += " differences seen the true ones."
+    yield text
 
 
 def _few_seeds(rows: Sequence[Row]) -> Iterator[str]:
@@ -72,6 +87,12 @@ def _unequal(comparison: Comparison) -> Iterator[str]:
         yield (
             f"The budgets differ, from {budgets[0]:,} to {budgets[-1]:,} timesteps: the table "
             "compares what each reached at its own end, the learning curves at equal timesteps."
+        )
+    wrappers = {tuple(wrapper.name for wrapper in config.env.wrappers) for config in configs}
+    if len(wrappers) > 1:
+        yield (
+            "The environments' wrappers differ. If one of them changes rewards, these returns are "
+            "not comparable."
         )
     if len({config.eval.deterministic for config in configs}) > 1:
         yield "Some agents were judged by their likeliest actions and others by sampled ones."

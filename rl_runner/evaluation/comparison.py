@@ -119,15 +119,13 @@ def compare(
         ``reward_threshold``, if the scale knows one
     :raises RunFolderError: if the environments differ, or no run of any experiment has a result
     """
-    _check_same_environment(experiments)
+    check_same_environment(experiments)
     runs = [run for experiment in experiments for run in experiment.finished]
-    results = [result for run in runs if (result := run.result(agent)) is not None]
-    if not results:
-        where = ", ".join(str(experiment.path) for experiment in experiments)
+    if all(run.result(agent) is None for run in runs):
+        where = "\n".join(str(experiment.path) for experiment in experiments)
         cure = "`rl train` goes on where an experiment has gaps."
         raise RunFolderError(Problem("No run here has a result yet.", where, cure))
-    is_exact = all(result.exact_mean_reward is not None for result in results)
-    measure: Measure = "exact" if is_exact else "held-out"
+    measure = _measure(runs, agent)
     if threshold is None and scale is not None:
         threshold = scale.reward_threshold
     labels = _labels(experiments)
@@ -140,22 +138,50 @@ def compare(
     )
 
 
-def environment_key(config: EnvConfig) -> str:
-    """Return what two configs must share for their returns to be comparable, as text."""
-    about = config.model_dump(mode="json", include={"kwargs", "wrappers", "time_limit"})
-    differing = {key: value for key, value in about.items() if value}
-    settings = ", ".join(f"{key} {value}" for key, value in sorted(differing.items()))
-    return f"{config.id} ({settings})" if settings else config.id
+def check_same_environment(experiments: Sequence[Experiment]) -> None:
+    """Refuse experiments whose environments differ in id, arguments or time limit.
 
+    Wrappers may differ: one that adds action masks leaves the returns as they are. It is a caveat.
 
-def _check_same_environment(experiments: Sequence[Experiment]) -> None:
+    :raises RunFolderError: with the experiments of each environment
+    """
     groups: dict[str, list[str]] = {}
     for experiment in experiments:
-        groups.setdefault(environment_key(experiment.config.env), []).append(str(experiment.path))
+        key = _environment_key(experiment.config.env)
+        groups.setdefault(key, []).append(experiment.path.name)
     if len(groups) > 1:
         what = "Returns of different environments cannot be compared."
-        where = "\n".join(f"{key}: {', '.join(paths)}" for key, paths in groups.items())
-        raise RunFolderError(Problem(what, where, "Compare those of each environment by itself."))
+        parts = (f"  {key}: {', '.join(names)}" for key, names in groups.items())
+        cure = "\n".join(["Compare those of each environment by itself:", *parts])
+        raise RunFolderError(Problem(what, "", cure))
+
+
+def _environment_key(config: EnvConfig) -> str:
+    settings = [f"{key}={value!r}" for key, value in sorted(config.kwargs.items())]
+    settings += [] if config.time_limit is None else [f"time_limit={config.time_limit}"]
+    return f"{config.id} ({', '.join(settings)})" if settings else config.id
+
+
+def paired_differences(
+    first: Experiment, second: Experiment, agent: AgentName = "last"
+) -> dict[int, float]:
+    """Return first minus second for every seed of which both have a result, by seed."""
+    runs = {run.seed: run for run in second.finished}
+    couples = [(run, runs[run.seed]) for run in first.finished if run.seed in runs]
+    measure = _measure([run for couple in couples for run in couple], agent)
+    differences = {}
+    for a, b in couples:
+        of_first, of_second = _score(a, agent, measure), _score(b, agent, measure)
+        if of_first is not None and of_second is not None:
+            differences[a.seed] = of_first - of_second
+    return differences
+
+
+def _measure(runs: Sequence[SeedRun], agent: AgentName) -> Measure:
+    """Exact returns are compared if every run has one."""
+    results = [result for run in runs if (result := run.result(agent)) is not None]
+    is_exact = all(result.exact_mean_reward is not None for result in results)
+    return "exact" if is_exact else "held-out"
 
 
 def _labels(experiments: Sequence[Experiment]) -> list[str]:

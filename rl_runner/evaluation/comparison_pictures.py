@@ -3,13 +3,15 @@
 Few experiments share one pair of axes; many get a panel each, with the others in grey behind.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rl_runner.evaluation.bands import Band, learning_band, performance_profile
 from rl_runner.evaluation.comparison import Comparison, Row
+from rl_runner.evaluation.experiments import Curve
+from rl_runner.evaluation.intervals import FEWEST_FOR_RANKS
 from rl_runner.evaluation.statistics import Estimate
 
 if TYPE_CHECKING:
@@ -20,16 +22,16 @@ if TYPE_CHECKING:
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
 GREY = "0.82"
-MOST_TOGETHER = len(COLORS)
+MARKS = ((0, (5, 3)), (0, (1, 2)))  # of the scale's upper and lower end
+MOST_TOGETHER = 4  # experiments in one pair of axes: more bands hide each other
+WIDE_BUDGETS = 5
 MOST_PAIRS_LISTED = 10
 PANELS_PER_ROW = 4
-
-Draw = Callable[["Axes", Row, Any, Any], None]
 
 
 def draw_all(comparison: Comparison) -> Iterator[tuple[str, "Figure"]]:
     """Yield every picture that the data allow, with its name."""
-    if any(_curves_of(row) is not None for row in comparison.rows):
+    if any(_band_of(row) is not None for row in comparison.rows):
         yield "learning-curves", draw_learning_curves(comparison)
     yield "intervals", draw_intervals(comparison)
     yield "performance-profiles", draw_performance_profiles(comparison)
@@ -38,13 +40,30 @@ def draw_all(comparison: Comparison) -> Iterator[tuple[str, "Figure"]]:
 
 
 def draw_learning_curves(comparison: Comparison) -> "Figure":
-    """Draw the mean return over time steps and its interval at each of them."""
-    bands = {row.label: band for row in comparison.rows if (band := _curves_of(row)) is not None}
-    figure = _draw_bands(comparison, bands, "timesteps", "mean return of periodic evaluations")
+    """Draw the interquartile mean return over time steps, and its interval at each of them.
+
+    Where there are too few runs for an interval each run is drawn instead. Budgets that differ by
+    more than a factor of five share a logarithmic axis.
+    """
+    bands = {row.label: band for row in comparison.rows if (band := _band_of(row)) is not None}
+    ends = [band.x[-1] for band in bands.values()]
+    is_wide = max(ends) > WIDE_BUDGETS * min(ends)
+    label = "timesteps (logarithmic)" if is_wide else "timesteps"
+    marks = _scale_marks(comparison)
+    figure = _draw_bands(comparison, bands, label, "return of periodic evaluations (IQM)", marks)
     for axes in figure.axes:
-        axes.set_xlim(left=0)
+        if is_wide:
+            axes.set_xscale("log")
+        else:
+            axes.set_xlim(left=0)
         axes.xaxis.set_major_formatter(_thousands)
-        _draw_scale(axes, comparison)
+    colors = _colors(comparison)
+    for i, row in enumerate(row for row in comparison.rows if row.label in bands):
+        axes = figure.axes[i if len(figure.axes) > 1 else 0]
+        if len(row.experiment.finished) < FEWEST_FOR_RANKS:
+            for curve in _curves_of(row):
+                color = colors[row.label]
+                axes.plot(curve.timesteps, curve.returns, color=color, lw=0.7, alpha=0.6)
     return figure
 
 
@@ -60,7 +79,7 @@ def draw_performance_profiles(comparison: Comparison) -> "Figure":
         if len(row.scores)
     }
     label = "share of runs with at least this return"
-    figure = _draw_bands(comparison, bands, _score_name(comparison), label)
+    figure = _draw_bands(comparison, bands, _score_name(comparison), label, {})
     for axes in figure.axes:
         axes.set(ylim=(-0.03, 1.03), xlim=(levels[0], levels[-1]))
     return figure
@@ -146,7 +165,11 @@ def _draw_improvement_matrix(comparison: Comparison) -> "Figure":
 
 
 def _draw_bands(
-    comparison: Comparison, bands: Mapping[str, Band], x_label: str, y_label: str
+    comparison: Comparison,
+    bands: Mapping[str, Band],
+    x_label: str,
+    y_label: str,
+    marks: Mapping[str, float],
 ) -> "Figure":
     """Draw curves with bands: together if they are few, a panel each if they are many."""
     from matplotlib.figure import Figure
@@ -157,6 +180,8 @@ def _draw_bands(
         axes = figure.subplots()
         for (label, band), line in zip(bands.items(), LINES, strict=False):
             _draw_band(axes, band, colors[label], line, label)
+        for (label, value), dashes in zip(marks.items(), MARKS, strict=False):
+            axes.axhline(value, color="0.5", lw=1, ls=dashes, zorder=0, label=label)
         axes.set(xlabel=x_label, ylabel=y_label)
         axes.grid(color="0.92")
         figure.legend(loc="outside right upper", frameon=False, fontsize=9, handlelength=3)
@@ -168,11 +193,16 @@ def _draw_bands(
     for axes, (label, band) in zip(grid.flat, bands.items(), strict=False):
         for other in bands.values():
             axes.plot(other.x, other.value, color=GREY, lw=0.8, zorder=1)
-        _draw_band(axes, band, COLORS[0], "-", label)
+        _draw_band(axes, band, colors[label], "-", label)
+        for value, dashes in zip(marks.values(), MARKS, strict=False):
+            axes.axhline(value, color="0.5", lw=1, ls=dashes, zorder=0)
         axes.set_title(label, fontsize=9)
-    for axes in grid.flat[len(bands) :]:
+    for i, axes in enumerate(grid.flat[len(bands) :], start=len(bands)):
         axes.remove()
-    figure.supxlabel(x_label, fontsize=11)
+        grid.flat[i - PANELS_PER_ROW].tick_params(labelbottom=True)
+    signs = ("dashed", "dotted")
+    named = [f"{sign}: {mark}" for sign, mark in zip(signs, marks, strict=False)]
+    figure.supxlabel("; ".join([x_label, *named]), fontsize=11)
     figure.supylabel(y_label, fontsize=11)
     return figure
 
@@ -189,40 +219,29 @@ def _draw_estimate(axes: "Axes", estimate: Estimate, place: float, color: str) -
     axes.plot([estimate.value], [place], "|", color=color, ms=13, mew=2.5)
 
 
-def _draw_scale(axes: "Axes", comparison: Comparison) -> None:
-    """Mark the random policy's return and the best known one."""
+def _scale_marks(comparison: Comparison) -> dict[str, float]:
+    """Name the random policy's return and the best known one."""
     scale = comparison.scale
     if scale is None:
-        return
-    marks = [(scale.random, "random policy")]
-    if scale.best is not None:
-        marks.append((scale.best, str(scale.best_is).replace("_", " ")))
-    for value, label in marks:
-        axes.axhline(value, color="0.45", lw=0.9, ls=(0, (2, 3)), zorder=0)
-        transform = axes.get_yaxis_transform()
-        axes.text(
-            0.995,
-            value,
-            label,
-            transform=transform,
-            ha="right",
-            va="bottom",
-            fontsize=8,
-            color="0.35",
-        )
+        return {}
+    best = {} if scale.best is None else {str(scale.best_is).replace("_", " "): scale.best}
+    return {**best, "random policy": scale.random}
 
 
 def _colors(comparison: Comparison) -> dict[str, str]:
     """Give each experiment its colour, the same in every picture; one for all if they are many."""
     labels = [row.label for row in comparison.rows]
-    if len(labels) > MOST_TOGETHER:
+    if len(labels) > len(COLORS):
         return dict.fromkeys(labels, COLORS[0])
     return dict(zip(labels, COLORS, strict=False))
 
 
-def _curves_of(row: Row) -> Band | None:
-    curves = [run.curve for run in row.experiment.finished if run.curve is not None]
-    return learning_band(curves)
+def _curves_of(row: Row) -> list[Curve]:
+    return [run.curve for run in row.experiment.finished if run.curve is not None]
+
+
+def _band_of(row: Row) -> Band | None:
+    return learning_band(_curves_of(row))
 
 
 def _beside(scores: np.ndarray, place: int) -> np.ndarray:

@@ -42,12 +42,19 @@ def mean_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     :param values: (n, …) with n ≥ 2; two values have no skewness and get Student's interval
     :return: lower and upper ends, each (…)
     """
-    n = len(values)
+    return interval_at(values, float(stdtrit(len(values) - 1, 0.5 + LEVEL / 2)))
+
+
+def interval_at(values: np.ndarray, quantile: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the means whose transformed t lies between ``-quantile`` and ``quantile``.
+
+    :param values: (n, …) with n ≥ 2
+    :return: lower and upper ends, each (…)
+    """
     mean, error, skewness = moments_of_mean(values)
-    quantile = stdtrit(n - 1, 0.5 + LEVEL / 2)
     return (
-        mean - error * untransform(quantile, skewness),
-        mean - error * untransform(-quantile, skewness),
+        mean - error * _untransform(quantile, skewness),
+        mean - error * _untransform(-quantile, skewness),
     )
 
 
@@ -72,11 +79,10 @@ def moments_of_mean(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 def transform(t: np.ndarray, skewness: np.ndarray) -> np.ndarray:
     """Take the skewness out of a t statistic: Hall's ``g``."""
-    g: np.ndarray = t + skewness * t**2 / 3 + skewness**2 * t**3 / 27 + skewness / 6
-    return g
+    return np.asarray(t + skewness * t**2 / 3 + skewness**2 * t**3 / 27 + skewness / 6)
 
 
-def untransform(quantile: float, skewness: np.ndarray) -> np.ndarray:
+def _untransform(quantile: float, skewness: np.ndarray) -> np.ndarray:
     """Return the t whose transform is ``quantile``: the inverse of Hall's ``g``."""
     flat = np.abs(skewness) < 1e-5
     safe = np.where(flat, 1.0, skewness)
