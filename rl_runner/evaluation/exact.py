@@ -28,14 +28,24 @@ class TransitionTable:
     def policy_return(self, actions: np.ndarray) -> float:
         """Return the mean undiscounted return of a deterministic policy.
 
-        Backward induction over the steps that are left,
-        ``v_k(s) = r(s, π(s)) + Σ_s' p(s' | s, π(s)) v_{k-1}(s')`` with ``v_0 = 0``.
-
         :param actions: (n_states,) the policy's action in each state
         """
         states = np.arange(len(actions))
-        continues, rewards = self.continues[states, actions], self.rewards[states, actions]
-        values = np.zeros(len(actions))
+        return self._finite_return(self.continues[states, actions], self.rewards[states, actions])
+
+    def random_return(self) -> float:
+        """Return the mean undiscounted return of the policy that takes any action as likely."""
+        return self._finite_return(self.continues.mean(axis=1), self.rewards.mean(axis=1))
+
+    def _finite_return(self, continues: np.ndarray, rewards: np.ndarray) -> float:
+        """Sum a policy's rewards by backward induction over the steps that are left.
+
+        ``v_k(s) = r(s, π) + Σ_s' p(s' | s, π) v_{k-1}(s')`` with ``v_0 = 0``.
+
+        :param continues: (n_states, n_states) under the policy
+        :param rewards: (n_states,) under the policy
+        """
+        values = np.zeros(len(rewards))
         for _ in range(self.time_limit):
             values = rewards + continues @ values
         return float(self.initial @ values)
