@@ -25,6 +25,25 @@ SeedList = Annotated[
 RunsDir = Annotated[
     Path, typer.Option("--runs-dir", metavar="DIR", help="Where experiments are kept.")
 ]
+
+
+def _known_checkpoint(name: str) -> str:
+    if name not in CHECKPOINTS and not name.isdigit():
+        message = f"{name!r} is neither {', '.join(CHECKPOINTS)} nor a number of timesteps."
+        raise typer.BadParameter(message)
+    return name
+
+
+CHECKPOINTS = ("last", "best", "halfway", "untrained")
+Checkpoint = Annotated[
+    str,
+    typer.Option(
+        "--checkpoint",
+        metavar="NAME|TIMESTEPS",
+        callback=_known_checkpoint,
+        help=f"Which agent: {', '.join(CHECKPOINTS)}, or one kept at these timesteps.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
 Jobs = Annotated[

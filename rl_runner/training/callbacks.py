@@ -15,6 +15,7 @@ from stable_baselines3.common.logger import Figure
 from stable_baselines3.common.vec_env import VecEnv
 
 from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
+from rl_runner.evaluation.exact import ExactScorer
 from rl_runner.evaluation.pictures import draw_grid_policy
 from rl_runner.evaluation.saved_agent import save_agent
 from rl_runner.runs.folder import RunFolder
@@ -72,6 +73,7 @@ class PeriodicEvaluation(EveryTimesteps):
         every: int,
         n_episodes: int,
         deterministic: bool,
+        scorer: ExactScorer | None = None,
     ) -> None:
         super().__init__(every)
         self.env = env
@@ -79,6 +81,8 @@ class PeriodicEvaluation(EveryTimesteps):
         self.episode_seeds = seeds.evaluation(n_episodes)
         self.sampling_seed = seeds.policy_sampling
         self.deterministic = deterministic
+        self.scorer = scorer
+        self.exact: list[float] = []
         self.timesteps: list[int] = []
         self.episodes: list[Episodes] = []
         self.best_mean_reward = -np.inf
@@ -116,6 +120,10 @@ class PeriodicEvaluation(EveryTimesteps):
         self.logger.record("eval/mean_ep_length", float(episodes.lengths.mean()))
         if not np.isnan(episodes.successes).all():
             self.logger.record("eval/success_rate", float(np.nanmean(episodes.successes)))
+        if self.scorer is not None and (score := self.scorer.score(self.model)) is not None:
+            self.exact.append(score.mean_reward)
+            self.logger.record("eval/exact_mean_reward", score.mean_reward)
+            self.logger.record("eval/regret", score.regret)
         self.logger.record("time/total_timesteps", self.num_timesteps, exclude=NOT_TENSORBOARD)
         self.logger.dump(self.num_timesteps)
 
@@ -128,6 +136,7 @@ class PeriodicEvaluation(EveryTimesteps):
             "lengths": np.array([e.lengths for e in self.episodes], dtype=np.int64).reshape(n, m),
             "successes": np.array([e.successes for e in self.episodes]).reshape(n, m),
             "seeds": np.array(self.episode_seeds, dtype=np.int64),  # (m,)
+            "exact": np.array(self.exact),  # (n,) exact mean returns; (0,) where there are none
         }
 
     def restore_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -135,6 +144,7 @@ class PeriodicEvaluation(EveryTimesteps):
         self.timesteps = [int(t) for t in arrays["timesteps"]]
         parts = (arrays["returns"], arrays["lengths"], arrays["successes"])
         self.episodes = [Episodes(arrays["seeds"], *rows) for rows in zip(*parts, strict=True)]
+        self.exact = [float(value) for value in arrays.get("exact", ())]
         if self.episodes:
             means = [episodes.mean_reward for episodes in self.episodes]
             best = int(np.argmax(means))

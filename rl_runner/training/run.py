@@ -17,6 +17,7 @@ from rl_runner.agents.protocol import Agent
 from rl_runner.agents.state import load_state, save_state
 from rl_runner.arrays import load_arrays, save_arrays
 from rl_runner.config import ExperimentConfig
+from rl_runner.evaluation.exact import ExactScorer
 from rl_runner.evaluation.pictures import grid_tiles
 from rl_runner.evaluation.saved_agent import (
     build_evaluation_env,
@@ -199,6 +200,8 @@ class Training:
         if self.checkpoint is not None and self.checkpoint.name == str(agent.num_timesteps):
             return
 
+        self._keep_halfway(agent)
+
         def save(folder: Path) -> None:
             save_agent(agent, folder, self.run.weights_file)
             save_state(agent, folder, replay_buffer=self.config.checkpoint.replay_buffer)
@@ -217,6 +220,21 @@ class Training:
 
         self.checkpoint = self.run.checkpoints.write(str(agent.num_timesteps), save)
         self.run.checkpoints.keep_newest(self.config.checkpoint.keep_last)
+
+    def _keep_halfway(self, agent: Agent) -> None:
+        """Keep the agent of the first checkpoint from half of the budget on, to show learning.
+
+        Before the checkpoint is written: a run that dies in between comes here again.
+        """
+        if (
+            2 * self.run.halfway_timesteps()
+            < self.total
+            <= 2 * agent.num_timesteps
+            < 2 * self.total
+        ):
+            self.run.save_halfway(
+                agent.num_timesteps, lambda path: save_agent(agent, path, self.run.weights_file)
+            )
 
     def _report(self, timesteps: int, steps_per_second: float) -> None:
         self.reporter.run_progress(
@@ -274,6 +292,7 @@ def build_evaluation_callback(
         every=every,
         n_episodes=config.eval.n_episodes,
         deterministic=config.eval.deterministic,
+        scorer=ExactScorer.for_env(config.env) if config.eval.deterministic else None,
     )
 
 
