@@ -46,10 +46,10 @@ def cache_folder() -> Path | None:
 
 
 @functools.cache
-def source_digest() -> str:
-    """Return a short digest of the tutor's sources: what is computed from them carries it."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+def source_digest(*names: str) -> str:
+    """Return a short digest of these sources of the tutor (of all of them if none is named)."""
+    folder, digest = Path(__file__).parent, hashlib.sha256()
+    for path in [folder / name for name in names] or sorted(folder.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
