@@ -116,6 +116,11 @@ def begin_episode(
 ) -> None:
     """Draw learner ``i`` anew and write what is seen of it."""
     row, measured, belief = learners.rows[i], learners.measured[i], learners.belief[i]
+    used, n_planned = learners.plans[i]
+    if used < n_planned:
+        learners.streams[i] = learners.planned[i, used]
+        learners.episodes[i] = 0
+        learners.plans[i, 0] += 1
     learners.episodes[i] += ONE
     draw(episode_key(learners.streams[i], learners.episodes[i]), 0, draws)
     draw_learner(row, measured, model_, draws)

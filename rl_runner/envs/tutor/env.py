@@ -47,7 +47,7 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
     ``reward_terms``, which sum to the reward; ``response``, one of
     :data:`rl_runner.envs.tutor.model.RESPONSES`; ``correct``, the quiz's right answers; flags
     ``completed``, ``skipped``, ``positive_feedback``, ``negative_feedback``, ``left``,
-    ``graduated``; at the end ``is_success``. ``hidden`` only with ``reveal_hidden=True``.
+    ``graduated`` (also as ``is_success``). ``hidden`` only with ``reveal_hidden=True``.
 
     ## Arguments
     See :class:`rl_runner.envs.tutor.options.TutorOptions`.
@@ -101,7 +101,7 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
             raise ResetNeeded(message)
         outcome = Outcome.empty(1)
         step_learners(self.model, self.learners, checked_actions([action], 1), outcome, False)
-        ending = int(self.row[ENDING])
+        ending = int(self.learners.rows[0, ENDING])
         self._in_episode = ending == model.GOING_ON
         info = {
             "reward_terms": dict(
@@ -110,21 +110,18 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
             **{name: value[0].item() for name, value in event_flags(outcome.events).items()},
         }
         info["response"] = model.RESPONSES[info["response"]]
-        if not self._in_episode:
-            info["is_success"] = ending == model.GRADUATED
+        info["is_success"] = info["graduated"]
         terminated = ending in {model.GRADUATED, model.LEFT}
         truncated = ending == model.TIME_OVER
         reward = float(outcome.rewards[0])
         return outcome.observations[0], reward, terminated, truncated, self._with_hidden(info)
 
-    @property
-    def row(self) -> np.ndarray:
-        """The learner's full state, see :mod:`rl_runner.envs.tutor.state`; it includes the hidden."""
-        row: np.ndarray = self.learners.rows[0]
-        return row
+    def full_states(self) -> np.ndarray:
+        """Return the learner's row, see :mod:`rl_runner.envs.tutor.state`; it includes the hidden."""
+        return self.learners.rows[0].copy()
 
     def _with_hidden(self, info: dict[str, Any]) -> dict[str, Any]:
-        return info | {"hidden": hidden_state(self.row)} if self.options.reveal_hidden else info
+        return info | {"hidden": hidden_state(self.learners.rows[0])} if self.options.reveal_hidden else info
 
 
 def checked_actions(actions: Any, n: int) -> np.ndarray:

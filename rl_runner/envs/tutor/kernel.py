@@ -282,7 +282,7 @@ def pass_time(row: np.ndarray, model_: Model, draws: np.ndarray, trace: np.ndarr
         row[ENDING] = model.LEFT
     else:
         _forget(row, model_, draws, trace)
-        if row[TIME] >= model_.horizon:
+        if row[TIME] >= model_.limit:
             row[ENDING] = model.TIME_OVER
 
 

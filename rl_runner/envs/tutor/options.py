@@ -20,7 +20,8 @@ class Model(NamedTuple):
     """The part of the learner model that depends on the options, as the kernel takes it."""
 
     n_levels: int  # modules per topic, and levels of knowledge above none
-    horizon: int  # steps after which an episode is truncated
+    horizon: int  # steps that the observed time is measured by
+    limit: int  # steps after which an episode is truncated
     hazard: np.ndarray  # (5,) P(leave) by engagement
     forget: np.ndarray  # (n_levels + 2,) P(forget a level) by modules completed + quiz passed
 
@@ -78,8 +79,11 @@ class TutorOptions:
         scale = self.dropout_scale
         return PRESETS[scale] if isinstance(scale, str) else float(scale)
 
-    def build_model(self) -> Model:
-        """Return what the kernel needs of these options."""
+    def build_model(self, limit: int | None = None) -> Model:
+        """Return what the kernel needs of these options.
+
+        :param limit: truncate episodes earlier than :attr:`horizon`
+        """
         hazard = self.dropout_factor * np.array(model.HAZARDS)
         practices = np.arange(self.modules_per_topic + 2)
         if self.learner == "half_life":
@@ -87,7 +91,8 @@ class TutorOptions:
             forget = 1.0 - 2.0 ** (-1.0 / (model.HALF_LIFE * 2.0**practices))
         else:
             forget = np.full(len(practices), model.FORGET)
-        return Model(self.modules_per_topic, self.horizon, hazard, forget)
+        last = self.horizon if limit is None else min(limit, self.horizon)
+        return Model(self.modules_per_topic, self.horizon, last, hazard, forget)
 
 
 def _problem(option: str, what: str, cure: str = "") -> Problem:

@@ -62,6 +62,8 @@ class Learners(NamedTuple):
     belief: np.ndarray  # (n, belief_width) float64
     streams: np.ndarray  # (n,) uint64: where a learner's random numbers come from
     episodes: np.ndarray  # (n,) uint64: how many episodes have been drawn from the stream
+    planned: np.ndarray  # (n, m) uint64: streams for the coming episodes, before going on
+    plans: np.ndarray  # (n, 2) int64: of ``planned``, how many are used and how many there are
 
     @classmethod
     def empty(cls, n: int, n_levels: int) -> Self:
@@ -72,6 +74,8 @@ class Learners(NamedTuple):
             np.zeros((n, belief_width(n_levels))),
             np.zeros(n, dtype=np.uint64),
             np.zeros(n, dtype=np.uint64),
+            np.zeros((n, 1), dtype=np.uint64),
+            np.zeros((n, 2), dtype=np.int64),
         )
 
 

@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from rl_runner.envs.tutor import model
-from rl_runner.envs.tutor.env import checked_actions, event_flags
+from rl_runner.envs.tutor.env import checked_actions
 from rl_runner.envs.tutor.observation import observation_space
 from rl_runner.envs.tutor.options import Model, TutorOptions
 from rl_runner.envs.tutor.state import Learners, hidden_state
@@ -19,13 +19,17 @@ from rl_runner.envs.tutor.state import Learners, hidden_state
 class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """n learners, stepped together in compiled code; learner ``i`` is exactly a ``TutorEnv``.
 
-    An episode that ends begins anew in the same step: ``infos["final_obs"]`` (n, 47) and
-    ``infos["final_info"]`` then hold what the scalar environment would have returned, and the masks
-    ``_final_obs`` and ``_final_info`` (n,) say for whom. Everything else in ``infos`` is about the
-    step just made, as in :class:`rl_runner.envs.tutor.env.TutorEnv`, as arrays (n,).
+    ``infos`` are about the step just made: ``reward_terms`` (n, 6) in the order of
+    :data:`rl_runner.envs.tutor.model.REWARD_TERMS`, and ``events`` (n, 4) int32: response, feedback
+    (−1, 0, 1), right answers of the quiz, ending, numbered as in :mod:`rl_runner.envs.tutor.model`.
+    An episode that ends begins anew in the same step; then ``final_obs`` (n, 47) and ``final_info``
+    hold what the scalar environment would have returned, for the learners in the masks
+    ``_final_obs`` and ``_final_info`` (n,).
 
     Reset with one seed, learner ``i`` has seed + i, as in Gymnasium's vector environments; a list
     gives each its own.
+
+    :param max_episode_steps: truncate before ``horizon``, as Gymnasium's ``TimeLimit`` would
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]  # VectorEnv's is an instance's
@@ -33,9 +37,15 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
 
-    def __init__(self, num_envs: int = 1, render_mode: str | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        num_envs: int = 1,
+        max_episode_steps: int | None = None,
+        render_mode: str | None = None,
+        **options: Any,
+    ) -> None:
         self.options = TutorOptions.from_keywords(options)
-        self.model: Model = self.options.build_model()
+        self.model: Model = self.options.build_model(max_episode_steps)
         self.num_envs = num_envs
         self.render_mode = render_mode
         self.single_observation_space = observation_space()
@@ -44,7 +54,7 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.learners = Learners.empty(num_envs, self.model.n_levels)
         self._observations = np.empty(self.observation_space.shape or (), dtype=np.float32)
-        self._seeded = False
+        self._seeded = np.zeros(num_envs, dtype=bool)
         self._begun = np.zeros(num_envs, dtype=bool)
 
     def reset(
@@ -58,17 +68,15 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         :param seed: one seed, or one per learner (None: that learner goes on in its stream)
         """
         from rl_runner.envs.tutor.batch import reset_learners
-        from rl_runner.envs.tutor.draws import new_stream, streams_of
+        from rl_runner.envs.tutor.draws import new_stream
 
-        seeds = self._seeds(seed)
         chosen = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, dtype=bool)))
-        if not self._seeded:
-            self.learners.streams[:] = [new_stream(self.np_random) for _ in range(self.num_envs)]
-            self._seeded = True
-        for i in np.flatnonzero(chosen):
-            if seeds[i] is not None:
-                self.learners.streams[i] = streams_of([seeds[i]])[0]
-                self.learners.episodes[i] = 0
+        for i, given in enumerate(self._seeds(seed)):
+            if chosen[i] and given is not None:
+                self.begin_episodes(i, [given])
+            elif chosen[i] and not self._seeded[i]:
+                self.learners.streams[i] = new_stream(self.np_random)
+                self._seeded[i] = True
         self._observations = self._observations.copy()
         reset_learners(self.model, self.learners, chosen, self._observations)
         self._begun |= chosen
@@ -93,28 +101,37 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             self.model, self.learners, checked_actions(actions, self.num_envs), outcome, True
         )
         self._observations = outcome.observations
-        flags = event_flags(outcome.events)
         ending = outcome.events[:, -1]
-        infos: dict[str, Any] = {
-            "reward_terms": dict(zip(model.REWARD_TERMS, outcome.terms.T, strict=True)),
-            **flags,
-        }
         ended = ending != model.GOING_ON
+        infos: dict[str, Any] = {"reward_terms": outcome.terms, "events": outcome.events}
         if ended.any():
             infos |= {
                 "final_obs": outcome.final_observations,
                 "_final_obs": ended,
-                "final_info": {**infos, "is_success": flags["graduated"], "_is_success": ended},
+                "final_info": infos | {"is_success": ending == model.GRADUATED},
                 "_final_info": ended,
             }
-        terminated = flags["left"] | flags["graduated"]
         truncated = ending == model.TIME_OVER
+        terminated = ended & ~truncated
         return self._observations, outcome.rewards, terminated, truncated, self._with_hidden(infos)
 
-    @property
-    def row(self) -> np.ndarray:
-        """(n, N_COLUMNS) the learners' full states, see :mod:`rl_runner.envs.tutor.state`."""
-        return self.learners.rows
+    def full_states(self) -> np.ndarray:
+        """Return (n, N_COLUMNS) the learners' rows, see :mod:`.state`; they include the hidden."""
+        return self.learners.rows.copy()
+
+    def begin_episodes(self, copy: int, seeds: Sequence[int]) -> None:
+        """Use these seeds, one for each of the coming resets of learner ``copy``."""
+        from rl_runner.envs.tutor.draws import streams_of
+
+        planned = streams_of(seeds)
+        width = max(self.learners.planned.shape[1], len(planned))
+        if width > self.learners.planned.shape[1]:
+            wider = np.zeros((self.num_envs, width), dtype=np.uint64)
+            wider[:, : self.learners.planned.shape[1]] = self.learners.planned
+            self.learners = self.learners._replace(planned=wider)
+        self.learners.planned[copy, : len(planned)] = planned
+        self.learners.plans[copy] = 0, len(planned)
+        self._seeded[copy] = True
 
     def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
         if seed is None:
