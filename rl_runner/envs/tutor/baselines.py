@@ -20,6 +20,7 @@ from rl_runner.envs.tutor.model import (
 from rl_runner.envs.tutor.observation import SLICES
 
 if TYPE_CHECKING:
+    from rl_runner.envs.tutor.options import TutorOptions
     from stable_baselines3.common.vec_env import VecEnv
 
 FullStates = Callable[[], np.ndarray]  # looks into the learners: (n, N_COLUMNS)
@@ -127,7 +128,7 @@ class Mastery(FixedCurriculum):
 class Oracle(Tutor):
     """The best action for the learner's full state; nothing can be better on average."""
 
-    def __init__(self, options: Any, full_states: FullStates, values: np.ndarray) -> None:
+    def __init__(self, options: "TutorOptions", full_states: FullStates, values: np.ndarray) -> None:
         self._model = options.build_model()
         self._full_states = full_states
         self._values = values
@@ -170,8 +171,21 @@ def oracle(env: "VecEnv", seed: int) -> Tutor:
 
     del seed
     options = env.get_attr("options")[0]
-    return Oracle(options, _looking_into(env), load_values(options))
+    return Oracle(options, lambda: np.stack(env.env_method("full_states")), load_values(options))
 
 
-def _looking_into(env: "VecEnv") -> FullStates:
-    return lambda: np.stack(env.env_method("full_states"))
+def qmdp(env: "VecEnv", seed: int) -> Tutor:
+    """Build :class:`rl_runner.envs.tutor.qmdp.QMDP`."""
+    from rl_runner.envs.tutor.oracle import load_values
+    from rl_runner.envs.tutor.qmdp import QMDP
+
+    del seed
+    options = env.get_attr("options")[0]
+    return QMDP(options, load_values(options))
+
+
+def bandit(env: "VecEnv", seed: int) -> Tutor:
+    """Build a LinUCB bandit, trained on learners of its own with the same options."""
+    from rl_runner.envs.tutor.bandit import train_bandit
+
+    return train_bandit(env.get_attr("options")[0], seed)

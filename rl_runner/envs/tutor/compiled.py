@@ -10,14 +10,29 @@ from typing import Any, TypeVar
 
 import numba
 
+# What compiled functions of other files call or take constants from.
+SHARED_SOURCES = (
+    "compiled.py",
+    "draws.py",
+    "dynamic_programme.py",
+    "kernel.py",
+    "knowledge_filter.py",
+    "model.py",
+    "observation.py",
+    "options.py",
+    "state.py",
+    "view.py",
+)
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(function: Function) -> Function:
     """Compile a function with numba at its first call, and keep the machine code.
 
-    The folder is named by a digest of all the tutor's sources: numba itself looks only at the file
-    of the compiled function, and would go on using code whose callee or constant has changed. Where
+    The folder is named by a digest of the sources that others build on: numba itself looks only at
+    the file of the compiled function, and would go on using code whose callee or constant has
+    changed. Where
     nothing can be written (a read-only installation without a home) each process compiles anew.
     """
     before = numba.config.CACHE_DIR
@@ -46,15 +61,15 @@ def cache_folder() -> Path | None:
 
 
 @functools.cache
-def source_digest(*names: str) -> str:
-    """Return a short digest of these sources of the tutor (of all of them if none is named)."""
+def source_digest(names: tuple[str, ...]) -> str:
+    """Return a short digest of these sources of the tutor: what is made from them carries it."""
     folder, digest = Path(__file__).parent, hashlib.sha256()
-    for path in [folder / name for name in names] or sorted(folder.glob("*.py")):
-        digest.update(path.read_bytes())
+    for name in names:
+        digest.update((folder / name).read_bytes())
     return digest.hexdigest()[:12]
 
 
 @functools.cache
 def _code_folder() -> Path | None:
     folder = cache_folder()
-    return None if folder is None else folder / f"code-{source_digest()}"
+    return None if folder is None else folder / f"code-{source_digest(SHARED_SOURCES)}"

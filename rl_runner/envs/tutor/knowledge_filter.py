@@ -42,10 +42,13 @@ from rl_runner.envs.tutor.state import (
 
 TYPICAL_ENGAGEMENT: Final = 3
 GOALS: Final = model.goal_probabilities()
-LEVELS: Final = [model.level_probabilities(n) for n in range(5)]
 FAST: Final = np.array(model.FAST_PROBABILITIES)
 INITIAL_LEVELS: Final = np.array(model.LEVEL_PROBABILITIES)
 RESOURCE_LEARN_CONFUSED: Final = np.array(model.RESOURCE_LEARN_CONFUSED)
+RIGHT: Final = np.arange(model.N_QUESTIONS + 1)
+WRONG: Final = model.N_QUESTIONS - RIGHT
+QUIZ_KNOWN: Final = (1.0 - model.SLIP) ** RIGHT * model.SLIP**WRONG  # by right answers
+QUIZ_GUESSED: Final = model.GUESS**RIGHT * (1.0 - model.GUESS) ** WRONG
 LOG_HARD: Final = math.log(model.MINUTES_HARD)
 LOG_VARIANCE: Final = model.MINUTES_LOG_STD**2
 
@@ -235,9 +238,7 @@ def _after_answer(belief: np.ndarray, answer: int) -> None:
 
 @compiled
 def _after_quiz(belief: np.ndarray, row: np.ndarray, n_levels: int) -> None:
-    correct, wrong = row[CORRECT], model.N_QUESTIONS - row[CORRECT]
-    knows = (1.0 - model.SLIP) ** correct * model.SLIP**wrong
-    guesses = model.GUESS**correct * (1.0 - model.GUESS) ** wrong
+    knows, guesses = QUIZ_KNOWN[row[CORRECT]], QUIZ_GUESSED[row[CORRECT]]
     _weigh_difficulties(belief, row, n_levels, knows, guesses, guesses)
     if row[RESPONSE] == model.FAILED:
         for pace in range(2):

@@ -92,7 +92,7 @@ def _refuse_too_large(options: TutorOptions) -> None:
 
 
 def _digest(model_: Model) -> str:
-    digest = hashlib.sha256(source_digest(*SOLVED_SOURCES).encode())
+    digest = hashlib.sha256(source_digest(SOLVED_SOURCES).encode())
     for part in model_:
         digest.update(np.asarray(part, dtype=float).tobytes())
     return digest.hexdigest()[:16]
