@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from rl_runner.config.section import Section
 from rl_runner.config.validation import validate_section
 from rl_runner.config.yaml_text import parse_yaml
-from rl_runner.envs.tutor.view import QUESTIONS_PER_QUIZ, TOPICS
+from rl_runner.envs.tutor.view import TOPICS
 
 FILE = "modules.yaml"
 N_OPTIONS = 4

@@ -37,7 +37,7 @@ def draw(canvas: Canvas, box: Box, view: TutorView) -> None:
     _draw_figure(canvas, right - 84, right, "Return so far", signed(view.return_so_far), "return")
     steps = f"{view.step} of {view.horizon}"
     _draw_figure(canvas, right - 196, right - 112, "Steps taken", steps, "step")
-    bar = Box(right - 372, lower.top + 1, right - 212, lower.top + 7)
+    bar = Box(right - 376, 33, right - 216, 39)
     canvas.rectangle(bar, NIGHT_LINE, 3)
     filled = round(bar.width * view.step / view.horizon)
     canvas.rectangle(Box(bar.left, bar.top, bar.left + filled, bar.bottom), GOLD, 3)

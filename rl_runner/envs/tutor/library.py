@@ -3,58 +3,52 @@
 from rl_runner.envs.tutor.canvas import Box, Canvas, Style
 from rl_runner.envs.tutor.content import load_course
 from rl_runner.envs.tutor.dashboard import draw_card
-from rl_runner.envs.tutor.icons import draw_check, draw_kind, draw_play, draw_ring
-from rl_runner.envs.tutor.palette import (
-    BLUE,
-    GREEN,
-    LINE,
-    MUTED,
-    SMALL,
-    SMALL_INK,
-    SMALL_STRONG,
-)
+from rl_runner.envs.tutor.icons import draw_kind, draw_state
+from rl_runner.envs.tutor.palette import BLUE, GREEN, MUTED, SMALL, SMALL_INK, SMALL_STRONG
 from rl_runner.envs.tutor.view import TOPICS, TutorView
+from rl_runner.envs.tutor.words import module_state
 
-HEADING, ROW = 20, 36
-
-
-def state_of(view: TutorView, topic: int, level: int) -> str:
-    """Return a module's state in words: passed, completed, next or later."""
-    completed = view.completed[topic]
-    if level < completed or (level == completed and view.quiz_passed[topic]):
-        return "passed" if level == completed else "completed"
-    if level == completed:
-        return "quiz open"
-    return "next" if level == completed + 1 else "later"
+HEADING, ROW, LOW_ROW = 18, 33, 18
+STATE_WIDTH = 70
 
 
 def draw(canvas: Canvas, box: Box, view: TutorView) -> None:
-    """Draw the modules topic by topic."""
+    """Draw the modules topic by topic; a line less for each where there are many."""
     room = draw_card(canvas, box, "Library")
+    space = (room.height - len(TOPICS) * HEADING) // len(TOPICS)
+    row = ROW if view.levels * ROW <= space else LOW_ROW
+    n_shown = min(view.levels, space // row)
     top = room.top
     for topic, name in enumerate(TOPICS):
-        canvas.text(Box(room.left, top, room.right, top + 16), name, SMALL_STRONG)
+        canvas.text(Box(room.left, top, room.right - 60, top + 16), name, SMALL_STRONG)
+        if view.focus == topic:
+            heading = Box(room.right - 60, top, room.right, top + 16)
+            canvas.text(heading, "in focus", Style(11, BLUE), align="right", key="focus")
         top += HEADING
-        for level in range(1, view.levels + 1):
-            _draw_module(canvas, Box(room.left, top, room.right, top + ROW), view, topic, level)
-            top += ROW
+        first = min(max(view.completed[topic], 1), view.levels - n_shown + 1)
+        for level in range(first, first + n_shown):
+            _draw_module(canvas, Box(room.left, top, room.right, top + row), view, topic, level)
+            top += row
 
 
 def _draw_module(canvas: Canvas, box: Box, view: TutorView, topic: int, level: int) -> None:
-    state = state_of(view, topic, level)
-    colour = {"next": BLUE, "later": LINE}.get(state, GREEN)
-    draw = {"next": draw_play, "later": draw_ring}.get(state, draw_check)
-    draw(canvas, box.left, box.top + 1, 16, colour)
-    left = box.left + 24
+    state = module_state(view, topic, level)
+    draw_state(canvas, box.left, box.top, state)
     course = load_course()
+    left = box.left + 24
+    two_lines = box.height >= ROW
+    title_right = box.right if two_lines else box.right - STATE_WIDTH
     style = SMALL if state == "later" else SMALL_INK
-    title = course.title(topic, level)
-    canvas.text(Box(left, box.top, box.right, box.top + 16), title, style)
+    title_room = Box(left, box.top, title_right, box.top + 16)
+    canvas.text(title_room, course.title(topic, level), style)
+    state_top = box.top + 15 if two_lines else box.top
+    words = Style(11, {"next": BLUE, "later": MUTED}.get(state, GREEN))
+    state_room = Box(box.right - STATE_WIDTH, state_top, box.right, state_top + 16)
+    canvas.text(state_room, state, words, align="right", key=f"module {topic} {level}")
     module = course.module(topic, level)
-    x = left
-    for kind in module.kinds if module else ():
-        draw_kind(canvas, x, box.top + 17, kind, MUTED)
-        x += 18
-    words = Style(11, MUTED if state == "later" else colour)
-    room = Box(x + 4, box.top + 16, box.right, box.top + 31)
-    canvas.text(room, state, words, align="right", key=f"module {topic} {level}")
+    if two_lines and module:
+        for index, kind in enumerate(module.kinds):
+            draw_kind(canvas, left + 18 * index, box.top + 17, kind, MUTED)
+        minutes_left = left + 18 * len(module.kinds) + 2
+        minutes_room = Box(minutes_left, state_top, state_room.left, state_top + 16)
+        canvas.text(minutes_room, f"{module.minutes} min", SMALL)

@@ -1,10 +1,19 @@
 """Numbers and states as the page writes them, in pictures and in text alike."""
 
-from rl_runner.envs.tutor.view import QUESTIONS_PER_QUIZ, TutorView
+from rl_runner.envs.tutor.view import (
+    QUESTIONS_PER_QUIZ,
+    SHORT_TOPICS,
+    SUGGESTIONS,
+    TOPICS,
+    PathStep,
+    TutorView,
+)
 
+ACTIONS = (*SHORT_TOPICS, "Resource", "Question", "Quiz")
+FEEDBACK = {1: "positive feedback", -1: "negative feedback"}
 MINUS = "−"
 ENDINGS = {
-    "graduated": "Graduated: every module completed, every quiz passed",
+    "graduated": "Graduated: all completed, all passed",
     "left": "The learner left the platform",
     "time over": "Time is over",
 }
@@ -38,3 +47,37 @@ def quiz(view: TutorView, topic: int) -> str:
     if score is None:
         return "quiz open"
     return f"quiz open, last {score} of {QUESTIONS_PER_QUIZ}"
+
+
+def path_step(step: PathStep) -> str:
+    """Write what a step of the path is: ``Quiz · Copyright & Licensing``."""
+    return f"{step.kind.capitalize()} · {TOPICS[step.topic]}"
+
+
+def module_state(view: TutorView, topic: int, level: int) -> str:
+    """Write a module's state: completed, passed, quiz open, next or later."""
+    completed = view.completed[topic]
+    if level < completed:
+        return "completed"
+    if level == completed:
+        return "passed" if view.quiz_passed[topic] else "quiz open"
+    return "next" if level == completed + 1 else "later"
+
+
+def outcome(view: TutorView) -> tuple[tuple[str, str], ...]:
+    """Return labels and counts of a whole episode, for its end."""
+    suggested = [exchange for exchange in view.chat if exchange.action in SUGGESTIONS]
+    skipped = sum(exchange.response == "skipped" for exchange in suggested)
+    quizzes = [exchange for exchange in view.chat if exchange.correct is not None]
+    passed = sum(exchange.response == "passed" for exchange in quizzes)
+    right = sum(exchange.correct or 0 for exchange in quizzes)
+    feedback = [exchange.feedback for exchange in view.chat]
+    return (
+        ("Modules completed", f"{view.modules_completed} of {view.n_modules}"),
+        ("Suggestions followed", f"{len(suggested) - skipped} of {len(suggested)}"),
+        ("Quizzes passed", f"{passed} of {len(quizzes)}"),
+        ("Questions answered correctly", f"{right} of {QUESTIONS_PER_QUIZ * len(quizzes)}"),
+        ("Positive feedback", str(feedback.count(1))),
+        ("Negative feedback", str(feedback.count(-1))),
+        ("Recommended steps left undone", str(len(view.path))),
+    )
