@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from rl_runner.config.section import Section
 from rl_runner.config.validation import validate_section
 from rl_runner.config.yaml_text import parse_yaml
-from rl_runner.envs.tutor.view import TOPICS
+from rl_runner.envs.tutor.view import QUESTIONS_PER_QUIZ, TOPICS
 
 FILE = "modules.yaml"
 N_OPTIONS = 4
@@ -70,8 +70,10 @@ class Module(Section):
     summary: Paragraph
     objectives: Annotated[tuple[Line, ...], Field(strict=False, min_length=2)]
     items: Annotated[tuple[Item, ...], Field(strict=False, min_length=2)]
-    resources: Annotated[tuple[Resource, ...], Field(strict=False)] = ()
-    questions: Annotated[tuple[Question, ...], Field(strict=False)] = ()
+    resources: Annotated[tuple[Resource, ...], Field(strict=False, min_length=3)]
+    questions: Annotated[
+        tuple[Question, ...], Field(strict=False, min_length=QUESTIONS_PER_QUIZ + 2)
+    ]
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
