@@ -4,8 +4,6 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from setuptools.command.build_py import build_py
-from setuptools.dist import Distribution
 
 import rl_runner
 from rl_runner.config.validation import validate_section
@@ -98,14 +96,12 @@ def test_a_broken_file_is_refused_with_its_place(old: str, new: str, problem: st
     assert str(refused.value).startswith(FILE)
 
 
-def test_a_wheel_has_the_course(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(ROOT)
+def test_a_wheel_has_every_data_file():
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    package = "rl_runner.envs.tutor"
     packed = pyproject["tool"]["setuptools"]["package-data"]
-    command = build_py(Distribution({"packages": [package], "package_data": packed}))
-    command.ensure_finalized()
-    assert any(
-        Path(name).name == FILE
-        for name in command.find_data_files(package, str(ROOT / "rl_runner/envs/tutor"))
-    )
+    folder = ROOT / "rl_runner"
+    data = [path for path in folder.rglob("*") if path.suffix in {".yaml", ".json", ".typed"}]
+    assert folder / "envs" / "tutor" / FILE in data
+    for path in data:
+        package = ".".join(path.parent.relative_to(ROOT).parts)
+        assert any(path.match(pattern) for pattern in packed.get(package, [])), path
