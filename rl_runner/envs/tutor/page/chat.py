@@ -3,11 +3,11 @@
 The latest exchanges are written out; above them, what came before fits on a line each.
 """
 
-from rl_runner.envs.tutor import phrases
-from rl_runner.envs.tutor.canvas import Box, Canvas, Colour, Style, wrapped
-from rl_runner.envs.tutor.dashboard import draw_card
-from rl_runner.envs.tutor.icons import ARROW_DOWN, ARROW_UP
-from rl_runner.envs.tutor.palette import (
+from rl_runner.envs.tutor.page import phrases
+from rl_runner.envs.tutor.page.canvas import Box, Canvas, Colour, Style, wrapped
+from rl_runner.envs.tutor.page.dashboard import draw_card
+from rl_runner.envs.tutor.page.icons import ARROW_DOWN, ARROW_UP
+from rl_runner.envs.tutor.page.palette import (
     BLUE,
     BODY,
     CARD,
@@ -23,15 +23,18 @@ from rl_runner.envs.tutor.palette import (
     SMALL_INK,
     SMALL_STRONG,
 )
+from rl_runner.envs.tutor.page.words import ACTIONS, ENDINGS, FEEDBACK, signed
 from rl_runner.envs.tutor.view import Exchange, TutorView
-from rl_runner.envs.tutor.words import ACTIONS, ENDINGS, FEEDBACK, signed
 
 LEARNER = Style(12, CARD)
-WELCOME = "Welcome. I suggest modules, resources and quizzes. Tell me what helps and what does not."
+WELCOME = (
+    "Welcome. You make {genre} and have the experience of a {experience}. I suggest modules, "
+    "resources and quizzes; tell me what helps and what does not."
+)
 WIDEST = 0.86  # of the room, for a bubble
 GAP, PAD_X, PAD_Y = 6, 10, 6
 META, EXCHANGE_GAP, EARLIER, EARLIER_GAP = 19, 8, 17, 12
-BANNER, BUTTON = 32, 24
+BANNER, BUTTON, MAX_LINES = 32, 24, 5
 
 
 def draw(canvas: Canvas, box: Box, view: TutorView) -> None:
@@ -49,7 +52,8 @@ def draw(canvas: Canvas, box: Box, view: TutorView) -> None:
     if view.chat:
         _draw_exchanges(canvas, room, view.chat)
     else:
-        _draw_bubble(canvas, room, WELCOME, by_learner=False)
+        welcome = WELCOME.format(genre=view.genre, experience=view.experience)
+        _draw_bubble(canvas, room, welcome, by_learner=False)
         canvas.text(room, "The first step begins the conversation.", SMALL, align="centre")
 
 
@@ -91,7 +95,7 @@ def _draw_earlier(canvas: Canvas, room: Box, earlier: tuple[Exchange, ...], heig
 
 
 def _bubble_lines(text: str, width: int) -> list[str]:
-    return wrapped(text, BODY, round(width * WIDEST) - 2 * PAD_X, 4)
+    return wrapped(text, BODY, round(width * WIDEST) - 2 * PAD_X, MAX_LINES)
 
 
 def _bubble_height(text: str, width: int) -> int:

@@ -1,7 +1,7 @@
 """The top of the page: whose page it is, how far the episode is, what it has earned."""
 
-from rl_runner.envs.tutor.canvas import Box, Canvas, Style
-from rl_runner.envs.tutor.palette import (
+from rl_runner.envs.tutor.page.canvas import Box, Canvas, Style
+from rl_runner.envs.tutor.page.palette import (
     BLUE,
     CARD,
     GOLD,
@@ -11,8 +11,8 @@ from rl_runner.envs.tutor.palette import (
     NIGHT_MUTED,
     ORANGE,
 )
+from rl_runner.envs.tutor.page.words import signed
 from rl_runner.envs.tutor.view import TutorView
-from rl_runner.envs.tutor.words import signed
 
 HEIGHT = 60
 BAND = 6

@@ -1,8 +1,10 @@
 """The progress tracker: sections completed, quiz results, knowledge and its gaps."""
 
-from rl_runner.envs.tutor.canvas import Box, Canvas, Style
-from rl_runner.envs.tutor.dashboard import draw_card
-from rl_runner.envs.tutor.palette import (
+from rl_runner.envs.tutor.page.canvas import Box, Canvas, Style
+from rl_runner.envs.tutor.page.dashboard import draw_card
+from rl_runner.envs.tutor.page.palette import (
+    AMBER,
+    CARD,
     FAINT,
     GREEN,
     INK,
@@ -11,12 +13,12 @@ from rl_runner.envs.tutor.palette import (
     SMALL,
     SMALL_STRONG,
 )
+from rl_runner.envs.tutor.page.words import percent, quiz
 from rl_runner.envs.tutor.view import GAP, TOPICS, TutorView
-from rl_runner.envs.tutor.words import percent, quiz
 
-HEIGHT = 205
-ROW = 52
-BAR = 10
+HEIGHT = 199
+ROW = 54
+BAR = 9
 GAP_TAG = Style(11, ORANGE, bold=True)
 
 
@@ -45,9 +47,9 @@ def _draw_topic(canvas: Canvas, box: Box, view: TutorView, topic: int) -> None:
     canvas.text(name, TOPICS[topic], SMALL_STRONG)
     count = f"{view.completed[topic]} of {view.levels}"
     canvas.text(first, count, SMALL, align="right", key=f"{key} completed")
-    top = box.top + 19
+    top = box.top + 18
     _draw_bar(canvas, Box(box.left, top, box.right, top + BAR), view, topic)
-    last = Box(box.left, box.top + 31, box.right, box.top + 47)
+    last = Box(box.left, box.top + 28, box.right, box.top + 44)
     known = f"knows {percent(view.knowledge[topic])}"
     ink = canvas.text(last, known, SMALL, key=f"{key} knowledge")
     if view.gap(topic) >= GAP:
@@ -59,15 +61,22 @@ def _draw_topic(canvas: Canvas, box: Box, view: TutorView, topic: int) -> None:
 
 
 def _draw_bar(canvas: Canvas, box: Box, view: TutorView, topic: int) -> None:
-    """Draw a section per module, and the knowledge as a mark on the same scale."""
-    width = (box.width - 4 * (view.levels - 1)) // view.levels
+    """Draw a section per module, and the knowledge as a mark on the same scale.
+
+    Where knowledge is behind, what is completed beyond it has the colour of the gap.
+    """
+    known = box.left + round(view.knowledge[topic] * (box.width - 4))
     for level in range(view.levels):
-        left = box.left + level * (width + 4)
-        section = Box(left, box.top, left + width, box.bottom)
-        canvas.rectangle(section, GREEN if level < view.completed[topic] else FAINT, 4)
-    _draw_marker(canvas, box.left + round(view.knowledge[topic] * (box.width - 4)), box.top)
+        left, right = (box.left + (level + end) * (box.width + 4) // view.levels for end in (0, 1))
+        section = Box(left, box.top, right - 4, box.bottom)
+        done = level < view.completed[topic]
+        canvas.rectangle(section, GREEN if done else FAINT, 4)
+        if done and view.gap(topic) >= GAP and known < section.right:
+            beyond = Box(max(known, section.left), section.top, section.right, section.bottom)
+            canvas.rectangle(beyond, AMBER, 4)
+    _draw_marker(canvas, known, box.top)
 
 
 def _draw_marker(canvas: Canvas, left: int, top: int) -> None:
-    canvas.rectangle(Box(left - 1, top - 4, left + 5, top + BAR + 4), (255, 255, 255), 3)
+    canvas.rectangle(Box(left - 1, top - 4, left + 5, top + BAR + 4), CARD, 3)
     canvas.rectangle(Box(left, top - 3, left + 4, top + BAR + 3), INK, 2)

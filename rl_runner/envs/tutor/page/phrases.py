@@ -18,19 +18,24 @@ from rl_runner.envs.tutor.view import (
 
 T = TypeVar("T")
 
-SUGGEST = (
-    "Next I suggest “{title}”. It builds on what you have done in {topic}.",
+SUGGEST_FIRST = (
+    "I suggest you begin {topic} with “{title}”.",
+    "How about “{title}”? It needs nothing that you do not have.",
+    "Let us open {topic}: “{title}” is the first part.",
+)
+SUGGEST_NEXT = (
+    "Next I suggest “{title}”. It builds on what you did in {topic}.",
     "How about “{title}”? Take it at your own pace.",
-    "Let us work on {topic}: open “{title}”.",
+    "Let us go on with {topic}: “{title}”.",
 )
 SUGGEST_FINISHED = (
     "Would you like to go on with {topic}?",
     "Let us stay with {topic} a little.",
 )
 GIVE_RESOURCE = (
-    "This may help: {resource}. {look_for}",
-    "A place worth knowing: {resource}. {look_for}",
-    "Have a look at {resource}. {look_for}",
+    "{resource} may help: {look_for}",
+    "Worth knowing is {resource}: {look_for}",
+    "Have a look at {resource}: {look_for}",
 )
 GIVE_PLAIN_RESOURCE = ("Here is something to read about {topic}.",)
 ASK = (
@@ -39,10 +44,11 @@ ASK = (
     "Tell me what you are working on: a release, a contract, an audience?",
 )
 RECOMMEND_QUIZ = (
-    "Three short questions on “{title}”?",
-    "Shall we check what stayed from “{title}”? A quiz of three questions.",
-    "Try the quiz on “{title}” now.",
+    "Three questions on “{title}”. One of them: {question}",
+    "Shall we check what stayed of “{title}”? For example: {question}",
+    "Try the quiz on “{title}”: {question}",
 )
+RECOMMEND_PLAIN_QUIZ = ("Try the quiz on “{title}” now.",)
 RECOMMEND_EMPTY_QUIZ = (
     "Shall we do a quiz?",
     "Time for a few questions?",
@@ -79,17 +85,20 @@ def advice(exchange: Exchange) -> str:
         "title": course.title(exchange.topic, exchange.level),
     }
     if exchange.action in SUGGESTIONS:
-        variants = SUGGEST if exchange.level else SUGGEST_FINISHED
+        variants = (SUGGEST_FINISHED, SUGGEST_FIRST, SUGGEST_NEXT)[min(exchange.level, 2)]
     elif exchange.action == RESOURCE:
         variants = GIVE_PLAIN_RESOURCE
-        if module and module.resources:
+        if module:
             resource = _pick(module.resources, exchange, "resource")
-            words |= {"resource": resource.name, "look_for": resource.look_for}
+            words |= {"resource": resource.name, "look_for": _as_clause(resource.look_for)}
             variants = GIVE_RESOURCE
     elif exchange.action == CLARIFY:
         variants = ASK
     elif exchange.action == QUIZ:
-        variants = RECOMMEND_QUIZ if exchange.level else RECOMMEND_EMPTY_QUIZ
+        variants = RECOMMEND_PLAIN_QUIZ if exchange.level else RECOMMEND_EMPTY_QUIZ
+        if module:
+            words["question"] = _pick(module.questions, exchange, "question").question
+            variants = RECOMMEND_QUIZ
     else:
         message = f"action must be 0..5, it is {exchange.action}"
         raise ValueError(message)
@@ -110,6 +119,10 @@ def reply(exchange: Exchange) -> str:
     if exchange.left:
         said.append(_pick(FAREWELL, exchange, "farewell"))
     return " ".join(said)
+
+
+def _as_clause(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
 
 
 def _pick(variants: tuple[T, ...], exchange: Exchange, part: str) -> T:

@@ -1,12 +1,12 @@
 """The dashboard's lower half after the end of an episode: how it went."""
 
-from rl_runner.envs.tutor.canvas import Box, Canvas
-from rl_runner.envs.tutor.dashboard import draw_card
-from rl_runner.envs.tutor.palette import FAINT, SMALL_INK, SMALL_STRONG
+from rl_runner.envs.tutor.page.canvas import Box, Canvas
+from rl_runner.envs.tutor.page.dashboard import draw_card
+from rl_runner.envs.tutor.page.palette import FAINT, SMALL_INK, SMALL_STRONG
+from rl_runner.envs.tutor.page.words import outcome
 from rl_runner.envs.tutor.view import TutorView
-from rl_runner.envs.tutor.words import outcome
 
-ROW = 30
+ROW = 34
 
 
 def draw(canvas: Canvas, box: Box, view: TutorView) -> None:

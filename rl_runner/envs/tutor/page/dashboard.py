@@ -1,7 +1,7 @@
 """The dashboard's upper half: how far the learner is, and how they are."""
 
-from rl_runner.envs.tutor.canvas import Box, Canvas, Style
-from rl_runner.envs.tutor.palette import (
+from rl_runner.envs.tutor.page.canvas import Box, Canvas, Style
+from rl_runner.envs.tutor.page.palette import (
     CARD,
     FAINT,
     FIGURE,
@@ -11,8 +11,8 @@ from rl_runner.envs.tutor.palette import (
     STRONG,
     TITLE,
 )
-from rl_runner.envs.tutor.view import SHORT_TOPICS, TutorView
-from rl_runner.envs.tutor.words import minutes, percent
+from rl_runner.envs.tutor.page.words import goal, minutes, percent
+from rl_runner.envs.tutor.view import TutorView
 
 HEIGHT = 206
 PADDING = 14
@@ -60,9 +60,8 @@ def _draw_ring(canvas: Canvas, ring: Box, view: TutorView) -> None:
 
 
 def _draw_counts(canvas: Canvas, box: Box, view: TutorView) -> None:
-    goal = "not asked yet" if view.stated_goal is None else SHORT_TOPICS[view.stated_goal]
     finished = f"{view.topics_finished} of {len(view.completed)}"
-    rows = (("Topics finished", finished, "topics finished"), ("Wants most", goal, "goal"))
+    rows = (("Topics finished", finished, "topics finished"), ("Wants most", goal(view), "goal"))
     for index, (label, value, key) in enumerate(rows):
         top = box.top + index * 44
         canvas.text(Box(box.left, top, box.right, top + 16), label, SMALL)

@@ -1,10 +1,12 @@
 """Numbers and states as the page writes them, in pictures and in text alike."""
 
+from dataclasses import dataclass
+from itertools import groupby
+
 from rl_runner.envs.tutor.view import (
     QUESTIONS_PER_QUIZ,
     SHORT_TOPICS,
     SUGGESTIONS,
-    TOPICS,
     PathStep,
     TutorView,
 )
@@ -49,9 +51,31 @@ def quiz(view: TutorView, topic: int) -> str:
     return f"quiz open, last {score} of {QUESTIONS_PER_QUIZ}"
 
 
-def path_step(step: PathStep) -> str:
-    """Write what a step of the path is: ``Quiz · Copyright & Licensing``."""
-    return f"{step.kind.capitalize()} · {TOPICS[step.topic]}"
+def goal(view: TutorView) -> str:
+    """Write the topic that the learner named when last asked."""
+    return "not asked yet" if view.stated_goal is None else SHORT_TOPICS[view.stated_goal]
+
+
+@dataclass(frozen=True)
+class Station:
+    """Neighbouring steps of the recommended path that are about one module."""
+
+    topic: int
+    level: int
+    kinds: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Write what is to be done: ``Module, then quiz · Copyright``."""
+        return f"{', then '.join(self.kinds).capitalize()} · {SHORT_TOPICS[self.topic]}"
+
+
+def stations(path: tuple[PathStep, ...]) -> tuple[Station, ...]:
+    """Return the path by modules, in its order."""
+    groups = groupby(path, key=lambda step: (step.topic, step.level))
+    return tuple(
+        Station(topic, level, tuple(step.kind for step in steps))
+        for (topic, level), steps in groups
+    )
 
 
 def module_state(view: TutorView, topic: int, level: int) -> str:
@@ -79,5 +103,5 @@ def outcome(view: TutorView) -> tuple[tuple[str, str], ...]:
         ("Questions answered correctly", f"{right} of {QUESTIONS_PER_QUIZ * len(quizzes)}"),
         ("Positive feedback", str(feedback.count(1))),
         ("Negative feedback", str(feedback.count(-1))),
-        ("Recommended steps left undone", str(len(view.path))),
+        ("Path steps left undone", str(len(view.path))),
     )
