@@ -246,7 +246,7 @@ def _corners(radius: int) -> tuple[Image.Image, ...]:
     return tuple(disc.crop((x, y, x + radius, y + radius)) for x, y in places)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _letters(text: str, size: int, bold: bool) -> Image.Image:
     """Return a line's mask; its origin on the baseline is at (size, 2 · size)."""
     width = math.ceil(_width(text, size, bold)) + 2 * size

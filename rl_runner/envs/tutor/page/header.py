@@ -36,8 +36,8 @@ def draw(canvas: Canvas, box: Box, view: TutorView) -> None:
     right = upper.right
     _draw_figure(canvas, right - 84, right, "Return so far", signed(view.return_so_far), "return")
     steps = f"{view.step} of {view.horizon}"
-    _draw_figure(canvas, right - 196, right - 112, "Steps taken", steps, "step")
-    bar = Box(right - 376, 33, right - 216, 39)
+    _draw_figure(canvas, right - 248, right - 112, "Steps taken", steps, "step")
+    bar = Box(right - 420, 33, right - 260, 39)
     canvas.rectangle(bar, NIGHT_LINE, 3)
     filled = round(bar.width * view.step / view.horizon)
     canvas.rectangle(Box(bar.left, bar.top, bar.left + filled, bar.bottom), GOLD, 3)

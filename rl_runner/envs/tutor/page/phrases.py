@@ -17,28 +17,30 @@ from rl_runner.envs.tutor.view import (
 )
 
 T = TypeVar("T")
+Variants = tuple[str, ...]
+Words = dict[str, str]
 
-SUGGEST_FIRST = (
+SUGGEST_FIRST: Variants = (
     "I suggest you begin {topic} with “{title}”.",
     "How about “{title}”? It needs nothing that you do not have.",
     "Let us open {topic}: “{title}” is the first part.",
 )
-SUGGEST_NEXT = (
+SUGGEST_NEXT: Variants = (
     "Next I suggest “{title}”. It builds on what you did in {topic}.",
     "How about “{title}”? Take it at your own pace.",
     "Let us go on with {topic}: “{title}”.",
 )
-SUGGEST_FINISHED = (
+SUGGEST_FINISHED: Variants = (
     "Would you like to go on with {topic}?",
     "Let us stay with {topic} a little.",
 )
 GIVE_RESOURCE = (
-    "{resource} may help: {look_for}",
-    "Worth knowing is {resource}: {look_for}",
-    "Have a look at {resource}: {look_for}",
+    "{resource} may help: {clause}",
+    "Worth knowing is {resource}: {clause}",
+    "Have a look at {resource}: {clause}",
 )
 GIVE_PLAIN_RESOURCE = ("Here is something to read about {topic}.",)
-ASK = (
+ASK: Variants = (
     "What would help your music most at the moment?",
     "Is anything unclear so far, and what do you want to get out of this?",
     "Tell me what you are working on: a release, a contract, an audience?",
@@ -77,32 +79,47 @@ FAREWELL = ("I am leaving it here.", "I have had enough for now.")
 
 
 def advice(exchange: Exchange) -> str:
-    """Return what the agent said in a step."""
-    course = load_course()
-    module = course.module(exchange.topic, exchange.level)
+    """Return what the agent said in a step.
+
+    :raises ValueError: the action is not one of 0..5
+    """
     words = {
         "topic": SHORT_TOPICS[exchange.topic],
-        "title": course.title(exchange.topic, exchange.level),
+        "title": load_course().title(exchange.topic, exchange.level),
     }
     if exchange.action in SUGGESTIONS:
         variants = (SUGGEST_FINISHED, SUGGEST_FIRST, SUGGEST_NEXT)[min(exchange.level, 2)]
     elif exchange.action == RESOURCE:
-        variants = GIVE_PLAIN_RESOURCE
-        if module:
-            resource = _pick(module.resources, exchange, "resource")
-            words |= {"resource": resource.name, "look_for": _as_clause(resource.look_for)}
-            variants = GIVE_RESOURCE
+        variants, words = _resource(exchange, words)
     elif exchange.action == CLARIFY:
         variants = ASK
     elif exchange.action == QUIZ:
-        variants = RECOMMEND_PLAIN_QUIZ if exchange.level else RECOMMEND_EMPTY_QUIZ
-        if module:
-            words["question"] = _pick(module.questions, exchange, "question").question
-            variants = RECOMMEND_QUIZ
+        variants, words = _quiz(exchange, words)
     else:
         message = f"action must be 0..5, it is {exchange.action}"
         raise ValueError(message)
     return _pick(variants, exchange, "advice").format(**words)
+
+
+def _resource(exchange: Exchange, words: Words) -> tuple[Variants, Words]:
+    """Return a resource of the module, or plain words where the course has none."""
+    module = load_course().module(exchange.topic, exchange.level)
+    if module is None:
+        return GIVE_PLAIN_RESOURCE, words
+    resource = _pick(module.resources, exchange, "resource")
+    clause = resource.look_for[0].lower() + resource.look_for[1:]
+    return GIVE_RESOURCE, words | {"resource": resource.name, "clause": clause}
+
+
+def _quiz(exchange: Exchange, words: Words) -> tuple[Variants, Words]:
+    """Return a question of the module's quiz, or plain words where the course has none."""
+    if exchange.level == 0:
+        return RECOMMEND_EMPTY_QUIZ, words
+    module = load_course().module(exchange.topic, exchange.level)
+    if module is None:
+        return RECOMMEND_PLAIN_QUIZ, words
+    question = _pick(module.questions, exchange, "question").question
+    return RECOMMEND_QUIZ, words | {"question": question}
 
 
 def reply(exchange: Exchange) -> str:
@@ -119,10 +136,6 @@ def reply(exchange: Exchange) -> str:
     if exchange.left:
         said.append(_pick(FAREWELL, exchange, "farewell"))
     return " ".join(said)
-
-
-def _as_clause(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]
 
 
 def _pick(variants: tuple[T, ...], exchange: Exchange, part: str) -> T:

@@ -1,7 +1,7 @@
 """The platform's page as text, for a terminal (render mode ``ansi``)."""
 
 from io import StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rl_runner.envs.tutor.content import load_course
 from rl_runner.envs.tutor.page import phrases
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 LATEST = 4
-BAR = 16
+BAR = 8
 MARKS = {"passed": "✓", "completed": "✓", "quiz open": "?", "next": "▶", "later": "·"}
 STYLES = {"passed": "green", "completed": "green", "quiz open": "yellow", "next": "bold blue"}
 
@@ -53,12 +53,13 @@ def render_text(view: TutorView, *, colour: bool = True, width: int = WIDTH) -> 
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
-def _grid(*justify: str) -> "Table":
+def _grid(*justify: Literal["wide", "left", "right"]) -> "Table":
     from rich.table import Table
 
     grid = Table.grid(expand=True, padding=(0, 2, 0, 0))
     for how in justify:
-        grid.add_column(justify="right" if how == "right" else "left", ratio=int(how == "wide"))
+        ratio = 1 if how == "wide" else None
+        grid.add_column(justify="right" if how == "right" else "left", ratio=ratio)
     return grid
 
 
@@ -117,11 +118,11 @@ def _library(view: TutorView) -> "RenderableType":
     course = load_course()
     for topic, name in enumerate(TOPICS):
         known = f"knows {percent(view.knowledge[topic])}"
-        state = quiz(view, topic) + (", gap" if view.gap(topic) >= GAP else "")
-        style = "bold yellow" if view.gap(topic) >= GAP else ""
-        rows.add_row(
-            _text(name, "bold"), _text(_bar(view, topic)), _text(known), _text(state, style)
-        )
+        has_gap = view.gap(topic) >= GAP
+        state = quiz(view, topic) + (", gap" if has_gap else "")
+        style = "bold yellow" if has_gap else ""
+        bar = _text(_bar(view, topic))
+        rows.add_row(_text(name, "bold"), bar, _text(known), _text(state, style))
         for level in range(1, view.levels + 1):
             state = module_state(view, topic, level)
             module = course.module(topic, level)
@@ -139,24 +140,22 @@ def _bar(view: TutorView, topic: int) -> str:
 
 
 def _chat(view: TutorView) -> "RenderableType":
-    from rich.console import Group
     from rich.text import Text
 
-    parts: list[RenderableType] = []
+    rows = _grid("left", "wide")
     if len(view.chat) > LATEST:
-        parts.append(_text(f"{len(view.chat) - LATEST} earlier exchanges", "dim"))
+        rows.add_row("", _text(f"{len(view.chat) - LATEST} earlier exchanges", "dim"))
     for exchange in view.chat[-LATEST:]:
-        parts.append(_text(_heading(exchange), "dim"))
-        parts.append(Text(f"Agent    {phrases.advice(exchange)}"))
-        parts.append(Text(f"Learner  {phrases.reply(exchange)}", style="blue"))
+        rows.add_row(_text(f"Step {exchange.step}", "dim"), _text(_result(exchange), "dim"))
+        rows.add_row(_text("Agent"), Text(phrases.advice(exchange)))
+        rows.add_row(_text("Learner", "blue"), Text(phrases.reply(exchange), style="blue"))
     if not view.chat:
-        parts.append(_text("No advice yet."))
+        rows.add_row("", _text("No advice yet. The first step begins the conversation."))
     if view.ending:
-        parts.append(_text(ENDINGS[view.ending], "bold"))
-    return _panel(Group(*parts), "Chat")
+        rows.add_row(_text("The end", "bold"), _text(ENDINGS[view.ending], "bold"))
+    return _panel(rows, "Chat")
 
 
-def _heading(exchange: Exchange) -> str:
-    feedback = FEEDBACK.get(exchange.feedback)
-    heading = f"step {exchange.step} · reward {signed(exchange.reward)}"
-    return f"{heading} · {feedback}" if feedback else heading
+def _result(exchange: Exchange) -> str:
+    reward = f"reward {signed(exchange.reward)}"
+    return f"{reward} · {FEEDBACK[exchange.feedback]}" if exchange.feedback else reward
