@@ -70,8 +70,10 @@ class Module(Section):
     summary: Paragraph
     objectives: Annotated[tuple[Line, ...], Field(strict=False, min_length=2)]
     items: Annotated[tuple[Item, ...], Field(strict=False, min_length=2)]
-    resources: Annotated[tuple[Resource, ...], Field(strict=False)] = ()
-    questions: Annotated[tuple[Question, ...], Field(strict=False)] = ()
+    resources: Annotated[tuple[Resource, ...], Field(strict=False, min_length=3)]
+    questions: Annotated[
+        tuple[Question, ...], Field(strict=False, min_length=QUESTIONS_PER_QUIZ + 2)
+    ]
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

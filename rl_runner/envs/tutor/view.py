@@ -1,8 +1,7 @@
 """What the tutor's page shows, as plain data: everything here is observable, nothing is hidden.
 
-The environment fills a :class:`TutorView` after every step; the page (:mod:`.page`), the text page
-(:mod:`.text_page`) and the window (:mod:`.window`) only read it. Topics are numbered 0..2, levels
-of a topic 1..L (1 foundations, 2 advanced).
+The environment fills a :class:`TutorView` after every step; the page (:mod:`.page`) only reads it.
+Topics are numbered 0..2, levels of a topic 1..L (1 foundations, 2 advanced).
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The top of the page: whose page it is, how far the episode is, what it has earned."""
 
-from rl_runner.envs.tutor.canvas import Box, Canvas, Style
-from rl_runner.envs.tutor.palette import (
+from rl_runner.envs.tutor.page.canvas import Box, Canvas, Style
+from rl_runner.envs.tutor.page.palette import (
     BLUE,
     CARD,
     GOLD,
@@ -11,8 +11,8 @@ from rl_runner.envs.tutor.palette import (
     NIGHT_MUTED,
     ORANGE,
 )
+from rl_runner.envs.tutor.page.words import signed
 from rl_runner.envs.tutor.view import TutorView
-from rl_runner.envs.tutor.words import signed
 
 HEIGHT = 60
 BAND = 6
@@ -36,8 +36,8 @@ def draw(canvas: Canvas, box: Box, view: TutorView) -> None:
     right = upper.right
     _draw_figure(canvas, right - 84, right, "Return so far", signed(view.return_so_far), "return")
     steps = f"{view.step} of {view.horizon}"
-    _draw_figure(canvas, right - 196, right - 112, "Steps taken", steps, "step")
-    bar = Box(right - 372, lower.top + 1, right - 212, lower.top + 7)
+    _draw_figure(canvas, right - 248, right - 112, "Steps taken", steps, "step")
+    bar = Box(right - 420, 33, right - 260, 39)
     canvas.rectangle(bar, NIGHT_LINE, 3)
     filled = round(bar.width * view.step / view.horizon)
     canvas.rectangle(Box(bar.left, bar.top, bar.left + filled, bar.bottom), GOLD, 3)

@@ -5,6 +5,8 @@ size and kept as masks. Text is set in DejaVu Sans, which matplotlib (a dependen
 licence is free and it has the letters of African languages.
 """
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -106,12 +108,17 @@ class Canvas:
         if box.width <= 0 or box.height <= 0:
             return
         radius = min(radius, box.width // 2, box.height // 2)
-        if radius == 0:
-            area = (box.left, box.top, box.right - 1, box.bottom - 1)
-            self._draw.rectangle(area, fill=colour)
-        else:
-            mask = _rounded(box.width, box.height, radius)
-            self.image.paste(colour, (box.left, box.top), mask)
+        right, bottom = box.right - radius, box.bottom - radius
+        self._fill(box.left + radius, box.top, right, box.bottom, colour)
+        self._fill(box.left, box.top + radius, box.right, bottom, colour)
+        if radius:
+            corners = itertools.product((box.left, right), (box.top, bottom))
+            for corner, mask in zip(corners, _corners(radius), strict=True):
+                self.image.paste(colour, corner, mask)
+
+    def _fill(self, left: int, top: int, right: int, bottom: int, colour: Colour) -> None:
+        if right > left and bottom > top:
+            self._draw.rectangle((left, top, right - 1, bottom - 1), fill=colour)
 
     def card(self, box: Box, fill: Colour, border: Colour, radius: int) -> None:
         """Fill a rounded rectangle with a border of one pixel."""
@@ -120,7 +127,7 @@ class Canvas:
 
     def disc(self, x: int, y: int, diameter: int, colour: Colour) -> None:
         """Fill a disc whose top left corner is (x, y)."""
-        self.rectangle(Box(x, y, x + diameter, y + diameter), colour, diameter // 2)
+        self.image.paste(colour, (x, y), _disc(diameter))
 
     def polygon(self, box: Box, corners: Sequence[tuple[float, float]], colour: Colour) -> None:
         """Fill a polygon; corners are fractions of the box, from its top left."""
@@ -147,11 +154,17 @@ class Canvas:
         middle = (room.top + room.bottom) / 2
         # Centring the capitals looks centred; descenders hang below, as they should.
         baseline = round(middle + style.size * 0.365)
-        self._draw.text((left, baseline), text, fill=style.colour, font=style.font, anchor="ls")
+        self._set(left, baseline, text, style)
         ascent, descent = round(style.size * 0.76), round(style.size * 0.24)
         ink = Box(left, baseline - ascent, left + round(width), baseline + descent)
         self.texts.append(DrawnText(text, ink, room, style, key))
         return ink
+
+    def _set(self, left: int, baseline: int, text: str, style: Style) -> None:
+        if text:
+            mask = _letters(text, style.size, style.bold)
+            corner = (left - style.size, baseline - 2 * style.size)
+            self.image.paste(style.colour, corner, mask)
 
     def lines(self, room: Box, lines: Sequence[str], style: Style, *, key: str = "") -> int:
         """Draw lines from the top of ``room`` and return where the next one would begin."""
@@ -218,12 +231,29 @@ def _large(width: int, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     return image, ImageDraw.Draw(image)
 
 
+@lru_cache(maxsize=64)
+def _disc(diameter: int) -> Image.Image:
+    image, draw = _large(diameter, diameter)
+    draw.ellipse((0, 0, image.width - 1, image.height - 1), fill=255)
+    return image.resize((diameter, diameter), Image.Resampling.BOX)
+
+
+@lru_cache(maxsize=64)
+def _corners(radius: int) -> tuple[Image.Image, ...]:
+    """Return the quarters of a disc: top left, bottom left, top right, bottom right."""
+    disc = _disc(2 * radius)
+    places = itertools.product((0, radius), (0, radius))
+    return tuple(disc.crop((x, y, x + radius, y + radius)) for x, y in places)
+
+
 @lru_cache(maxsize=1024)
-def _rounded(width: int, height: int, radius: int) -> Image.Image:
-    image, draw = _large(width, height)
-    corner = (image.width - 1, image.height - 1)
-    draw.rounded_rectangle((0, 0, *corner), radius * OVERSAMPLING, fill=255)
-    return image.resize((width, height), Image.Resampling.BOX)
+def _letters(text: str, size: int, bold: bool) -> Image.Image:
+    """Return a line's mask; its origin on the baseline is at (size, 2 · size)."""
+    width = math.ceil(_width(text, size, bold)) + 2 * size
+    image = Image.new("L", (width, 3 * size), 0)
+    draw = ImageDraw.Draw(image)
+    draw.text((size, 2 * size), text, fill=255, font=_font(size, bold), anchor="ls")
+    return image
 
 
 @lru_cache(maxsize=256)

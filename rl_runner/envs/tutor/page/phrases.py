@@ -17,32 +17,40 @@ from rl_runner.envs.tutor.view import (
 )
 
 T = TypeVar("T")
+Variants = tuple[str, ...]
+Words = dict[str, str]
 
-SUGGEST = (
-    "Next I suggest “{title}”. It builds on what you have done in {topic}.",
-    "How about “{title}”? Take it at your own pace.",
-    "Let us work on {topic}: open “{title}”.",
+SUGGEST_FIRST: Variants = (
+    "I suggest you begin {topic} with “{title}”.",
+    "How about “{title}”? It needs nothing that you do not have.",
+    "Let us open {topic}: “{title}” is the first part.",
 )
-SUGGEST_FINISHED = (
+SUGGEST_NEXT: Variants = (
+    "Next I suggest “{title}”. It builds on what you did in {topic}.",
+    "How about “{title}”? Take it at your own pace.",
+    "Let us go on with {topic}: “{title}”.",
+)
+SUGGEST_FINISHED: Variants = (
     "Would you like to go on with {topic}?",
     "Let us stay with {topic} a little.",
 )
 GIVE_RESOURCE = (
-    "This may help: {resource}. {look_for}",
-    "A place worth knowing: {resource}. {look_for}",
-    "Have a look at {resource}. {look_for}",
+    "{resource} may help: {clause}",
+    "Worth knowing is {resource}: {clause}",
+    "Have a look at {resource}: {clause}",
 )
 GIVE_PLAIN_RESOURCE = ("Here is something to read about {topic}.",)
-ASK = (
+ASK: Variants = (
     "What would help your music most at the moment?",
     "Is anything unclear so far, and what do you want to get out of this?",
     "Tell me what you are working on: a release, a contract, an audience?",
 )
 RECOMMEND_QUIZ = (
-    "Three short questions on “{title}”?",
-    "Shall we check what stayed from “{title}”? A quiz of three questions.",
-    "Try the quiz on “{title}” now.",
+    "Three questions on “{title}”. One of them: {question}",
+    "Shall we check what stayed of “{title}”? For example: {question}",
+    "Try the quiz on “{title}”: {question}",
 )
+RECOMMEND_PLAIN_QUIZ = ("Try the quiz on “{title}” now.",)
 RECOMMEND_EMPTY_QUIZ = (
     "Shall we do a quiz?",
     "Time for a few questions?",
@@ -71,29 +79,47 @@ FAREWELL = ("I am leaving it here.", "I have had enough for now.")
 
 
 def advice(exchange: Exchange) -> str:
-    """Return what the agent said in a step."""
-    course = load_course()
-    module = course.module(exchange.topic, exchange.level)
+    """Return what the agent said in a step.
+
+    :raises ValueError: the action is not one of 0..5
+    """
     words = {
         "topic": SHORT_TOPICS[exchange.topic],
-        "title": course.title(exchange.topic, exchange.level),
+        "title": load_course().title(exchange.topic, exchange.level),
     }
     if exchange.action in SUGGESTIONS:
-        variants = SUGGEST if exchange.level else SUGGEST_FINISHED
+        variants = (SUGGEST_FINISHED, SUGGEST_FIRST, SUGGEST_NEXT)[min(exchange.level, 2)]
     elif exchange.action == RESOURCE:
-        variants = GIVE_PLAIN_RESOURCE
-        if module and module.resources:
-            resource = _pick(module.resources, exchange, "resource")
-            words |= {"resource": resource.name, "look_for": resource.look_for}
-            variants = GIVE_RESOURCE
+        variants, words = _resource(exchange, words)
     elif exchange.action == CLARIFY:
         variants = ASK
     elif exchange.action == QUIZ:
-        variants = RECOMMEND_QUIZ if exchange.level else RECOMMEND_EMPTY_QUIZ
+        variants, words = _quiz(exchange, words)
     else:
         message = f"action must be 0..5, it is {exchange.action}"
         raise ValueError(message)
     return _pick(variants, exchange, "advice").format(**words)
+
+
+def _resource(exchange: Exchange, words: Words) -> tuple[Variants, Words]:
+    """Return a resource of the module, or plain words where the course has none."""
+    module = load_course().module(exchange.topic, exchange.level)
+    if module is None:
+        return GIVE_PLAIN_RESOURCE, words
+    resource = _pick(module.resources, exchange, "resource")
+    clause = resource.look_for[0].lower() + resource.look_for[1:]
+    return GIVE_RESOURCE, words | {"resource": resource.name, "clause": clause}
+
+
+def _quiz(exchange: Exchange, words: Words) -> tuple[Variants, Words]:
+    """Return a question of the module's quiz, or plain words where the course has none."""
+    if exchange.level == 0:
+        return RECOMMEND_EMPTY_QUIZ, words
+    module = load_course().module(exchange.topic, exchange.level)
+    if module is None:
+        return RECOMMEND_PLAIN_QUIZ, words
+    question = _pick(module.questions, exchange, "question").question
+    return RECOMMEND_QUIZ, words | {"question": question}
 
 
 def reply(exchange: Exchange) -> str:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from rl_runner.envs.tutor import chat, dashboard, header, library, tracker
-from rl_runner.envs.tutor.canvas import Box, Canvas
-from rl_runner.envs.tutor.palette import PAGE
+from rl_runner.envs.tutor.page import chat, dashboard, header, library, path, summary, tracker
+from rl_runner.envs.tutor.page.canvas import Box, Canvas
+from rl_runner.envs.tutor.page.palette import PAGE
 from rl_runner.envs.tutor.view import TutorView
 
 SMALLEST = (960, 600)
@@ -34,9 +34,10 @@ def draw_page(view: TutorView, size: tuple[int, int] = SMALLEST) -> Canvas:
     left = Box(body.left, body.top, body.left + LEFT_COLUMN, body.bottom)
     right = Box(body.right - RIGHT_COLUMN, body.top, body.right, body.bottom)
     middle = Box(left.right + MARGIN, body.top, right.left - MARGIN, body.bottom)
-    split = left.top + dashboard.PROGRESS_HEIGHT
-    dashboard.draw_progress(canvas, Box(left.left, left.top, left.right, split), view)
-    dashboard.draw_path(canvas, Box(left.left, split + MARGIN, left.right, left.bottom), view)
+    split = left.top + dashboard.HEIGHT
+    dashboard.draw(canvas, Box(left.left, left.top, left.right, split), view)
+    below = Box(left.left, split + MARGIN, left.right, left.bottom)
+    (summary.draw if view.ending else path.draw)(canvas, below, view)
     chat.draw(canvas, middle, view)
     split = right.bottom - tracker.HEIGHT
     library.draw(canvas, Box(right.left, right.top, right.right, split - MARGIN), view)

@@ -4,7 +4,7 @@ Blue, green, orange are Okabe and Ito's (2008) colour-blind-safe hues, darkened 
 has a contrast of at least 4.5 : 1 on the cards (WCAG 2.2, AA). No state is told by colour alone.
 """
 
-from rl_runner.envs.tutor.canvas import Colour, Style
+from rl_runner.envs.tutor.page.canvas import Colour, Style
 
 INK: Colour = (22, 30, 46)
 MUTED: Colour = (86, 96, 114)
@@ -22,6 +22,7 @@ GREEN: Colour = (0, 116, 84)
 GREEN_PALE: Colour = (219, 241, 234)
 ORANGE: Colour = (176, 72, 0)
 ORANGE_PALE: Colour = (252, 232, 215)
+AMBER: Colour = (240, 157, 86)  # for areas; text upon it is never drawn
 GOLD: Colour = (240, 180, 41)
 
 TITLE = Style(13, INK, bold=True)
