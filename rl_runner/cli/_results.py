@@ -28,6 +28,7 @@ def run_document(seed: int, path: str, record: dict[str, Any]) -> Document:
     """Describe one run by its run.json; the rewards are means over held-out episodes."""
     results = record.get("results", {})
     last, best = results.get("last", {}), results.get("best", {})
+    exact, optimum = last.get("exact_mean_reward"), last.get("optimal_mean_reward")
     return {
         "seed": seed,
         "path": path,
@@ -36,8 +37,8 @@ def run_document(seed: int, path: str, record: dict[str, Any]) -> Document:
         "mean_reward": last.get("mean_reward"),
         "std_reward": last.get("std_reward"),
         "best_mean_reward": best.get("mean_reward"),
-        "exact_mean_reward": last.get("exact_mean_reward"),
-        "regret": last.get("regret"),
+        "exact_mean_reward": exact,
+        "regret": None if exact is None or optimum is None else optimum - exact,
     }
 
 

@@ -16,14 +16,18 @@ from rl_runner.cli.doctor import doctor
 from rl_runner.cli.envs import envs
 from rl_runner.cli.eval import evaluate
 from rl_runner.cli.init import init
+from rl_runner.cli.record import record
 from rl_runner.cli.runs import runs
 from rl_runner.cli.train import train
+from rl_runner.cli.watch import watch
 from rl_runner.errors import RunnerError
 
 COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("train", train),
     ("eval", evaluate),
     ("compare", compare),
+    ("record", record),
+    ("watch", watch),
     ("check", check),
     ("init", init),
     ("runs", runs),

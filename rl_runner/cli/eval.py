@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from rl_runner.cli import _options as options
@@ -12,6 +11,7 @@ from rl_runner.cli._evaluations import evaluation_document, show_evaluations
 
 
 def evaluate(
+    context: typer.Context,
     targets: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -38,9 +38,7 @@ def evaluate(
     env: Annotated[
         str | None, typer.Option("--env", metavar="ID", help="Play here instead of in a run's.")
     ] = None,
-    stochastic: Annotated[
-        bool, typer.Option("--stochastic", help="Sample actions instead of taking the likeliest.")
-    ] = False,
+    stochastic: options.Stochastic = False,
     seed: Annotated[
         int,
         typer.Option(
@@ -64,8 +62,7 @@ def evaluate(
     Example: rl eval runs/cartpole-ppo-3f9a1c2e --episodes 1000 --checkpoint best
     """
     if not targets and env is None:
-        message = "Missing argument 'RUN...' (or --env ID --policy NAME)."
-        raise click.UsageError(message, click.get_current_context())
+        context.fail("Missing argument 'RUN...' (or --env ID --policy NAME).")
 
     from rl_runner.evaluation.episode_table import check_table_path, write_episode_table
     from rl_runner.evaluation.request import EvaluationRequest, evaluate_all

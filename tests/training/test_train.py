@@ -84,8 +84,12 @@ def test_a_run_folder_holds_exactly_what_the_architecture_says(
     files = {str(file.relative_to(run)) for file in run.rglob("*") if file.is_file()}
     (events,) = (file for file in files if file.startswith("events.out.tfevents"))
     best = (run / "checkpoints" / "best").read_text().strip()
-    whole = [place.name for place in (run / "checkpoints").iterdir() if place.name.isdigit()]
+    places = [place.name for place in (run / "checkpoints").iterdir()]
+    whole = [place for place in places if place.isdigit()]
     assert whole
+    # Of the others the first checkpoint is the last, or comes before half of the budget.
+    halfway = ["half-200"] if name == "q_learning" else []
+    assert [place for place in places if place.startswith("half-")] == halfway
     state = {"state.json", "random.npz", "evaluations.npz", "progress.json", "checksums.json"}
     assert files == {
         ".lock",
@@ -95,7 +99,11 @@ def test_a_run_folder_holds_exactly_what_the_architecture_says(
         events,
         "checkpoints/best",
         *agent_files,
-        *(f"checkpoints/{best}/{file}" for file in agent_files | {"checksums.json"}),
+        *(
+            f"checkpoints/{place}/{file}"
+            for place in (best, *halfway)
+            for file in agent_files | {"checksums.json"}
+        ),
         *(f"checkpoints/{t}/{file}" for t in whole for file in agent_files | state),
     }
 
@@ -223,6 +231,7 @@ def test_evaluations_come_at_the_multiples_and_at_the_end(
         "lengths": (n, 2),
         "successes": (n, 2),
         "seeds": (2,),
+        "exact": (n if name == "q_learning" else 0,),
     }
     assert arrays["seeds"].tolist() == SeedTree(0).evaluation(2)
 
