@@ -21,7 +21,6 @@ SHARED_SOURCES = (
     "observation.py",
     "options.py",
     "state.py",
-    "view.py",
 )
 
 Function = TypeVar("Function", bound=Callable[..., Any])
