@@ -1,4 +1,4 @@
-"""DQN whose exploration falls by equal ratios, step by step; SB3's own falls by equal differences."""
+"""DQN whose exploration falls by equal ratios, step by step (SB3's: by equal differences)."""
 
 import inspect
 from typing import Any
@@ -25,9 +25,12 @@ class GeometricDQN(DQN):
     Its ``model.zip`` is DQN's.
     """
 
-    __doc__ += (DQN.__doc__ or "") + """
+    __doc__ += (
+        (DQN.__doc__ or "")
+        + """
     :param exploration_decay: ε is multiplied by this after every timestep
     """
+    )
     __signature__ = _signature()
 
     def __init__(self, *arguments: Any, exploration_decay: float = DECAY, **keywords: Any) -> None:

@@ -12,6 +12,7 @@ import numba
 
 # What compiled functions of other files call or take constants from.
 SHARED_SOURCES = (
+    "branches.py",
     "compiled.py",
     "draws.py",
     "dynamic_programme.py",

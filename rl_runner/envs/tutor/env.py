@@ -21,10 +21,10 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
     """A tutor of African music creatives picks the next step for a learner it cannot look into.
 
     ## Description
-    Three topics (music distribution, copyright and licensing, social media marketing) of two modules
-    each. What the learner knows, how engaged and whether confused, which topic it came for and how
-    fast it learns is hidden. The model's numbers and which of them literature supports are in
-    :mod:`rl_runner.envs.tutor.model`; the rest is calibrated, not measured on people.
+    Three topics (music distribution, copyright and licensing, social media marketing) of two
+    modules each. What the learner knows, how engaged and whether confused, which topic it came
+    for and how fast it learns is hidden. The model's numbers and which of them literature supports
+    are in :mod:`rl_runner.envs.tutor.model`; the rest is calibrated, not measured on people.
 
     ## Action Space
     ``Discrete(6)``: 0, 1, 2 suggest the next module of topic 0, 1, 2; 3 provide a resource link on
@@ -116,8 +116,8 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
         if not self._in_episode:
             message = "the episode is over (or none has begun): call reset() before step()"
             raise ResetNeeded(message)
-        outcome = Outcome.empty(1)
-        step_learners(self.model, self.learners, checked_actions([action], 1), outcome, False)
+        outcome, actions = Outcome.empty(1), checked_actions([action], 1)
+        step_learners(self.model, self.learners, actions, outcome, autoreset=False)
         ending = int(self.learners.rows[0, ENDING])
         self._in_episode = ending == model.GOING_ON
         info = {
@@ -169,11 +169,15 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
             self._window = None
 
     def full_states(self) -> np.ndarray:
-        """Return the learner's row, see :mod:`rl_runner.envs.tutor.state`; it includes the hidden."""
+        """Return the learner's row, see :mod:`.state`; it includes what is hidden."""
         return self.learners.rows[0].copy()
 
     def _with_hidden(self, info: dict[str, Any]) -> dict[str, Any]:
-        return info | {"hidden": hidden_state(self.learners.rows[0])} if self.options.reveal_hidden else info
+        return (
+            info | {"hidden": hidden_state(self.learners.rows[0])}
+            if self.options.reveal_hidden
+            else info
+        )
 
 
 def checked_actions(actions: Any, n: int) -> np.ndarray:
