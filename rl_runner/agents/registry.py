@@ -40,6 +40,11 @@ ALGORITHMS: dict[str, Algorithm] = {
         Algorithm("crossq", "sb3_contrib:CrossQ", "Bhatt et al. 2024"),
         Algorithm("ddpg", "stable_baselines3:DDPG", "Lillicrap et al. 2016"),
         Algorithm("dqn", "stable_baselines3:DQN", "Mnih et al. 2015"),
+        Algorithm(
+            "geometric_dqn",
+            "rl_runner.agents.geometric_dqn:GeometricDQN",
+            "Mnih et al. 2015",
+        ),
         Algorithm("maskable_ppo", "sb3_contrib:MaskablePPO", "Huang & Ontañón 2022"),
         Algorithm("ppo", "stable_baselines3:PPO", "Schulman et al. 2017"),
         Algorithm(

@@ -20,8 +20,9 @@ from rl_runner.envs.tutor.model import (
 from rl_runner.envs.tutor.observation import SLICES
 
 if TYPE_CHECKING:
-    from rl_runner.envs.tutor.options import TutorOptions
     from stable_baselines3.common.vec_env import VecEnv
+
+    from rl_runner.envs.tutor.options import TutorOptions
 
 FullStates = Callable[[], np.ndarray]  # looks into the learners: (n, N_COLUMNS)
 
@@ -128,7 +129,9 @@ class Mastery(FixedCurriculum):
 class Oracle(Tutor):
     """The best action for the learner's full state; nothing can be better on average."""
 
-    def __init__(self, options: "TutorOptions", full_states: FullStates, values: np.ndarray) -> None:
+    def __init__(
+        self, options: "TutorOptions", full_states: FullStates, values: np.ndarray
+    ) -> None:
         self._model = options.build_model()
         self._full_states = full_states
         self._values = values

@@ -12,6 +12,7 @@ import numba
 
 # What compiled functions of other files call or take constants from.
 SHARED_SOURCES = (
+    "branches.py",
     "compiled.py",
     "draws.py",
     "dynamic_programme.py",
@@ -21,7 +22,6 @@ SHARED_SOURCES = (
     "observation.py",
     "options.py",
     "state.py",
-    "view.py",
 )
 
 Function = TypeVar("Function", bound=Callable[..., Any])

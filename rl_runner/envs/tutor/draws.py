@@ -13,8 +13,9 @@ import numpy as np
 from gymnasium.utils.seeding import np_random
 
 from rl_runner.envs.tutor import model
+from rl_runner.envs.tutor.branches import N_SLOTS
 from rl_runner.envs.tutor.compiled import compiled
-from rl_runner.envs.tutor.kernel import N_SLOTS, measure
+from rl_runner.envs.tutor.kernel import measure
 from rl_runner.envs.tutor.options import Model
 from rl_runner.envs.tutor.state import (
     ACTION,

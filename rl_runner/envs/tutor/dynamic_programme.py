@@ -1,8 +1,8 @@
 """The best that can be done with full sight of the learner: exact backward induction.
 
-The full state is small: knowledge, engagement and confusion, modules, quizzes and focus make 101,250
-states (two modules a topic) for each of the six types of goal and pace. The tables are made by
-replaying the kernel over its branches, so that what is solved is what is simulated:
+The full state is small: knowledge, engagement and confusion, modules, quizzes and focus make
+101,250 states (two modules a topic) for each of the six types of goal and pace. The tables are made
+by replaying the kernel over its branches, so that what is solved is what is simulated:
 
     V_T = 0,   V_t(s) = max_a  r(s, a) + Σ_s' p(s' | s, a) V_{t+1}(s').
 """
@@ -13,17 +13,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from rl_runner.envs.tutor import model
+from rl_runner.envs.tutor.branches import N_SLOTS, PROBABILITY, first_branch, next_branch
 from rl_runner.envs.tutor.compiled import compiled
-from rl_runner.envs.tutor.kernel import (
-    N_SLOTS,
-    N_TERMS,
-    PROBABILITY,
-    act,
-    first_branch,
-    next_branch,
-    pass_time,
-    write_reward,
-)
+from rl_runner.envs.tutor.kernel import N_TERMS, act, pass_time, write_reward
 from rl_runner.envs.tutor.model import N_ACTIONS, N_TOPICS
 from rl_runner.envs.tutor.options import Model
 from rl_runner.envs.tutor.state import (

@@ -1,9 +1,7 @@
 """THE transition kernel: a fixed function of a learner, an action and a row of random numbers.
 
-Environments hand it uniform numbers from a counter-based generator. The dynamic programme hands it
-only zeros and ones, which make every chance come true or fail, and so replays it over all its
-branches (:func:`next_branch`); ``trace`` then holds the branch's probability. What is simulated and
-what is solved is therefore the same code.
+Environments hand it uniform numbers from a counter-based generator; the dynamic programme replays
+it over all its branches (:mod:`.branches`). What is simulated and what is solved is the same code.
 
 A step is :func:`act`, then :func:`pass_time`, then :func:`measure`, which changes nothing hidden.
 """
@@ -14,6 +12,15 @@ from typing import Final
 import numpy as np
 
 from rl_runner.envs.tutor import model
+from rl_runner.envs.tutor.branches import (
+    ANSWER_SLOT,
+    FORGET_FIRST,
+    FORGET_SECOND,
+    LEAVE,
+    NOISE_ANGLE,
+    NOISE_RADIUS,
+    happens,
+)
 from rl_runner.envs.tutor.compiled import compiled
 from rl_runner.envs.tutor.model import (
     CLARIFY,
@@ -53,64 +60,13 @@ from rl_runner.envs.tutor.state import (
     TOPIC,
 )
 
-# The random numbers of a step, by what they decide; 0..4 belong to act. Within a part they are used in this order, which
-# is what lets next_branch walk through the branches.
-N_SLOTS: Final = 12
-LEAVE: Final = 5
-FORGET_FIRST: Final = 6
-FORGET_SECOND: Final = 7
-ANSWER_SLOT: Final = 8
-NOISE_RADIUS: Final = 9
-NOISE_ANGLE: Final = 10
-
 N_TERMS: Final = len(model.REWARD_TERMS)
-
 SKIP: Final = model.skip_probabilities()
 LEARN_READY: Final = np.array(model.LEARN_READY)
 RESOURCE_LEARN: Final = np.array([[model.RESOURCE_LEARN] * 2, model.RESOURCE_LEARN_CONFUSED])
 COMPLETE: Final = np.array(model.COMPLETE)
 POSITIVE: Final = np.array(model.POSITIVE_FEEDBACK)
 NEGATIVE: Final = np.array(model.NEGATIVE_FEEDBACK)
-
-# trace: the probability of the branch taken, and the last slot of it that came true (−1: none)
-PROBABILITY: Final = 0
-LAST_TRUE: Final = 1
-
-
-@compiled
-def happens(draws: np.ndarray, slot: int, probability: float, trace: np.ndarray) -> bool:
-    """Decide whether something of this probability comes true, and note it in ``trace``."""
-    if probability <= 0.0:
-        return False
-    if probability >= 1.0:
-        return True
-    if draws[slot] < probability:
-        trace[PROBABILITY] *= probability
-        trace[LAST_TRUE] = slot
-        return True
-    trace[PROBABILITY] *= 1.0 - probability
-    return False
-
-
-@compiled
-def first_branch(draws: np.ndarray, trace: np.ndarray) -> None:
-    """Begin to walk through the branches: everything that can happen happens."""
-    draws[:] = 0.0
-    trace[PROBABILITY] = 1.0
-    trace[LAST_TRUE] = -1.0
-
-
-@compiled
-def next_branch(draws: np.ndarray, trace: np.ndarray) -> bool:
-    """Turn to the next branch: the last chance that came true fails; False if none is left."""
-    slot = int(trace[LAST_TRUE])
-    if slot < 0:
-        return False
-    draws[slot] = 1.0
-    draws[slot + 1 :] = 0.0
-    trace[PROBABILITY] = 1.0
-    trace[LAST_TRUE] = -1.0
-    return True
 
 
 @compiled
@@ -152,48 +108,69 @@ def _consider(
     row: np.ndarray, topic: int, n_levels: int, draws: np.ndarray, trace: np.ndarray
 ) -> None:
     """Skip the suggested module, or open it."""
-    engagement = row[ENGAGEMENT]
-    finished = row[MODULES + topic] == n_levels
-    hard = difficulty(row, topic)
-    skip = 1.0
-    if not finished:
+    kind = difficulty(row, topic)
+    skip = 1.0  # of a topic that is finished
+    if row[MODULES + topic] < n_levels:
         row[LEVEL] = row[MODULES + topic] + 1
-        skip = SKIP[engagement, row[CONFUSED], int(row[GOAL] == topic), hard]
+        skip = SKIP[row[ENGAGEMENT], row[CONFUSED], int(row[GOAL] == topic), kind]
     if happens(draws, 0, skip, trace):
-        row[RESPONSE] = SKIPPED
-        row[SKIPS] += 1
-        if happens(draws, 1, model.SKIP_BORES, trace):
-            engage(row, -1)
-        if happens(draws, 2, NEGATIVE[engagement], trace):
-            row[FEEDBACK] = -1
+        _skip(row, draws, trace)
         return
-    row[OPENED] = hard
-    completed = happens(draws, 1, COMPLETE[hard], trace)
-    row[RESPONSE] = model.STOPPED
+    row[OPENED] = kind
+    completed = happens(draws, 1, COMPLETE[kind], trace)
+    row[RESPONSE] = COMPLETED if completed else model.STOPPED
     if completed:
-        row[RESPONSE] = COMPLETED
         row[MODULES + topic] += 1
         row[TESTED + topic] = 0
-    if hard == EASY:
-        if happens(draws, 2, model.EASY_BORES, trace):
-            engage(row, -1)
-    elif hard == READY:
-        if happens(draws, 2, LEARN_READY[row[PACE]], trace):
-            row[KNOWLEDGE + topic] += 1
-        if completed:
-            if happens(draws, 3, model.READY_ENGAGES, trace):
-                engage(row, 1)
-            if happens(draws, 4, POSITIVE[engagement], trace):
-                row[FEEDBACK] = 1
-    else:
-        if happens(draws, 2, model.LEARN_HARD, trace):
-            row[KNOWLEDGE + topic] += 1
-        if happens(draws, 3, model.HARD_BORES, trace):
-            engage(row, -1)
-        if happens(draws, 4, 0.5 * NEGATIVE[engagement], trace):
-            row[FEEDBACK] = -1
-        if not completed:
-            row[CONFUSED] = 1
+    if kind == READY:
+        _work_through_ready(row, completed, draws, trace)
+    elif kind == HARD:
+        _work_through_hard(row, completed, draws, trace)
+    elif happens(draws, 2, model.EASY_BORES, trace):
+        engage(row, -1)
+
+
+@compiled
+def _skip(row: np.ndarray, draws: np.ndarray, trace: np.ndarray) -> None:
+    """Skip a suggestion, perhaps with a complaint."""
+    complaint = NEGATIVE[row[ENGAGEMENT]]
+    row[RESPONSE] = SKIPPED
+    row[SKIPS] += 1
+    if happens(draws, 1, model.SKIP_BORES, trace):
+        engage(row, -1)
+    if happens(draws, 2, complaint, trace):
+        row[FEEDBACK] = -1
+
+
+@compiled
+def _work_through_ready(
+    row: np.ndarray, completed: bool, draws: np.ndarray, trace: np.ndarray
+) -> None:
+    """Open a module at the right level: it teaches, and one that is completed may be praised."""
+    praise = POSITIVE[row[ENGAGEMENT]]
+    if happens(draws, 2, LEARN_READY[row[PACE]], trace):
+        row[KNOWLEDGE + row[TOPIC]] += 1
+    if completed:
+        if happens(draws, 3, model.READY_ENGAGES, trace):
+            engage(row, 1)
+        if happens(draws, 4, praise, trace):
+            row[FEEDBACK] = 1
+
+
+@compiled
+def _work_through_hard(
+    row: np.ndarray, completed: bool, draws: np.ndarray, trace: np.ndarray
+) -> None:
+    """Open a module that asks for more than is known: it bores, confuses and may anger."""
+    complaint = 0.5 * NEGATIVE[row[ENGAGEMENT]]
+    if happens(draws, 2, model.LEARN_HARD, trace):
+        row[KNOWLEDGE + row[TOPIC]] += 1
+    if happens(draws, 3, model.HARD_BORES, trace):
+        engage(row, -1)
+    if happens(draws, 4, complaint, trace):
+        row[FEEDBACK] = -1
+    if not completed:
+        row[CONFUSED] = 1
 
 
 @compiled

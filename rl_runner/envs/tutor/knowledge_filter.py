@@ -34,7 +34,6 @@ from rl_runner.envs.tutor.state import (
     FOCUS,
     GENRE,
     LEVEL,
-    MINUTES,
     MODULES,
     RESPONSE,
     TOPIC,
@@ -78,14 +77,14 @@ def levels_at(topic: int, pace: int, n_levels: int) -> int:
 def update_belief(belief: np.ndarray, row: np.ndarray, minutes: float, model_: Model) -> None:
     """Take in one step: ``row`` is the learner's record after it."""
     n_levels, response = model_.n_levels, row[RESPONSE]
-    if response == model.SKIPPED or response == model.COMPLETED or response == model.STOPPED:
+    if response in (model.SKIPPED, model.COMPLETED, model.STOPPED):
         if row[LEVEL] > 0:  # else the topic was finished, and skipping it says nothing
             _after_suggestion(belief, row, minutes, n_levels)
     elif response == model.READ:
         _after_resource(belief, row, n_levels)
     elif response == model.ANSWERED:
         _after_answer(belief, row[ANSWER])
-    elif response == model.PASSED or response == model.FAILED:
+    elif response in (model.PASSED, model.FAILED):
         _after_quiz(belief, row, n_levels)
     for shift in (1, 2):
         _forget(belief, (row[FOCUS] + shift) % N_TOPICS, n_levels)

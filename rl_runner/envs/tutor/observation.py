@@ -35,10 +35,7 @@ _SIZES: Final = {
 _ENDS: Final = tuple(accumulate(_SIZES.values()))
 
 SLICES: Final[Mapping[str, slice]] = MappingProxyType(
-    {
-        name: slice(end - size, end)
-        for (name, size), end in zip(_SIZES.items(), _ENDS, strict=True)
-    }
+    {name: slice(end - size, end) for (name, size), end in zip(_SIZES.items(), _ENDS, strict=True)}
 )
 OBSERVATION_SIZE: Final = _ENDS[-1]
 MOST_MINUTES: Final = 60.0

@@ -51,7 +51,9 @@ class TutorOptions:
         """Build options from what stands in ``env.kwargs``."""
         known = cls.__dataclass_fields__
         unknown = [
-            _problem(name, "Unknown option.", did_you_mean(name, known) or f"Known: {', '.join(known)}.")
+            _problem(
+                name, "Unknown option.", did_you_mean(name, known) or f"Known: {', '.join(known)}."
+            )
             for name in keywords
             if name not in known
         ]
@@ -66,7 +68,9 @@ class TutorOptions:
             *_whole_number_problems("modules_per_topic", self.modules_per_topic, MOST_MODULES),
         ]
         if not isinstance(self.reveal_hidden, bool):
-            problems.append(_problem("reveal_hidden", f"{self.reveal_hidden!r} is not true or false."))
+            problems.append(
+                _problem("reveal_hidden", f"{self.reveal_hidden!r} is not true or false.")
+            )
         if self.learner not in LEARNERS:
             cure = did_you_mean(self.learner, LEARNERS) or f"Known: {', '.join(LEARNERS)}."
             problems.append(_problem("learner", f"There is no learner `{self.learner}`.", cure))

@@ -26,7 +26,14 @@ from rl_runner.envs.tutor.state import ENGAGEMENT, GOAL, KNOWLEDGE, N_COLUMNS, P
 from rl_runner.errors import EnvError, Problem
 
 MOST_BYTES = 2 * 10**9
-SOLVED_SOURCES = ("model.py", "options.py", "state.py", "kernel.py", "dynamic_programme.py")
+SOLVED_SOURCES = (
+    "branches.py",
+    "model.py",
+    "options.py",
+    "state.py",
+    "kernel.py",
+    "dynamic_programme.py",
+)
 
 
 def load_values(options: TutorOptions, progress: Progress | None = None) -> np.ndarray:
@@ -103,4 +110,4 @@ def _save(path: Path, values: np.ndarray) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     with os.fdopen(handle, "wb") as file:
         np.save(file, values, allow_pickle=False)
-    os.replace(name, path)
+    Path(name).replace(path)

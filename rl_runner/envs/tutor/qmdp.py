@@ -17,16 +17,10 @@ import numpy as np
 
 from rl_runner.envs.tutor import model
 from rl_runner.envs.tutor.baselines import Tutor
+from rl_runner.envs.tutor.branches import N_SLOTS, PROBABILITY, first_branch, next_branch
 from rl_runner.envs.tutor.compiled import compiled
 from rl_runner.envs.tutor.dynamic_programme import N_ENGAGEMENTS, action_values, type_of
-from rl_runner.envs.tutor.kernel import (
-    N_SLOTS,
-    PROBABILITY,
-    act,
-    first_branch,
-    next_branch,
-    pass_time,
-)
+from rl_runner.envs.tutor.kernel import act, pass_time
 from rl_runner.envs.tutor.knowledge_filter import FAST, GOALS
 from rl_runner.envs.tutor.model import HARD, N_ACTIONS, N_TOPICS
 from rl_runner.envs.tutor.observation import MOST_MINUTES, SLICES
@@ -182,7 +176,7 @@ def begin_exact(
 
 
 @compiled
-def update_exact(  # noqa: PLR0913, PLR0917 - compiled: plain arguments
+def update_exact(
     belief: np.ndarray,
     before: np.ndarray,
     seen: np.ndarray,

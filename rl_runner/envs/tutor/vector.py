@@ -97,9 +97,8 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             message = "no episode has begun: call reset() before step()"
             raise ResetNeeded(message)
         outcome = Outcome.empty(self.num_envs)
-        step_learners(
-            self.model, self.learners, checked_actions(actions, self.num_envs), outcome, True
-        )
+        checked = checked_actions(actions, self.num_envs)
+        step_learners(self.model, self.learners, checked, outcome, autoreset=True)
         self._observations = outcome.observations
         ending = outcome.events[:, -1]
         ended = ending != model.GOING_ON
