@@ -82,7 +82,12 @@ class EnvConfig(Section):
     normalize: Annotated[NormalizeConfig, BeforeValidator(_normalize_from_bool)] = NormalizeConfig()
     frame_stack: Annotated[int, Field(ge=1, le=1000)] = 1
     n_envs: Annotated[int, Field(ge=1, le=4096)] = 1
-    vec: Literal["dummy", "subproc"] = "dummy"
+    vec: Literal["auto", "dummy", "subproc", "batched"] = "auto"
+
+    @property
+    def in_this_process(self) -> Self:
+        """The same, for a look at it that is not worth starting processes for."""
+        return self.model_copy(update={"vec": "auto"}) if self.vec == "subproc" else self
 
     @model_validator(mode="after")
     def _no_reserved_kwargs(self) -> Self:

@@ -36,8 +36,7 @@ def resolve(config: ExperimentConfig) -> ExperimentConfig:
     with _located(source):
         time_limit, _ = time_limit_of(config.env)
         env_config = config.env.model_copy(update={"time_limit": time_limit})
-        in_process = env_config.model_copy(update={"vec": "dummy"})
-        env = build_env(in_process, range(env_config.n_envs))
+        env = build_env(env_config.in_this_process, range(env_config.n_envs))
         try:
             if checked.get("policy") == "auto":
                 checked["policy"] = policy_for(algorithm, env.observation_space)
