@@ -98,12 +98,20 @@ class EnvConfig(Section):
         return self
 
 
+Engine = Literal["auto", "stock", "fast"]
+
+
 class AlgoConfig(Section):
-    """The algorithm's registry name and, flat beside it, its hyperparameters."""
+    """The algorithm's registry name and, flat beside it, its hyperparameters.
+
+    ``engine`` says what computes it: SB3 with torch, or our compiled twin of it; auto takes the
+    twin where it computes the same.
+    """
 
     model_config = ConfigDict(extra="allow")
 
     name: Annotated[str, Field(min_length=1)]
+    engine: Engine = "auto"
 
     @property
     def hyperparameters(self) -> dict[str, Any]:

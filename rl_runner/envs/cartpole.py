@@ -72,10 +72,9 @@ class SameStepCartPole(CartPoleVectorEnv):
         angle = self.state[2]
         obs = np.empty((self.num_envs, 4), np.float32)
         terminated, truncated = np.empty((2, self.num_envs), np.bool_)
-        valid = advance(
-            self.state, self.steps, action, np.cos(angle), np.sin(angle), self.max_episode_steps,
-            self._constants(), obs, terminated, truncated,
-        )  # fmt: skip
+        waves = np.cos(angle), np.sin(angle)
+        ends = self.max_episode_steps, terminated, truncated
+        valid = advance(self.state, self.steps, action, waves, self._constants(), ends, obs)
         if not valid:
             message = f"CartPole's actions are 0 and 1, not {action!r}"
             raise ValueError(message)
@@ -108,19 +107,25 @@ class SameStepCartPole(CartPoleVectorEnv):
 
 # No fast maths: each operation is rounded as Gymnasium's Python rounds it.
 @numba.njit(cache=True)
-def advance(  # type: ignore[no-untyped-def]  # noqa: ANN201, PLR0913, PLR0917 - typed by numba
-    state,  # noqa: ANN001 - (4, n) float64, changed
-    steps,  # noqa: ANN001 - (n,) of the episode so far, changed
-    actions,  # noqa: ANN001
-    cosines,  # noqa: ANN001
-    sines,  # noqa: ANN001
-    max_steps,  # noqa: ANN001
-    constants,  # noqa: ANN001
-    obs,  # noqa: ANN001 - (n, 4) float32, written
-    terminated,  # noqa: ANN001 - (n,) bool, written
-    truncated,  # noqa: ANN001 - (n,) bool, written
-):
-    """Step every copy by Euler's method (Barto, Sutton & Anderson 1983; Florian 2007)."""
+def advance(
+    state: np.ndarray,
+    steps: np.ndarray,
+    actions: np.ndarray,
+    waves: tuple[np.ndarray, np.ndarray],
+    constants: tuple[float, ...],
+    ends: tuple[int, np.ndarray, np.ndarray],
+    obs: np.ndarray,
+) -> bool:
+    """Step every copy by Euler's method (Barto, Sutton & Anderson 1983; Florian 2007).
+
+    :param state: (4, n) float64, changed
+    :param steps: (n,) of the episodes so far, changed
+    :param waves: cosine and sine of the poles' angles
+    :param ends: the steps an episode may last; (n,) terminated and (n,) truncated, written
+    :param obs: (n, 4) float32, written
+    :return: False if an action is neither 0 nor 1
+    """
+    (cosines, sines), (max_steps, terminated, truncated) = waves, ends
     gravity, masspole, total_mass, length, polemass_length, force_mag, tau, x_most, theta_most = (
         constants
     )

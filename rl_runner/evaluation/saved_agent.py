@@ -114,7 +114,8 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
     seed = int(record["seed"])
     files = folder.checkpoint(checkpoint)
     env = build_training_env(config.env.in_this_process, config.algo, SeedTree(seed))
-    agent = build_agent(algorithm, config.algo.hyperparameters, env, SeedTree(seed).model)
+    algo = config.algo
+    agent = build_agent(algorithm, algo.hyperparameters, env, SeedTree(seed).model, algo.engine)
     load_agent(agent, files, algorithm.weights_file)
     return Run(path, config, seed, record, agent, checkpoint)
 
