@@ -21,7 +21,7 @@ def experiment_hash(config: ExperimentConfig) -> str:
     """Return eight hex digits over everything that changes a run's results.
 
     Left out: the name and description, the list of seeds (each seed is a run of its own, so that
-    more seeds join the same experiment), ``env.vec`` (both ways of stepping give the same
+    more seeds join the same experiment), ``env.vec`` (all ways of stepping give the same
     numbers), and what only says how long to wait and what to keep. Call it on a resolved config,
     where every default is written out.
     """

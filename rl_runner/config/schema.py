@@ -82,7 +82,12 @@ class EnvConfig(Section):
     normalize: Annotated[NormalizeConfig, BeforeValidator(_normalize_from_bool)] = NormalizeConfig()
     frame_stack: Annotated[int, Field(ge=1, le=1000)] = 1
     n_envs: Annotated[int, Field(ge=1, le=4096)] = 1
-    vec: Literal["dummy", "subproc"] = "dummy"
+    vec: Literal["auto", "dummy", "subproc", "batched"] = "auto"
+
+    @property
+    def in_this_process(self) -> Self:
+        """The same, for a look at it that is not worth starting processes for."""
+        return self.model_copy(update={"vec": "auto"}) if self.vec == "subproc" else self
 
     @model_validator(mode="after")
     def _no_reserved_kwargs(self) -> Self:
@@ -93,12 +98,20 @@ class EnvConfig(Section):
         return self
 
 
+Engine = Literal["auto", "stock", "fast"]
+
+
 class AlgoConfig(Section):
-    """The algorithm's registry name and, flat beside it, its hyperparameters."""
+    """The algorithm's registry name and, flat beside it, its hyperparameters.
+
+    ``engine`` says what computes it: SB3 with torch, or our compiled twin of it; auto takes the
+    twin where it computes the same.
+    """
 
     model_config = ConfigDict(extra="allow")
 
     name: Annotated[str, Field(min_length=1)]
+    engine: Engine = "auto"
 
     @property
     def hyperparameters(self) -> dict[str, Any]:

@@ -117,9 +117,9 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
         raise RunFolderError(Problem("This run has never started.", str(path)))
     seed = int(record["seed"])
     files = None if checkpoint == "untrained" else folder.checkpoint(checkpoint)
-    in_process = config.env.model_copy(update={"vec": "dummy"})
-    env = build_training_env(in_process, config.algo, SeedTree(seed))
-    agent = build_agent(algorithm, config.algo.hyperparameters, env, SeedTree(seed).model)
+    env = build_training_env(config.env.in_this_process, config.algo, SeedTree(seed))
+    algo = config.algo
+    agent = build_agent(algorithm, algo.hyperparameters, env, SeedTree(seed).model, algo.engine)
     if files is not None:
         load_agent(agent, files, algorithm.weights_file)
     return Run(path, config, seed, record, agent, checkpoint)

@@ -124,6 +124,7 @@ def new_record(task: RunTask) -> dict[str, Any]:
         "name": task.config.name,
         "env": task.config.env.id,
         "algo": task.config.algo.name,
+        "engine": task.config.algo.engine,
         "seed": task.seed,
     }
 
