@@ -37,7 +37,7 @@ from rl_runner.runs.disk import write_aside, writing
 if TYPE_CHECKING:
     import numpy as np
 
-Status = Literal["pending", "running", "finished", "failed", "interrupted"]
+Status = Literal["pending", "running", "finished", "failed", "interrupted", "pruned"]
 CheckpointName = Literal["last", "best"]
 
 CONFIG = "config.yaml"

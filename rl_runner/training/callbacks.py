@@ -61,7 +61,10 @@ class EveryTimesteps(BaseCallback):
 
 
 class PeriodicEvaluation(EveryTimesteps):
-    """Plays the same fixed episodes each time, logs under SB3's tags, keeps the best agent."""
+    """Plays the same fixed episodes each time, logs under SB3's tags, keeps the best agent.
+
+    :param report: told the timesteps and the mean return of each evaluation
+    """
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class PeriodicEvaluation(EveryTimesteps):
         every: int,
         n_episodes: int,
         deterministic: bool,
+        report: Callable[[int, float], None] | None = None,
     ) -> None:
         super().__init__(every)
         self.env = env
@@ -79,6 +83,7 @@ class PeriodicEvaluation(EveryTimesteps):
         self.episode_seeds = seeds.evaluation(n_episodes)
         self.sampling_seed = seeds.policy_sampling
         self.deterministic = deterministic
+        self.report = report or _tell_nobody
         self.timesteps: list[int] = []
         self.episodes: list[Episodes] = []
         self.best_mean_reward = -np.inf
@@ -107,6 +112,7 @@ class PeriodicEvaluation(EveryTimesteps):
             self.best_mean_reward = episodes.mean_reward
             self.best_timesteps = self.num_timesteps
             self.run.save_best(self.num_timesteps, self._save_agent)
+        self.report(self.num_timesteps, episodes.mean_reward)
 
     def _save_agent(self, folder: Path) -> None:
         save_agent(self.model, folder, self.run.weights_file)
@@ -139,6 +145,12 @@ class PeriodicEvaluation(EveryTimesteps):
             means = [episodes.mean_reward for episodes in self.episodes]
             best = int(np.argmax(means))
             self.best_mean_reward, self.best_timesteps = means[best], self.timesteps[best]
+            for timesteps, mean in zip(self.timesteps, means, strict=True):
+                self.report(timesteps, mean)
+
+
+def _tell_nobody(timesteps: int, mean_reward: float) -> None:
+    pass
 
 
 class GridPolicyPicture(EveryTimesteps):
