@@ -17,10 +17,12 @@ from rl_runner.cli.eval import evaluate
 from rl_runner.cli.init import init
 from rl_runner.cli.runs import runs
 from rl_runner.cli.train import train
+from rl_runner.cli.tune import tune
 from rl_runner.errors import RunnerError
 
 COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("train", train),
+    ("tune", tune),
     ("eval", evaluate),
     ("check", check),
     ("init", init),

@@ -237,6 +237,10 @@ class Launcher:
         self.reporter.run_ended(task.run, result.record)
         return result
 
+    def stop(self) -> None:
+        """Ask the runs to write their checkpoints and end, and begin no more."""
+        self._request_stop()
+
     def _request_stop(self) -> None:
         self.stop_requests += 1
         self.stop_requested_at = time.monotonic()
@@ -251,6 +255,11 @@ class Launcher:
         if self.stop_requests and time.monotonic() - self.stop_requested_at > GRACE_SECONDS:
             for running in self.running:
                 running.send(signal.SIGKILL)
+
+
+def n_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager
