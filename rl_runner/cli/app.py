@@ -19,11 +19,13 @@ from rl_runner.cli.init import init
 from rl_runner.cli.record import record
 from rl_runner.cli.runs import runs
 from rl_runner.cli.train import train
+from rl_runner.cli.tune import tune
 from rl_runner.cli.watch import watch
 from rl_runner.errors import RunnerError
 
 COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("train", train),
+    ("tune", tune),
     ("eval", evaluate),
     ("compare", compare),
     ("record", record),

@@ -45,6 +45,7 @@ def train(
     """
     from rl_runner.cli import _progress
     from rl_runner.config import load_config
+    from rl_runner.training.launcher import n_cores
     from rl_runner.training.train import train_many
 
     changes = options.with_seeds(overrides, seeds)
@@ -56,7 +57,7 @@ def train(
             runs_dir=runs_dir,
             fresh=fresh,
             extend=extend,
-            jobs=jobs or options.cores(),
+            jobs=jobs or n_cores(),
             reporter=reporter,
             retries=retries,
         )

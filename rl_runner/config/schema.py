@@ -19,6 +19,7 @@ from pydantic import (
 
 from rl_runner.config.section import Section
 from rl_runner.config.source import SourceMap
+from rl_runner.config.tune import TuneConfig
 
 DEFAULT_SEEDS = 5  # fewer cannot carry a claim (Agarwal et al. 2021)
 MAX_TIMESTEPS = 10**12
@@ -221,6 +222,7 @@ class ExperimentConfig(Section):
     train: TrainConfig
     eval: EvalConfig = EvalConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    tune: TuneConfig | None = None
 
     _source: SourceMap = PrivateAttr(default_factory=SourceMap)
 
@@ -236,7 +238,8 @@ class ExperimentConfig(Section):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for YAML or JSON, in the order a person writes them."""
-        plain: dict[str, Any] = _plain(self.model_dump())
+        left_out = {"tune"} if self.tune is None else None
+        plain: dict[str, Any] = _plain(self.model_dump(exclude=left_out))
         return plain
 
 

@@ -38,7 +38,7 @@ from rl_runner.runs.disk import write_aside, writing
 if TYPE_CHECKING:
     import numpy as np
 
-Status = Literal["pending", "running", "finished", "failed", "interrupted"]
+Status = Literal["pending", "running", "finished", "failed", "interrupted", "pruned"]
 CheckpointName = str  # last, best, halfway, untrained, or a number of timesteps in digits
 
 CONFIG = "config.yaml"

@@ -14,6 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Figure
 from stable_baselines3.common.vec_env import VecEnv
 
+from rl_runner.config.schema import EvalConfig
 from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
 from rl_runner.evaluation.exact import ExactScorer
 from rl_runner.evaluation.pictures import draw_grid_policy
@@ -62,7 +63,11 @@ class EveryTimesteps(BaseCallback):
 
 
 class PeriodicEvaluation(EveryTimesteps):
-    """Plays the same fixed episodes each time, logs under SB3's tags, keeps the best agent."""
+    """Plays the same fixed episodes each time, logs under SB3's tags, keeps the best agent.
+
+    :param config: the episodes to play; the frequency is resolved already, hence ``every``
+    :param report: told the timesteps and the mean return of each evaluation
+    """
 
     def __init__(
         self,
@@ -71,18 +76,19 @@ class PeriodicEvaluation(EveryTimesteps):
         seeds: SeedTree,
         *,
         every: int,
-        n_episodes: int,
-        deterministic: bool,
+        config: EvalConfig,
         scorer: ExactScorer | None = None,
+        report: Callable[[int, float], None] | None = None,
     ) -> None:
         super().__init__(every)
         self.env = env
         self.run = run
-        self.episode_seeds = seeds.evaluation(n_episodes)
+        self.episode_seeds = seeds.evaluation(config.n_episodes)
         self.sampling_seed = seeds.policy_sampling
-        self.deterministic = deterministic
+        self.deterministic = config.deterministic
         self.scorer = scorer
         self.exact: list[float] = []
+        self.report = report or _tell_nobody
         self.timesteps: list[int] = []
         self.episodes: list[Episodes] = []
         self.best_mean_reward = -np.inf
@@ -111,6 +117,7 @@ class PeriodicEvaluation(EveryTimesteps):
             self.best_mean_reward = episodes.mean_reward
             self.best_timesteps = self.num_timesteps
             self.run.save_best(self.num_timesteps, self._save_agent)
+        self.report(self.num_timesteps, episodes.mean_reward)
 
     def _save_agent(self, folder: Path) -> None:
         save_agent(self.model, folder, self.run.weights_file)
@@ -149,6 +156,12 @@ class PeriodicEvaluation(EveryTimesteps):
             means = [episodes.mean_reward for episodes in self.episodes]
             best = int(np.argmax(means))
             self.best_mean_reward, self.best_timesteps = means[best], self.timesteps[best]
+            for timesteps, mean in zip(self.timesteps, means, strict=True):
+                self.report(timesteps, mean)
+
+
+def _tell_nobody(timesteps: int, mean_reward: float) -> None:
+    pass
 
 
 class GridPolicyPicture(EveryTimesteps):
