@@ -16,6 +16,7 @@ from rl_runner.cli.envs import envs
 from rl_runner.cli.eval import evaluate
 from rl_runner.cli.init import init
 from rl_runner.cli.runs import runs
+from rl_runner.cli.simulate import simulate
 from rl_runner.cli.train import train
 from rl_runner.errors import RunnerError
 
@@ -28,6 +29,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("algos", algos),
     ("envs", envs),
     ("dashboard", dashboard),
+    ("simulate", simulate),
     ("doctor", doctor),
 )
 
