@@ -14,6 +14,7 @@ WITHOUT_MEANING = (
     ("env", "vec"),
     ("checkpoint", "keep_last"),
     ("checkpoint", "replay_buffer"),
+    ("data", "path"),  # the events count, not where they lie; see `fingerprint`
 )
 
 
@@ -22,11 +23,12 @@ def experiment_hash(config: ExperimentConfig) -> str:
 
     Left out: the name and description, the list of seeds (each seed is a run of its own, so that
     more seeds join the same experiment), ``env.vec`` (both ways of stepping give the same
-    numbers), and what only says how long to wait and what to keep. Call it on a resolved config,
+    numbers), where a log lies, and what only says how long to wait and what to keep. Call it on a resolved config,
     where every default is written out.
     """
     meaning = config.to_dict()
     for section, key in WITHOUT_MEANING:
-        del (meaning[section] if section else meaning)[key]
+        if not section or section in meaning:
+            del (meaning[section] if section else meaning)[key]
     canonical = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:HASH_LENGTH]

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from rl_runner.config.data import DataConfig, budget_from_log
 from rl_runner.config.section import Section
 from rl_runner.config.source import SourceMap
 
@@ -199,7 +200,10 @@ def _plain_name(name: str) -> str:
 
 
 class ExperimentConfig(Section):
-    """A whole experiment: one algorithm on one environment, over several seeds."""
+    """A whole experiment: one algorithm on one environment, over several seeds.
+
+    With a ``data`` section it learns from logs instead (:mod:`rl_runner.offline`).
+    """
 
     name: Annotated[str, AfterValidator(_plain_name)]
     description: str = ""
@@ -208,8 +212,14 @@ class ExperimentConfig(Section):
     train: TrainConfig
     eval: EvalConfig = EvalConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    data: DataConfig | None = None
 
     _source: SourceMap = PrivateAttr(default_factory=SourceMap)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _budget_from_log(cls, raw: Any) -> Any:
+        return budget_from_log(raw)
 
     @property
     def source(self) -> SourceMap:
@@ -224,7 +234,7 @@ class ExperimentConfig(Section):
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for YAML or JSON, in the order a person writes them."""
         plain: dict[str, Any] = _plain(self.model_dump())
-        return plain
+        return {key: value for key, value in plain.items() if key != "data" or value is not None}
 
 
 def default_name(env_id: str, algo: str) -> str:
