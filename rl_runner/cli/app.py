@@ -18,6 +18,7 @@ from rl_runner.cli.eval import evaluate
 from rl_runner.cli.init import init
 from rl_runner.cli.record import record
 from rl_runner.cli.runs import runs
+from rl_runner.cli.simulate import simulate
 from rl_runner.cli.train import train
 from rl_runner.cli.tune import tune
 from rl_runner.cli.watch import watch
@@ -36,6 +37,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("algos", algos),
     ("envs", envs),
     ("dashboard", dashboard),
+    ("simulate", simulate),
     ("doctor", doctor),
 )
 

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from rl_runner.config.data import DataConfig, budget_from_log
 from rl_runner.config.section import Section
 from rl_runner.config.source import SourceMap
 from rl_runner.config.tune import TuneConfig
@@ -213,7 +214,10 @@ def _plain_name(name: str) -> str:
 
 
 class ExperimentConfig(Section):
-    """A whole experiment: one algorithm on one environment, over several seeds."""
+    """A whole experiment: one algorithm on one environment, over several seeds.
+
+    With a ``data`` section it learns from logs instead (:mod:`rl_runner.offline`).
+    """
 
     name: Annotated[str, AfterValidator(_plain_name)]
     description: str = ""
@@ -223,8 +227,14 @@ class ExperimentConfig(Section):
     eval: EvalConfig = EvalConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     tune: TuneConfig | None = None
+    data: DataConfig | None = None
 
     _source: SourceMap = PrivateAttr(default_factory=SourceMap)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _budget_from_log(cls, raw: Any) -> Any:
+        return budget_from_log(raw)
 
     @property
     def source(self) -> SourceMap:
@@ -238,8 +248,8 @@ class ExperimentConfig(Section):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for YAML or JSON, in the order a person writes them."""
-        left_out = {"tune"} if self.tune is None else None
-        plain: dict[str, Any] = _plain(self.model_dump(exclude=left_out))
+        absent = {name for name in ("tune", "data") if getattr(self, name) is None}
+        plain: dict[str, Any] = _plain(self.model_dump(exclude=absent))
         return plain
 
 

@@ -110,6 +110,9 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
         cure = "A run is a `seed-…` folder inside an experiment that holds a config.yaml."
         raise RunFolderError(Problem("This is not a run.", str(path), cure))
     config = load_config(path.parent)
+    if config.data is not None:
+        cure = "Judge it by a log: `rl eval RUN --data LOG`."
+        raise RunFolderError(Problem("This run learned from a log.", str(path), cure))
     algorithm = find_algorithm(config.algo.name, config.source.locate(("algo", "name")))
     folder = RunFolder(path, algorithm.weights_file)
     record = folder.read_record()

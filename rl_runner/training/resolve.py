@@ -32,6 +32,10 @@ def resolve(config: ExperimentConfig) -> ExperimentConfig:
     :raises EnvError: if the environment cannot be built
     """
     source = config.source
+    if config.data is not None:
+        cure = "`rl train` learns from it, `rl eval RUN --data LOG` judges it."
+        what = "This experiment learns from a log; it steps no environment."
+        raise ConfigError(Problem(what, source.locate(("data",)), cure))
     algorithm = find_algorithm(config.algo.name, source.locate(("algo", "name")))
     checked = check_hyperparameters(algorithm, config.algo.hyperparameters, source)
     with _located(source):
