@@ -66,13 +66,23 @@ def train(
     _print_results(results, as_json=as_json)
     statuses = {run.status for result in results for run in result.runs}
     if statuses & {"interrupted", "pending"}:
-        tell("Stopped. The same command goes on where it was.")
+        tell(f"Stopped. The same command goes on {_where_they_stopped(results)}.")
         raise typer.Exit(INTERRUPTED)
     if "failed" in statuses:
         _name_failures(results)
         raise typer.Exit(1)
     if not as_json and not quiet and console().is_terminal:
         show(f"See the curves: rl dashboard {runs_dir}")
+
+
+def _where_they_stopped(results: "Sequence[ExperimentResult]") -> str:
+    at = [
+        f"seed {run.seed} from {run.record.get('timesteps', 0):,}"
+        for result in results
+        for run in result.runs
+        if run.status == "interrupted"
+    ]
+    return f"({', '.join(at)} timesteps)" if at else "with the runs that have not begun"
 
 
 def _print_results(results: "Sequence[ExperimentResult]", *, as_json: bool) -> None:

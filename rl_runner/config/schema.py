@@ -190,12 +190,12 @@ def _plain(value: Any) -> Any:
 class CheckpointConfig(Section):
     """Checkpoints from which a stopped run goes on exactly.
 
-    ``every`` is in environment timesteps (default: a tenth of the budget, but at least two of the
-    longest episodes). A checkpoint ends the
-    open training episodes, in a run that is stopped there and in one that is not, which is why
-    ``every`` belongs to what makes two experiments the same. Of the checkpoints the newest
-    ``keep_last`` are kept. Without ``replay_buffer`` they are smaller, but an off-policy agent
-    that is stopped goes on with an empty buffer, which is not exact.
+    ``every`` is in environment timesteps (default: a tenth of the budget, at most 100,000, but at
+    least two of the longest episodes). A checkpoint ends the open training episodes, in a run that
+    is stopped there and in one that is not, which is why ``every`` belongs to what makes two
+    experiments the same. Of the checkpoints the newest ``keep_last`` are kept. Without
+    ``replay_buffer`` they are smaller, but an off-policy agent that is stopped goes on with an
+    empty buffer, which is not exact.
     """
 
     every: Timesteps | None = None

@@ -11,8 +11,8 @@ from rl_runner.evaluation.baselines import DEFAULT_GAMMA, evaluate_baseline
 from rl_runner.evaluation.evaluation import Evaluation, evaluate_run
 from rl_runner.evaluation.foreign import check_trust, evaluate_foreign
 from rl_runner.evaluation.saved_agent import load_run
-from rl_runner.runs.find import find_runs, seed_number
-from rl_runner.runs.folder import RECORD
+from rl_runner.runs.find import find_runs
+from rl_runner.runs.folder import RECORD, seed_number
 
 YAML = {".yaml", ".yml"}
 

@@ -64,6 +64,9 @@ def prove_resume(config: ExperimentConfig) -> ResumeProof:
         _finished(whole)
         breaker = _BreakOff(every + every // 2)
         _run(short, Path(folder) / "halves", breaker)
+        if not breaker.broken_off_at:
+            message = "the short run was over before it could be broken off"
+            raise RuntimeError(message)
         resumed = _run(short, Path(folder) / "halves", breaker)
         _finished(resumed)
         found = differences(

@@ -25,7 +25,7 @@ from pebble import ProcessExpired, concurrent
 
 from rl_runner.errors import RunnerError
 from rl_runner.training.reporting import Reporter, StopRequest
-from rl_runner.training.task import RunResult, RunTask, execute, record_failure
+from rl_runner.training.task import RunResult, RunTask, execute, record_failure, record_interruption
 from rl_runner.training.worker import GIVE_UP, work
 
 POLL_SECONDS = 0.05
@@ -35,8 +35,26 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 def run_here(tasks: Sequence[RunTask], reporter: Reporter) -> list[RunResult]:
     """Run the tasks one after another in this process, e.g. in a notebook."""
-    stop = StopRequest()
-    return [execute(task, reporter, stop) for task in tasks]
+    return [_run_here(task, reporter) for task in tasks]
+
+
+def _run_here(task: RunTask, reporter: Reporter) -> RunResult:
+    stop, hours = StopRequest(), task.config.train.max_hours
+    if hours is None:
+        return execute(task, reporter, stop)
+    timer = threading.Timer(hours * 3600, stop.set)
+    timer.daemon = True
+    timer.start()
+    try:
+        result = execute(task, reporter, stop)
+    finally:
+        timer.cancel()
+    return record_failure(task, too_long(task)) if result.status == "interrupted" else result
+
+
+def too_long(task: RunTask) -> str:
+    """Say that a run took longer than its config allows."""
+    return f"took longer than {task.config.train.max_hours} hours"
 
 
 def run_in_processes(
@@ -222,15 +240,16 @@ class Launcher:
             return RunResult(task.seed, task.folder.path, record)
         except ProcessExpired as error:
             if self.stop_requests:
-                record = {**task.folder.read_record(), "status": "interrupted"}
-                return RunResult(task.seed, task.folder.path, record)
+                return record_interruption(task)
             if not running.is_overdue:
                 code = error.exitcode
                 return self._failed(task, _describe_exit(code), by_signal=(code or 0) < 0)
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the other runs go on
+            return self._failed(task, repr(error))
         else:
             if not (running.is_overdue and result.status == "interrupted"):
                 return result
-        return self._failed(task, f"took longer than {task.config.train.max_hours} hours")
+        return self._failed(task, too_long(task))
 
     def _failed(self, task: RunTask, error: str, *, by_signal: bool = False) -> RunResult:
         result = record_failure(task, error, by_signal=by_signal)
@@ -246,7 +265,10 @@ class Launcher:
         self.stop_requested_at = time.monotonic()
         number = signal.SIGTERM if self.stop_requests == 1 else signal.SIGKILL
         if self.stop_requests == 1:
-            self.reporter.note("Stopping: runs write their checkpoints. Once more: stop now.")
+            self.reporter.note(
+                "Stopping: a run whose next checkpoint is seconds away writes it, any other goes "
+                "on later from its last one. Ctrl-C again: stop now."
+            )
         for running in self.running:
             running.send(number)
 

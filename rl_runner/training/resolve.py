@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
 
+MOST_BETWEEN_CHECKPOINTS = 100_000  # timesteps; what a run that is stopped may have to repeat
+
+
 def resolve(config: ExperimentConfig) -> ExperimentConfig:
     """Return the config with every default written out, after building env and agent once.
 
@@ -50,6 +53,7 @@ def resolve(config: ExperimentConfig) -> ExperimentConfig:
                 check_policy_name(algorithm, checked["policy"], where)
             _check_spaces(algorithm, env_config, env)
             a_tenth = max(1, config.train.total_timesteps // 10)
+            often = min(a_tenth, MOST_BETWEEN_CHECKPOINTS)
             two_episodes = 2 * time_limit * env_config.n_envs  # since checkpoints cut episodes off
             resolved = config.model_copy(
                 update={
@@ -57,7 +61,7 @@ def resolve(config: ExperimentConfig) -> ExperimentConfig:
                     "algo": AlgoConfig.model_validate({"name": algorithm.name, **checked}),
                     "eval": config.eval.model_copy(update={"every": config.eval.every or a_tenth}),
                     "checkpoint": config.checkpoint.model_copy(
-                        update={"every": config.checkpoint.every or max(a_tenth, two_episodes)}
+                        update={"every": config.checkpoint.every or max(often, two_episodes)}
                     ),
                 }
             ).with_source(source)
