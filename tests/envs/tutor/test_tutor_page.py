@@ -136,6 +136,7 @@ def test_the_numbers_are_the_views():
         "path 1 kinds": "Quiz · Distribution",
         "exchange 9": "Copyright: completed",
         "exchange 9 reward": "+0.9",
+        "exchange 5": "Quiz: passed, 3 of 3",
         "exchange 11 step": "Step 11",
         "exchange 11 reward": "+4.9",
         "exchange 11 feedback": "positive feedback",

@@ -33,19 +33,19 @@ def draw(canvas: Canvas, box: Box, view: TutorView) -> None:
     _draw_mark(canvas, upper.left, box.top + 10)
     canvas.text(Box(left, upper.top, 520, upper.bottom), "The business of music", NAME)
     canvas.text(Box(left, lower.top, 520, lower.bottom), learner, LABEL, key="learner")
+    steps = f"{view.step} of {view.horizon}"
     right = upper.right
     _draw_figure(canvas, right - 84, right, "Return so far", signed(view.return_so_far), "return")
-    steps = f"{view.step} of {view.horizon}"
-    _draw_figure(canvas, right - 248, right - 112, "Steps taken", steps, "step")
-    bar = Box(right - 420, 33, right - 260, 39)
+    ink = _draw_figure(canvas, right - 248, right - 112, "Steps taken", steps, "step")
+    bar = Box(ink.left - 174, 33, ink.left - 14, 39)
     canvas.rectangle(bar, NIGHT_LINE, 3)
     filled = round(bar.width * view.step / view.horizon)
     canvas.rectangle(Box(bar.left, bar.top, bar.left + filled, bar.bottom), GOLD, 3)
 
 
-def _draw_figure(canvas: Canvas, left: int, right: int, label: str, value: str, key: str) -> None:
+def _draw_figure(canvas: Canvas, left: int, right: int, label: str, value: str, key: str) -> Box:
     canvas.text(Box(left, 8, right, 24), label, LABEL, align="right")
-    canvas.text(Box(left, 26, right, 46), value, VALUE, align="right", key=key)
+    return canvas.text(Box(left, 26, right, 46), value, VALUE, align="right", key=key)
 
 
 def _draw_mark(canvas: Canvas, x: int, y: int) -> None:

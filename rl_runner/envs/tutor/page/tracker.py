@@ -49,7 +49,7 @@ def _draw_topic(canvas: Canvas, box: Box, view: TutorView, topic: int) -> None:
     canvas.text(first, count, SMALL, align="right", key=f"{key} completed")
     top = box.top + 18
     _draw_bar(canvas, Box(box.left, top, box.right, top + BAR), view, topic)
-    last = Box(box.left, box.top + 28, box.right, box.top + 44)
+    last = Box(box.left, box.top + 30, box.right, box.top + 46)
     known = f"knows {percent(view.knowledge[topic])}"
     ink = canvas.text(last, known, SMALL, key=f"{key} knowledge")
     if view.gap(topic) >= GAP:
