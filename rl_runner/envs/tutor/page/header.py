@@ -36,16 +36,18 @@ def draw(canvas: Canvas, box: Box, view: TutorView) -> None:
     steps = f"{view.step} of {view.horizon}"
     right = upper.right
     _draw_figure(canvas, right - 84, right, "Return so far", signed(view.return_so_far), "return")
-    ink = _draw_figure(canvas, right - 248, right - 112, "Steps taken", steps, "step")
-    bar = Box(ink.left - 174, 33, ink.left - 14, 39)
+    _draw_figure(canvas, right - 248, right - 112, "Steps taken", steps, "step")
+    widest = round(VALUE.width(f"{view.horizon} of {view.horizon}"))  # so that the bar stays put
+    bar_right = right - 112 - widest - 14
+    bar = Box(bar_right - 160, 33, bar_right, 39)
     canvas.rectangle(bar, NIGHT_LINE, 3)
     filled = round(bar.width * view.step / view.horizon)
     canvas.rectangle(Box(bar.left, bar.top, bar.left + filled, bar.bottom), GOLD, 3)
 
 
-def _draw_figure(canvas: Canvas, left: int, right: int, label: str, value: str, key: str) -> Box:
+def _draw_figure(canvas: Canvas, left: int, right: int, label: str, value: str, key: str) -> None:
     canvas.text(Box(left, 8, right, 24), label, LABEL, align="right")
-    return canvas.text(Box(left, 26, right, 46), value, VALUE, align="right", key=key)
+    canvas.text(Box(left, 26, right, 46), value, VALUE, align="right", key=key)
 
 
 def _draw_mark(canvas: Canvas, x: int, y: int) -> None:
