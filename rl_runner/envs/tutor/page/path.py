@@ -60,7 +60,7 @@ def _draw_about(canvas: Canvas, room: Box, station: Station) -> None:
     if module and n_lines >= FEWEST_LINES:
         canvas.rectangle(Box(room.left, room.top, room.right, room.top + 1), LINE)
         heading = Box(room.left, room.top + 8, room.right, room.top + 24)
-        canvas.text(heading, f"About “{module.title}”", SMALL_STRONG)
+        canvas.text(heading, "About the next module", SMALL_STRONG)
         below = Box(room.left, room.top + ABOUT_HEADING, room.right, room.bottom)
         canvas.lines(below, wrapped(module.summary, SMALL, below.width, n_lines), SMALL)
 
