@@ -110,7 +110,7 @@ def test_the_numbers_are_the_views():
         "modules": "of 6",
         "topics finished": "0 of 3",
         "goal": "Copyright",
-        "engagement": "48 %",
+        "engagement": "≈ 48 %",
         "skips": "1",
         "minutes": "23 min",
         "last action": "Resource",
@@ -118,9 +118,9 @@ def test_the_numbers_are_the_views():
         "topic 0 completed": "1 of 2",
         "topic 1 completed": "2 of 2",
         "topic 2 completed": "0 of 2",
-        "topic 0 knowledge": "knows 31 %",
-        "topic 1 knowledge": "knows 62 %",
-        "topic 2 knowledge": "knows 10 %",
+        "topic 0 knowledge": "knows ≈ 31 %",
+        "topic 1 knowledge": "knows ≈ 62 %",
+        "topic 2 knowledge": "knows ≈ 10 %",
         "topic 1 gap": "gap",
         "topic 0 quiz": "quiz open",
         "topic 1 quiz": "quiz open, last 1 of 3",
@@ -180,7 +180,7 @@ def test_numbers_are_never_cut_short(view: TutorView):
     assert values["step"] == f"{view.step} of {view.horizon}"
     assert values["return"] == signed(view.return_so_far)
     assert values["skips"] == str(view.skips)
-    assert values["engagement"] == f"{view.engagement:.0%}".replace("%", " %")
+    assert values["engagement"] == f"≈ {100 * view.engagement:.0f} %"
     assert values["modules completed"] == str(sum(view.completed))
     for topic in range(3):
         assert values[f"topic {topic} completed"] == f"{view.completed[topic]} of {view.levels}"

@@ -30,9 +30,9 @@ def signed(value: float) -> str:
     return f"{'+' if value > 0 else MINUS}{text}"
 
 
-def percent(fraction: float) -> str:
-    """Write a fraction: ``62 %``."""
-    return f"{fraction:.0%}".replace("%", "\u00a0%")
+def estimated(fraction: float) -> str:
+    """Write an estimate of the platform: ``≈ 62 %``."""
+    return f"≈ {100 * fraction:.0f} %".replace(" ", "\u00a0")
 
 
 def minutes(value: float | None) -> str:
