@@ -47,7 +47,7 @@ from rl_runner.envs.tutor.state import (
     TIME,
 )
 
-NEGLIGIBLE: Final = 1e-4  # hidden states below this share of the belief are left out of the values
+NEGLIGIBLE: Final = 1e-3  # hidden states below this share of the likeliest are left out
 
 
 class QMDP(Tutor):
@@ -249,8 +249,7 @@ def qmdp_actions(
             if beliefs[i, hidden] > least:
                 row[:] = seen[i]
                 set_hidden(row, hidden, model_.n_levels)
-                following = values[row[TIME] + 1, type_of(row)]
-                action_values(row, model_, following, q_values)
+                action_values(row, model_, values[row[TIME], type_of(row)], q_values)
                 total += beliefs[i, hidden] * q_values
         actions[i] = np.argmax(total)
     return actions

@@ -180,7 +180,7 @@ def test_the_exact_posterior_is_calibrated_too():
     """The QMDP's belief, over the whole hidden state, has no error but chance."""
     options = TutorOptions(modules_per_topic=1, horizon=12)
     n_states = 6480
-    no_values = np.zeros((13, 6, n_states + 1), dtype=np.float32)
+    no_values = np.zeros((12, 6, n_states), dtype=np.float32)
     n, qmdp = 400, QMDP(options, no_values)
     env = TutorVectorEnv(n, **vars(options))
     observations, _ = env.reset(seed=0)

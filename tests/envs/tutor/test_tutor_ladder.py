@@ -132,7 +132,7 @@ def test_values_are_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_without_a_place_to_keep_them_values_are_computed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(oracle, "cache_folder", lambda: None)
-    assert load_values(TutorOptions(modules_per_topic=1, horizon=2)).shape == (3, 6, 6481)
+    assert load_values(TutorOptions(modules_per_topic=1, horizon=2)).shape == (2, 6, 6480)
 
 
 def test_a_problem_too_large_is_refused():
