@@ -36,12 +36,15 @@ def run_document(seed: int, path: str, record: dict[str, Any]) -> Document:
         "mean_reward": last.get("mean_reward"),
         "std_reward": last.get("std_reward"),
         "best_mean_reward": best.get("mean_reward"),
+        "selection_optimism": best.get("selection_optimism"),
     }
 
 
 def show_experiment(document: Document, seconds: dict[int, float | None] | None = None) -> None:
     """Draw the table of runs and, below it, what they amount to."""
-    columns = ["seed", "status", ">timesteps", ">mean reward", ">± std", ">best agent"]
+    columns = [
+        "seed", "status", ">timesteps", ">mean reward", ">± std", ">best agent", ">optimism",
+    ]  # fmt: skip
     rows = [
         [
             run["seed"],
@@ -50,6 +53,7 @@ def show_experiment(document: Document, seconds: dict[int, float | None] | None 
             number(run["mean_reward"]),
             number(run["std_reward"]),
             number(run["best_mean_reward"]),
+            number(run["selection_optimism"]),
             *([duration(seconds[run["seed"]])] if seconds else []),
         ]
         for run in document["runs"]

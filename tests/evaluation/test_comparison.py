@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import CARTPOLE, change_record, write_experiment, write_run
+from synthetic_experiments import CARTPOLE, change_record, write_experiment, write_run
 
 from rl_runner.errors import RunFolderError
 from rl_runner.evaluation.bands import learning_band, performance_profile

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import change_record, write_experiment, write_run
+from synthetic_experiments import change_record, write_experiment, write_run
 
 from rl_runner.arrays import save_arrays
 from rl_runner.errors import RunFolderError
