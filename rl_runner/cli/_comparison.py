@@ -81,16 +81,17 @@ def _learning_table(comparison: "Comparison") -> object:
 def _pair_table(comparison: "Comparison", digits: int) -> object:
     from rl_runner.evaluation.caveats import verdict
 
-    pairs = comparison.pairs
-    title = "Differences of means"
+    pairs, first = comparison.pairs, comparison.rows[0].label
+    title, column = "Differences of means", "first − second"
+    with_first = [pair for pair in pairs if pair.first == first]
     if len(pairs) > MOST_PAIRS:
-        first = pairs[0].first
-        title += f" from {first}; --json has all {len(pairs)} pairs"
-        pairs = tuple(pair for pair in pairs if pair.first == first)
-    columns = ("first − second", ">difference", "95 %", ">p (Holm)", ">P(better)", "95 %", "claim")
+        title = f"Differences of means from {first}; --json has all {len(pairs)} pairs"
+    if len(pairs) > MOST_PAIRS or len(pairs) == len(with_first):
+        pairs, column = tuple(with_first), f"{first} − …"
+    columns = (column, ">difference", "95 %", ">p (Holm)", ">P(better)", "95 %", "claim")
     rows = [
         (
-            f"{pair.first} − {pair.second}",
+            pair.second if column.endswith("…") else f"{pair.first} − {pair.second}",
             number(pair.difference, digits),
             _interval(pair.ci95, digits),
             _p_value(pair.p_adjusted),

@@ -76,4 +76,4 @@ def e_value(differences: np.ndarray) -> np.ndarray:
     f = t**2 / (n - 1)
     e = (1 + n) ** -0.5 * ((1 + f) / (1 + f / (1 + n))) ** (n / 2)
     largest = (1 + n) ** ((n - 1) / 2)  # as t grows without bound
-    return np.where((error > 0) | (mean == 0), e, largest)
+    return np.asarray(np.where((error > 0) | (mean == 0), e, largest))

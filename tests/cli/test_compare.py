@@ -25,7 +25,8 @@ def test_two_experiments_are_shown_with_intervals_and_claims(rl: Rl, tmp_path: P
     assert "good 5 of 5 0.720" in shown
     assert "reached 0.700" in shown
     assert "the random policy, 0.014 (exact), is 0; the optimum, 0.744, is 1" in shown
-    assert "good − bad 0.610" in shown
+    assert "good − …" in shown
+    assert "bad 0.610" in shown
     assert "decided" in shown
     assert "!" not in shown
 
@@ -55,8 +56,8 @@ def test_many_pairs_are_shown_against_the_first_experiment(rl: Rl, tmp_path: Pat
     places = [_lake(tmp_path, f"e{i}", [x + i / 100 for x in GOOD]) for i in range(7)]
     shown = rl("compare", *places).stdout
     assert "from e0; --json has all 21 pairs" in shown
-    assert "e0 − e6" in shown
-    assert "e1 − e2" not in shown
+    assert "e0 − …" in shown
+    assert "e2 " in shown
 
 
 def test_what_is_missing_is_said_and_not_averaged_away(rl: Rl, tmp_path: Path):

@@ -66,7 +66,7 @@ def test_a_clear_difference_is_decided_and_an_unclear_one_says_how_many_seeds_it
     assert unclear.ci95[0] < 0 < unclear.ci95[1]
     assert unclear.seeds_needed is not None
     assert unclear.seeds_needed > 50
-    assert f"~{unclear.seeds_needed} seeds" in verdict(unclear)
+    assert f"~{unclear.seeds_needed:,} seeds" in verdict(unclear)
 
 
 def test_p_values_are_adjusted_for_the_number_of_pairs(tmp_path: Path):
@@ -161,6 +161,13 @@ def test_what_the_numbers_cannot_carry_is_said(tmp_path: Path):
     assert "random policy could not be measured" in said
     assert [len(row.scores) for row in comparison.rows] == [3, 1, 0]
     assert [verdict(pair) for pair in comparison.pairs] == ["a single seed cannot tell"]
+
+
+def test_equal_runs_are_no_certainty(tmp_path: Path):
+    flat = write_experiment(tmp_path, "flat", [500.0] * 5)
+    (said,) = caveats(_compare(flat))
+    assert "flat: all 5 runs came out the same" in said
+    assert "Up to 45% of further runs" in said
 
 
 def test_there_is_nothing_to_say_of_a_clear_comparison(tmp_path: Path):
