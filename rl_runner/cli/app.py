@@ -17,6 +17,7 @@ from rl_runner.cli.envs import envs
 from rl_runner.cli.eval import evaluate
 from rl_runner.cli.init import init
 from rl_runner.cli.record import record
+from rl_runner.cli.reproduce import reproduce
 from rl_runner.cli.runs import runs
 from rl_runner.cli.train import train
 from rl_runner.cli.watch import watch
@@ -35,6 +36,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("envs", envs),
     ("dashboard", dashboard),
     ("doctor", doctor),
+    ("reproduce", reproduce),
 )
 
 USER_MISTAKE = 2

@@ -1,6 +1,7 @@
 """Films of agents: their episodes, several agents side by side, with return and step in writing."""
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from rl_runner.errors import EnvError, Problem
 from rl_runner.evaluation.episodes import play_episodes, share_normalization
 from rl_runner.evaluation.frames import compose, panel_width
 from rl_runner.evaluation.saved_agent import Run, load_run
+from rl_runner.evaluation.watching import has_display
 from rl_runner.runs.find import find_runs
 from rl_runner.seeding import SeedTree
 
@@ -93,6 +95,8 @@ def film_episode(
     """
     wrapper = WrapperConfig(name=FILM, kwargs={"every": every, "width": width})
     filmed = config.model_copy(update={"wrappers": (*config.wrappers, wrapper)})
+    if not has_display():
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # else pygame complains at every start
     env = build_env(filmed, [seed], training=False, render_mode="rgb_array")
     share_normalization(run.agent, env)
     try:
@@ -144,9 +148,7 @@ def film_strip(
         frames = film_episode(run, config, seed, 1, width, deterministic=deterministic)
         last = len(frames) - 1
         shown = [frames[round(k * last / (n_frames - 1))] for k in range(n_frames)]
-        rows.append(
-            compose(shown, [title] + [""] * (n_frames - 1), [f is frames[-1] for f in shown])
-        )
+        rows.append(compose(shown, [title] + [""] * (n_frames - 1)))
     strip = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)), "white")
     for k, row in enumerate(rows):
         strip.paste(row, (0, k * rows[0].height))
@@ -161,5 +163,4 @@ def _side_by_side(
     held = round(HOLD_SECONDS * fps)
     for k in range(longest + held):
         shown = [film[min(k, len(film) - 1)] for film in films]
-        ended = [k >= len(film) - 1 for film in films]
-        yield compose(shown, titles, ended, where)
+        yield compose(shown, titles, where)
