@@ -17,6 +17,7 @@ from rl_runner.cli.envs import envs
 from rl_runner.cli.eval import evaluate
 from rl_runner.cli.init import init
 from rl_runner.cli.record import record
+from rl_runner.cli.report import report
 from rl_runner.cli.reproduce import reproduce
 from rl_runner.cli.runs import runs
 from rl_runner.cli.train import train
@@ -27,6 +28,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("train", train),
     ("eval", evaluate),
     ("compare", compare),
+    ("report", report),
     ("record", record),
     ("watch", watch),
     ("check", check),

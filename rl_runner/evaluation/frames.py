@@ -19,14 +19,17 @@ def panel_width(n_panels: int) -> int:
     return max(NARROWEST_PANEL, min(WIDEST_PANEL, width))
 
 
-def compose(frames: Sequence[Frame], titles: Sequence[str], where: str = "") -> Image.Image:
+def compose(
+    frames: Sequence[Frame], titles: Sequence[str], where: str = "", *, size: int = 0
+) -> Image.Image:
     """Draw panels side by side, each with its title above, step and return below.
 
     :param where: e.g. which episode this is; written above all
+    :param size: of the letters in pixels; 0 lets them follow the panels' width
     """
     pictures = [_enlarged(Image.fromarray(frame.pixels)) for frame in frames]
     width, height = pictures[0].size
-    size = max(14, round(width / 22))
+    size = size or max(14, round(width / 22))
     font, line = ImageFont.load_default(size), round(1.7 * size)
     top = line * (2 if where else 1)
     total = width * len(pictures) + GAP * (len(pictures) - 1)

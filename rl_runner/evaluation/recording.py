@@ -22,6 +22,7 @@ from rl_runner.seeding import SeedTree
 FILM = "rl_runner.envs.film:EpisodeFilm"
 SMOOTH = 25  # frames per second that are enough; GIFs count in hundredths of a second
 DEFAULT_FPS = 15  # for environments that do not say how fast they are
+STRIP_LETTERS = 18  # pixels; strips are shown smaller than they are
 HOLD_SECONDS = 1.0  # how long an episode's last frame stays
 
 
@@ -132,7 +133,7 @@ def film_strip(
     runs: Sequence[Run],
     titles: Sequence[str],
     *,
-    n_frames: int = 6,
+    n_frames: int = 5,
     deterministic: bool = True,
 ) -> Image.Image:
     """Draw moments of the first held-out episode, evenly spread: one row per agent.
@@ -148,7 +149,7 @@ def film_strip(
         frames = film_episode(run, config, seed, 1, width, deterministic=deterministic)
         last = len(frames) - 1
         shown = [frames[round(k * last / (n_frames - 1))] for k in range(n_frames)]
-        rows.append(compose(shown, [title] + [""] * (n_frames - 1)))
+        rows.append(compose(shown, [title] + [""] * (n_frames - 1), size=STRIP_LETTERS))
     strip = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)), "white")
     for k, row in enumerate(rows):
         strip.paste(row, (0, k * rows[0].height))
