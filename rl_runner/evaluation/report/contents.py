@@ -204,7 +204,7 @@ def _surroundings(experiments: Sequence[Experiment]) -> dict[str, list[tuple[str
     for section, name in dict.fromkeys(key for facts in flat for key in facts):
         counts = Counter(facts[section, name] for facts in flat if (section, name) in facts)
         shown = [
-            value if len(counts) == 1 else f"{value} ({n} runs)"
+            value if len(counts) == 1 else f"{value} ({n} run{'s' if n > 1 else ''})"
             for value, n in counts.most_common()
         ]
         found.setdefault(section, []).append((name, shown))
