@@ -38,5 +38,6 @@ def report(
 
     written = write_report(experiments, out, agent=checkpoint, with_pictures=pictures)
     without = f", {written.n_failures} without a result" if written.n_failures else ""
-    said = f"{len(written.experiments)} experiments, {written.n_runs} runs{without}"
+    n = len(written.experiments)
+    said = f"{n} experiment{'s' if n > 1 else ''}, {written.n_runs} runs{without}"
     tell(f"{said} → {out}, {out.stat().st_size / 1e6:.1f} MB")

@@ -2,10 +2,10 @@
 
 import tempfile
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rl_runner.config import ExperimentConfig, dump_config, load_config
+from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, load_config
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.reproduction import Reproduction, compare_runs
 from rl_runner.runs.find import find_runs, seed_number
@@ -46,7 +46,12 @@ def reproduce(finished: FinishedRun, reporter: Reporter) -> Reproduction:
     task = finished.task
     with tempfile.TemporaryDirectory(prefix="rl-reproduce-") as folder:
         again = _execute(task.config, task.seed, Path(folder) / task.experiment.name, reporter)
-        return compare_runs(task.folder, again.folder)
+        found = compare_runs(task.folder, again.folder)
+    digest = experiment_hash(task.config)
+    if task.experiment.resolve().name.endswith(f"-{digest}"):
+        return found
+    changed = f"config.yaml: its hash is {digest} now; it was edited, or the folder renamed"
+    return replace(found, surroundings=[changed, *found.surroundings])
 
 
 def _execute(config: ExperimentConfig, seed: int, place: Path, reporter: Reporter) -> RunTask:

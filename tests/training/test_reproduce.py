@@ -12,7 +12,7 @@ from rl_runner.training.reproduce import find_finished, reproduce
 LAKE: dict[str, Any] = {
     "name": "lake",
     "env": {"id": "FrozenLake-v1"},
-    "algo": {"name": "q_learning"},
+    "algo": {"name": "q_learning", "initial_q": 0.5},
     "train": {"total_timesteps": 400, "seeds": [4, 5]},
     "eval": {"every": 200, "n_episodes": 3, "final_episodes": 5},
 }
@@ -42,6 +42,7 @@ def test_a_run_whose_config_was_changed_afterwards_is_noticed(experiment: Path):
     found = reproduce(find_finished(experiment), Reporter())
     assert found.verdict != "bit-equal"
     assert "weights: `q_table`" in found.differences
+    assert any("config.yaml" in line for line in found.surroundings)
 
 
 def test_of_an_experiment_the_first_finished_run_is_taken(experiment: Path):
