@@ -62,7 +62,9 @@ def _checked_zone(name: str) -> str:
 
 
 def _paths_from_one(value: object) -> object:
-    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    return (
+        (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    )
 
 
 Duration = Annotated[str, AfterValidator(_checked_duration)]

@@ -79,7 +79,9 @@ class Interactions:
     def fingerprint(self) -> str:
         """Return eight hex digits over what happened when, whatever the order of the files."""
         words = self.event ^ (self.ts.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
-        words ^= (self.state.astype(np.uint64) * 27 + self.action.astype(np.uint64)) << np.uint64(20)
+        words ^= (self.state.astype(np.uint64) * 27 + self.action.astype(np.uint64)) << np.uint64(
+            20
+        )
         words ^= self.reward.view(np.uint64)
         return f"{int(np.add.reduce(words, dtype=np.uint64)) >> 32:08x}"
 

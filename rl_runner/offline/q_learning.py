@@ -162,7 +162,8 @@ class LogQLearning:
         old = np.array([i for i in old if self.waiting.session_key[i] not in came], dtype=np.int64)
         kept = self.waiting
         self.waiting = Waiting(
-            [kept.session_key[i] for i in old] + log.session_key.gather(log.session[rows]).to_list(),
+            [kept.session_key[i] for i in old]
+            + log.session_key.gather(log.session[rows]).to_list(),
             np.concatenate([kept.step[old], log.step[rows]]),
             np.concatenate([kept.state[old], log.state[rows]]),
             np.concatenate([kept.action[old], log.action[rows]]),
