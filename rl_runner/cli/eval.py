@@ -7,6 +7,7 @@ import typer
 
 from rl_runner.cli import _options as options
 from rl_runner.cli._console import show_json
+from rl_runner.cli._offline import judge_by_logs
 from rl_runner.cli._results import Document, experiment_document, run_document, show_experiment
 
 
@@ -28,12 +29,26 @@ def evaluate(
     stochastic: Annotated[
         bool, typer.Option("--stochastic", help="Sample actions instead of taking the likeliest.")
     ] = False,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data", metavar="LOG", help="Judge runs that learned from logs by this one."
+        ),
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option("--window", metavar="SPAN", help="With --data: only the log's last 3d, 12h …"),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Play held-out episodes with trained agents.
+    """Play held-out episodes with trained agents, or judge them by a log.
 
     Example: rl eval runs/cartpole-ppo-3f9a1c2e --episodes 1000 --checkpoint best
     """
+    if data:
+        judge_by_logs(runs, data, window, as_json=as_json)
+        return
+
     from rl_runner.config import experiment_hash
     from rl_runner.evaluation.saved_agent import load_run
     from rl_runner.runs.find import find_runs

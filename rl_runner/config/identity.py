@@ -23,8 +23,8 @@ def experiment_hash(config: ExperimentConfig) -> str:
 
     Left out: the name and description, the list of seeds (each seed is a run of its own, so that
     more seeds join the same experiment), ``env.vec`` (both ways of stepping give the same
-    numbers), where a log lies, and what only says how long to wait and what to keep. Call it on a resolved config,
-    where every default is written out.
+    numbers), where a log lies, and what only says how long to wait and what to keep. Call it on a
+    resolved config, where every default is written out.
     """
     meaning = config.to_dict()
     for section, key in WITHOUT_MEANING:

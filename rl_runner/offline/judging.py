@@ -67,6 +67,10 @@ class Judgement:
     rates: dict[str, Rate] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     switch_threshold: float | None = None
+    weight_histogram: tuple[tuple[int, ...], tuple[float, ...]] = (
+        (),
+        (),
+    )  # counts, edges of their bins
 
     @property
     def headline(self) -> Estimate | None:
@@ -116,7 +120,13 @@ def judge(
         },
         warnings=_warnings(support, rule, enough) if sure else (),
         switch_threshold=target.threshold if math.isfinite(target.threshold) else None,
+        weight_histogram=_histogram(target.weight),
     )
+
+
+def _histogram(weight: np.ndarray) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    counts, edges = np.histogram(weight, bins=40)
+    return tuple(map(int, counts)), tuple(map(float, edges))
 
 
 def _of(name: str, prefix: str = "") -> Callable[[Totals], np.ndarray]:

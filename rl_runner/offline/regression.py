@@ -86,10 +86,8 @@ class CellSums:
 def weighted_sums(state: np.ndarray, action: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return (2268, 6) Σ weight · (1, traits) by cell."""
     cell = _cells(state, action)
-    totals = [np.bincount(cell, weight, minlength=N_CELLS)]
-    for units in _state_units()[state].T:
-        totals.append(np.bincount(cell, weight * units, minlength=N_CELLS))
-    return np.stack(totals, axis=1)
+    x = [np.ones(len(state)), *_state_units()[state].T]
+    return np.stack([np.bincount(cell, weight * one, minlength=N_CELLS) for one in x], axis=1)
 
 
 def _cells(state: np.ndarray, action: np.ndarray) -> np.ndarray:
@@ -121,8 +119,8 @@ class RewardModel:
     def of_actions(self, states: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """Return (n,) predicted rewards of (n,) states and actions."""
         x = np.column_stack([np.ones(len(states)), _state_units()[states]])
-        chosen: np.ndarray = self.weights[states % N_MOMENTS, actions]
-        return (chosen * x).sum(axis=1)
+        predicted: np.ndarray = (self.weights[states % N_MOMENTS, actions] * x).sum(axis=1)
+        return predicted
 
 
 class RewardRegression:
