@@ -6,6 +6,7 @@ import typer
 
 from rl_runner.cli import _options as options
 from rl_runner.cli._console import console, show, show_json, tell
+from rl_runner.cli._offline import learn_from_logs
 from rl_runner.cli._results import experiment_document, run_document, show_experiment
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ def train(
 
     changes = options.with_seeds(overrides, seeds)
     loaded = [load_config(path, changes) for path in configs]
+    if any(config.data is not None for config in loaded):
+        learn_from_logs(loaded, runs_dir=runs_dir, fresh=fresh, extend=extend, as_json=as_json)
+        return
     reporter = _progress.reporter(quiet=quiet, verbose=verbose)
     try:
         results = train_many(
