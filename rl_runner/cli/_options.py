@@ -1,5 +1,6 @@
 """Options and arguments that several commands share."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -24,9 +25,37 @@ SeedList = Annotated[
 RunsDir = Annotated[
     Path, typer.Option("--runs-dir", metavar="DIR", help="Where experiments are kept.")
 ]
+
+
+def _known_checkpoint(name: str) -> str:
+    if name not in CHECKPOINTS and not name.isdigit():
+        message = f"{name!r} is neither {', '.join(CHECKPOINTS)} nor a number of timesteps."
+        raise typer.BadParameter(message)
+    return name
+
+
+CHECKPOINTS = ("last", "best", "halfway", "untrained")
+Checkpoint = Annotated[
+    str,
+    typer.Option(
+        "--checkpoint",
+        metavar="NAME|TIMESTEPS",
+        callback=_known_checkpoint,
+        help=f"Which agent: {', '.join(CHECKPOINTS)}, or one kept at these timesteps.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", min=1, help="Runs at a time; default: one per core.")
+]
+
 DEFAULT_RUNS_DIR = Path("runs")
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def with_seeds(overrides: list[str] | None, seeds: str | None) -> list[str]:

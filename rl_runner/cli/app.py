@@ -10,6 +10,7 @@ from rl_runner import __version__
 from rl_runner.cli._console import show, show_error
 from rl_runner.cli.algos import algos
 from rl_runner.cli.check import check
+from rl_runner.cli.compare import compare
 from rl_runner.cli.dashboard import dashboard
 from rl_runner.cli.doctor import doctor
 from rl_runner.cli.envs import envs
@@ -24,6 +25,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("train", train),
     ("tune", tune),
     ("eval", evaluate),
+    ("compare", compare),
     ("check", check),
     ("init", init),
     ("runs", runs),

@@ -21,10 +21,7 @@ def train(
     overrides: options.Overrides = None,
     seeds: options.SeedList = None,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", min=1, help="Runs at a time; default: one per core."),
-    ] = None,
+    jobs: options.Jobs = None,
     retries: Annotated[
         int, typer.Option("--retries", min=0, help="Try a failed run again this often.")
     ] = 0,
@@ -48,7 +45,6 @@ def train(
     """
     from rl_runner.cli import _progress
     from rl_runner.config import load_config
-    from rl_runner.training.launcher import n_cores
     from rl_runner.training.train import train_many
 
     changes = options.with_seeds(overrides, seeds)
@@ -60,7 +56,7 @@ def train(
             runs_dir=runs_dir,
             fresh=fresh,
             extend=extend,
-            jobs=jobs or n_cores(),
+            jobs=jobs or options.cores(),
             reporter=reporter,
             retries=retries,
         )

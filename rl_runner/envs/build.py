@@ -3,7 +3,8 @@
 From the inside out::
 
     gym.make → TimeLimit → env.wrappers → EpisodeSeeds → Monitor      one copy
-    DummyVecEnv | SubprocVecEnv → VecNormalize → VecFrameStack        all copies
+    DummyVecEnv | SubprocVecEnv → VecNormalize → VecFrameStack        all copies, in training
+    RestingVecEnv               → VecNormalize → VecFrameStack        all copies, in evaluation
 
 stable_baselines3 is imported inside the functions: it loads torch, which takes over a second.
 """
@@ -50,13 +51,18 @@ def build_env(
         VecNormalize,
     )
 
+    from rl_runner.envs.resting import RestingVecEnv
     from rl_runner.envs.subproc import Float32SubprocVecEnv
 
     makers: list[Callable[[], AnyEnv]] = [
         functools.partial(_make_monitored_env, config, seed, render_mode) for seed in seeds
     ]
-    in_subprocesses = training and config.vec == "subproc" and len(seeds) > 1
-    venv: VecEnv = Float32SubprocVecEnv(makers) if in_subprocesses else DummyVecEnv(makers)
+    in_subprocesses = config.vec == "subproc" and len(seeds) > 1
+    venv: VecEnv
+    if not training:
+        venv = RestingVecEnv(makers)
+    else:
+        venv = Float32SubprocVecEnv(makers) if in_subprocesses else DummyVecEnv(makers)
     with _explained(config, "wrapped as `env.normalize` and `env.frame_stack` ask"):
         if config.normalize.active:
             venv = VecNormalize(

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +16,7 @@ from rl_runner.agents.protocol import Agent
 from rl_runner.agents.state import load_state, save_state
 from rl_runner.arrays import load_arrays, save_arrays
 from rl_runner.config import ExperimentConfig
+from rl_runner.evaluation.exact import ExactScorer
 from rl_runner.evaluation.pictures import grid_tiles
 from rl_runner.evaluation.saved_agent import (
     build_evaluation_env,
@@ -111,9 +112,8 @@ class Training:
         self.logger = build_logger(run.tensorboard_dir, reporter.metrics_file)
         if self.checkpoint is None:
             log_config(self.logger, config)
-        self.evaluation = build_evaluation_callback(
-            config, self.eval_env, run, self.seeds, self._report_evaluation
-        )
+        self.evaluation = build_evaluation_callback(config, self.eval_env, run, self.seeds)
+        self.evaluation.report = self._report_evaluation
         self.periodic: dict[str, EveryTimesteps] = {"evaluation": self.evaluation}
         if (tiles := _tiles_of(self.eval_env)) is not None:
             self.periodic["picture"] = GridPolicyPicture(tiles, self.evaluation.every)
@@ -206,6 +206,8 @@ class Training:
         if self.checkpoint is not None and self.checkpoint.name == str(agent.num_timesteps):
             return
 
+        self._keep_halfway(agent)
+
         def save(folder: Path) -> None:
             save_agent(agent, folder, self.run.weights_file)
             save_state(agent, folder, replay_buffer=self.config.checkpoint.replay_buffer)
@@ -228,6 +230,21 @@ class Training:
     def _report_evaluation(self, timesteps: int, mean_reward: float) -> None:
         run = RunId(self.config.name, self.seed)
         self.reporter.run_evaluated(Evaluated(run, timesteps, mean_reward))
+
+    def _keep_halfway(self, agent: Agent) -> None:
+        """Keep the agent of the first checkpoint from half of the budget on, to show learning.
+
+        Before the checkpoint is written: a run that dies in between comes here again.
+        """
+        if (
+            2 * self.run.halfway_timesteps()
+            < self.total
+            <= 2 * agent.num_timesteps
+            < 2 * self.total
+        ):
+            self.run.save_halfway(
+                agent.num_timesteps, lambda path: save_agent(agent, path, self.run.weights_file)
+            )
 
     def _report(self, timesteps: int, steps_per_second: float) -> None:
         self.reporter.run_progress(
@@ -278,7 +295,6 @@ def build_evaluation_callback(
     eval_env: VecEnv,
     run: RunFolder,
     seeds: SeedTree,
-    report: Callable[[int, float], None],
 ) -> PeriodicEvaluation:
     """Build the periodic evaluation that the config asks for."""
     every = config.eval.every or config.train.total_timesteps
@@ -289,7 +305,7 @@ def build_evaluation_callback(
         every=every,
         n_episodes=config.eval.n_episodes,
         deterministic=config.eval.deterministic,
-        report=report,
+        scorer=ExactScorer.for_env(config.env) if config.eval.deterministic else None,
     )
 
 

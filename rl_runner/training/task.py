@@ -128,6 +128,11 @@ def new_record(task: RunTask) -> dict[str, Any]:
     }
 
 
+def announce(task: RunTask) -> None:
+    """Let run.json say that the run is pending, unless it says something already."""
+    task.folder.announce(new_record(task))
+
+
 def record_failure(task: RunTask, error: str, *, by_signal: bool = False) -> RunResult:
     """Note in run.json that the run's process ended without doing so itself."""
     run = task.folder

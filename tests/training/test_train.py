@@ -15,12 +15,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from rl_runner import config_from_dict, train
+from rl_runner import Reporter, config_from_dict, train
 from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, load_config
 from rl_runner.errors import ConfigError, EnvError, RunFolderError
 from rl_runner.evaluation.saved_agent import evaluate
 from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.seeding import SeedTree
+from rl_runner.training.reporting import RunId
 from rl_runner.training.resolve import resolve
 from rl_runner.training.train import ExperimentResult, RunResult
 
@@ -721,3 +722,16 @@ def test_training_takes_no_longer_than_its_record_says(tmp_path: Path, config_of
     started = time.monotonic()
     (run,) = train(config_of("cliff"), runs_dir=tmp_path).runs
     assert run.record["seconds"] <= time.monotonic() - started
+
+
+def test_every_run_is_pending_before_the_first_begins(tmp_path: Path, config_of: ConfigOf):
+    seen: list[set[str]] = []
+
+    class Onlooker(Reporter):
+        def run_started(self, run: RunId) -> None:
+            del run
+            records = [json.loads(path.read_text()) for path in tmp_path.glob("*/*/run.json")]
+            seen.append({record["status"] for record in records if record["seed"] > 0})
+
+    train(config_of("q_learning"), runs_dir=tmp_path, seeds=[0, 1, 2], reporter=Onlooker())
+    assert seen[0] == {"pending"}
