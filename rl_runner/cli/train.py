@@ -46,7 +46,6 @@ def train(
     """
     from rl_runner.cli import _progress
     from rl_runner.config import load_config
-    from rl_runner.training.launcher import n_cores
     from rl_runner.training.train import train_many
 
     changes = options.with_seeds(overrides, seeds)

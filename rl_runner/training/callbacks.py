@@ -65,8 +65,10 @@ class EveryTimesteps(BaseCallback):
 class PeriodicEvaluation(EveryTimesteps):
     """Plays the same fixed episodes each time, logs under SB3's tags, keeps the best agent.
 
+    Set ``report`` to hear the timesteps and the mean return (exact, where it can be) of each
+    evaluation.
+
     :param config: the episodes to play; the frequency is resolved already, hence ``every``
-    :param report: told the timesteps and the mean return of each evaluation
     """
 
     def __init__(
@@ -78,7 +80,6 @@ class PeriodicEvaluation(EveryTimesteps):
         every: int,
         config: EvalConfig,
         scorer: ExactScorer | None = None,
-        report: Callable[[int, float], None] | None = None,
     ) -> None:
         super().__init__(every)
         self.env = env
@@ -86,9 +87,9 @@ class PeriodicEvaluation(EveryTimesteps):
         self.episode_seeds = seeds.evaluation(config.n_episodes)
         self.sampling_seed = seeds.policy_sampling
         self.deterministic = config.deterministic
+        self.report: Callable[[int, float], None] = _tell_nobody
         self.scorer = scorer
         self.exact: list[float] = []
-        self.report = report or _tell_nobody
         self.timesteps: list[int] = []
         self.episodes: list[Episodes] = []
         self.best_mean_reward = -np.inf
@@ -117,7 +118,7 @@ class PeriodicEvaluation(EveryTimesteps):
             self.best_mean_reward = episodes.mean_reward
             self.best_timesteps = self.num_timesteps
             self.run.save_best(self.num_timesteps, self._save_agent)
-        self.report(self.num_timesteps, episodes.mean_reward)
+        self.report(self.num_timesteps, self.exact[-1] if self.exact else episodes.mean_reward)
 
     def _save_agent(self, folder: Path) -> None:
         save_agent(self.model, folder, self.run.weights_file)
@@ -156,7 +157,7 @@ class PeriodicEvaluation(EveryTimesteps):
             means = [episodes.mean_reward for episodes in self.episodes]
             best = int(np.argmax(means))
             self.best_mean_reward, self.best_timesteps = means[best], self.timesteps[best]
-            for timesteps, mean in zip(self.timesteps, means, strict=True):
+            for timesteps, mean in zip(self.timesteps, self.exact or means, strict=True):
                 self.report(timesteps, mean)
 
 

@@ -279,11 +279,6 @@ class Launcher:
                 running.send(signal.SIGKILL)
 
 
-def n_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @contextlib.contextmanager
 def _handling_signals(on_stop: Any) -> Iterator[None]:
     """Call ``on_stop`` for SIGINT and SIGTERM instead of dying of them."""
