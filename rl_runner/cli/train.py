@@ -49,10 +49,13 @@ def train(
     """
     from rl_runner.cli import _progress
     from rl_runner.config import load_config
-    from rl_runner.training.train import train_many
+    from rl_runner.training.launcher import start_fork_server
 
     changes = options.with_seeds(overrides, seeds)
     loaded = [load_config(path, changes) for path in configs]
+    start_fork_server(config.algo.name for config in loaded)
+    from rl_runner.training.train import train_many  # both processes load torch meanwhile
+
     reporter = _progress.reporter(quiet=quiet, verbose=verbose)
     try:
         results = train_many(

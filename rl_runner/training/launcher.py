@@ -10,12 +10,13 @@ Another backend (a cluster, say) replaces :func:`start_process`: it has to see t
 
 import contextlib
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import FrameType
@@ -23,6 +24,7 @@ from typing import Any
 
 from pebble import ProcessExpired, concurrent
 
+from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.errors import RunnerError
 from rl_runner.training.reporting import Reporter
 from rl_runner.training.task import RunResult, RunTask, execute, record_failure
@@ -97,10 +99,26 @@ class RunningTask:
             self.send(signal.SIGKILL)
 
 
+def start_fork_server(algorithms: Iterable[str] = ()) -> None:
+    """Let the process from which runs are forked load torch now, while this one does other things.
+
+    Called again, or while it runs already, it changes nothing.
+
+    :param algorithms: whose compiled twins, if they have any, to load too
+    """
+    for variable in THREAD_VARIABLES:
+        os.environ.setdefault(variable, "1")
+    twins = {
+        ALGORITHMS[name].fast_path.partition(":")[0] for name in algorithms if name in ALGORITHMS
+    }
+    preload = ["rl_runner.training.run", *sorted(twins - {""})]
+    multiprocessing.get_context("forkserver").set_forkserver_preload(preload)
+    multiprocessing.forkserver.ensure_running()
+
+
 def start_process(task: RunTask, *, verbose: bool) -> tuple[Any, Connection]:
     """Start a task; return the future of its result and the pipe of its reports."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["rl_runner.training.run"])
     reader, writer = context.Pipe(duplex=False)
     # Not a daemon, or `env.vec: subproc` could start no processes of its own.
     # (Pebble reads `context`, though its annotations call it `mp_context`.)
@@ -125,8 +143,7 @@ class _Launcher:
 
     def run(self, tasks: Sequence[RunTask]) -> list[RunResult]:
         self.waiting.extend((i, task, 0) for i, task in enumerate(tasks))
-        for variable in THREAD_VARIABLES:
-            os.environ.setdefault(variable, "1")
+        start_fork_server(task.config.algo.name for task in tasks)
         with _handling_signals(self._request_stop):
             while self.running or (self.waiting and not self.stop_requests):
                 self._start_waiting()

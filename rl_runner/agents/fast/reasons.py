@@ -1,0 +1,77 @@
+"""What the compiled twins do not do, asked of an agent built by stock SB3; nothing is compiled."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.distributions import (
+    CategoricalDistribution,
+    DiagGaussianDistribution,
+)
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.torch_layers import FlattenExtractor
+from torch import nn
+
+from rl_runner.agents.fast.features import features_of
+from rl_runner.agents.fast.memory import KINDS
+
+# Settings of the optimisers that change what a step is, at the values that are implemented.
+PLAIN = {
+    "weight_decay": 0,
+    "momentum": 0,
+    "centered": False,
+    "amsgrad": False,
+    "maximize": False,
+    "capturable": False,
+    "decoupled_weight_decay": False,
+}
+
+
+def reason_against_on_policy(agent: Any) -> str | None:
+    """Return what about a stock agent the compiled twin does not do; None if it does all."""
+    policy: Any = agent.policy
+    if type(policy) is not ActorCriticPolicy or type(policy.features_extractor) is not (
+        FlattenExtractor
+    ):
+        return "policies other than `MlpPolicy` with its own features extractor"
+    if type(policy.action_dist) not in {CategoricalDistribution, DiagGaussianDistribution}:
+        how = " with gSDE" if agent.use_sde else ""
+        return f"{type(agent.action_space).__name__} actions{how}"
+    if features_of(agent.observation_space) is None:
+        return f"{type(agent.observation_space).__name__} observations of this kind"
+    if type(agent.rollout_buffer) is not RolloutBuffer:
+        return "a rollout buffer of another class"
+    if agent.device != torch.device("cpu"):
+        return f"the device {agent.device}"
+    return reason_against_layers(
+        [*policy.mlp_extractor.policy_net, *policy.mlp_extractor.value_net]
+    ) or reason_against_optimizer(policy.optimizer)
+
+
+def reason_against_optimizer(optimizer: torch.optim.Optimizer) -> str | None:
+    """Return why compiled code cannot take this optimiser's steps; None if it can."""
+    if type(optimizer) not in KINDS or len(optimizer.param_groups) != 1:
+        return f"the optimiser {type(optimizer).__name__}"
+    (group,) = optimizer.param_groups
+    changed = [name for name, plain in PLAIN.items() if group.get(name, plain) != plain]
+    return f"the optimiser's {', '.join(changed)}" if changed else None
+
+
+def reason_against_layers(modules: Iterable[nn.Module]) -> str | None:
+    """Return what of a network is no ``Linear`` with biases, ``Tanh`` or ``ReLU``, if anything."""
+    kinds = set()
+    for module in modules:
+        if isinstance(module, nn.Linear) and module.bias is not None:
+            continue
+        if type(module) not in {nn.Tanh, nn.ReLU}:
+            return f"the layer {type(module).__name__}"
+        kinds.add(type(module))
+    return "two kinds of activations" if len(kinds) > 1 else None
+
+
+# algorithm → the function that returns why its twin cannot take an agent's place, or None
+REASONS: dict[str, Callable[[Any], str | None]] = {
+    "a2c": reason_against_on_policy,
+    "ppo": reason_against_on_policy,
+}
