@@ -173,7 +173,8 @@ class QLearning(HandwrittenAgent):
                 if dones[i]:  # the environment has already been reset: look where it really ended
                     next_state = self.states.of_single(infos[i]["terminal_observation"])
                     terminated = not infos[i]["TimeLimit.truncated"]
-                td_errors.append(self._update(state, action, rewards[i], next_state, terminated))
+                reward = float(rewards[i])
+                td_errors.append(self._update(state, action, reward, next_state, terminated))
             states = next_states
             self.num_timesteps += self.n_envs
             callback.update_locals(locals())

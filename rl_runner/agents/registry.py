@@ -66,6 +66,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "rl_runner.agents.q_learning:QLearning",
             "Watkins & Dayan 1992",
             weights_file="q_table.npz",
+            fast_path="rl_runner.agents.fast.q_learning:FastQLearning",
         ),
         Algorithm("qrdqn", "sb3_contrib:QRDQN", "Dabney et al. 2018"),
         Algorithm("recurrent_ppo", "sb3_contrib:RecurrentPPO", "Hausknecht & Stone 2015"),

@@ -1,20 +1,28 @@
 """What the compiled twins do not do, asked of an agent built by stock SB3; nothing is compiled."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import gymnasium as gym
 import torch
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.distributions import (
     CategoricalDistribution,
     DiagGaussianDistribution,
 )
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
+from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import nn
 
 from rl_runner.agents.fast.features import features_of
 from rl_runner.agents.fast.memory import KINDS
+from rl_runner.envs.seeded import EpisodeSeeds
+
+# They change neither observations nor rewards nor transitions, the time limit aside.
+HARMLESS_WRAPPERS = {EpisodeSeeds, Monitor, OrderEnforcing, PassiveEnvChecker, TimeLimit}
 
 # Settings of the optimisers that change what a step is, at the values that are implemented.
 PLAIN = {
@@ -70,8 +78,29 @@ def reason_against_layers(modules: Iterable[nn.Module]) -> str | None:
     return "two kinds of activations" if len(kinds) > 1 else None
 
 
+def reason_against_q_learning(agent: Any) -> str | None:
+    """Return why an environment cannot be learned on its transition table alone."""
+    if not isinstance(agent.env, DummyVecEnv):
+        return "environments whose copies are wrapped together"
+    env: Any = agent.env.envs[0]
+    while isinstance(env, gym.Wrapper):
+        if type(env) not in HARMLESS_WRAPPERS:
+            return f"the wrapper {type(env).__name__}"
+        env = env.env
+    table, initial = getattr(env, "P", None), getattr(env, "initial_state_distrib", None)
+    if not isinstance(table, Mapping) or initial is None:
+        return "environments without a transition table"
+    if getattr(env, "fickle_passenger", False):  # Taxi's, of which its table does not know
+        return "passengers that change their mind"
+    space = env.observation_space
+    if not isinstance(space, gym.spaces.Discrete) or space.start != 0 or space.n != len(table):
+        return "observations other than the table's states"
+    return None
+
+
 # algorithm → the function that returns why its twin cannot take an agent's place, or None
 REASONS: dict[str, Callable[[Any], str | None]] = {
     "a2c": reason_against_on_policy,
     "ppo": reason_against_on_policy,
+    "q_learning": reason_against_q_learning,
 }
