@@ -53,7 +53,12 @@ ALGORITHMS: dict[str, Algorithm] = {
         Algorithm("ars", "rl_runner.agents.ars:AbsoluteARS", "Mania et al. 2018"),
         Algorithm("crossq", "sb3_contrib:CrossQ", "Bhatt et al. 2024"),
         Algorithm("ddpg", "stable_baselines3:DDPG", "Lillicrap et al. 2016"),
-        Algorithm("dqn", "stable_baselines3:DQN", "Mnih et al. 2015"),
+        Algorithm(
+            "dqn",
+            "stable_baselines3:DQN",
+            "Mnih et al. 2015",
+            fast_path="rl_runner.agents.fast.dqn:FastDQN",
+        ),
         Algorithm("maskable_ppo", "sb3_contrib:MaskablePPO", "Huang & Ontañón 2022"),
         Algorithm(
             "ppo",
@@ -68,7 +73,12 @@ ALGORITHMS: dict[str, Algorithm] = {
             weights_file="q_table.npz",
             fast_path="rl_runner.agents.fast.q_learning:FastQLearning",
         ),
-        Algorithm("qrdqn", "sb3_contrib:QRDQN", "Dabney et al. 2018"),
+        Algorithm(
+            "qrdqn",
+            "sb3_contrib:QRDQN",
+            "Dabney et al. 2018",
+            fast_path="rl_runner.agents.fast.qrdqn:FastQRDQN",
+        ),
         Algorithm("recurrent_ppo", "sb3_contrib:RecurrentPPO", "Hausknecht & Stone 2015"),
         Algorithm(
             "reinforce",

@@ -158,7 +158,7 @@ class FastOnPolicy(OnPolicyAlgorithm):
         deterministic: bool = False,
     ) -> tuple[np.ndarray, Any]:
         """Return actions for one or a batch of observations."""
-        return self._prediction(observation, deterministic), state
+        return self._prediction(observation, deterministic=deterministic), state
 
     def collect_rollouts(
         self,

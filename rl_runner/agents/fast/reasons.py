@@ -6,7 +6,8 @@ from typing import Any
 import gymnasium as gym
 import torch
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
-from stable_baselines3.common.buffers import RolloutBuffer
+from sb3_contrib.qrdqn.policies import QRDQNPolicy
+from stable_baselines3.common.buffers import ReplayBuffer, RolloutBuffer
 from stable_baselines3.common.distributions import (
     CategoricalDistribution,
     DiagGaussianDistribution,
@@ -15,6 +16,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.dqn.policies import DQNPolicy
 from torch import nn
 
 from rl_runner.agents.fast.features import features_of
@@ -78,6 +80,26 @@ def reason_against_layers(modules: Iterable[nn.Module]) -> str | None:
     return "two kinds of activations" if len(kinds) > 1 else None
 
 
+def reason_against_value_learning(agent: Any) -> str | None:
+    """Return why the compiled DQN and QR-DQN cannot take a stock agent's place."""
+    policy: Any = agent.policy
+    names = {DQNPolicy: "q_net", QRDQNPolicy: "quantile_net"}
+    name = next((name for known, name in names.items() if type(policy) is known), "")
+    network: Any = getattr(policy, name, None)
+    if type(getattr(network, "features_extractor", None)) is not FlattenExtractor:
+        return "policies other than `MlpPolicy` with its own features extractor"
+    if features_of(agent.observation_space) is None:
+        return f"{type(agent.observation_space).__name__} observations of this kind"
+    if type(agent.replay_buffer) is not ReplayBuffer or agent.optimize_memory_usage:
+        return "replay buffers other than the plain one"
+    if agent.get_vec_normalize_env() is not None:
+        return "normalised environments"
+    if agent.device != torch.device("cpu"):
+        return f"the device {agent.device}"
+    optimizer = reason_against_optimizer(policy.optimizer)
+    return reason_against_layers(getattr(network, name)) or optimizer
+
+
 def reason_against_q_learning(agent: Any) -> str | None:
     """Return why an environment cannot be learned on its transition table alone."""
     if not isinstance(agent.env, DummyVecEnv):
@@ -101,6 +123,8 @@ def reason_against_q_learning(agent: Any) -> str | None:
 # algorithm → the function that returns why its twin cannot take an agent's place, or None
 REASONS: dict[str, Callable[[Any], str | None]] = {
     "a2c": reason_against_on_policy,
+    "dqn": reason_against_value_learning,
     "ppo": reason_against_on_policy,
     "q_learning": reason_against_q_learning,
+    "qrdqn": reason_against_value_learning,
 }
