@@ -4,6 +4,7 @@ Frequencies are in environment timesteps; SB3 calls back once per step of all en
 conversion is made here, once, in :class:`EveryTimesteps`.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -34,6 +35,11 @@ class EveryTimesteps(BaseCallback):
         self.every = every
         self._next_at = every
         self._last_at = -1
+
+    @property
+    def next_timestep(self) -> int:
+        """When it has to be called again; agents that learn in great strides heed it."""
+        return self._next_at
 
     def _on_step(self) -> bool:
         if self.num_timesteps >= self._next_at:
@@ -184,6 +190,7 @@ class ProgressTicker(BaseCallback):
     """Reports progress a few times a second."""
 
     SECONDS = 0.2
+    next_timestep = math.inf  # whenever it is called
 
     def __init__(self, total_timesteps: int, report: Callable[[int, float], None]) -> None:
         super().__init__()
