@@ -26,7 +26,7 @@ def impossible_combinations(config: ExperimentConfig, checked: Checked) -> Itera
         yield Problem(
             f"n_top {checked['n_top']} of {checked['n_delta']} directions cannot be the best ones.",
             config.source.locate(("algo", "n_top")),
-            "Set it to `n_delta` at most.",
+            f"Set it to at most {checked['n_delta']}, or raise `n_delta`.",
         )
     device = str(checked.get("device") or "auto")
     if device.startswith("cuda") and not torch.cuda.is_available():

@@ -145,6 +145,34 @@ def test_without_hindsight_learning_may_start_within_an_episode() -> None:
     assert problems("dqn", {"time_limit": 50}, learning_starts=0) == []
 
 
+# --- others -------------------------------------------------------------------------------------
+
+
+def test_no_more_directions_can_be_the_best_than_there_are() -> None:
+    assert problems("ars", n_delta=4, n_top=4) == []
+    assert problems("ars", n_delta=4) == []
+    (problem,) = problems("ars", n_delta=4, n_top=5)
+    assert problem == Problem(
+        "n_top 5 of 4 directions cannot be the best ones.",
+        "a.yaml:6, key `algo.n_top`",
+        "Set it to at most 4, or raise `n_delta`.",
+    )
+
+
+@pytest.mark.parametrize("algo", ["ppo", "sac", "reinforce", "ars"])
+def test_a_device_that_is_not_there_is_refused(algo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for device in ("cpu", "auto"):
+        assert problems(algo, device=device) == []
+    for device in ("cuda", "cuda:1"):
+        (problem,) = problems(algo, device=device)
+        assert f"There is no `{device}` on this machine" in problem.what
+        assert problem.where == "a.yaml:5, key `algo.device`"
+        assert problem.cure == "Set `device: cpu`, or `auto` to take what there is."
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert problems(algo, device="cuda") == []
+
+
 def test_all_problems_are_named_at_once() -> None:
     found = problems("dqn", total_timesteps=10, learning_starts=20, batch_size=8, buffer_size=4)
     assert [problem.where for problem in found] == [

@@ -3,6 +3,7 @@ import itertools
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -649,6 +650,24 @@ def test_a_damaged_record_is_a_run_folder_problem_that_fresh_cures(
         train(config_of("cliff"), runs_dir=tmp_path)
     (again,) = train(config_of("cliff"), runs_dir=tmp_path, fresh=True).runs
     assert again.record["results"] == run.record["results"]
+
+
+@pytest.mark.parametrize("damage", ["name: [\nenv:", "name: cliff\nenvv: {}\n", "\x00"])
+def test_a_damaged_config_on_disk_is_written_anew_with_all_seeds(
+    tmp_path: Path, config_of: ConfigOf, witness: Witness, damage: str
+):
+    before = train(config_of("cliff"), runs_dir=tmp_path, seeds=[0, 3])
+    whole = (before.path / "config.yaml").read_text(encoding="utf-8")
+    (before.path / "config.yaml").write_text(damage, encoding="utf-8")
+    after = train(config_of("cliff"), runs_dir=tmp_path, seeds=[3], reporter=witness)
+    assert after.runs[0].record == before.runs[1].record
+    (note,) = witness.told("note")
+    assert f"{before.path / 'config.yaml'}" in note
+    if "\n" in damage:
+        assert re.search(r"config\.yaml:[12]\b", note)
+    assert "It is written anew, with the seeds whose folders are there." in note
+    assert (before.path / "config.yaml").read_text(encoding="utf-8") == whole
+    assert load_config(before.path).train.seeds == (0, 3)
 
 
 # --- what a reporter hears ------------------------------------------------------------------------
