@@ -211,7 +211,7 @@ class RunFolder:
             problem = Problem(f"There is no `{name}` agent here.", str(self.path), cure)
             raise CheckpointError(problem)
         if folder != self.path:
-            verify(folder)
+            verify(folder, "Take another agent, or train anew with `rl train … --fresh`.")
         return folder
 
     def _kept_agents(self) -> list[tuple[int, str]]:
