@@ -37,6 +37,7 @@ def run_document(seed: int, path: str, record: dict[str, Any]) -> Document:
         "mean_reward": last.get("mean_reward"),
         "std_reward": last.get("std_reward"),
         "best_mean_reward": best.get("mean_reward"),
+        "selection_optimism": best.get("selection_optimism"),
         "exact_mean_reward": exact,
         "regret": None if exact is None or optimum is None else optimum - exact,
     }
@@ -44,7 +45,9 @@ def run_document(seed: int, path: str, record: dict[str, Any]) -> Document:
 
 def show_experiment(document: Document, seconds: dict[int, float | None] | None = None) -> None:
     """Draw the table of runs and, below it, what they amount to."""
-    columns = ["seed", "status", ">timesteps", ">mean reward", ">± std", ">best agent"]
+    columns = [
+        "seed", "status", ">timesteps", ">mean reward", ">± std", ">best agent", ">optimism",
+    ]  # fmt: skip
     exactly = any(run["exact_mean_reward"] is not None for run in document["runs"])
     rows = [
         [
@@ -54,6 +57,7 @@ def show_experiment(document: Document, seconds: dict[int, float | None] | None 
             number(run["mean_reward"]),
             number(run["std_reward"]),
             number(run["best_mean_reward"]),
+            number(run["selection_optimism"]),
             *([number(run["exact_mean_reward"], 4), number(run["regret"], 4)] if exactly else []),
             *([duration(seconds[run["seed"]])] if seconds else []),
         ]

@@ -17,6 +17,8 @@ from rl_runner.cli.envs import envs
 from rl_runner.cli.eval import evaluate
 from rl_runner.cli.init import init
 from rl_runner.cli.record import record
+from rl_runner.cli.report import report
+from rl_runner.cli.reproduce import reproduce
 from rl_runner.cli.runs import runs
 from rl_runner.cli.simulate import simulate
 from rl_runner.cli.train import train
@@ -29,6 +31,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("tune", tune),
     ("eval", evaluate),
     ("compare", compare),
+    ("report", report),
     ("record", record),
     ("watch", watch),
     ("check", check),
@@ -39,6 +42,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("dashboard", dashboard),
     ("simulate", simulate),
     ("doctor", doctor),
+    ("reproduce", reproduce),
 )
 
 USER_MISTAKE = 2

@@ -14,6 +14,7 @@ class Frame:
     pixels: np.ndarray  # (height, width, 3) uint8
     step: int
     episode_return: float  # so far
+    ending: str = ""  # how the episode ended here: "ended" itself, or at the "time limit"
 
 
 class EpisodeFilm(gym.Wrapper[Any, Any, Any, Any]):
@@ -49,16 +50,16 @@ class EpisodeFilm(gym.Wrapper[Any, Any, Any, Any]):
         obs, reward, terminated, truncated, info = self.env.step(action)
         self._step += 1
         self._return += float(reward)
-        over = terminated or truncated
-        if over or self._step % self.every == 0:
-            self._keep()
-        if over:
+        ending = "ended" if terminated else "time limit" if truncated else ""
+        if ending or self._step % self.every == 0:
+            self._keep(ending)
+        if ending:
             self.finished = self._frames
         return obs, reward, terminated, truncated, info
 
-    def _keep(self) -> None:
+    def _keep(self, ending: str = "") -> None:
         from PIL import Image
 
         picture = Image.fromarray(np.asarray(self.env.render(), dtype=np.uint8))
         picture.thumbnail((self.width, 4 * self.width))
-        self._frames.append(Frame(np.asarray(picture), self._step, self._return))
+        self._frames.append(Frame(np.asarray(picture), self._step, self._return, ending))

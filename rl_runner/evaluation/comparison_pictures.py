@@ -172,7 +172,9 @@ def _draw_bands(
     marks: Mapping[str, float],
 ) -> "Figure":
     """Draw curves with bands: together if they are few, a panel each if they are many."""
+    from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     colors = _colors(comparison)
     if len(bands) <= MOST_TOGETHER:
@@ -190,13 +192,14 @@ def _draw_bands(
     size = (2.9 * PANELS_PER_ROW, 0.8 + 2.1 * n_rows)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(n_rows, PANELS_PER_ROW, sharex=True, sharey=True, squeeze=False)
+    others = [np.column_stack([band.x, band.value]) for band in bands.values()]
     for axes, (label, band) in zip(grid.flat, bands.items(), strict=False):
-        for other in bands.values():
-            axes.plot(other.x, other.value, color=GREY, lw=0.8, zorder=1)
+        axes.add_collection(LineCollection(others, colors=GREY, linewidths=0.8, zorder=1))
         _draw_band(axes, band, colors[label], "-", label)
         for value, dashes in zip(marks.values(), MARKS, strict=False):
             axes.axhline(value, color="0.5", lw=1, ls=dashes, zorder=0)
         axes.set_title(label, fontsize=9)
+        axes.xaxis.set_major_locator(MaxNLocator(4, prune="upper"))  # panels stand close together
     for i, axes in enumerate(grid.flat[len(bands) :], start=len(bands)):
         axes.remove()
         grid.flat[i - PANELS_PER_ROW].tick_params(labelbottom=True)

@@ -10,7 +10,7 @@ WIDEST_PANEL = 600
 WIDEST_FRAME = 1080  # of all panels together
 NARROWEST_PANEL = 240  # smaller pictures are enlarged, or the writing would not fit
 GAP = 6
-PAPER, INK, FAINT, OVER = "#ffffff", "#1b2733", "#5b6b7a", "#b3371e"
+PAPER, INK, FAINT, OVER = "#e6ebf0", "#1b2733", "#52616f", "#9a4a00"
 
 
 def panel_width(n_panels: int) -> int:
@@ -20,16 +20,16 @@ def panel_width(n_panels: int) -> int:
 
 
 def compose(
-    frames: Sequence[Frame], titles: Sequence[str], ended: Sequence[bool], where: str = ""
+    frames: Sequence[Frame], titles: Sequence[str], where: str = "", *, size: int = 0
 ) -> Image.Image:
     """Draw panels side by side, each with its title above, step and return below.
 
-    :param ended: whether the episode is over, which is then written in another colour
     :param where: e.g. which episode this is; written above all
+    :param size: of the letters in pixels; 0 lets them follow the panels' width
     """
     pictures = [_enlarged(Image.fromarray(frame.pixels)) for frame in frames]
     width, height = pictures[0].size
-    size = max(13, round(width / 24))
+    size = size or max(14, round(width / 22))
     font, line = ImageFont.load_default(size), round(1.7 * size)
     top = line * (2 if where else 1)
     total = width * len(pictures) + GAP * (len(pictures) - 1)
@@ -43,8 +43,8 @@ def compose(
         draw.text((middle, top - line / 2), title, INK, _fitting(title, size, width), anchor="mm")
         sheet.paste(picture, (left, top))
         said = f"step {frame.step:,}    return {_short(frame.episode_return)}"
-        said += "    over" if ended[i] else ""
-        colour = OVER if ended[i] else INK
+        said += f"    {frame.ending}" if frame.ending else ""
+        colour = OVER if frame.ending else INK
         below = (middle, top + height + line / 2)
         draw.text(below, said, colour, _fitting(said, size, width), anchor="mm")
     return sheet

@@ -1,6 +1,7 @@
 """Films of agents: their episodes, several agents side by side, with return and step in writing."""
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,14 @@ from rl_runner.errors import EnvError, Problem
 from rl_runner.evaluation.episodes import play_episodes, share_normalization
 from rl_runner.evaluation.frames import compose, panel_width
 from rl_runner.evaluation.saved_agent import Run, load_run
+from rl_runner.evaluation.watching import has_display
 from rl_runner.runs.find import find_runs
 from rl_runner.seeding import SeedTree
 
 FILM = "rl_runner.envs.film:EpisodeFilm"
 SMOOTH = 25  # frames per second that are enough; GIFs count in hundredths of a second
 DEFAULT_FPS = 15  # for environments that do not say how fast they are
+STRIP_LETTERS = 18  # pixels; strips are shown smaller than they are
 HOLD_SECONDS = 1.0  # how long an episode's last frame stays
 
 
@@ -93,6 +96,8 @@ def film_episode(
     """
     wrapper = WrapperConfig(name=FILM, kwargs={"every": every, "width": width})
     filmed = config.model_copy(update={"wrappers": (*config.wrappers, wrapper)})
+    if not has_display():
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # else pygame complains at every start
     env = build_env(filmed, [seed], training=False, render_mode="rgb_array")
     share_normalization(run.agent, env)
     try:
@@ -128,7 +133,7 @@ def film_strip(
     runs: Sequence[Run],
     titles: Sequence[str],
     *,
-    n_frames: int = 6,
+    n_frames: int = 5,
     deterministic: bool = True,
 ) -> Image.Image:
     """Draw moments of the first held-out episode, evenly spread: one row per agent.
@@ -144,9 +149,7 @@ def film_strip(
         frames = film_episode(run, config, seed, 1, width, deterministic=deterministic)
         last = len(frames) - 1
         shown = [frames[round(k * last / (n_frames - 1))] for k in range(n_frames)]
-        rows.append(
-            compose(shown, [title] + [""] * (n_frames - 1), [f is frames[-1] for f in shown])
-        )
+        rows.append(compose(shown, [title] + [""] * (n_frames - 1), size=STRIP_LETTERS))
     strip = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)), "white")
     for k, row in enumerate(rows):
         strip.paste(row, (0, k * rows[0].height))
@@ -161,5 +164,4 @@ def _side_by_side(
     held = round(HOLD_SECONDS * fps)
     for k in range(longest + held):
         shown = [film[min(k, len(film) - 1)] for film in films]
-        ended = [k >= len(film) - 1 for film in films]
-        yield compose(shown, titles, ended, where)
+        yield compose(shown, titles, where)

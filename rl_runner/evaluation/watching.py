@@ -13,9 +13,14 @@ DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
 INSTEAD = "`rl record RUN --out agent.gif` makes a film instead."
 
 
+def has_display() -> bool:
+    """Whether a window can appear: on Linux only with X, Wayland or a driver named to SDL."""
+    return not sys.platform.startswith("linux") or any(map(os.environ.get, DISPLAYS))
+
+
 def check_display() -> None:
-    """Raise EnvError where a window cannot appear: on Linux without X, Wayland or SDL's own."""
-    if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in DISPLAYS):
+    """Raise EnvError where no window can appear."""
+    if not has_display():
         what = "There is no display here for a window to appear on."
         raise EnvError(Problem(what, "rl watch", INSTEAD))
 

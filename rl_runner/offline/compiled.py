@@ -5,7 +5,7 @@ They are short on purpose. What they compute is said, and tested, where they are
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import njit
@@ -15,13 +15,13 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def _compile(function: Function) -> Function:
     """Compile at the first call; numba's own decorator has no types."""
-    decorated: Function = njit(cache=True)(function)
-    return decorated
+    decorated: Any = njit(cache=True)(function)
+    return cast("Function", decorated)
 
 
 @_compile
 def number_keys(keys: np.ndarray) -> tuple[np.ndarray, int]:
-    """Number distinct 64-bit keys 0, 1, 2 … in the order in which they first appear.
+    """Give distinct 64-bit keys the numbers 0, 1, 2 … in the order in which they first appear.
 
     :param keys: (n,) uint64, well mixed (hashes)
     :return: (n,) int32 numbers, and how many distinct keys there are

@@ -7,8 +7,8 @@ Interactions are gone through once, in the order in which their outcomes are kno
     Q_l(s, a) ← Q_l(s, a) + α (td_target − Q_l(s, a))    at every level l of the back-off,
 
 where Q̂ is the shrunk value of :func:`rl_runner.offline.compiled.blend`. Interactions whose
-successor is not in the log (cut off by the window, or a refused row) wait for it; they are kept with
-the table, so that learning from two consecutive windows is learning from both at once.
+successor is not in the log (cut off by the window, or a refused row) wait for it; they are kept
+with the table, so that learning from two consecutive windows is learning from both at once.
 """
 
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ class LogQLearning:
     :param ucb_coef: c in Q + c √(ln N(s) / N(s, a))
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - hyperparameters, as a config gives them
         self,
         learning_rate: float = 1.0,
         learning_rate_power: float = 0.8,

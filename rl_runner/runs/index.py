@@ -19,9 +19,16 @@ from rl_runner.runs.folder import RECORD, RunFolder, read_record, seed_number
 from rl_runner.runs.record import wrong_in_record
 
 INDEX = ".index.json"
-FORMAT = 1
+FORMAT = 2
 UNREADABLE = "unreadable"
 KEPT = ("status", "name", "env", "algo", "seed", "timesteps", "seconds", "error", "heartbeat")
+KEPT_RESULTS = {
+    "mean_reward",
+    "std_reward",
+    "exact_mean_reward",
+    "periodic_mean_reward",
+    "selection_optimism",
+}
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ def _gist(run: Path) -> dict[str, Any]:
     results = record.get("results") or {}
     kept = {key: record[key] for key in KEPT if key in record}
     kept["results"] = {
-        agent: {k: v for k, v in (results.get(agent) or {}).items() if k.endswith("_reward")}
+        agent: {k: v for k, v in (results.get(agent) or {}).items() if k in KEPT_RESULTS}
         for agent in ("last", "best")
     }
     return kept

@@ -12,9 +12,8 @@ from rl_runner.config import config_from_dict
 from rl_runner.config.source import SourceMap
 from rl_runner.errors import Problem
 
-
 BOX = spaces.Box(-1, 1, (3,))
-GOALS = spaces.Dict({name: BOX for name in ("observation", "achieved_goal", "desired_goal")})
+GOALS = spaces.Dict(dict.fromkeys(("observation", "achieved_goal", "desired_goal"), BOX))
 
 
 def problems(

@@ -42,6 +42,7 @@ RUN_KEYS = [
     "mean_reward",
     "std_reward",
     "best_mean_reward",
+    "selection_optimism",
     "exact_mean_reward",
     "regret",
 ]

@@ -63,7 +63,7 @@ def test_a_run_that_is_trained_anew_was_not_extended(tmp_path: Path, cliff: Clif
 
 
 @pytest.mark.parametrize("what", ["interrupted", "damaged", "without checkpoints"])
-def test_a_seed_that_has_no_end_is_trained_by_itself(  # noqa: PLR0917 - fixtures
+def test_a_seed_that_has_no_end_is_trained_by_itself(
     tmp_path: Path, cliff: Cliff, witness: Witness, same_numbers: SameNumbers, what: str
 ):
     shorter = train(cliff(200), runs_dir=tmp_path, seeds=[0, 1])

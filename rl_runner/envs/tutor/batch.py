@@ -81,8 +81,8 @@ def step_learners(
     model_: Model, learners: Learners, actions: np.ndarray, outcome: Outcome, autoreset: bool
 ) -> None:
     """Step n learners; with ``autoreset``, those whose episode ends begin the next one at once."""
-    # One learner at a time is worked on in these arrays: a view of a row would be counted anew, with
-    # a locked instruction, for each learner.
+    # One learner at a time is worked on in these arrays: a view of a row would be counted, with a
+    # locked instruction, for each learner.
     row, measured, belief, seen = scratch(learners)
     draws, trace, terms = np.empty(N_SLOTS), np.ones(2), np.empty(N_TERMS)
     for i in range(len(actions)):

@@ -13,6 +13,7 @@ from rl_runner.envs.tutor.observation import observation_space
 from rl_runner.envs.tutor.options import Model, TutorOptions
 from rl_runner.envs.tutor.record import EpisodeRecord
 from rl_runner.envs.tutor.state import ENDING, MINUTES, Learners, hidden_state
+from rl_runner.envs.tutor.view import TutorView
 from rl_runner.envs.tutor.window import Window
 from rl_runner.errors import EnvError, Problem, did_you_mean
 
@@ -145,13 +146,9 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
         """
         if self.render_mode is None:
             return None
-        if not self._seeded:
-            message = "there is no learner yet: call reset() before render()"
-            raise ResetNeeded(message)
         from rl_runner.envs.tutor.page import render_page, render_text
 
-        row, minutes = self.learners.rows[0], float(self.learners.measured[0, MINUTES])
-        view = self._record.view(row, self._observation, minutes, self.options)
+        view = self.view()
         if self.render_mode == "ansi":
             return render_text(view)
         page = render_page(view)
@@ -161,6 +158,17 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
             self._window = Window("Tutor", self.metadata["render_fps"])
         self._window.show(page)
         return None
+
+    def view(self) -> TutorView:
+        """Return what the page shows; the exchanges are noted only with a render mode.
+
+        :raises ResetNeeded: before the first reset
+        """
+        if not self._seeded:
+            message = "there is no learner yet: call reset() first"
+            raise ResetNeeded(message)
+        row, minutes = self.learners.rows[0], float(self.learners.measured[0, MINUTES])
+        return self._record.view(row, self._observation, minutes, self.options)
 
     def close(self) -> None:
         """Close the window, if there is one."""

@@ -47,7 +47,7 @@ from rl_runner.envs.tutor.state import (
     TIME,
 )
 
-NEGLIGIBLE: Final = 1e-4  # hidden states below this share of the belief are left out of the values
+NEGLIGIBLE: Final = 1e-3  # hidden states below this share of the likeliest are left out
 
 
 class QMDP(Tutor):
@@ -60,14 +60,14 @@ class QMDP(Tutor):
         self._model = options.build_model()
         self._levels = model.level_probabilities(self._model.n_levels)
         self._values = values
-        self._beliefs = np.empty((0, 0))  # (n, n_hidden)
+        self.beliefs = np.empty((0, 0))  # (n, n_hidden)
         self._rows = np.empty((0, N_COLUMNS), dtype=np.int32)  # as last observed
 
     def begin(self, started: np.ndarray) -> None:
         """Remember who is new; their first observation says what to believe of them."""
         if len(self._rows) != len(started):
             n_hidden = count_hidden(self._model.n_levels)
-            self._beliefs = np.zeros((len(started), n_hidden))
+            self.beliefs = np.zeros((len(started), n_hidden))
             self._rows = np.zeros((len(started), N_COLUMNS), dtype=np.int32)
         self._started = started
 
@@ -78,13 +78,13 @@ class QMDP(Tutor):
         minutes = observations[:, SLICES["minutes"].start].astype(float)
         for i in range(len(seen)):
             if self._started[i]:
-                begin_exact(self._beliefs[i], seen[i], reading[i], self._levels, self._model)
+                begin_exact(self.beliefs[i], seen[i], reading[i], self._levels, self._model)
             else:
                 update_exact(
-                    self._beliefs[i], self._rows[i], seen[i], reading[i], minutes[i], self._model
+                    self.beliefs[i], self._rows[i], seen[i], reading[i], minutes[i], self._model
                 )
         self._rows = seen
-        return qmdp_actions(seen, self._beliefs, self._model, self._values)
+        return qmdp_actions(seen, self.beliefs, self._model, self._values)
 
 
 def observed_rows(observations: np.ndarray, model_: Model) -> np.ndarray:
@@ -249,8 +249,7 @@ def qmdp_actions(
             if beliefs[i, hidden] > least:
                 row[:] = seen[i]
                 set_hidden(row, hidden, model_.n_levels)
-                following = values[row[TIME] + 1, type_of(row)]
-                action_values(row, model_, following, q_values)
+                action_values(row, model_, values[row[TIME], type_of(row)], q_values)
                 total += beliefs[i, hidden] * q_values
         actions[i] = np.argmax(total)
     return actions
