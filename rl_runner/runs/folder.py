@@ -243,8 +243,12 @@ class RunFolder:
             return (self.path / LOG).open("a", encoding="utf-8")
 
     def log_tail(self, n_lines: int = 60) -> list[str]:
-        """Return the last lines of log.txt."""
-        return (_read_text(self.path / LOG) or "").splitlines()[-n_lines:]
+        """Return the last lines of log.txt, into which anything may have been printed."""
+        try:
+            text = (self.path / LOG).read_text(encoding="utf-8", errors="replace")
+        except OSError:  # it says why a run failed, and must not hide that it did
+            return []
+        return text.splitlines()[-n_lines:]
 
     @property
     def outputs(self) -> GrowingFiles:

@@ -162,11 +162,13 @@ def _record_from_outside(task: RunTask, told: dict[str, Any]) -> RunResult:
     run = task.folder
     try:
         record = {**(run.read_record() or new_record(task)), **told}
-    except RunFolderError as error:  # left as it is, for whoever damaged it
+        if run.claim():  # else another process has taken it over by now
+            try:
+                run.write_record(record)
+            finally:
+                run.release()
+    except RunFolderError as error:  # damaged, or not to be written: left as it is
         return RunResult(task.seed, run.path, {**told, "error": str(error)})
-    if run.claim():  # else another process has taken it over by now
-        run.write_record(record)
-        run.release()
     return RunResult(task.seed, run.path, record)
 
 

@@ -9,6 +9,7 @@ from pebble import ProcessExpired
 
 from rl_runner import train
 from rl_runner.config import ExperimentConfig
+from rl_runner.errors import Problem, RunFolderError
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
 from rl_runner.training.launcher import Launcher, RunningTask
@@ -151,3 +152,23 @@ def test_a_damaged_record_is_left_as_it_is(task: RunTask, witness: Witness):
     assert result.status == "failed"
     assert "`lost` is no status of a run" in result.record["error"]
     assert file.read_text() == '{"status": "lost"}'
+
+
+def test_a_disk_that_is_full_does_not_stop_the_launcher(
+    task: RunTask, witness: Witness, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> None:
+        raise RunFolderError(Problem("No space left on device."))
+
+    monkeypatch.setattr(RunFolder, "write_record", full)
+    result = end(Launcher(witness, jobs=1), task, ProcessExpired("gone", -9))
+    assert result.status == "failed"
+    assert "No space left" in result.record["error"]
+    assert not task.folder.is_claimed()
+
+
+def test_a_log_that_is_no_text_does_not_hide_the_failure(task: RunTask, witness: Witness):
+    (task.folder.path / "log.txt").write_bytes(b"fine\nnot \xff text\n")
+    result = end(Launcher(witness, jobs=1), task, ProcessExpired("gone", -11))
+    assert "SIGSEGV" in result.record["error"]
+    assert result.record["log_tail"] == ["fine", "not \ufffd text"]
