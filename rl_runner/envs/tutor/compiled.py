@@ -32,18 +32,17 @@ def compiled(function: Function, **options: Any) -> Function:
 
     The folder is named by a digest of the sources that others build on: numba itself looks only at
     the file of the compiled function, and would go on using code whose callee or constant has
-    changed. Where
-    nothing can be written (a read-only installation without a home) each process compiles anew.
+    changed. Where nothing can be written (a read-only installation without a home) each process
+    compiles anew.
     """
-    before = numba.config.CACHE_DIR
-    folder = _code_folder()
-    numba.config.CACHE_DIR = "" if folder is None else str(folder)
+    settings: Any = numba.config
+    before, folder = settings.CACHE_DIR, _code_folder()
+    settings.CACHE_DIR = "" if folder is None else str(folder)
+    compile_ = numba.njit(cache=folder is not None, error_model="numpy", **options)
     try:
-        dispatcher: Function = numba.njit(cache=folder is not None, error_model="numpy", **options)(
-            function
-        )
+        dispatcher: Function = compile_(function)
     finally:
-        numba.config.CACHE_DIR = before
+        settings.CACHE_DIR = before
     return dispatcher
 
 

@@ -54,7 +54,7 @@ def count_states(n_levels: int) -> int:
     """Return the number of states of one type."""
     knowledge = (n_levels + 1) ** N_TOPICS
     progress = (2 * n_levels + 1) ** N_TOPICS
-    return knowledge * N_ENGAGEMENTS * 2 * progress * N_TOPICS
+    return int(knowledge * N_ENGAGEMENTS * 2 * progress * N_TOPICS)
 
 
 @inlined
@@ -68,7 +68,7 @@ def state_index(row: np.ndarray, n_levels: int) -> int:
     index = index * N_TOPICS + row[FOCUS]
     for topic in range(N_TOPICS):
         index = index * (n_levels + 1) + row[KNOWLEDGE + topic]
-    return (index * N_ENGAGEMENTS + row[ENGAGEMENT]) * 2 + row[CONFUSED]
+    return int((index * N_ENGAGEMENTS + row[ENGAGEMENT]) * 2 + row[CONFUSED])
 
 
 @inlined
@@ -88,7 +88,7 @@ def set_state(row: np.ndarray, index: int, n_levels: int) -> None:
 @inlined
 def type_of(row: np.ndarray) -> int:
     """Return the number of a learner's type, 0..5."""
-    return row[GOAL] * 2 + row[PACE]
+    return int(row[GOAL] * 2 + row[PACE])
 
 
 @inlined

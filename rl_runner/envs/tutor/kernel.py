@@ -209,7 +209,7 @@ def _answer(row: np.ndarray, draws: np.ndarray, trace: np.ndarray) -> None:
 @inlined
 def untested(row: np.ndarray, topic: int) -> bool:
     """Whether the latest completed module of a topic still waits for its quiz to be passed."""
-    return row[MODULES + topic] > 0 and row[TESTED + topic] == 0
+    return bool(row[MODULES + topic] > 0 and row[TESTED + topic] == 0)
 
 
 @inlined

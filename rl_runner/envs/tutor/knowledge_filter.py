@@ -143,7 +143,7 @@ def _typical_skip(belief: np.ndarray, topic: int, kind: int) -> float:
     e = TYPICAL_ENGAGEMENT
     clear = goal * SKIP[e, 0, 1, kind] + (1.0 - goal) * SKIP[e, 0, 0, kind]
     unclear = goal * SKIP[e, 1, 1, kind] + (1.0 - goal) * SKIP[e, 1, 0, kind]
-    return (1.0 - confused) * clear + confused * unclear
+    return float((1.0 - confused) * clear + confused * unclear)
 
 
 @inlined
