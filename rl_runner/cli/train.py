@@ -1,6 +1,5 @@
 """``rl train``."""
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,10 +21,7 @@ def train(
     overrides: options.Overrides = None,
     seeds: options.SeedList = None,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", min=1, help="Runs at a time; default: one per core."),
-    ] = None,
+    jobs: options.Jobs = None,
     retries: Annotated[
         int, typer.Option("--retries", min=0, help="Try a failed run again this often.")
     ] = 0,
@@ -49,6 +45,7 @@ def train(
     """
     from rl_runner.cli import _progress
     from rl_runner.config import load_config
+    from rl_runner.training.launcher import n_cores
     from rl_runner.training.train import train_many
 
     changes = options.with_seeds(overrides, seeds)
@@ -60,7 +57,7 @@ def train(
             runs_dir=runs_dir,
             fresh=fresh,
             extend=extend,
-            jobs=jobs or _cores(),
+            jobs=jobs or n_cores(),
             reporter=reporter,
             retries=retries,
         )
@@ -76,10 +73,6 @@ def train(
         raise typer.Exit(1)
     if not as_json and not quiet and console().is_terminal:
         show(f"See the curves: rl dashboard {runs_dir}")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _print_results(results: "Sequence[ExperimentResult]", *, as_json: bool) -> None:

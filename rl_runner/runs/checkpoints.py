@@ -65,6 +65,13 @@ class CheckpointStore:
             for leftover in self.path.glob(".new-*"):
                 shutil.rmtree(leftover)
 
+    def remove_others(self, kind: str, place: Path) -> None:
+        """Remove all of ``<kind>-<timesteps>`` but ``place``."""
+        with writing(self.path):
+            for other in self.path.glob(f"{kind}-*"):
+                if other != place:
+                    shutil.rmtree(other)
+
     def _places(self) -> list[Path]:
         """Return the checkpoints' folders, oldest first."""
         if not self.path.is_dir():

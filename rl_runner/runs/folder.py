@@ -9,6 +9,7 @@
         events.out.tfevents* TensorBoard
         checkpoints/<t>/     all that training needs to go on exactly from t timesteps
         checkpoints/best     which best-<t>/ holds the agent with the best periodic evaluation
+        checkpoints/half-<t>/  the agent halfway through the budget
         model.zip | …        the agent at the end
         agent.json           its counters: timesteps, updates, exploration rate
         normalization.npz    its observation and return statistics, if it normalises
@@ -37,8 +38,8 @@ from rl_runner.runs.disk import write_aside, writing
 if TYPE_CHECKING:
     import numpy as np
 
-Status = Literal["pending", "running", "finished", "failed", "interrupted"]
-CheckpointName = Literal["last", "best"]
+Status = Literal["pending", "running", "finished", "failed", "interrupted", "pruned"]
+CheckpointName = str  # last, best, halfway, untrained, or a number of timesteps in digits
 
 CONFIG = "config.yaml"
 RECORD = "run.json"
@@ -46,6 +47,7 @@ LOG = "log.txt"
 LOCK = ".lock"
 CHECKPOINTS = "checkpoints"
 BEST = "best"
+HALFWAY = "half"
 EVENTS = "events.out.tfevents*"
 EPISODES = "episodes.csv"
 EVALUATIONS = "evaluations.npz"
@@ -136,6 +138,16 @@ class RunFolder:
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
         write_aside(self.path / RECORD, lambda path: path.write_text(text, encoding="utf-8"))
 
+    def announce(self, record: Mapping[str, Any]) -> None:
+        """Write the first run.json; nothing if there is one, or another process has the run."""
+        if (self.path / RECORD).exists() or not self.claim():
+            return
+        try:
+            if not (self.path / RECORD).exists():
+                self.write_record(record)
+        finally:
+            self.release()
+
     # --- the agent ----------------------------------------------------------------------------
 
     def save_final(self, save: Callable[[Path], object]) -> None:
@@ -152,28 +164,51 @@ class RunFolder:
 
     def save_best(self, timesteps: int, save: Callable[[Path], object]) -> None:
         """Keep the agent as the best so far; the one before it is removed."""
-        place = self.checkpoints.write(f"best-{timesteps}", save)
+        place = self.checkpoints.write(f"{BEST}-{timesteps}", save)
         pointer = place.parent / BEST
         write_aside(pointer, lambda path: path.write_text(place.name + "\n", encoding="utf-8"))
-        with writing(place.parent):
-            for other in place.parent.glob("best-*"):
-                if other != place:
-                    shutil.rmtree(other)
+        self.checkpoints.remove_others(BEST, place)
+
+    def save_halfway(self, timesteps: int, save: Callable[[Path], object]) -> None:
+        """Keep the agent as the one halfway through the budget."""
+        place = self.checkpoints.write(f"{HALFWAY}-{timesteps}", save)
+        self.checkpoints.remove_others(HALFWAY, place)
+
+    def halfway_timesteps(self) -> int:
+        """Return the timesteps of the agent kept halfway; 0 if there is none."""
+        return max((t for t, name in self._kept_agents() if name.startswith(HALFWAY)), default=0)
 
     def checkpoint(self, name: CheckpointName) -> Path:
-        """Return the folder that holds the agent's files, ``last`` or ``best``.
+        """Return the folder that holds an agent's files: ``last``, ``best`` or ``halfway``.
 
-        :raises CheckpointError: if there is none
+        :param name: or a number of timesteps in digits, of which there is a checkpoint
+        :raises CheckpointError: if there is none, with those that are kept
         """
-        folder = self.path
-        if name == "best":
-            pointer = self.path / CHECKPOINTS / BEST
-            folder = self.path / CHECKPOINTS / (_read_text(pointer) or "none").strip()
+        kept = self._kept_agents()
+        folder = self.path / CHECKPOINTS
+        if name == "last":
+            folder = self.path
+        elif name == "best":
+            folder /= (_read_text(folder / BEST) or "none").strip()
+        elif name == "halfway":
+            folder /= f"{HALFWAY}-{self.halfway_timesteps()}"
+        else:
+            folder /= next((entry for t, entry in kept if str(t) == name.lstrip("0")), "none")
         if not (folder / self.weights_file).is_file():
             cure = "Train it to the end: `rl train` goes on where the experiment has gaps."
+            if kept and name not in {"last", "best"}:
+                listed = ", ".join(f"{t}" for t in sorted({t for t, _ in kept}))
+                cure = f"Kept are: last, best, untrained and timesteps {listed}."
             problem = Problem(f"There is no `{name}` agent here.", str(self.path), cure)
             raise CheckpointError(problem)
         return folder
+
+    def _kept_agents(self) -> list[tuple[int, str]]:
+        """Return the timesteps and folder names of the agents below checkpoints/."""
+        folder = self.path / CHECKPOINTS
+        names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+        numbers = [(name.rpartition("-")[2], name) for name in names if not name.startswith(".")]
+        return [(int(number), name) for number, name in numbers if number.isdigit()]
 
     # --- what was measured ----------------------------------------------------------------------
 

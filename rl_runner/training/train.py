@@ -17,7 +17,7 @@ from rl_runner.training.extend import find_shorter
 from rl_runner.training.launcher import run_here, run_in_processes
 from rl_runner.training.reporting import Reporter
 from rl_runner.training.resolve import resolve
-from rl_runner.training.task import RunResult, RunTask
+from rl_runner.training.task import RunResult, RunTask, announce
 
 RUNS_DIR = Path("runs")
 
@@ -62,10 +62,7 @@ def train(
     """
     loaded = config if isinstance(config, ExperimentConfig) else load_config(config)
     if seeds is not None:
-        raw = {**loaded.to_dict()["train"], "seeds": list(seeds)}
-        train_section = validate_section(TrainConfig, raw, SourceMap("seeds"))
-        source = loaded.source
-        loaded = loaded.model_copy(update={"train": train_section}).with_source(source)
+        loaded = with_seeds(loaded, seeds)
     return train_many(
         [loaded],
         runs_dir=runs_dir,
@@ -74,6 +71,16 @@ def train(
         jobs=jobs,
         reporter=reporter or Reporter(),
     )[0]
+
+
+def with_seeds(config: ExperimentConfig, seeds: Sequence[int]) -> ExperimentConfig:
+    """Return the same experiment with other seeds to train.
+
+    :raises ConfigError: if there are none, or one is negative or listed twice
+    """
+    raw = {**config.to_dict()["train"], "seeds": list(seeds)}
+    train_section = validate_section(TrainConfig, raw, SourceMap("seeds"))
+    return config.model_copy(update={"train": train_section}).with_source(config.source)
 
 
 def train_many(
@@ -94,7 +101,7 @@ def train_many(
     resolved = [resolve(config) for config in configs]
     tasks: list[RunTask] = []
     for loaded, config in zip(configs, resolved, strict=True):
-        folder = _experiment_folder(config, runs_dir)
+        folder = experiment_folder(config, runs_dir)
         donor = find_shorter(config, Path(runs_dir)) if extend else None
         folder.write_config(dump_config(_with_earlier_seeds(config, folder.path)))
         reporter.experiment_started(config, folder.path, config.train.seeds)
@@ -108,6 +115,8 @@ def train_many(
         tasks += [RunTask(config, seed, folder.path, fresh) for seed in config.train.seeds]
     # The same experiment may be named twice.
     distinct = list({(task.experiment, task.seed): task for task in tasks}.values())
+    for task in distinct:
+        announce(task)
     results = (
         run_here(distinct, reporter)
         if jobs is None
@@ -124,7 +133,7 @@ def train_many(
             tuple(result_of[folder.path, seed] for seed in config.train.seeds),
         )
         for config in resolved
-        for folder in [_experiment_folder(config, runs_dir)]
+        for folder in [experiment_folder(config, runs_dir)]
     ]
 
 
@@ -138,7 +147,8 @@ def _with_earlier_seeds(config: ExperimentConfig, path: Path) -> ExperimentConfi
     return config.model_copy(update={"train": config.train.model_copy(update={"seeds": seeds})})
 
 
-def _experiment_folder(config: ExperimentConfig, runs_dir: str | Path) -> ExperimentFolder:
+def experiment_folder(config: ExperimentConfig, runs_dir: str | Path) -> ExperimentFolder:
+    """Return where a resolved config's results belong."""
     weights_file = find_algorithm(config.algo.name).weights_file
     return ExperimentFolder.place(
         Path(runs_dir), config.name, experiment_hash(config), weights_file

@@ -180,6 +180,19 @@ def test_a_run_that_never_started_has_an_empty_record(tmp_path: Path):
     assert read_record(tmp_path / "file" / "seed-0") == {}
 
 
+def test_a_run_is_announced_once(tmp_path: Path):
+    run = RunFolder(tmp_path / "exp-0123abcd" / "seed-0", "model.zip")
+    run.announce({"status": "pending"})
+    run.announce({"status": "something else"})
+    assert run.read_record() == {"status": "pending"}
+    assert not run.is_claimed()
+
+
+def test_a_run_that_another_process_has_is_not_announced(run: RunFolder):
+    RunFolder(run.path, "model.zip").announce({"status": "pending"})
+    assert run.read_record() == {}
+
+
 def test_damaged_json_names_the_file_and_the_cure(run: RunFolder):
     (run.path / "run.json").write_text('{"status": "fini')
     with pytest.raises(RunFolderError) as caught:
