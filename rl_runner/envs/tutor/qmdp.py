@@ -1,6 +1,6 @@
 """QMDP: acts as if all uncertainty about the learner vanished after one step.
 
-It knows the kernel and keeps the exact posterior over the whole hidden state (1,620 hidden states
+It knows the kernel and keeps the posterior over the whole hidden state (1,620 hidden states
 with two modules a topic), from nothing but the observations that any agent gets, and weighs the
 oracle's values with it (Littman, Cassandra & Kaelbling 1995):
 
@@ -47,7 +47,8 @@ from rl_runner.envs.tutor.state import (
     TIME,
 )
 
-NEGLIGIBLE: Final = 1e-3  # hidden states below this share of the likeliest are left out
+NEGLIGIBLE: Final = 1e-3  # hidden states below this share of the likeliest are not weighed
+VANISHING: Final = 1e-7  # and below this share they are left out of the belief itself
 
 
 class QMDP(Tutor):
@@ -191,9 +192,10 @@ def update_exact(
     """
     old, row = belief.copy(), before.copy()
     draws, trace = np.empty(N_SLOTS), np.empty(2)
+    least = VANISHING * old.max()
     belief[:] = 0.0
     for hidden in range(len(old)):
-        if old[hidden] <= 0.0:
+        if old[hidden] <= least:
             continue
         first_branch(draws, trace)
         while True:

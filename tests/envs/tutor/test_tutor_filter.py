@@ -181,7 +181,7 @@ def test_the_exact_posterior_is_calibrated_too():
     options = TutorOptions(modules_per_topic=1, horizon=12)
     n_states = 6480
     no_values = np.zeros((12, 6, n_states), dtype=np.float32)
-    n, qmdp = 400, QMDP(options, no_values)
+    n, qmdp = 250, QMDP(options, no_values)
     env = TutorVectorEnv(n, **vars(options))
     observations, _ = env.reset(seed=0)
     started, policy = np.ones(n, dtype=bool), Random(1)
