@@ -114,7 +114,7 @@ def observed_rows(observations: np.ndarray, model_: Model) -> np.ndarray:
 @compiled
 def count_hidden(n_levels: int) -> int:
     """Return the number of hidden states behind what is observed of a learner."""
-    return (n_levels + 1) ** N_TOPICS * N_ENGAGEMENTS * 2 * N_TOPICS * 2
+    return int((n_levels + 1) ** N_TOPICS * N_ENGAGEMENTS * 2 * N_TOPICS * 2)
 
 
 @compiled
@@ -123,7 +123,7 @@ def hidden_index(row: np.ndarray, n_levels: int) -> int:
     index = type_of(row)
     for topic in range(N_TOPICS):
         index = index * (n_levels + 1) + row[KNOWLEDGE + topic]
-    return (index * N_ENGAGEMENTS + row[ENGAGEMENT]) * 2 + row[CONFUSED]
+    return int((index * N_ENGAGEMENTS + row[ENGAGEMENT]) * 2 + row[CONFUSED])
 
 
 @compiled
@@ -222,7 +222,7 @@ def looks_like(row: np.ndarray, seen: np.ndarray) -> bool:
         same = same and row[MODULES + topic] == seen[MODULES + topic]
         same = same and row[TESTED + topic] == seen[TESTED + topic]
         same = same and row[SCORE + topic] == seen[SCORE + topic]
-    return same
+    return bool(same)
 
 
 @compiled
