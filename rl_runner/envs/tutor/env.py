@@ -18,6 +18,9 @@ from rl_runner.envs.tutor.window import Window
 from rl_runner.errors import EnvError, Problem, did_you_mean
 
 
+RENDER_MODES = ("human", "rgb_array", "ansi")
+
+
 class TutorEnv(gym.Env[np.ndarray, np.int64]):
     """A tutor of African music creatives picks the next step for a learner it cannot look into.
 
@@ -63,8 +66,8 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
     v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {
-        "render_modes": ["human", "rgb_array", "ansi"],
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]  # Env's is an instance's
+        "render_modes": [*RENDER_MODES],
         "render_fps": 2,
     }
 
@@ -73,9 +76,8 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
         self.model: Model = self.options.build_model()
         self.observation_space = observation_space()
         self.action_space = spaces.Discrete(model.N_ACTIONS)
-        if render_mode not in {None, *self.metadata["render_modes"]}:
-            known = self.metadata["render_modes"]
-            cure = did_you_mean(render_mode, known) or f"Known: {', '.join(known)}."
+        if render_mode is not None and render_mode not in RENDER_MODES:
+            cure = did_you_mean(render_mode, RENDER_MODES) or f"Known: {', '.join(RENDER_MODES)}."
             raise EnvError(Problem(f"There is no render mode `{render_mode}`.", "", cure))
         self.render_mode = render_mode
         self.learners = Learners.empty(1, self.model.n_levels)
@@ -178,7 +180,8 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
 
     def full_states(self) -> np.ndarray:
         """Return the learner's row, see :mod:`.state`; it includes what is hidden."""
-        return self.learners.rows[0].copy()
+        row: np.ndarray = self.learners.rows[0].copy()
+        return row
 
     def _with_hidden(self, info: dict[str, Any]) -> dict[str, Any]:
         return (
