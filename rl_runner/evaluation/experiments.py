@@ -13,8 +13,8 @@ import numpy as np
 
 from rl_runner.config import ExperimentConfig, load_config
 from rl_runner.errors import Problem, RunFolderError, RunnerError
-from rl_runner.runs.find import find_runs, seed_number
-from rl_runner.runs.folder import CONFIG, RECORD, RunFolder
+from rl_runner.runs.find import find_runs
+from rl_runner.runs.folder import CONFIG, RECORD, RunFolder, seed_number
 
 AgentName = Literal["last", "best"]
 

@@ -15,8 +15,7 @@ from typing import Any
 
 from rl_runner.errors import RunnerError
 from rl_runner.runs.disk import write_aside
-from rl_runner.runs.find import seed_number
-from rl_runner.runs.folder import RECORD, RunFolder, read_record
+from rl_runner.runs.folder import RECORD, RunFolder, read_record, seed_number
 
 INDEX = ".index.json"
 FORMAT = 2
@@ -110,9 +109,11 @@ def _read_index(runs_dir: Path) -> dict[str, list[Any]]:
     try:
         contents = json.loads((runs_dir / INDEX).read_text(encoding="utf-8"))
         if contents["format"] == FORMAT:
-            entries: dict[str, list[Any]] = contents["runs"]
-            return entries
-    except (OSError, ValueError, KeyError, TypeError):
+            return {
+                key: [int(changed), int(size), dict(gist)]
+                for key, (changed, size, gist) in contents["runs"].items()
+            }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}  # a cache that is missing or damaged is made anew
     return {}
 

@@ -1,0 +1,283 @@
+"""PPO and A2C with compiled rollouts and updates: SB3's classes, two of their methods replaced.
+
+What is drawn at random: actions come from NumPy's global generator instead of torch's, one uniform
+number per copy (Discrete) or one normal number per component (Box); stock PPO's minibatches come
+from it, too. Everything else is what stock SB3 computes, to float32's precision.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.distributions import (
+    CategoricalDistribution,
+    DiagGaussianDistribution,
+)
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.torch_layers import FlattenExtractor
+from stable_baselines3.common.vec_env import VecEnv
+
+from rl_runner.agents.fast import actor_critic as compiled
+from rl_runner.agents.fast.features import features_of
+from rl_runner.agents.fast.forward import (
+    FastPrediction,
+    MlpForward,
+    categorical_actions,
+    gaussian_actions,
+)
+from rl_runner.agents.fast.memory import (
+    FlatMemory,
+    layer_table,
+    linear_layers,
+    reason_against_layers,
+    reason_against_optimizer,
+)
+
+NO_LIMIT = -1.0  # of a coefficient that is not used
+
+
+class Networks:
+    """The actor and the critic of an SB3 policy, and their optimiser, for compiled code."""
+
+    def __init__(self, policy: ActorCriticPolicy) -> None:
+        self.policy = policy
+        self.memory = FlatMemory(policy.parameters())
+        self.bind()
+        extractor = policy.mlp_extractor
+        pi, vf = (
+            [*extractor.policy_net, policy.action_net],
+            [*extractor.value_net, policy.value_net],
+        )
+        self.actor = layer_table(self.memory, linear_layers(pi))
+        self.critic = layer_table(self.memory, linear_layers(vf))
+        self.is_tanh = any(isinstance(module, torch.nn.Tanh) for module in [*pi, *vf])
+        self.log_std_at, self.n_std = -1, 0
+        if isinstance(policy.action_dist, DiagGaussianDistribution):
+            self.log_std_at = self.memory.offset(policy.log_std)
+            self.n_std = policy.log_std.numel()
+        self._width = int(max(self.actor[:, 1].sum(), self.critic[:, 1].sum()))
+        self._act_space = np.empty((2, 0), np.float32)
+        self._train_spaces: tuple[np.ndarray, ...] = (np.empty(0, np.float32),) * 3
+
+    def bind(self) -> None:
+        """Take over the optimiser's state as it is now."""
+        self.optimizer = self.memory.bind(self.policy.optimizer)
+
+    @property
+    def log_std(self) -> np.ndarray:
+        """The logarithms of the Gaussian's standard deviations."""
+        return self.memory.values[self.log_std_at : self.log_std_at + self.n_std]
+
+    def act(self, features: np.ndarray, rows: "Rows") -> None:
+        """Draw an action in each row; write actions, values and log-probabilities."""
+        n, space = len(features), self._space_for(len(features))
+        tables = (self.memory.values, self.actor, self.critic, self.is_tanh)
+        if self.log_std_at < 0:
+            uniform = np.random.random(n)  # noqa: NPY002 - saved in every checkpoint
+            compiled.act_discrete(*tables, features, uniform, space, *rows)
+        else:
+            normal = np.random.standard_normal((n, self.n_std))  # noqa: NPY002
+            compiled.act_gaussian(*tables, self.log_std, features, normal, space, *rows)
+
+    def value(self, features: np.ndarray) -> np.ndarray:
+        """Return V(s) (n,)."""
+        space = self._space_for(len(features))[1]
+        values: np.ndarray = compiled.state_values(
+            self.memory.values, self.critic, self.is_tanh, features, space
+        )
+        return values
+
+    def _space_for(self, n: int) -> np.ndarray:
+        """Return (2, …) workspaces for n observations."""
+        if self._act_space.shape[1] < n * self._width:
+            self._act_space = np.empty((2, n * self._width), np.float32)
+        return self._act_space
+
+    def take_epoch(
+        self,
+        batch: tuple[np.ndarray, ...],
+        indices: np.ndarray,
+        batch_size: int,
+        coefficients: tuple[Any, ...],
+    ) -> tuple[np.ndarray, bool]:
+        """Take the steps of one epoch; return each minibatch's statistics, and whether it ended."""
+        spaces_ = self._workspaces(min(batch_size, len(indices)))
+        n_minibatches = -(-len(indices) // batch_size)
+        statistics = np.empty((n_minibatches, compiled.N_STATISTICS))
+        optimizer, memory = self.optimizer, self.memory
+        before = optimizer.n_steps
+        steps, seen = compiled.take_minibatches(
+            (self.actor, self.critic, self.is_tanh, self.log_std_at, self.n_std),
+            (memory.values, memory.gradient, memory.first, memory.second),
+            (optimizer.kind, before, optimizer.learning_rate, optimizer.settings),
+            batch,
+            indices,
+            batch_size,
+            coefficients,
+            spaces_,
+            statistics,
+        )
+        optimizer.n_steps = steps
+        return statistics[:seen], steps - before == n_minibatches
+
+    def _workspaces(self, n: int) -> tuple[np.ndarray, ...]:
+        actor, critic = self.actor[:, 1], self.critic[:, 1]
+        if len(self._train_spaces[0]) < n * actor.sum():
+            widest = max(*actor, *critic)
+            sizes = n * actor.sum(), n * critic.sum(), 2 * n * widest
+            self._train_spaces = tuple(np.empty(size, np.float32) for size in sizes)
+        return self._train_spaces
+
+
+Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # actions (n, k), values (n,), log-probs (n,)
+
+
+class FastOnPolicy(OnPolicyAlgorithm):
+    """What compiled PPO and A2C share; SB3's class of the algorithm comes after it."""
+
+    @staticmethod
+    def reason_against(agent: Any) -> str | None:
+        """Return what about a stock agent the compiled twin does not do; None if it does all."""
+        policy: Any = agent.policy
+        if type(policy) is not ActorCriticPolicy or type(policy.features_extractor) is not (
+            FlattenExtractor
+        ):
+            return "policies other than `MlpPolicy` with its own features extractor"
+        if type(policy.action_dist) not in {CategoricalDistribution, DiagGaussianDistribution}:
+            how = " with gSDE" if agent.use_sde else ""
+            return f"{type(agent.action_space).__name__} actions{how}"
+        if features_of(agent.observation_space) is None:
+            return f"{type(agent.observation_space).__name__} observations of this kind"
+        if type(agent.rollout_buffer) is not RolloutBuffer:
+            return "a rollout buffer of another class"
+        if agent.device != torch.device("cpu"):
+            return f"the device {agent.device}"
+        return reason_against_layers(
+            [*policy.mlp_extractor.policy_net, *policy.mlp_extractor.value_net]
+        ) or reason_against_optimizer(policy.optimizer)
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        self._networks = Networks(self.policy)
+        features = features_of(self.observation_space)
+        assert features is not None  # noqa: S101 - reason_against has been asked
+        self._features = features
+        self._prediction = build_prediction(self.policy)
+
+    def _excluded_save_params(self) -> list[str]:
+        own = ["_networks", "_features", "_prediction"]
+        return [*super()._excluded_save_params(), *own]
+
+    def set_parameters(self, *arguments: Any, **keywords: Any) -> None:
+        """Load parameters and optimiser state, as stock SB3 does."""
+        super().set_parameters(*arguments, **keywords)
+        self._networks.bind()
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,  # noqa: ARG002 - SB3's signature
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, Any]:
+        """Return actions for one or a batch of observations."""
+        return self._prediction(observation, deterministic), state
+
+    def collect_rollouts(
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        rollout_buffer: RolloutBuffer,
+        n_rollout_steps: int,
+    ) -> bool:
+        """Fill the rollout buffer; False if a callback asked to stop."""
+        rollout_buffer.reset()
+        buffer, networks = rollout_buffer, self._networks
+        callback.on_rollout_start()
+        dones = np.zeros(env.num_envs, dtype=bool)
+        for t in range(n_rollout_steps):
+            obs: Any = self._last_obs
+            actions = buffer.actions[t]
+            networks.act(self._features(obs), (actions, buffer.values[t], buffer.log_probs[t]))
+            new_obs: Any
+            new_obs, rewards, dones, infos = env.step(self._for_environment(actions))
+            self.num_timesteps += env.num_envs
+            callback.update_locals(locals())
+            if not callback.on_step():
+                return False
+            if dones.any():
+                self._update_info_buffer(infos, dones)
+                self._complete_truncated(rewards, dones, infos)
+            buffer.observations[t] = np.reshape(obs, buffer.observations.shape[1:])
+            buffer.rewards[t] = rewards
+            buffer.episode_starts[t] = self._last_episode_starts
+            self._last_obs = new_obs
+            self._last_episode_starts = dones
+        buffer.pos, buffer.full = n_rollout_steps, True
+        self._compute_advantages(buffer, dones)
+        callback.update_locals(locals())
+        callback.on_rollout_end()
+        return True
+
+    def _for_environment(self, actions: np.ndarray) -> np.ndarray:
+        """Shape, and clip, (n, k) actions as the environment takes them."""
+        space = self.action_space
+        if isinstance(space, spaces.Box):
+            clipped: np.ndarray = np.clip(actions.reshape(-1, *space.shape), space.low, space.high)
+            return clipped
+        return actions[:, 0].copy()
+
+    def _complete_truncated(
+        self, rewards: np.ndarray, dones: np.ndarray, infos: list[dict[str, Any]]
+    ) -> None:
+        """Add the discounted value of the state in which an episode was cut off."""
+        for i in np.flatnonzero(dones):
+            if infos[i].get("TimeLimit.truncated") and "terminal_observation" in infos[i]:
+                last = infos[i]["terminal_observation"]
+                rewards[i] += self.gamma * self._values(np.asarray(last)[np.newaxis])[0]
+
+    def _values(self, obs: Any) -> np.ndarray:
+        values: np.ndarray = self._networks.value(self._features(obs))
+        return values
+
+    def _compute_advantages(self, buffer: RolloutBuffer, dones: np.ndarray) -> None:
+        compiled.generalized_advantages(
+            buffer.rewards,
+            buffer.values,
+            buffer.episode_starts,
+            self._values(self._last_obs),
+            dones,
+            np.float32(self.gamma),
+            np.float32(self.gamma * self.gae_lambda),
+            buffer.advantages,
+        )
+        buffer.returns = buffer.advantages + buffer.values
+
+    def _batch(self) -> tuple[np.ndarray, ...]:
+        """Return the rollout, copy after copy, as stock SB3 flattens it."""
+        buffer = self.rollout_buffer
+        flat = buffer.swap_and_flatten
+        columns = (buffer.values, buffer.log_probs, buffer.advantages, buffer.returns)
+        return (
+            self._features(flat(buffer.observations)),
+            flat(buffer.actions).astype(np.float32, copy=False),  # as stock SB3 casts them
+            *(flat(column)[:, 0] for column in columns),
+        )
+
+    def _record_std(self) -> None:
+        if self._networks.n_std:
+            self.logger.record("train/std", float(np.exp(self._networks.log_std).mean()))
+
+
+def build_prediction(policy: ActorCriticPolicy) -> FastPrediction:
+    """Build what stands in for ``policy.predict``."""
+    outputs = MlpForward([*policy.mlp_extractor.policy_net, policy.action_net])
+    if isinstance(policy.action_space, spaces.Box):
+        act = gaussian_actions(policy.action_space, policy.log_std.detach().numpy())
+    else:
+        act = categorical_actions
+    return FastPrediction(policy.observation_space, outputs, act)
