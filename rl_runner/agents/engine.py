@@ -14,7 +14,9 @@ def reason_against_fast(algorithm: Algorithm, agent: Any) -> str | None:
     """
     if not algorithm.fast_path:
         return f"{algorithm.name} has no compiled twin"
-    reason: str | None = algorithm.load_fast_class().reason_against(agent)
+    from rl_runner.agents.fast.reasons import REASONS
+
+    reason = REASONS[algorithm.name](agent)
     return None if reason is None else f"{algorithm.name}'s compiled twin does not do {reason}"
 
 

@@ -146,8 +146,8 @@ class QLearning(HandwrittenAgent):
         self.q_table = np.full((self.states.n_states, self.n_actions), initial_q)  # float64
         self.visits = np.zeros((self.states.n_states, self.n_actions), dtype=np.int64)
         self.n_episodes = 0
-        self._logged_episodes = 0
-        self._td_errors: list[float] = []  # since the metrics were last written, absolute
+        self._logged_episodes = 0  # how many there were when the metrics were last written
+        self._sum_of_td_errors, self._n_td_errors = 0.0, 0  # since then, absolute
 
     def learn(
         self,
@@ -174,8 +174,9 @@ class QLearning(HandwrittenAgent):
                 if dones[i]:  # the environment has already been reset: look where it really ended
                     next_state = self.states.of_single(infos[i]["terminal_observation"])
                     terminated = not infos[i]["TimeLimit.truncated"]
-                td_error = self._update(state, action, rewards[i], next_state, terminated)
-                self._td_errors.append(td_error)
+                reward = float(rewards[i])
+                td_error = self._update(state, action, reward, next_state, terminated)
+                self._note_td_errors(td_error, 1)
             states = next_states
             self.num_timesteps += self.n_envs
             callback.update_locals(locals())
@@ -185,7 +186,7 @@ class QLearning(HandwrittenAgent):
             self.n_episodes += self._note_episodes(infos) if dones.any() else 0
             if self.n_episodes >= self._logged_episodes + log_interval:
                 self.dump_logs()
-        if self._td_errors:
+        if self._n_td_errors:
             self.dump_logs()
         callback.on_training_end()
         return self
@@ -251,13 +252,18 @@ class QLearning(HandwrittenAgent):
         if self.exploration == "epsilon_greedy":
             record("rollout/exploration_rate", self.exploration_rate)
         record("train/learning_rate", self.lr_schedule(1.0 - self.progress))
-        if self._td_errors:
-            record("train/mean_abs_td_error", float(np.mean(self._td_errors)))
+        if self._n_td_errors:
+            record("train/mean_abs_td_error", self._sum_of_td_errors / self._n_td_errors)
         record("train/table_coverage", float(np.mean(self.visits > 0)))
         record("train/mean_max_q", float(self.q_table.max(axis=1).mean()))
         record("time/episodes", self.n_episodes, exclude="tensorboard")
         super().dump_logs(iteration or self.n_episodes)
-        self._logged_episodes, self._td_errors = self.n_episodes, []
+        self._logged_episodes = self.n_episodes
+        self._sum_of_td_errors, self._n_td_errors = 0.0, 0
+
+    def _note_td_errors(self, sum_of_errors: float, n: int) -> None:
+        self._sum_of_td_errors += sum_of_errors
+        self._n_td_errors += n
 
     def predict(
         self,

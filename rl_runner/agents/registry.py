@@ -53,7 +53,12 @@ ALGORITHMS: dict[str, Algorithm] = {
         Algorithm("ars", "rl_runner.agents.ars:AbsoluteARS", "Mania et al. 2018"),
         Algorithm("crossq", "sb3_contrib:CrossQ", "Bhatt et al. 2024"),
         Algorithm("ddpg", "stable_baselines3:DDPG", "Lillicrap et al. 2016"),
-        Algorithm("dqn", "stable_baselines3:DQN", "Mnih et al. 2015"),
+        Algorithm(
+            "dqn",
+            "stable_baselines3:DQN",
+            "Mnih et al. 2015",
+            fast_path="rl_runner.agents.fast.dqn:FastDQN",
+        ),
         Algorithm(
             "geometric_dqn",
             "rl_runner.agents.geometric_dqn:GeometricDQN",
@@ -71,8 +76,14 @@ ALGORITHMS: dict[str, Algorithm] = {
             "rl_runner.agents.q_learning:QLearning",
             "Watkins & Dayan 1992",
             weights_file="q_table.npz",
+            fast_path="rl_runner.agents.fast.q_learning:FastQLearning",
         ),
-        Algorithm("qrdqn", "sb3_contrib:QRDQN", "Dabney et al. 2018"),
+        Algorithm(
+            "qrdqn",
+            "sb3_contrib:QRDQN",
+            "Dabney et al. 2018",
+            fast_path="rl_runner.agents.fast.qrdqn:FastQRDQN",
+        ),
         Algorithm("recurrent_ppo", "sb3_contrib:RecurrentPPO", "Hausknecht & Stone 2015"),
         Algorithm(
             "reinforce",

@@ -106,7 +106,6 @@ def _train(
     quiet: bool,
 ) -> "Decision":
     from rl_runner.cli import _progress
-    from rl_runner.training.launcher import n_cores
     from rl_runner.training.until_decided import train_until_decided
 
     reporter = _progress.reporter(quiet=quiet, verbose=False)
@@ -116,7 +115,7 @@ def _train(
             max_seeds=max_seeds,
             batch=batch,
             error_rate=error_rate,
-            jobs=jobs or n_cores(),
+            jobs=jobs or options.cores(),
             reporter=reporter,
         )
     finally:

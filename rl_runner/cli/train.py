@@ -46,14 +46,16 @@ def train(
     """
     from rl_runner.cli import _progress
     from rl_runner.config import load_config
-    from rl_runner.training.launcher import n_cores
-    from rl_runner.training.train import train_many
+    from rl_runner.training.launcher import start_fork_server
 
     changes = options.with_seeds(overrides, seeds)
     loaded = [load_config(path, changes) for path in configs]
     if any(config.data is not None for config in loaded):
         learn_from_logs(loaded, runs_dir=runs_dir, fresh=fresh, extend=extend, as_json=as_json)
         return
+    start_fork_server(config.algo.name for config in loaded)
+    from rl_runner.training.train import train_many  # both processes load torch meanwhile
+
     reporter = _progress.reporter(quiet=quiet, verbose=verbose)
     try:
         results = train_many(
@@ -61,7 +63,7 @@ def train(
             runs_dir=runs_dir,
             fresh=fresh,
             extend=extend,
-            jobs=jobs or n_cores(),
+            jobs=jobs or options.cores(),
             reporter=reporter,
             retries=retries,
         )

@@ -65,7 +65,6 @@ def tune(
     """
     from rl_runner.cli import _tuning
     from rl_runner.config import load_config
-    from rl_runner.training.launcher import n_cores
     from rl_runner.tuning.tune import tune as run_study
 
     chosen = {
@@ -80,7 +79,7 @@ def tune(
         result = run_study(
             loaded,
             runs_dir=runs_dir,
-            jobs=jobs or n_cores(),
+            jobs=jobs or options.cores(),
             study=study,
             storage=storage,
             timeout=_seconds(timeout),

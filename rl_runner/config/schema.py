@@ -88,8 +88,8 @@ class EnvConfig(Section):
 
     @property
     def in_this_process(self) -> Self:
-        """The same, for a look at it that is not worth starting processes for."""
-        return self.model_copy(update={"vec": "auto"}) if self.vec == "subproc" else self
+        """The same, for a look at it that is not worth starting processes or compilers for."""
+        return self if self.vec == "batched" else self.model_copy(update={"vec": "dummy"})
 
     @model_validator(mode="after")
     def _no_reserved_kwargs(self) -> Self:

@@ -9,7 +9,6 @@ single ``CartPole-v1`` do on the same seeds.
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-import numba
 import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from gymnasium.vector import AutoresetMode
@@ -30,7 +29,10 @@ class SameStepCartPole(CartPoleVectorEnv):
     }
 
     def __init__(self, num_envs: int = 1, max_episode_steps: int = 500, **keywords: Any) -> None:
+        from rl_runner.envs.cartpole_dynamics import advance  # loads the compiler: 0.3 s
+
         super().__init__(num_envs, max_episode_steps, **keywords)
+        self._advance = advance
         self.state: np.ndarray = np.zeros((4, num_envs))  # type: ignore[assignment]  # Gymnasium says None
         self.reward_if = (0.0, -1.0) if keywords.get("sutton_barto_reward") else (1.0, 1.0)
         self._generators: list[np.random.Generator | None] = [None] * num_envs
@@ -74,7 +76,7 @@ class SameStepCartPole(CartPoleVectorEnv):
         terminated, truncated = np.empty((2, self.num_envs), np.bool_)
         waves = np.cos(angle), np.sin(angle)
         ends = self.max_episode_steps, terminated, truncated
-        valid = advance(self.state, self.steps, action, waves, self._constants(), ends, obs)
+        valid = self._advance(self.state, self.steps, action, waves, self._constants(), ends, obs)
         if not valid:
             message = f"CartPole's actions are 0 and 1, not {action!r}"
             raise ValueError(message)
@@ -103,49 +105,3 @@ class SameStepCartPole(CartPoleVectorEnv):
             self.gravity, self.masspole, self.total_mass, self.length, self.polemass_length,
             self.force_mag, self.tau, self.x_threshold, self.theta_threshold_radians,
         )  # fmt: skip
-
-
-# No fast maths: each operation is rounded as Gymnasium's Python rounds it.
-@numba.njit(cache=True)
-def advance(
-    state: np.ndarray,
-    steps: np.ndarray,
-    actions: np.ndarray,
-    waves: tuple[np.ndarray, np.ndarray],
-    constants: tuple[float, ...],
-    ends: tuple[int, np.ndarray, np.ndarray],
-    obs: np.ndarray,
-) -> bool:
-    """Step every copy by Euler's method (Barto, Sutton & Anderson 1983; Florian 2007).
-
-    :param state: (4, n) float64, changed
-    :param steps: (n,) of the episodes so far, changed
-    :param waves: cosine and sine of the poles' angles
-    :param ends: the steps an episode may last; (n,) terminated and (n,) truncated, written
-    :param obs: (n, 4) float32, written
-    :return: False if an action is neither 0 nor 1
-    """
-    (cosines, sines), (max_steps, terminated, truncated) = waves, ends
-    gravity, masspole, total_mass, length, polemass_length, force_mag, tau, x_most, theta_most = (
-        constants
-    )
-    for i in range(len(actions)):
-        if actions[i] != 0 and actions[i] != 1:
-            return False
-        x, x_dot, theta, theta_dot = state[0, i], state[1, i], state[2, i], state[3, i]
-        force = force_mag if actions[i] == 1 else -force_mag
-        temp = (force + polemass_length * (theta_dot * theta_dot) * sines[i]) / total_mass
-        theta_acc = (gravity * sines[i] - cosines[i] * temp) / (
-            length * (4.0 / 3.0 - masspole * (cosines[i] * cosines[i]) / total_mass)
-        )
-        x_acc = temp - polemass_length * theta_acc * cosines[i] / total_mass
-        state[0, i] = x + tau * x_dot
-        state[1, i] = x_dot + tau * x_acc
-        state[2, i] = theta + tau * theta_dot
-        state[3, i] = theta_dot + tau * theta_acc
-        for k in range(4):
-            obs[i, k] = state[k, i]
-        steps[i] += 1
-        terminated[i] = abs(state[0, i]) > x_most or abs(state[2, i]) > theta_most
-        truncated[i] = steps[i] >= max_steps
-    return True

@@ -4,6 +4,7 @@ Frequencies are in environment timesteps; SB3 calls back once per step of all en
 conversion is made here, once, in :class:`EveryTimesteps`.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,6 +36,11 @@ class EveryTimesteps(BaseCallback):
         self._next_at = every
         self._last_at = -1
 
+    @property
+    def next_timestep(self) -> int:
+        """When it has to be called again; agents that learn in great strides heed it."""
+        return self._next_at
+
     def _on_step(self) -> bool:
         if self.num_timesteps >= self._next_at:
             self._next_at = (self.num_timesteps // self.every + 1) * self.every
@@ -65,8 +71,10 @@ class EveryTimesteps(BaseCallback):
 class PeriodicEvaluation(EveryTimesteps):
     """Plays the same fixed episodes each time, logs under SB3's tags, keeps the best agent.
 
+    Set ``report`` to hear the timesteps and the mean return (exact, where it can be) of each
+    evaluation.
+
     :param config: the episodes to play; the frequency is resolved already, hence ``every``
-    :param report: told the timesteps and the mean return of each evaluation
     """
 
     def __init__(
@@ -78,7 +86,6 @@ class PeriodicEvaluation(EveryTimesteps):
         every: int,
         config: EvalConfig,
         scorer: ExactScorer | None = None,
-        report: Callable[[int, float], None] | None = None,
     ) -> None:
         super().__init__(every)
         self.env = env
@@ -86,9 +93,9 @@ class PeriodicEvaluation(EveryTimesteps):
         self.episode_seeds = seeds.evaluation(config.n_episodes)
         self.sampling_seed = seeds.policy_sampling
         self.deterministic = config.deterministic
+        self.report: Callable[[int, float], None] = _tell_nobody
         self.scorer = scorer
         self.exact: list[float] = []
-        self.report = report or _tell_nobody
         self.timesteps: list[int] = []
         self.episodes: list[Episodes] = []
         self.best_mean_reward = -np.inf
@@ -117,7 +124,7 @@ class PeriodicEvaluation(EveryTimesteps):
             self.best_mean_reward = episodes.mean_reward
             self.best_timesteps = self.num_timesteps
             self.run.save_best(self.num_timesteps, self._save_agent)
-        self.report(self.num_timesteps, episodes.mean_reward)
+        self.report(self.num_timesteps, self.exact[-1] if self.exact else episodes.mean_reward)
 
     def _save_agent(self, folder: Path) -> None:
         save_agent(self.model, folder, self.run.weights_file)
@@ -156,7 +163,7 @@ class PeriodicEvaluation(EveryTimesteps):
             means = [episodes.mean_reward for episodes in self.episodes]
             best = int(np.argmax(means))
             self.best_mean_reward, self.best_timesteps = means[best], self.timesteps[best]
-            for timesteps, mean in zip(self.timesteps, means, strict=True):
+            for timesteps, mean in zip(self.timesteps, self.exact or means, strict=True):
                 self.report(timesteps, mean)
 
 
@@ -183,6 +190,7 @@ class ProgressTicker(BaseCallback):
     """Reports progress a few times a second."""
 
     SECONDS = 0.2
+    next_timestep = math.inf  # whenever it is called
 
     def __init__(self, total_timesteps: int, report: Callable[[int, float], None]) -> None:
         super().__init__()

@@ -10,12 +10,13 @@ Another backend (a cluster, say) replaces :func:`start_process`: it has to see t
 
 import contextlib
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import FrameType
@@ -23,6 +24,7 @@ from typing import Any
 
 from pebble import ProcessExpired, concurrent
 
+from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.errors import RunnerError
 from rl_runner.training.reporting import Reporter, StopRequest
 from rl_runner.training.task import RunResult, RunTask, execute, record_failure, record_interruption
@@ -71,9 +73,9 @@ def run_in_processes(
     launcher = Launcher(reporter, jobs=jobs, retries=retries)
     index_of = {id(task): i for i, task in enumerate(tasks)}
     results: dict[int, RunResult] = {}
+    for task in tasks:
+        launcher.add(task)
     with launcher.heeding_signals():
-        for task in tasks:
-            launcher.add(task)
         while launcher.busy:
             time.sleep(POLL_SECONDS)
             results |= {index_of[id(task)]: result for task, result in launcher.poll()}
@@ -133,10 +135,26 @@ class RunningTask:
             self.send(signal.SIGKILL)
 
 
+def start_fork_server(algorithms: Iterable[str] = ()) -> None:
+    """Let the process from which runs are forked load torch now, while this one does other things.
+
+    Called again, or while it runs already, it changes nothing.
+
+    :param algorithms: whose compiled twins, if they have any, to load too
+    """
+    for variable in THREAD_VARIABLES:
+        os.environ.setdefault(variable, "1")
+    twins = {
+        ALGORITHMS[name].fast_path.partition(":")[0] for name in algorithms if name in ALGORITHMS
+    }
+    preload = ["rl_runner.training.run", *sorted(twins - {""})]
+    multiprocessing.get_context("forkserver").set_forkserver_preload(preload)
+    multiprocessing.forkserver.ensure_running()
+
+
 def start_process(task: RunTask, *, verbose: bool) -> tuple[Any, Connection]:
     """Start a task; return the future of its result and the pipe to talk with it."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["rl_runner.training.run"])
     ours, theirs = context.Pipe()
     # Not a daemon, or `env.vec: subproc` could start no processes of its own.
     # (Pebble reads `context`, though its annotations call it `mp_context`.)
@@ -206,8 +224,7 @@ class Launcher:
 
     def heeding_signals(self) -> contextlib.AbstractContextManager[None]:
         """Stop the runs at SIGINT and SIGTERM, instead of dying of them."""
-        for variable in THREAD_VARIABLES:
-            os.environ.setdefault(variable, "1")
+        start_fork_server(task.config.algo.name for task, _ in self.waiting)
         return _handling_signals(self._request_stop)
 
     def _start_waiting(self) -> None:
@@ -277,11 +294,6 @@ class Launcher:
         if self.stop_requests and time.monotonic() - self.stop_requested_at > GRACE_SECONDS:
             for running in self.running:
                 running.send(signal.SIGKILL)
-
-
-def n_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager

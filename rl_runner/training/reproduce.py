@@ -1,16 +1,15 @@
 """A finished run, run again from its own config in a temporary place, and compared."""
 
 import tempfile
-import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, load_config
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.reproduction import Reproduction, compare_runs
-from rl_runner.runs.find import find_runs, seed_number
-from rl_runner.runs.folder import ExperimentFolder
-from rl_runner.training.reporting import Reporter
+from rl_runner.runs.find import find_runs
+from rl_runner.runs.folder import ExperimentFolder, seed_number
+from rl_runner.training.reporting import Reporter, StopRequest
 from rl_runner.training.task import RunTask, execute
 
 
@@ -58,7 +57,7 @@ def _execute(config: ExperimentConfig, seed: int, place: Path, reporter: Reporte
     """Run one seed in this process; KeyboardInterrupt ends it and leaves nothing."""
     task = RunTask(config, seed, place)
     ExperimentFolder(place, task.folder.weights_file).write_config(dump_config(config))
-    result = execute(task, reporter, threading.Event())
+    result = execute(task, reporter, StopRequest())
     if result.status != "finished":
         message = f"the repetition failed: {result.record.get('traceback')}"
         raise RuntimeError(message)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -112,9 +112,8 @@ class Training:
         self.logger = build_logger(run.tensorboard_dir, reporter.metrics_file, reporter.note)
         if self.checkpoint is None:
             log_config(self.logger, config)
-        self.evaluation = build_evaluation_callback(
-            config, self.eval_env, run, self.seeds, self._report_evaluation
-        )
+        self.evaluation = build_evaluation_callback(config, self.eval_env, run, self.seeds)
+        self.evaluation.report = self._report_evaluation
         self.periodic: dict[str, EveryTimesteps] = {"evaluation": self.evaluation}
         if (tiles := _tiles_of(self.eval_env)) is not None:
             self.periodic["picture"] = GridPolicyPicture(tiles, self.evaluation.every)
@@ -304,7 +303,6 @@ def build_evaluation_callback(
     eval_env: VecEnv,
     run: RunFolder,
     seeds: SeedTree,
-    report: Callable[[int, float], None],
 ) -> PeriodicEvaluation:
     """Build the periodic evaluation that the config asks for."""
     every = config.eval.every or config.train.total_timesteps
@@ -315,7 +313,6 @@ def build_evaluation_callback(
         every=every,
         config=config.eval,
         scorer=ExactScorer.for_env(config.env) if config.eval.deterministic else None,
-        report=report,
     )
 
 

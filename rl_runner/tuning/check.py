@@ -19,7 +19,7 @@ from rl_runner.config.validation import unknown_key
 from rl_runner.errors import ConfigError, Problem
 from rl_runner.tuning.default_spaces import default_space
 from rl_runner.tuning.objective import complete_objective
-from rl_runner.tuning.samplers import shuffled_grid
+from rl_runner.tuning.samplers import quietly, shuffled_grid
 from rl_runner.tuning.space import SearchSpace, parents_first, put
 
 PROBES = 200  # combinations drawn to see whether any is possible
@@ -95,7 +95,8 @@ def _refusals(start: ExperimentConfig, name: str, value: Any, where: str) -> Ite
 def _check_possible(space: SearchSpace, start: ExperimentConfig) -> None:
     """Refuse a space of which no combination can be trained."""
     algorithm = find_algorithm(start.algo.name)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    with quietly():
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     problems: tuple[Problem, ...] = ()
     for _ in range(PROBES):
         values = space.suggest(study.ask())

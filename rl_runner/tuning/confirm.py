@@ -13,6 +13,7 @@ import numpy as np
 
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import ObjectiveConfig, TuneConfig
+from rl_runner.evaluation.intervals import welch
 from rl_runner.evaluation.statistics import Summary, summarize
 from rl_runner.training.launcher import POLL_SECONDS, Launcher
 from rl_runner.training.task import RunResult, RunTask
@@ -59,7 +60,7 @@ class Optimism:
     """By how much the search's mean was better than the one on fresh seeds (below 0: worse)."""
 
     mean: float
-    ci95: tuple[float, float] | None  # Welch's; None with fewer than two seeds on a side
+    ci95: tuple[float, float] | None  # Welch's; None with fewer than two seeds or no spread
 
 
 def candidates(
@@ -193,12 +194,5 @@ def optimism_of(objective: ObjectiveConfig, confirmed: Confirmed) -> Optimism | 
     sign = 1.0 if objective.maximized else -1.0
     searched, fresh = (sign * np.asarray(x) for x in (trial.seeds[0], confirmed.seeds[0]))
     mean = float(searched.mean() - fresh.mean())
-    if min(len(searched), len(fresh)) < 2:
-        return Optimism(mean, None)
-    spread = searched.var(ddof=1) + fresh.var(ddof=1)
-    if spread == 0.0:
-        return Optimism(mean, (mean, mean))
-    from scipy.stats import ttest_ind
-
-    interval = ttest_ind(searched, fresh, equal_var=False).confidence_interval(0.95)
-    return Optimism(mean, (float(interval.low), float(interval.high)))
+    compared = welch(searched, fresh)
+    return Optimism(mean, (compared.low, compared.high) if compared else None)

@@ -9,19 +9,19 @@ from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import ObjectiveConfig
 from rl_runner.envs.build import find_spec
 from rl_runner.errors import ConfigError, Problem
+from rl_runner.evaluation.intervals import interquartile_mean
 from rl_runner.runs.folder import RunFolder
 
 NEVER = (
     2.0  # budgets that a run counts which never reached the threshold (PAR2, as in SAT contests)
 )
-IQM_CUT = 0.25  # of the seeds at either end (Agarwal et al. 2021)
 
 Curve = dict[int, float]  # timesteps → mean return of that periodic evaluation
 
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What a finished run gave."""
+    """What a finished run gave; mean returns are exact where the environment allows it."""
 
     last_mean_reward: float
     best_mean_reward: float
@@ -32,10 +32,10 @@ class RunOutcome:
     def of(cls, run: RunFolder) -> "RunOutcome":
         """Read a finished run's results; raises RunFolderError if they cannot be read."""
         record = run.read_record()
-        results = record["results"]
+        last, best = (record["results"][agent] for agent in ("last", "best"))
         return cls(
-            results["last"]["mean_reward"],
-            results["best"]["mean_reward"],
+            last.get("exact_mean_reward", last["mean_reward"]),
+            best.get("exact_mean_reward", best["mean_reward"]),
             record["training_seconds"],
             load_curve(run),
         )
@@ -45,6 +45,8 @@ def load_curve(run: RunFolder) -> Curve:
     """Return the mean return of each periodic evaluation that a run has made."""
     arrays = run.load_evaluations()
     means = arrays["returns"].mean(axis=1)
+    if len(arrays.get("exact", ())) == len(means):
+        means = arrays["exact"]
     return dict(zip(arrays["timesteps"].tolist(), means.tolist(), strict=True))
 
 
@@ -74,9 +76,7 @@ def over_seeds(objective: ObjectiveConfig, scores: Sequence[float]) -> float:
         case "median":
             return float(np.median(values))
         case "iqm":
-            from scipy.stats import trim_mean
-
-            return float(trim_mean(values, IQM_CUT))
+            return float(interquartile_mean(values))
         case "worst":
             return float(values.min() if objective.maximized else values.max())
 

@@ -31,6 +31,7 @@ def trial_report(trial: FrozenTrial, space: SearchSpace) -> TrialReport:
         outcome=outcome,
         scores=tuple(trial.values or ()) if trial.state is TrialState.COMPLETE else (),
         seeds=tuple(map(tuple, attributes.get(SCORES, ()))),
+        curve=dict(sorted(trial.intermediate_values.items())),
         cause=attributes.get(CAUSE, ""),
         seconds=attributes.get(SECONDS, 0.0),
     )

@@ -19,6 +19,7 @@ class TrialReport:
     outcome: Outcome
     scores: tuple[float, ...] = ()  # one per objective, of a complete trial
     seeds: tuple[tuple[float, ...], ...] = ()  # per objective, one per finished seed
+    curve: Mapping[int, float] = field(default_factory=dict)  # as the pruner saw it
     cause: str = ""  # of a failure, or why it is infeasible
     seconds: float = 0.0
 
@@ -33,6 +34,7 @@ class StudyPlan:
     n_seeds: int
     total_timesteps: int
     objectives: tuple[str, ...]
+    maximized: bool  # the first of them
     done: Sequence[TrialReport] = field(default_factory=tuple)
 
 

@@ -24,10 +24,15 @@ WARM_UP = 1 / 3  # of a run, in which no learning curve is judged hopeless
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Leave out Optuna's warnings that a feature is experimental, or of what we do on purpose."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Leave out Optuna's log, and its warnings that a feature is experimental."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
 
 
 def build_sampler(tune: TuneConfig, space: SearchSpace, index: int) -> samplers.BaseSampler:

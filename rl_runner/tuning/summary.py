@@ -21,6 +21,7 @@ class TuneResult:
     trials: Sequence[TrialReport]
     confirmed: Sequence[Confirmed]
     winner: Confirmed | None
+    best_config: Path | None  # ready for `rl train`
     stopped: bool  # before its end; the same call goes on
     importances: Mapping[str, float]  # by hyperparameter, for the first objective; they sum to 1
 
@@ -31,16 +32,9 @@ class TuneResult:
         return ranking(self.tune.objective[0], trials)
 
     @property
-    def best_config(self) -> Path | None:
-        """The winner's config, ready for `rl train`; None if there is none."""
-        path = self.path / "best.yaml"
-        return path if self.winner is not None and path.exists() else None
-
-    @property
     def summary(self) -> dict[str, Any]:
         """Plain data, for JSON."""
         front = pareto_front(self.tune.objective, self.complete)
-        best = self.best_config
         return {
             "format": 1,
             "study": self.study,
@@ -51,7 +45,7 @@ class TuneResult:
             "best_trial": self.complete[0].number if self.complete else None,
             "pareto_front": [t.number for t in front] if len(self.tune.objective) > 1 else None,
             "winner": self.winner.candidate.label if self.winner else None,
-            "best_config": str(best) if best else None,
+            "best_config": str(self.best_config) if self.best_config else None,
             "confirmed": [confirmed_document(self.tune, item) for item in self.confirmed],
             "importances": dict(self.importances),
             "trials": [_trial(trial) for trial in self.trials],
@@ -79,6 +73,7 @@ def _trial(trial: TrialReport) -> dict[str, Any]:
         "values": dict(trial.values),
         "scores": list(trial.scores),
         "seeds": [list(scores) for scores in trial.seeds],
+        "curve": [list(point) for point in trial.curve.items()],
         "seconds": trial.seconds,
         **({"cause": trial.cause} if trial.cause else {}),
     }

@@ -12,11 +12,12 @@ from rl_runner.config.tune import TuneConfig
 from rl_runner.errors import Problem, StudyError
 from rl_runner.training.resolve import resolve
 from rl_runner.tuning.check import complete_tuning
-from rl_runner.tuning.confirm import Confirmed, candidates, confirm, winner_of
+from rl_runner.tuning.confirm import Candidate, Confirmed, candidates, confirm, winner_of
 from rl_runner.tuning.folder import BEST, START, StudyFolder
 from rl_runner.tuning.importance import importances_of
 from rl_runner.tuning.objective import describe_objective
 from rl_runner.tuning.records import trial_report
+from rl_runner.tuning.report import write_report
 from rl_runner.tuning.reporting import StudyPlan, StudyReporter, TrialReport
 from rl_runner.tuning.samplers import build_pruner
 from rl_runner.tuning.search import Search, SearchTask
@@ -63,24 +64,31 @@ def tune(
 
 def _search_and_confirm(task: SearchTask, reporter: StudyReporter, jobs: int) -> TuneResult:
     reporter.search_started(_plan(task))
-    done = Search(task, reporter, jobs).run()
-    if not done:
-        return _result(task, (), None, stopped=True)
+    if not Search(task, reporter, jobs).run():
+        return _result(task, (), stopped=True)
     trials = _reports(task)
     if not any(trial.outcome == "complete" for trial in trials):
         what = "No trial was completed, so that there is nothing to choose from."
         cure = "Allow more trials or time, or `--pruner none`."
         raise StudyError(Problem(what, str(task.folder.path), cure))
     chosen = candidates(task.start, task.tune, trials)
-    if not task.tune.confirm.trials:
-        return _result(task, (), None, stopped=False)
+    if not task.tune.confirm.trials:  # nobody knows how good it is, but so it was asked for
+        task.folder.write(BEST, _best_yaml(task, chosen[1], None))
+        return _finished(task, ())
     confirmed = confirm(chosen, task.tune, task.folder, reporter, jobs)
     if confirmed is None:
-        return _result(task, (), None, stopped=True)
+        return _result(task, (), stopped=True)
     winner = winner_of(task.tune, confirmed)
     if winner is not None:
-        task.folder.write(BEST, _best_yaml(task, winner))
-    return _result(task, confirmed, winner, stopped=False)
+        task.folder.write(BEST, _best_yaml(task, winner.candidate, winner))
+    return _finished(task, confirmed)
+
+
+def _finished(task: SearchTask, confirmed: Sequence[Confirmed]) -> TuneResult:
+    """Keep what was found: as data, as pictures, in TensorBoard."""
+    result = _result(task, confirmed, stopped=False)
+    write_report(task.folder, result.summary)
+    return result
 
 
 def _open(
@@ -109,7 +117,8 @@ def _open(
         folder.release()
         raise
     space = SearchSpace(parents_first(settings.parameters))
-    return SearchTask(start, settings, space, folder, study, storage, timeout)
+    plain = start.model_copy(update={"tune": None}).with_source(start.source)
+    return SearchTask(plain, settings, space, folder, study, storage, timeout)
 
 
 def _description(start: ExperimentConfig, settings: TuneConfig) -> dict[str, Any]:
@@ -142,32 +151,33 @@ def _plan(task: SearchTask) -> StudyPlan:
         n_seeds=task.tune.seeds,
         total_timesteps=task.start.train.total_timesteps,
         objectives=tuple(describe_objective(objective) for objective in task.tune.objective),
+        maximized=task.tune.objective[0].maximized,
         done=_reports(task),
     )
 
 
-def _result(
-    task: SearchTask, confirmed: Sequence[Confirmed], winner: Confirmed | None, *, stopped: bool
-) -> TuneResult:
+def _result(task: SearchTask, confirmed: Sequence[Confirmed], *, stopped: bool) -> TuneResult:
+    best = task.folder.best
     return TuneResult(
         path=task.folder.path,
         study=task.folder.name,
         tune=task.tune,
         trials=_reports(task),
         confirmed=confirmed,
-        winner=winner,
+        winner=winner_of(task.tune, confirmed),
+        best_config=best if best.exists() and not stopped else None,
         stopped=stopped,
         importances=importances_of(task.study, task.tune),
     )
 
 
-def _best_yaml(task: SearchTask, winner: Confirmed) -> str:
+def _best_yaml(task: SearchTask, candidate: Candidate, confirmed: Confirmed | None) -> str:
     """Return the winner's config, and above it where it comes from."""
-    candidate = winner.candidate
     origin = "the starting config" if candidate.trial is None else f"trial {candidate.trial.number}"
-    score = f"{describe_objective(task.tune.objective[0])}: {winner.scores[0]:.6g}"
-    lines = (
-        f"# Found by `rl tune` in the study {task.folder.name}: {origin}.",
-        f"# On {len(winner.seeds[0])} fresh seeds, {score}.",
-    )
+    lines = [f"# Found by `rl tune` in the study {task.folder.name}: {origin}."]
+    if confirmed is None:
+        lines.append("# It was not confirmed on fresh seeds.")
+    else:
+        what = describe_objective(task.tune.objective[0])
+        lines.append(f"# {len(confirmed.seeds[0])} fresh seeds: {what} {confirmed.scores[0]:.6g}.")
     return "\n".join(lines) + "\n" + dump_config(candidate.config)

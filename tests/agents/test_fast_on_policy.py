@@ -13,6 +13,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rl_runner.agents.fast.a2c import FastA2C
 from rl_runner.agents.fast.ppo import FastPPO
+from rl_runner.agents.fast.reasons import reason_against_on_policy
 
 pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
 
@@ -338,9 +339,9 @@ class Spaces(twins.RandomWorld):
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_the_compiled_twin_does_not_do_it_says(case: str):
     build, reason = REFUSED[case]
-    assert reason in str(FastPPO.reason_against(build()))
+    assert reason in str(reason_against_on_policy(build()))
 
 
 def test_what_it_does_it_does_not_refuse():
-    assert FastPPO.reason_against(PPO("MlpPolicy", twins.world(), device="cpu")) is None
-    assert FastA2C.reason_against(A2C("MlpPolicy", twins.world(), device="cpu")) is None
+    for stock in (PPO, A2C):
+        assert reason_against_on_policy(stock("MlpPolicy", twins.world(), device="cpu")) is None

@@ -53,12 +53,16 @@ def world(observations: str = "box", actions: str = "discrete", n_envs: int = 2)
     return DummyVecEnv([lambda: RandomWorld(observations, actions)] * n_envs)
 
 
+def silent_logger() -> Logger:
+    return Logger(None, [])
+
+
 def twins(stock: type[Any], fast: type[Any], make_env: Any, **keywords: Any) -> tuple[Any, Any]:
     """Build both with the same first weights."""
     both = []
     for agent_class in (stock, fast):
         agent = agent_class("MlpPolicy", make_env(), seed=1, device="cpu", **keywords)
-        agent.set_logger(Logger(None, []))
+        agent.set_logger(silent_logger())
         both.append(agent)
     return both[0], both[1]
 

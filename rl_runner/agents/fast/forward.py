@@ -62,7 +62,7 @@ class FastPrediction:
         self._outputs = outputs
         self._act = act
 
-    def __call__(self, observation: Any, deterministic: bool) -> np.ndarray:
+    def __call__(self, observation: Any, *, deterministic: bool) -> np.ndarray:
         """Return the action, or the batch of actions.
 
         :raises ValueError: if the observation has another shape than the space's

@@ -12,22 +12,11 @@ import torch
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from torch import nn
 
-from rl_runner.agents.fast.optimizers import ADAM, RMSPROP, RMSPROP_TF_LIKE
-
+ADAM, RMSPROP, RMSPROP_TF_LIKE = range(3)
 KINDS: dict[type[torch.optim.Optimizer], int] = {
     torch.optim.Adam: ADAM,
     torch.optim.RMSprop: RMSPROP,
     RMSpropTFLike: RMSPROP_TF_LIKE,
-}
-# Settings of the optimisers that change what a step is, at the values that are implemented.
-PLAIN = {
-    "weight_decay": 0,
-    "momentum": 0,
-    "centered": False,
-    "amsgrad": False,
-    "maximize": False,
-    "capturable": False,
-    "decoupled_weight_decay": False,
 }
 
 
@@ -111,15 +100,6 @@ class BoundOptimizer:
         return float(self.optimizer.param_groups[0]["lr"])
 
 
-def reason_against_optimizer(optimizer: torch.optim.Optimizer) -> str | None:
-    """Return why compiled code cannot take this optimiser's steps; None if it can."""
-    if type(optimizer) not in KINDS or len(optimizer.param_groups) != 1:
-        return f"the optimiser {type(optimizer).__name__}"
-    (group,) = optimizer.param_groups
-    changed = [name for name, plain in PLAIN.items() if group.get(name, plain) != plain]
-    return f"the optimiser's {', '.join(changed)}" if changed else None
-
-
 def layer_table(memory: FlatMemory, layers: Sequence[nn.Linear]) -> np.ndarray:
     """Return (layers, 4): inputs, outputs, where the weights and where the biases begin."""
     rows = [
@@ -132,18 +112,6 @@ def layer_table(memory: FlatMemory, layers: Sequence[nn.Linear]) -> np.ndarray:
         for layer in layers
     ]
     return np.array(rows, dtype=np.int64)
-
-
-def reason_against_layers(modules: Iterable[nn.Module]) -> str | None:
-    """Return what of a network is no ``Linear`` with biases, ``Tanh`` or ``ReLU``, if anything."""
-    kinds = set()
-    for module in modules:
-        if isinstance(module, nn.Linear) and module.bias is not None:
-            continue
-        if type(module) not in {nn.Tanh, nn.ReLU}:
-            return f"the layer {type(module).__name__}"
-        kinds.add(type(module))
-    return "two kinds of activations" if len(kinds) > 1 else None
 
 
 def linear_layers(modules: Iterable[nn.Module]) -> list[nn.Linear]:

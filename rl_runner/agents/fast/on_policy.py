@@ -12,13 +12,9 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.distributions import (
-    CategoricalDistribution,
-    DiagGaussianDistribution,
-)
+from stable_baselines3.common.distributions import DiagGaussianDistribution
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.vec_env import VecEnv
 
 from rl_runner.agents.fast import actor_critic as compiled
@@ -33,8 +29,6 @@ from rl_runner.agents.fast.memory import (
     FlatMemory,
     layer_table,
     linear_layers,
-    reason_against_layers,
-    reason_against_optimizer,
 )
 
 NO_LIMIT = -1.0  # of a coefficient that is not used
@@ -139,27 +133,6 @@ Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # actions (n, k), values (n,),
 class FastOnPolicy(OnPolicyAlgorithm):
     """What compiled PPO and A2C share; SB3's class of the algorithm comes after it."""
 
-    @staticmethod
-    def reason_against(agent: Any) -> str | None:
-        """Return what about a stock agent the compiled twin does not do; None if it does all."""
-        policy: Any = agent.policy
-        if type(policy) is not ActorCriticPolicy or type(policy.features_extractor) is not (
-            FlattenExtractor
-        ):
-            return "policies other than `MlpPolicy` with its own features extractor"
-        if type(policy.action_dist) not in {CategoricalDistribution, DiagGaussianDistribution}:
-            how = " with gSDE" if agent.use_sde else ""
-            return f"{type(agent.action_space).__name__} actions{how}"
-        if features_of(agent.observation_space) is None:
-            return f"{type(agent.observation_space).__name__} observations of this kind"
-        if type(agent.rollout_buffer) is not RolloutBuffer:
-            return "a rollout buffer of another class"
-        if agent.device != torch.device("cpu"):
-            return f"the device {agent.device}"
-        return reason_against_layers(
-            [*policy.mlp_extractor.policy_net, *policy.mlp_extractor.value_net]
-        ) or reason_against_optimizer(policy.optimizer)
-
     def _setup_model(self) -> None:
         super()._setup_model()
         self._networks = Networks(self.policy)
@@ -185,7 +158,7 @@ class FastOnPolicy(OnPolicyAlgorithm):
         deterministic: bool = False,
     ) -> tuple[np.ndarray, Any]:
         """Return actions for one or a batch of observations."""
-        return self._prediction(observation, deterministic), state
+        return self._prediction(observation, deterministic=deterministic), state
 
     def collect_rollouts(
         self,

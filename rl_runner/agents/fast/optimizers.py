@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 
+from rl_runner.agents.fast.memory import ADAM, RMSPROP_TF_LIKE
 from rl_runner.agents.fast.network import Array, compiled
-
-ADAM, RMSPROP, RMSPROP_TF_LIKE = range(3)
 
 
 @compiled

@@ -1,0 +1,65 @@
+from typing import Any
+
+import pytest
+import twins
+from stable_baselines3 import PPO, SAC
+
+from rl_runner import config_from_dict
+from rl_runner.agents.engine import choose_engine, reason_against_fast
+from rl_runner.agents.fast.reasons import REASONS
+from rl_runner.agents.registry import ALGORITHMS
+from rl_runner.errors import ConfigError
+from rl_runner.training.resolve import build_config_agent, resolve
+
+SDE = {"use_sde": True}
+
+
+def ppo(**keywords: Any) -> PPO:
+    return PPO("MlpPolicy", twins.world("box", "box"), device="cpu", **keywords)
+
+
+def test_auto_takes_the_twin_where_it_does_the_same():
+    assert choose_engine(ALGORITHMS["ppo"], "auto", ppo(), "") == "fast"
+    assert choose_engine(ALGORITHMS["ppo"], "auto", ppo(**SDE), "") == "stock"
+    assert choose_engine(ALGORITHMS["ppo"], "stock", ppo(), "") == "stock"
+
+
+def test_the_twin_can_be_insisted_on():
+    assert choose_engine(ALGORITHMS["ppo"], "fast", ppo(), "") == "fast"
+    with pytest.raises(ConfigError) as caught:
+        choose_engine(ALGORITHMS["ppo"], "fast", ppo(**SDE), "x.yaml:3, key `algo.engine`")
+    (problem,) = caught.value.problems
+    assert problem.what == (
+        "`engine: fast` cannot be had: ppo's compiled twin does not do Box actions with gSDE."
+    )
+    assert problem.where == "x.yaml:3, key `algo.engine`"
+    assert problem.cure == "Leave it to `engine: auto`."
+
+
+def test_an_algorithm_without_a_twin_says_so():
+    agent = SAC("MlpPolicy", twins.world("box", "box"), buffer_size=10, device="cpu")
+    assert reason_against_fast(ALGORITHMS["sac"], agent) == "sac has no compiled twin"
+
+
+def test_every_twin_has_its_reasons():
+    assert REASONS.keys() == {name for name, row in ALGORITHMS.items() if row.fast_path}
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_a_resolved_config_says_which_engine_it_is(name: str):
+    env = {"id": "FrozenLake-v1" if name == "q_learning" else "CartPole-v1"}
+    raw = {"env": env, "algo": {"name": name}, "train": {"total_timesteps": 200_000}}
+    resolved = resolve(config_from_dict(raw))
+    assert resolved.algo.engine == "fast"
+    assert resolve(resolved) == resolved
+    raw["algo"] = {"name": name, "engine": "stock"}
+    stock = resolve(config_from_dict(raw))
+    assert stock.algo.engine == "stock"
+    for config, agent_class in (
+        (resolved, ALGORITHMS[name].load_fast_class()),
+        (stock, ALGORITHMS[name].load_class()),
+    ):
+        from rl_runner.envs import build_env
+
+        agent = build_config_agent(config, build_env(config.env, [0]), 0)
+        assert type(agent) is agent_class
