@@ -10,6 +10,7 @@ from rl_runner import __version__
 from rl_runner.cli._console import show, show_error
 from rl_runner.cli.algos import algos
 from rl_runner.cli.check import check
+from rl_runner.cli.convert import convert
 from rl_runner.cli.dashboard import dashboard
 from rl_runner.cli.doctor import doctor
 from rl_runner.cli.envs import envs
@@ -30,6 +31,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("envs", envs),
     ("dashboard", dashboard),
     ("simulate", simulate),
+    ("convert", convert),
     ("doctor", doctor),
 )
 
