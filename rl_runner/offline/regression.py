@@ -92,8 +92,12 @@ class CellSums:
         by_trait = (sums[:, 0, 1:, None] * parts[:, None]).reshape(N_CELLS, n_slopes)
         gram[:n_flags, n_flags:] = flags.T @ by_trait
         gram[n_flags:, :n_flags] = gram[:n_flags, n_flags:].T
-        pairs = np.einsum("ckl,cp,cq->kplq", sums[:, 1:, 1:], parts, parts, optimize=True)
-        gram[n_flags:, n_flags:] = pairs.reshape(n_slopes, n_slopes)
+        products = (parts[:, :, None] * parts[:, None]).reshape(N_CELLS, -1)
+        pairs = sums[:, 1:, 1:].reshape(N_CELLS, -1).T @ products  # (traits², parts²)
+        shape = (len(TRAITS),) * 2 + (parts.shape[1],) * 2
+        gram[n_flags:, n_flags:] = (
+            pairs.reshape(shape).transpose(0, 2, 1, 3).reshape(n_slopes, n_slopes)
+        )
         return gram
 
     def __add__(self, other: "CellSums") -> "CellSums":
