@@ -70,7 +70,7 @@ def judge_by_logs(
         documents.append(document)
         if not as_json:
             show(f"{evaluation.run.path}, judged by what happened from {evaluation.window}")
-            _tell_refused_rows(document["refusals"])
+            tell_refused_rows(document["refusals"])
             show_judgement(document)
             show(f"Figures and pictures: {evaluation.folder}")
     if as_json:
@@ -125,7 +125,7 @@ def _show_run(path: Path, record: Document) -> None:
         f"{record['algo']} learned from {log['interactions']:,} interactions of {log['users']:,} "
         f"users, {log['window'][0]} to {log['window'][1]} ({duration(record['seconds'])}) → {path}"
     )
-    _tell_refused_rows(log["refusals"])
+    tell_refused_rows(log["refusals"])
     show(
         f"Users with too few interactions: {log['users_dropped']:,} dropped "
         f"({log['users_dropped_share']:.1%} of users, "
@@ -151,7 +151,8 @@ def _show_run(path: Path, record: Document) -> None:
         show(f"  {item.replace('_', ' ')}: {mark}")
 
 
-def _tell_refused_rows(refusals: Document) -> None:
+def tell_refused_rows(refusals: Document) -> None:
+    """Say how many rows of a log were refused, why, and name the first of them."""
     if not refusals["refused"]:
         return
     tell(f"{refusals['refused']:,} of {refusals['rows']:,} rows refused:")
