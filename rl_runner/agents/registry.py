@@ -85,6 +85,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "rl_runner.agents.reinforce:Reinforce",
             "Williams 1992",
             weights_file="policy.pt",
+            fast_path="rl_runner.agents.fast.reinforce:FastReinforce",
         ),
         Algorithm("sac", "stable_baselines3:SAC", "Haarnoja et al. 2018"),
         Algorithm("td3", "stable_baselines3:TD3", "Fujimoto et al. 2018"),
