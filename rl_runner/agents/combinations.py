@@ -4,8 +4,11 @@ The rules ask which hyperparameters there are, not which algorithm it is: whatev
 of ``n_steps`` and cuts them into minibatches is bound by the same arithmetic.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import torch
 
 from rl_runner.config import ExperimentConfig
 from rl_runner.errors import Problem
@@ -19,6 +22,19 @@ def impossible_combinations(config: ExperimentConfig, checked: Checked) -> Itera
         yield from _rollout_problems(config, checked)
     if "buffer_size" in checked:
         yield from _replay_problems(config, checked)
+    if (checked.get("n_top") or 0) > checked.get("n_delta", math.inf):
+        yield Problem(
+            f"n_top {checked['n_top']} of {checked['n_delta']} directions cannot be the best ones.",
+            config.source.locate(("algo", "n_top")),
+            "Set it to `n_delta` at most.",
+        )
+    device = str(checked.get("device") or "auto")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        yield Problem(
+            f"There is no `{device}` on this machine, and SB3 would silently take the CPU.",
+            config.source.locate(("algo", "device")),
+            "Set `device: cpu`, or `auto` to take what there is.",
+        )
 
 
 def _rollout_problems(config: ExperimentConfig, checked: Checked) -> Iterator[Problem]:

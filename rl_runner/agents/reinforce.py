@@ -186,7 +186,7 @@ class Reinforce(HandwrittenAgent):
             callback.on_rollout_end()
             self._update(batch)
             if self.n_updates % log_interval == 0:
-                self._dump_logs(self.n_updates)
+                self.dump_logs(self.n_updates)
         callback.on_training_end()
         return self
 

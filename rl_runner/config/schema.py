@@ -17,8 +17,10 @@ from pydantic import (
     model_validator,
 )
 
+from rl_runner.config.data import DataConfig, budget_from_log
 from rl_runner.config.section import Section
 from rl_runner.config.source import SourceMap
+from rl_runner.config.tune import TuneConfig
 
 DEFAULT_SEEDS = 5  # fewer cannot carry a claim (Agarwal et al. 2021)
 MAX_TIMESTEPS = 10**12
@@ -188,12 +190,12 @@ def _plain(value: Any) -> Any:
 class CheckpointConfig(Section):
     """Checkpoints from which a stopped run goes on exactly.
 
-    ``every`` is in environment timesteps (default: a tenth of the budget, but at least two of the
-    longest episodes). A checkpoint ends the
-    open training episodes, in a run that is stopped there and in one that is not, which is why
-    ``every`` belongs to what makes two experiments the same. Of the checkpoints the newest
-    ``keep_last`` are kept. Without ``replay_buffer`` they are smaller, but an off-policy agent
-    that is stopped goes on with an empty buffer, which is not exact.
+    ``every`` is in environment timesteps (default: a tenth of the budget, at most 100,000, but at
+    least two of the longest episodes). A checkpoint ends the open training episodes, in a run that
+    is stopped there and in one that is not, which is why ``every`` belongs to what makes two
+    experiments the same. Of the checkpoints the newest ``keep_last`` are kept. Without
+    ``replay_buffer`` they are smaller, but an off-policy agent that is stopped goes on with an
+    empty buffer, which is not exact.
     """
 
     every: Timesteps | None = None
@@ -212,7 +214,10 @@ def _plain_name(name: str) -> str:
 
 
 class ExperimentConfig(Section):
-    """A whole experiment: one algorithm on one environment, over several seeds."""
+    """A whole experiment: one algorithm on one environment, over several seeds.
+
+    With a ``data`` section it learns from logs instead (:mod:`rl_runner.offline`).
+    """
 
     name: Annotated[str, AfterValidator(_plain_name)]
     description: str = ""
@@ -221,8 +226,15 @@ class ExperimentConfig(Section):
     train: TrainConfig
     eval: EvalConfig = EvalConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    tune: TuneConfig | None = None
+    data: DataConfig | None = None
 
     _source: SourceMap = PrivateAttr(default_factory=SourceMap)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _budget_from_log(cls, raw: Any) -> Any:
+        return budget_from_log(raw)
 
     @property
     def source(self) -> SourceMap:
@@ -236,7 +248,8 @@ class ExperimentConfig(Section):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for YAML or JSON, in the order a person writes them."""
-        plain: dict[str, Any] = _plain(self.model_dump())
+        absent = {name for name in ("tune", "data") if getattr(self, name) is None}
+        plain: dict[str, Any] = _plain(self.model_dump(exclude=absent))
         return plain
 
 

@@ -3,7 +3,8 @@
 From the inside out::
 
     gym.make → TimeLimit → env.wrappers → EpisodeSeeds → Monitor      one copy
-    DummyVecEnv | SubprocVecEnv → VecNormalize → VecFrameStack        all copies
+    DummyVecEnv | SubprocVecEnv → VecNormalize → VecFrameStack        all copies, in training
+    RestingVecEnv               → VecNormalize → VecFrameStack        all copies, in evaluation
 
 Where the environment can step all its copies at once, with the same numbers, :class:`BatchedVecEnv`
 takes the place of both lines up to VecNormalize.
@@ -73,6 +74,7 @@ def _build_copies(
     from stable_baselines3.common.vec_env import DummyVecEnv
 
     from rl_runner.envs.batched import BatchedVecEnv
+    from rl_runner.envs.resting import RestingVecEnv
     from rl_runner.envs.same_step import make_batched_env, reason_against_batching
     from rl_runner.envs.subproc import Float32SubprocVecEnv
 
@@ -89,7 +91,9 @@ def _build_copies(
     makers: list[Callable[[], AnyEnv]] = [
         functools.partial(_make_monitored_env, config, seed, render_mode) for seed in seeds
     ]
-    if training and config.vec == "subproc" and len(seeds) > 1:
+    if not training:
+        return RestingVecEnv(makers)
+    if config.vec == "subproc" and len(seeds) > 1:
         return Float32SubprocVecEnv(makers)
     return DummyVecEnv(makers)
 

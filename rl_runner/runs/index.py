@@ -15,12 +15,18 @@ from typing import Any
 
 from rl_runner.errors import RunnerError
 from rl_runner.runs.disk import write_aside
-from rl_runner.runs.find import seed_number
-from rl_runner.runs.folder import RECORD, RunFolder, read_record
+from rl_runner.runs.folder import RECORD, RunFolder, read_record, seed_number
 
 INDEX = ".index.json"
-FORMAT = 1
+FORMAT = 2
 KEPT = ("status", "name", "env", "algo", "seed", "timesteps", "seconds", "error", "heartbeat")
+KEPT_RESULTS = {
+    "mean_reward",
+    "std_reward",
+    "exact_mean_reward",
+    "periodic_mean_reward",
+    "selection_optimism",
+}
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ def _gist(run: Path) -> dict[str, Any]:
     results = record.get("results") or {}
     kept = {key: record[key] for key in KEPT if key in record}
     kept["results"] = {
-        agent: {k: v for k, v in (results.get(agent) or {}).items() if k.endswith("_reward")}
+        agent: {k: v for k, v in (results.get(agent) or {}).items() if k in KEPT_RESULTS}
         for agent in ("last", "best")
     }
     return kept
@@ -103,9 +109,11 @@ def _read_index(runs_dir: Path) -> dict[str, list[Any]]:
     try:
         contents = json.loads((runs_dir / INDEX).read_text(encoding="utf-8"))
         if contents["format"] == FORMAT:
-            entries: dict[str, list[Any]] = contents["runs"]
-            return entries
-    except (OSError, ValueError, KeyError, TypeError):
+            return {
+                key: [int(changed), int(size), dict(gist)]
+                for key, (changed, size, gist) in contents["runs"].items()
+            }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}  # a cache that is missing or damaged is made anew
     return {}
 

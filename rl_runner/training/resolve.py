@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
 
+MOST_BETWEEN_CHECKPOINTS = 100_000  # timesteps; what a run that is stopped may have to repeat
+
+
 def resolve(config: ExperimentConfig) -> ExperimentConfig:
     """Return the config with every default written out, after building env and agent once.
 
@@ -32,6 +35,10 @@ def resolve(config: ExperimentConfig) -> ExperimentConfig:
     :raises EnvError: if the environment cannot be built
     """
     source = config.source
+    if config.data is not None:
+        cure = "`rl train` learns from it, `rl eval RUN --data LOG` judges it."
+        what = "This experiment learns from a log; it steps no environment."
+        raise ConfigError(Problem(what, source.locate(("data",)), cure))
     algorithm = find_algorithm(config.algo.name, source.locate(("algo", "name")))
     checked = check_hyperparameters(algorithm, config.algo.hyperparameters, source)
     with _located(source):
@@ -46,6 +53,7 @@ def resolve(config: ExperimentConfig) -> ExperimentConfig:
                 check_policy_name(algorithm, checked["policy"], where)
             _check_spaces(algorithm, env_config, env)
             a_tenth = max(1, config.train.total_timesteps // 10)
+            often = min(a_tenth, MOST_BETWEEN_CHECKPOINTS)
             two_episodes = 2 * time_limit * env_config.n_envs  # since checkpoints cut episodes off
             resolved = config.model_copy(
                 update={
@@ -53,7 +61,7 @@ def resolve(config: ExperimentConfig) -> ExperimentConfig:
                     "algo": AlgoConfig.model_validate({"name": algorithm.name, **checked}),
                     "eval": config.eval.model_copy(update={"every": config.eval.every or a_tenth}),
                     "checkpoint": config.checkpoint.model_copy(
-                        update={"every": config.checkpoint.every or max(a_tenth, two_episodes)}
+                        update={"every": config.checkpoint.every or max(often, two_episodes)}
                     ),
                 }
             ).with_source(source)

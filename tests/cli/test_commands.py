@@ -39,6 +39,9 @@ RUN_KEYS = [
     "mean_reward",
     "std_reward",
     "best_mean_reward",
+    "selection_optimism",
+    "exact_mean_reward",
+    "regret",
 ]
 
 
@@ -303,9 +306,10 @@ def test_eval_of_an_experiment_reproduces_training(rl: Rl, trained: Trained):
     outcome = rl("eval", trained.path, "--json")
     assert outcome.exit_code == 0
     document = outcome.document
-    assert list(document) == EXPERIMENT_KEYS
+    assert list(document) == [*EXPERIMENT_KEYS, "interval_over"]
     for run, was in zip(document["runs"], trained.document["runs"], strict=True):
-        assert list(run) == [*RUN_KEYS, "n_episodes"]
+        assert set(run) >= {*RUN_KEYS, "n_episodes", "mean_ep_length", "optimal_mean_reward"}
+        assert run["exact_mean_reward"] == was["exact_mean_reward"]
         assert run["seed"] == was["seed"]
         assert run["mean_reward"] == was["mean_reward"]
         assert run["std_reward"] == was["std_reward"]

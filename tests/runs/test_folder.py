@@ -166,7 +166,7 @@ def test_clear_removes_a_link_to_a_folder_but_not_what_it_points_to(run: RunFold
 
 
 def test_a_record_comes_back_as_it_was_written(run: RunFolder):
-    record = {"status": "finished", "name": "Größe ×", "results": {"last": {"mean_reward": 1.5}}}
+    record = {"status": "interrupted", "name": "Größe ×", "results": {"last": {"mean_reward": 1.5}}}
     run.write_record({"status": "running"})
     run.write_record(record)
     assert run.read_record() == record
@@ -178,6 +178,19 @@ def test_a_run_that_never_started_has_an_empty_record(tmp_path: Path):
     assert RunFolder(tmp_path / "nowhere", "model.zip").read_record() == {}
     (tmp_path / "file").touch()
     assert read_record(tmp_path / "file" / "seed-0") == {}
+
+
+def test_a_run_is_announced_once(tmp_path: Path):
+    run = RunFolder(tmp_path / "exp-0123abcd" / "seed-0", "model.zip")
+    run.announce({"status": "pending"})
+    run.announce({"status": "something else"})
+    assert run.read_record() == {"status": "pending"}
+    assert not run.is_claimed()
+
+
+def test_a_run_that_another_process_has_is_not_announced(run: RunFolder):
+    RunFolder(run.path, "model.zip").announce({"status": "pending"})
+    assert run.read_record() == {}
 
 
 def test_damaged_json_names_the_file_and_the_cure(run: RunFolder):
@@ -220,10 +233,10 @@ def test_a_crash_while_writing_the_record_leaves_the_old_one(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", _write_half_then_die)
         with pytest.raises(PowerCutError):
-            run.write_record({"status": "finished", "results": list(range(100))})
+            run.write_record({"status": "interrupted", "results": list(range(100))})
     assert run.read_record() == {"status": "running"}
-    run.write_record({"status": "finished"})
-    assert run.read_record() == {"status": "finished"}
+    run.write_record({"status": "interrupted"})
+    assert run.read_record() == {"status": "interrupted"}
 
 
 def test_a_record_that_is_not_json_leaves_the_old_one(run: RunFolder):
@@ -479,7 +492,7 @@ def test_a_full_disk_leaves_the_old_record(run: RunFolder, monkeypatch: pytest.M
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", half_of_it)
         with pytest.raises(RunFolderError, match="No space left"):
-            run.write_record({"status": "finished"})
+            run.write_record({"status": "interrupted"})
     assert json.loads((run.path / "run.json").read_text()) == {"status": "running"}
 
 

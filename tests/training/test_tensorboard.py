@@ -185,7 +185,7 @@ def test_hyperparameters_and_final_metrics_are_on_the_hparams_page(
     }
     config = load_config(trained("ppo").path)
     assert set(shown) == {
-        *("seed", "env", "algo", "n_envs", "total_timesteps"),
+        *("seed", "env", "algo", "engine", "n_envs", "total_timesteps"),
         *(key for key, value in config.algo.hyperparameters.items() if value is not None),
     }
     assert shown["env"] == "CartPole-v1"

@@ -15,12 +15,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from rl_runner import config_from_dict, train
+from rl_runner import Reporter, config_from_dict, train
 from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, load_config
 from rl_runner.errors import ConfigError, EnvError, RunFolderError
 from rl_runner.evaluation.saved_agent import evaluate
 from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.seeding import SeedTree
+from rl_runner.training.reporting import RunId
 from rl_runner.training.resolve import resolve
 from rl_runner.training.train import ExperimentResult, RunResult
 
@@ -83,8 +84,12 @@ def test_a_run_folder_holds_exactly_what_the_architecture_says(
     files = {str(file.relative_to(run)) for file in run.rglob("*") if file.is_file()}
     (events,) = (file for file in files if file.startswith("events.out.tfevents"))
     best = (run / "checkpoints" / "best").read_text().strip()
-    whole = [place.name for place in (run / "checkpoints").iterdir() if place.name.isdigit()]
+    places = [place.name for place in (run / "checkpoints").iterdir()]
+    whole = [place for place in places if place.isdigit()]
     assert whole
+    # Of the others the first checkpoint is the last, or comes before half of the budget.
+    halfway = ["half-200"] if name == "q_learning" else []
+    assert [place for place in places if place.startswith("half-")] == halfway
     state = {"state.json", "random.npz", "evaluations.npz", "progress.json", "checksums.json"}
     assert files == {
         ".lock",
@@ -94,7 +99,11 @@ def test_a_run_folder_holds_exactly_what_the_architecture_says(
         events,
         "checkpoints/best",
         *agent_files,
-        *(f"checkpoints/{best}/{file}" for file in agent_files | {"checksums.json"}),
+        *(
+            f"checkpoints/{place}/{file}"
+            for place in (best, *halfway)
+            for file in agent_files | {"checksums.json"}
+        ),
         *(f"checkpoints/{t}/{file}" for t in whole for file in agent_files | state),
     }
 
@@ -222,6 +231,7 @@ def test_evaluations_come_at_the_multiples_and_at_the_end(
         "lengths": (n, 2),
         "successes": (n, 2),
         "seeds": (2,),
+        "exact": (n if name == "q_learning" else 0,),
     }
     assert arrays["seeds"].tolist() == SeedTree(0).evaluation(2)
 
@@ -721,3 +731,16 @@ def test_training_takes_no_longer_than_its_record_says(tmp_path: Path, config_of
     started = time.monotonic()
     (run,) = train(config_of("cliff"), runs_dir=tmp_path).runs
     assert run.record["seconds"] <= time.monotonic() - started
+
+
+def test_every_run_is_pending_before_the_first_begins(tmp_path: Path, config_of: ConfigOf):
+    seen: list[set[str]] = []
+
+    class Onlooker(Reporter):
+        def run_started(self, run: RunId) -> None:
+            del run
+            records = [json.loads(path.read_text()) for path in tmp_path.glob("*/*/run.json")]
+            seen.append({record["status"] for record in records if record["seed"] > 0})
+
+    train(config_of("q_learning"), runs_dir=tmp_path, seeds=[0, 1, 2], reporter=Onlooker())
+    assert seen[0] == {"pending"}

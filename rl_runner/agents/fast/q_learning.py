@@ -50,8 +50,6 @@ class FastQLearning(QLearning):
         callback.on_training_start(locals(), globals())
         states = self.states.of_batch(self.env.reset())
         lengths, returns = np.zeros(self.n_envs, np.int64), np.zeros(self.n_envs)
-        n_episodes, next_log = 0, log_interval
-        sum_of_errors, n_errors = 0.0, 0
         while self.num_timesteps < self._total_timesteps:
             callback.on_rollout_start()
             n_steps = self._vector_steps_until_called(callback)
@@ -68,24 +66,23 @@ class FastQLearning(QLearning):
                 lengths,
                 returns,
                 ended,
-                next_log - n_episodes,
+                self._logged_episodes + log_interval - self.n_episodes,
             )
             if steps < n_steps:  # the numbers that were not needed are drawn again
                 self.rng.bit_generator.state = random_state
                 self.rng.bit_generator.advance(steps * self.n_envs * DRAWS)  # type: ignore[attr-defined]
             self._note(ended[:n_ended])
             self.num_timesteps += steps * self.n_envs
-            n_episodes += n_ended
-            sum_of_errors, n_errors = sum_of_errors + errors, n_errors + steps * self.n_envs
+            self.n_episodes += n_ended
+            self._note_td_errors(errors, steps * self.n_envs)
             callback.update_locals(locals())
             if not callback.on_step():
                 break
             callback.on_rollout_end()
-            if n_episodes >= next_log:
-                self._log(n_episodes, [sum_of_errors / n_errors])
-                next_log, sum_of_errors, n_errors = n_episodes + log_interval, 0.0, 0
-        if n_errors:
-            self._log(n_episodes, [sum_of_errors / n_errors])
+            if self.n_episodes >= self._logged_episodes + log_interval:
+                self.dump_logs()
+        if self._n_td_errors:
+            self.dump_logs()
         callback.on_training_end()
         return self
 

@@ -1,0 +1,142 @@
+"""Optuna's storage: a file in the study's folder, or a database that several processes share.
+
+Only `rl tune` itself touches it, never the processes in which runs train. A trial that was under
+way when its process died is taken up again: with the file by going on with the very trial, since
+nobody else can be at it; with a database by Optuna's heartbeats, since somebody else may be.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+
+from rl_runner.errors import Problem, StudyError
+from rl_runner.tuning.folder import StudyFolder
+from rl_runner.tuning.samplers import quietly
+
+HEARTBEAT_SECONDS = 10
+GRACE_SECONDS = 60  # without a heartbeat until a trial counts as abandoned
+RETRIES = 2  # of a trial or run that was ended from outside
+
+IDENTITY, DESCRIPTION = "rl_runner:identity", "rl_runner:description"
+
+
+def open_storage(url: str | None, folder: StudyFolder) -> BaseStorage:
+    """Open the database at ``url``, or the journal in the folder, which must be claimed.
+
+    :raises StudyError: if the storage cannot be reached
+    """
+    if url is None:
+        _cut_unfinished_line(folder)
+        return JournalStorage(JournalFileBackend(str(folder.journal)))
+    try:
+        with quietly():
+            callback = optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
+            return RDBStorage(
+                url,
+                heartbeat_interval=HEARTBEAT_SECONDS,
+                grace_period=GRACE_SECONDS,
+                heartbeat_stale_trial_callback=callback,
+            )
+    except Exception as error:
+        raise unreachable(url, error) from error
+
+
+def unreachable(url: str, error: Exception) -> StudyError:
+    """Say that a database cannot be used, without the password in its URL."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    what = str(error.__cause__ or error).strip().partition("\n")[0]
+    cure = "Is the database running, and are host, name, user and password right?"
+    try:
+        place = make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        place = url
+    if isinstance(error, ArgumentError | NoSuchModuleError | ValueError):
+        cure = "Write it as Optuna does: `postgresql://user:password@host/database`."
+    if isinstance(error, ImportError):
+        cure = "Install its driver, for PostgreSQL `pip install psycopg[binary]`."
+    message = f"The storage cannot be used: {what}"
+    return StudyError(Problem(message, f"--storage {place}", cure))
+
+
+def _cut_unfinished_line(folder: StudyFolder) -> None:
+    """Take back what a process that was killed had begun to write."""
+    if not folder.journal.exists():
+        return
+    content = folder.journal.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(folder.journal, whole)
+
+
+def open_study(
+    storage: BaseStorage,
+    name: str,
+    directions: Sequence[StudyDirection],
+    identity: str,
+    description: dict[str, Any],
+) -> optuna.Study:
+    """Create the study, or open the one that is there.
+
+    :param identity: of the config and what is searched; a study goes on only with the same
+    :param description: what the identity stands for, to tell what is different
+    :raises StudyError: if a study of that name was begun with something else
+    """
+    with quietly():
+        study = optuna.create_study(
+            study_name=name,
+            storage=storage,
+            directions=directions,
+            load_if_exists=True,
+        )
+    known = study.user_attrs.get(IDENTITY)
+    if known is None and not study.get_trials(deepcopy=False):
+        study.set_user_attr(DESCRIPTION, description)
+        study.set_user_attr(IDENTITY, identity)
+    elif known != identity:
+        different = _differences(study.user_attrs.get(DESCRIPTION, {}), description)
+        listed = "; ".join(different) or "it was not begun by `rl tune`"
+        what = f"The study `{name}` was begun with something else: {listed}."
+        cure = "Give this one another name with `--study`, or go back to the earlier config."
+        raise StudyError(Problem(what, f"--study {name}", cure))
+    return study
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Name what two flat descriptions do not have in common."""
+    missing = object()
+    return [
+        f"{key} was {before.get(key, 'not set')!r} and is {now.get(key, 'not set')!r}"
+        for key in sorted({*before, *now})
+        if before.get(key, missing) != now.get(key, missing)
+    ][:5]
+
+
+def retire_abandoned(study: optuna.Study) -> None:
+    """Queue trials again whose process has not been heard of for a while (databases only)."""
+    with quietly():
+        optuna.storages.fail_stale_trials(study)
+
+
+def queue_again(study: optuna.Study, storage: BaseStorage, trial: optuna.Trial) -> None:
+    """Give a trial that was interrupted back, for whoever goes on."""
+    if not isinstance(storage, RDBStorage):
+        return  # it stays as it is; nobody else can be at it
+    study.tell(trial, state=TrialState.FAIL)
+    callback = storage.get_heartbeat_stale_trial_callback()
+    if callback is not None:
+        with quietly():
+            callback(study, study.get_trials()[trial.number])
+
+
+def beat(storage: BaseStorage, trial: optuna.Trial) -> None:
+    """Say that somebody is at work on the trial."""
+    if isinstance(storage, RDBStorage):
+        storage.record_heartbeat(trial._trial_id)  # noqa: SLF001 - has no public name
