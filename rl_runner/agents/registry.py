@@ -63,6 +63,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "geometric_dqn",
             "rl_runner.agents.geometric_dqn:GeometricDQN",
             "Mnih et al. 2015",
+            fast_path="rl_runner.agents.fast.dqn:FastGeometricDQN",
         ),
         Algorithm("maskable_ppo", "sb3_contrib:MaskablePPO", "Huang & Ontañón 2022"),
         Algorithm(

@@ -133,6 +133,7 @@ def reason_against_reinforce(agent: Any) -> str | None:
 REASONS: dict[str, Callable[[Any], str | None]] = {
     "a2c": reason_against_on_policy,
     "dqn": reason_against_value_learning,
+    "geometric_dqn": reason_against_value_learning,
     "ppo": reason_against_on_policy,
     "q_learning": reason_against_q_learning,
     "qrdqn": reason_against_value_learning,
