@@ -156,17 +156,21 @@ def our_final_returns(folder: Path) -> list[float]:
 
 
 def zoo_final_returns(algo: str, folder: Path) -> list[float]:
-    """Play as many episodes with each of the zoo's last agents."""
-    from stable_baselines3.common.env_util import make_vec_env
+    """Play as many episodes with each of the zoo's last agents, of which only tensors are read."""
     from stable_baselines3.common.evaluation import evaluate_policy
 
+    from rl_runner.agents.build import build_agent, load_parameters
     from rl_runner.agents.registry import find_algorithm
+    from rl_runner.config import load_config
+    from rl_runner.envs import build_env
+    from rl_runner.training.resolve import resolve
 
-    agent_class = find_algorithm(algo).load_class()
-    env = make_vec_env("CartPole-v1", n_envs=10, seed=12345)
+    config = resolve(load_config(ROOT / f"configs/cartpole/{algo}.yaml"))
+    env = build_env(config.env, range(config.env.n_envs), training=False)
+    agent: Any = build_agent(find_algorithm(algo), config.algo.hyperparameters, env, seed=0)
     returns = []
     for file in sorted(folder.glob(f"{algo}/*/CartPole-v1.zip")):
-        agent = agent_class.load(file, device="cpu")
+        load_parameters(agent, str(file))
         returns.append(float(evaluate_policy(agent, env, FINAL_EPISODES)[0]))
     return returns
 

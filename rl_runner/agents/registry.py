@@ -8,6 +8,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
+from rl_runner.agents.without_compiler import spare_compiler
 from rl_runner.errors import ConfigError, Problem, did_you_mean
 
 
@@ -38,6 +39,7 @@ class Algorithm:
 def _load(path: str) -> type[Any]:
     module, _, name = path.partition(":")
     loaded: type[Any] = getattr(importlib.import_module(module), name)
+    spare_compiler()
     return loaded
 
 
