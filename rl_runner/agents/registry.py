@@ -8,6 +8,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
+from rl_runner.agents.without_compiler import spare_compiler
 from rl_runner.errors import ConfigError, Problem, did_you_mean
 
 
@@ -38,6 +39,7 @@ class Algorithm:
 def _load(path: str) -> type[Any]:
     module, _, name = path.partition(":")
     loaded: type[Any] = getattr(importlib.import_module(module), name)
+    spare_compiler()
     return loaded
 
 
@@ -63,6 +65,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "geometric_dqn",
             "rl_runner.agents.geometric_dqn:GeometricDQN",
             "Mnih et al. 2015",
+            fast_path="rl_runner.agents.fast.dqn:FastGeometricDQN",
         ),
         Algorithm("maskable_ppo", "sb3_contrib:MaskablePPO", "Huang & Ontañón 2022"),
         Algorithm(
@@ -90,6 +93,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "rl_runner.agents.reinforce:Reinforce",
             "Williams 1992",
             weights_file="policy.pt",
+            fast_path="rl_runner.agents.fast.reinforce:FastReinforce",
         ),
         Algorithm("sac", "stable_baselines3:SAC", "Haarnoja et al. 2018"),
         Algorithm("td3", "stable_baselines3:TD3", "Fujimoto et al. 2018"),

@@ -154,7 +154,10 @@ def start_fork_server(algorithms: Iterable[str] = ()) -> None:
     twins = {
         ALGORITHMS[name].fast_path.partition(":")[0] for name in algorithms if name in ALGORITHMS
     }
-    preload = ["rl_runner.training.run", *sorted(twins - {""})]
+    twins -= {""}
+    preload = ["rl_runner.training.run", *sorted(twins)]
+    if twins:
+        preload.append("rl_runner.agents.fast.loaded")
     multiprocessing.get_context("forkserver").set_forkserver_preload(preload)
     multiprocessing.forkserver.ensure_running()
 

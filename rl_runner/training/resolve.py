@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rl_runner.agents.build import build_agent
 from rl_runner.agents.combinations import impossible_combinations
-from rl_runner.agents.engine import choose_engine
+from rl_runner.agents.engine import choose_engine, reason_against_fast
 from rl_runner.agents.hyperparameters import check_hyperparameters, check_policy_name
 from rl_runner.agents.protocol import Agent, takes_action_masks
 from rl_runner.agents.registry import Algorithm, find_algorithm
@@ -74,6 +74,21 @@ def resolve(config: ExperimentConfig) -> ExperimentConfig:
             env.close()
     algo = resolved.algo.model_copy(update={"engine": engine})
     return resolved.model_copy(update={"algo": algo}).with_source(source)
+
+
+def reason_for_stock(config: ExperimentConfig) -> str | None:
+    """Return why the stock engine runs a resolved config though its algorithm has a compiled twin.
+
+    None if the twin runs it, could run it, or does not exist.
+    """
+    algorithm = find_algorithm(config.algo.name)
+    if config.algo.engine != "stock" or not algorithm.fast_path:
+        return None
+    env = build_env(config.env.in_this_process, range(config.env.n_envs))
+    try:
+        return reason_against_fast(algorithm, build_config_agent(config, env, seed=0))
+    finally:
+        env.close()
 
 
 def build_config_agent(config: ExperimentConfig, env: "VecEnv", seed: int) -> Agent:

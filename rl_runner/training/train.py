@@ -16,7 +16,7 @@ from rl_runner.runs.folder import CONFIG, ExperimentFolder
 from rl_runner.training.extend import begin_with_end_of, find_shorter
 from rl_runner.training.launcher import run_here, run_in_processes
 from rl_runner.training.reporting import Reporter
-from rl_runner.training.resolve import resolve
+from rl_runner.training.resolve import reason_for_stock, resolve
 from rl_runner.training.task import RunResult, RunTask, announce
 
 RUNS_DIR = Path("runs")
@@ -111,6 +111,8 @@ def train_many(
         limit, ours = time_limit_of(loaded.env)
         if ours:
             reporter.note(f"{config.env.id} has no time limit; episodes are cut at {limit} steps.")
+        if (reason := reason_for_stock(config)) is not None:
+            reporter.note(f"Trained by the stock engine: {reason}.")
         theirs = [RunTask(config, seed, folder.path, fresh) for seed in config.train.seeds]
         if donor is not None:
             for task in theirs:

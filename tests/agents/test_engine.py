@@ -1,10 +1,11 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 import twins
 from stable_baselines3 import PPO, SAC
 
-from rl_runner import config_from_dict
+from rl_runner import Reporter, config_from_dict, train
 from rl_runner.agents.engine import choose_engine, reason_against_fast
 from rl_runner.agents.fast.reasons import REASONS
 from rl_runner.agents.registry import ALGORITHMS
@@ -63,3 +64,38 @@ def test_a_resolved_config_says_which_engine_it_is(name: str):
 
         agent = build_config_agent(config, build_env(config.env, [0]), 0)
         assert type(agent) is agent_class
+
+
+class Notes(Reporter):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "engine", "told"),
+    [
+        ({}, "fast", []),
+        ({"engine": "stock"}, "stock", []),
+        (
+            {"policy_kwargs": {"activation_fn": "ELU"}},
+            "stock",
+            ["Trained by the stock engine: ppo's compiled twin does not do the layer ELU."],
+        ),
+    ],
+)
+def test_the_record_and_the_log_say_which_engine_it_was(
+    written: dict[str, Any], engine: str, told: list[str], tmp_path: Path
+):
+    raw = {
+        "env": {"id": "CartPole-v1"},
+        "algo": {"name": "ppo", "n_steps": 8, "batch_size": 8, **written},
+        "train": {"total_timesteps": 8, "seeds": [0]},
+        "eval": {"n_episodes": 1, "final_episodes": 1},
+    }
+    reporter = Notes()
+    (run,) = train(config_from_dict(raw), runs_dir=tmp_path, reporter=reporter).runs
+    assert run.record["engine"] == engine
+    assert reporter.notes == told

@@ -9,12 +9,14 @@ from sb3_contrib import QRDQN
 from stable_baselines3 import DQN
 from stable_baselines3.common.vec_env import VecNormalize
 
-from rl_runner.agents.fast.dqn import FastDQN
+from rl_runner.agents.fast.dqn import FastDQN, FastGeometricDQN
 from rl_runner.agents.fast.qrdqn import FastQRDQN
 from rl_runner.agents.fast.reasons import reason_against_value_learning
+from rl_runner.agents.geometric_dqn import GeometricDQN
 
 TWINS: dict[str, tuple[type[Any], type[Any]]] = {
     "dqn": (DQN, FastDQN),
+    "geometric_dqn": (GeometricDQN, FastGeometricDQN),
     "qrdqn": (QRDQN, FastQRDQN),
 }
 both_algorithms = pytest.mark.parametrize("algorithm", TWINS)
@@ -30,7 +32,10 @@ def random_keywords(algorithm: str, rng: np.random.Generator) -> dict[str, Any]:
     }
     if algorithm == "qrdqn":
         policy["n_quantiles"] = choose(1, 5, 12)
-    return {
+    exploration = {"exploration_fraction": 0.5}
+    if algorithm == "geometric_dqn":
+        exploration = {"exploration_decay": 0.97}
+    return exploration | {
         "learning_rate": choose(1e-4, 3e-3),
         "buffer_size": choose(60, 1000),
         "learning_starts": 20,
@@ -40,7 +45,6 @@ def random_keywords(algorithm: str, rng: np.random.Generator) -> dict[str, Any]:
         "train_freq": choose(1, 7),
         "gradient_steps": choose(-1, 1, 70),
         "target_update_interval": choose(5, 40),
-        "exploration_fraction": 0.5,
         "max_grad_norm": choose(0.1, 10.0),
         "policy_kwargs": policy,
     }

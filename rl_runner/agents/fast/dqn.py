@@ -3,6 +3,7 @@
 from stable_baselines3 import DQN
 
 from rl_runner.agents.fast.off_policy import FastOffPolicy, greedy
+from rl_runner.agents.geometric_dqn import GeometricDQN
 
 
 class FastDQN(FastOffPolicy, DQN):
@@ -18,3 +19,10 @@ class FastDQN(FastOffPolicy, DQN):
             self._networks.approach(self.tau)
         self.exploration_rate = self.exploration_schedule(self._current_progress_remaining)
         self.logger.record("rollout/exploration_rate", self.exploration_rate)
+
+
+class FastGeometricDQN(FastOffPolicy, GeometricDQN):
+    """The twin of the DQN whose exploration falls by equal ratios."""
+
+    def _bind_networks(self) -> None:
+        self._bind_to(self.q_net.q_net, self.q_net_target.q_net, 0, greedy)

@@ -74,6 +74,8 @@ class BoundOptimizer:
         memory.second[:] = float(self.kind == RMSPROP_TF_LIKE)  # as that optimiser begins
         self.steps = np.zeros(len(memory.parameters), np.float32)
         for i, parameter in enumerate(memory.parameters):
+            if not parameter.numel():
+                continue
             state: dict[str, Any] = optimizer.state[parameter]
             before = dict(state)
             step = torch.from_numpy(self.steps[i : i + 1]).view(())
@@ -88,7 +90,7 @@ class BoundOptimizer:
     @property
     def n_steps(self) -> int:
         """How many steps were taken."""
-        return int(self.steps[0])
+        return int(self.steps.max())  # parameters without elements take none
 
     @n_steps.setter
     def n_steps(self, n: int) -> None:

@@ -8,7 +8,6 @@ from it, too. Everything else is what stock SB3 computes, to float32's precision
 from typing import Any
 
 import numpy as np
-import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
@@ -17,7 +16,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv
 
-from rl_runner.agents.fast import actor_critic as compiled
+from rl_runner.agents.fast.acting import generalized_advantages
 from rl_runner.agents.fast.features import features_of
 from rl_runner.agents.fast.forward import (
     FastPrediction,
@@ -25,109 +24,7 @@ from rl_runner.agents.fast.forward import (
     categorical_actions,
     gaussian_actions,
 )
-from rl_runner.agents.fast.memory import (
-    FlatMemory,
-    layer_table,
-    linear_layers,
-)
-
-NO_LIMIT = -1.0  # of a coefficient that is not used
-
-
-class Networks:
-    """The actor and the critic of an SB3 policy, and their optimiser, for compiled code."""
-
-    def __init__(self, policy: ActorCriticPolicy) -> None:
-        self.policy = policy
-        self.memory = FlatMemory(policy.parameters())
-        self.bind()
-        extractor = policy.mlp_extractor
-        pi, vf = (
-            [*extractor.policy_net, policy.action_net],
-            [*extractor.value_net, policy.value_net],
-        )
-        self.actor = layer_table(self.memory, linear_layers(pi))
-        self.critic = layer_table(self.memory, linear_layers(vf))
-        self.is_tanh = any(isinstance(module, torch.nn.Tanh) for module in [*pi, *vf])
-        self.log_std_at, self.n_std = -1, 0
-        if isinstance(policy.action_dist, DiagGaussianDistribution):
-            self.log_std_at = self.memory.offset(policy.log_std)
-            self.n_std = policy.log_std.numel()
-        self._width = int(max(self.actor[:, 1].sum(), self.critic[:, 1].sum()))
-        self._act_space = np.empty((2, 0), np.float32)
-        self._train_spaces: tuple[np.ndarray, ...] = (np.empty(0, np.float32),) * 3
-
-    def bind(self) -> None:
-        """Take over the optimiser's state as it is now."""
-        self.optimizer = self.memory.bind(self.policy.optimizer)
-
-    @property
-    def log_std(self) -> np.ndarray:
-        """The logarithms of the Gaussian's standard deviations."""
-        return self.memory.values[self.log_std_at : self.log_std_at + self.n_std]
-
-    def act(self, features: np.ndarray, rows: "Rows") -> None:
-        """Draw an action in each row; write actions, values and log-probabilities."""
-        n, space = len(features), self._space_for(len(features))
-        tables = (self.memory.values, self.actor, self.critic, self.is_tanh)
-        if self.log_std_at < 0:
-            uniform = np.random.random(n)  # noqa: NPY002 - saved in every checkpoint
-            compiled.act_discrete(*tables, features, uniform, space, *rows)
-        else:
-            normal = np.random.standard_normal((n, self.n_std))  # noqa: NPY002
-            compiled.act_gaussian(*tables, self.log_std, features, normal, space, *rows)
-
-    def value(self, features: np.ndarray) -> np.ndarray:
-        """Return V(s) (n,)."""
-        space = self._space_for(len(features))[1]
-        values: np.ndarray = compiled.state_values(
-            self.memory.values, self.critic, self.is_tanh, features, space
-        )
-        return values
-
-    def _space_for(self, n: int) -> np.ndarray:
-        """Return (2, …) workspaces for n observations."""
-        if self._act_space.shape[1] < n * self._width:
-            self._act_space = np.empty((2, n * self._width), np.float32)
-        return self._act_space
-
-    def take_epoch(
-        self,
-        batch: tuple[np.ndarray, ...],
-        indices: np.ndarray,
-        batch_size: int,
-        coefficients: tuple[Any, ...],
-    ) -> tuple[np.ndarray, bool]:
-        """Take the steps of one epoch; return each minibatch's statistics, and whether it ended."""
-        spaces_ = self._workspaces(min(batch_size, len(indices)))
-        n_minibatches = -(-len(indices) // batch_size)
-        statistics = np.empty((n_minibatches, compiled.N_STATISTICS))
-        optimizer, memory = self.optimizer, self.memory
-        before = optimizer.n_steps
-        steps, seen = compiled.take_minibatches(
-            (self.actor, self.critic, self.is_tanh, self.log_std_at, self.n_std),
-            (memory.values, memory.gradient, memory.first, memory.second),
-            (optimizer.kind, before, optimizer.learning_rate, optimizer.settings),
-            batch,
-            indices,
-            batch_size,
-            coefficients,
-            spaces_,
-            statistics,
-        )
-        optimizer.n_steps = steps
-        return statistics[:seen], steps - before == n_minibatches
-
-    def _workspaces(self, n: int) -> tuple[np.ndarray, ...]:
-        actor, critic = self.actor[:, 1], self.critic[:, 1]
-        if len(self._train_spaces[0]) < n * actor.sum():
-            widest = max(*actor, *critic)
-            sizes = n * actor.sum(), n * critic.sum(), 2 * n * widest
-            self._train_spaces = tuple(np.empty(size, np.float32) for size in sizes)
-        return self._train_spaces
-
-
-Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # actions (n, k), values (n,), log-probs (n,)
+from rl_runner.agents.fast.networks import Networks
 
 
 class FastOnPolicy(OnPolicyAlgorithm):
@@ -135,7 +32,7 @@ class FastOnPolicy(OnPolicyAlgorithm):
 
     def _setup_model(self) -> None:
         super()._setup_model()
-        self._networks = Networks(self.policy)
+        self._networks = build_networks(self.policy)
         features = features_of(self.observation_space)
         assert features is not None  # noqa: S101 - reason_against has been asked
         self._features = features
@@ -218,7 +115,7 @@ class FastOnPolicy(OnPolicyAlgorithm):
         return values
 
     def _compute_advantages(self, buffer: RolloutBuffer, dones: np.ndarray) -> None:
-        compiled.generalized_advantages(
+        generalized_advantages(
             buffer.rewards,
             buffer.values,
             buffer.episode_starts,
@@ -244,6 +141,18 @@ class FastOnPolicy(OnPolicyAlgorithm):
     def _record_std(self) -> None:
         if self._networks.n_std:
             self.logger.record("train/std", float(np.exp(self._networks.log_std).mean()))
+
+
+def build_networks(policy: ActorCriticPolicy) -> Networks:
+    """Give compiled code the policy's networks and their optimiser."""
+    extractor = policy.mlp_extractor
+    return Networks(
+        policy.parameters(),
+        policy.optimizer,
+        [*extractor.policy_net, policy.action_net],
+        [*extractor.value_net, policy.value_net],
+        policy.log_std if isinstance(policy.action_dist, DiagGaussianDistribution) else None,
+    )
 
 
 def build_prediction(policy: ActorCriticPolicy) -> FastPrediction:

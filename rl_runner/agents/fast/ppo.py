@@ -4,7 +4,8 @@ import numpy as np
 from stable_baselines3 import PPO
 
 from rl_runner.agents.fast import actor_critic as compiled
-from rl_runner.agents.fast.on_policy import NO_LIMIT, FastOnPolicy
+from rl_runner.agents.fast.networks import NO_LIMIT
+from rl_runner.agents.fast.on_policy import FastOnPolicy
 
 
 class FastPPO(FastOnPolicy, PPO):

@@ -40,7 +40,7 @@ class FastQLearning(QLearning):
         callback: MaybeCallback = None,
         *,
         reset_num_timesteps: bool = True,
-        log_interval: int = 100,
+        log_interval: int = 1000,  # ten times the readable loop's, which is slower by more
     ) -> Self:
         """Learn for at least ``total_timesteps`` environment timesteps.
 
@@ -52,7 +52,8 @@ class FastQLearning(QLearning):
         lengths, returns = np.zeros(self.n_envs, np.int64), np.zeros(self.n_envs)
         while self.num_timesteps < self._total_timesteps:
             callback.on_rollout_start()
-            n_steps = self._vector_steps_until_called(callback)
+            until_log = self._logged_episodes + log_interval - self.n_episodes
+            n_steps = min(self._vector_steps_until_called(callback), self._steps_of(until_log))
             ended = np.empty((n_steps * self.n_envs, 5))
             random_state = self.rng.bit_generator.state
             steps, n_ended, errors = learn_steps(
@@ -66,7 +67,7 @@ class FastQLearning(QLearning):
                 lengths,
                 returns,
                 ended,
-                self._logged_episodes + log_interval - self.n_episodes,
+                until_log,
             )
             if steps < n_steps:  # the numbers that were not needed are drawn again
                 self.rng.bit_generator.state = random_state
@@ -113,6 +114,12 @@ class FastQLearning(QLearning):
         due = min(_due_timesteps(callback), default=math.inf)
         left = min(due, self._total_timesteps) - self.num_timesteps
         return max(1, math.ceil(min(left, AT_ONCE) / self.n_envs))
+
+    def _steps_of(self, n_episodes: int) -> int:
+        """Return about how many vector steps so many episodes take, so as not to draw in vain."""
+        recent = [info["l"] for info in self.ep_info_buffer]
+        mean_length = sum(recent) / len(recent) if recent else self._dynamics.time_limit
+        return 1 + int(1.1 * n_episodes * mean_length / self.n_envs)
 
     def _note(self, ended: np.ndarray) -> None:
         """Remember finished episodes, and report them to the environment's log if there is one."""

@@ -120,11 +120,22 @@ def reason_against_q_learning(agent: Any) -> str | None:
     return None
 
 
+def reason_against_reinforce(agent: Any) -> str | None:
+    """Return why the compiled REINFORCE cannot take the readable one's place."""
+    if features_of(agent.observation_space) is None:
+        return f"{type(agent.observation_space).__name__} observations of this kind"
+    if agent.device != torch.device("cpu"):
+        return f"the device {agent.device}"
+    return reason_against_layers(agent.policy.body) or reason_against_optimizer(agent.optimizer)
+
+
 # algorithm → the function that returns why its twin cannot take an agent's place, or None
 REASONS: dict[str, Callable[[Any], str | None]] = {
     "a2c": reason_against_on_policy,
     "dqn": reason_against_value_learning,
+    "geometric_dqn": reason_against_value_learning,
     "ppo": reason_against_on_policy,
     "q_learning": reason_against_q_learning,
     "qrdqn": reason_against_value_learning,
+    "reinforce": reason_against_reinforce,
 }

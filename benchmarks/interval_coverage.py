@@ -1,6 +1,6 @@
 """How often 95 % intervals over a few runs hold the truth, and how often looking again errs.
 
-    python benchmarks/coverage.py
+    python benchmarks/interval_coverage.py
 
 Prints the tables of docs/comparing.md. Takes about a minute.
 """
