@@ -17,7 +17,6 @@ from rl_runner.envs.tutor.view import TutorView
 from rl_runner.envs.tutor.window import Window
 from rl_runner.errors import EnvError, Problem, did_you_mean
 
-
 RENDER_MODES = ("human", "rgb_array", "ansi")
 
 

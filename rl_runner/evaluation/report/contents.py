@@ -1,4 +1,6 @@
-"""What a report says, gathered from experiment folders; how it looks is the template's business."""
+"""What a report says, gathered from importlib import metadata
+from experiment folders; how it looks is the template's business.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -127,7 +129,6 @@ def gather(
 
     :param with_pictures: play an episode per experiment for pictures of its agent
     """
-    from rl_runner import __version__
     from rl_runner.runs.provenance import now
 
     groups: dict[str, list[Experiment]] = {}
@@ -136,7 +137,7 @@ def gather(
     environments = [
         _environment(name, group, agent, with_pictures) for name, group in groups.items()
     ]
-    return Report(now(), __version__, agent, environments, _surroundings(experiments))
+    return Report(now(), metadata.version("rl-runner"), agent, environments, _surroundings(experiments))
 
 
 def _environment(
