@@ -1,10 +1,9 @@
-"""What a report says, gathered from importlib import metadata
-from experiment folders; how it looks is the template's business.
-"""
+"""What a report says, gathered from experiment folders; how it looks is the template's business."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Any
 
 from rl_runner.config import dump_config
@@ -137,7 +136,8 @@ def gather(
     environments = [
         _environment(name, group, agent, with_pictures) for name, group in groups.items()
     ]
-    return Report(now(), metadata.version("rl-runner"), agent, environments, _surroundings(experiments))
+    version = metadata.version("rl-runner")
+    return Report(now(), version, agent, environments, _surroundings(experiments))
 
 
 def _environment(
