@@ -159,6 +159,15 @@ def test_evaluations_are_those_on_disk(trained: Trained, events: Events, name: s
     np.testing.assert_allclose(list(logged.values()), lengths, rtol=1e-6)
 
 
+def test_exact_returns_and_regret_stand_beside_the_sampled_ones(table_run: Path, events: Events):
+    found = _read(table_run)  # on the lake that is not slippery one episode tells all
+    sampled = _scalars(found, "eval/mean_reward")
+    assert _scalars(found, "eval/exact_mean_reward") == sampled
+    assert _scalars(found, "eval/regret") == [(step, 1.0 - value) for step, value in sampled]
+    tags = events("ppo").Tags()["scalars"]
+    assert not {"eval/exact_mean_reward", "eval/regret"} & set(tags)
+
+
 @pytest.mark.parametrize("name", ["ppo", "reinforce"])
 def test_rollout_means_are_those_of_the_recorded_episodes(
     trained: Trained, events: Events, name: str
