@@ -9,7 +9,7 @@ from gymnasium import spaces
 from gymnasium.error import InvalidAction, ResetNeeded
 
 from rl_runner.envs.tutor import model
-from rl_runner.envs.tutor.observation import observation_space
+from rl_runner.envs.tutor.observation import OBSERVATION_SIZE, observation_space
 from rl_runner.envs.tutor.options import Model, TutorOptions
 from rl_runner.envs.tutor.record import EpisodeRecord
 from rl_runner.envs.tutor.state import ENDING, MINUTES, Learners, hidden_state
@@ -82,7 +82,7 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
         self.learners = Learners.empty(1, self.model.n_levels)
         self._seeded = False
         self._in_episode = False
-        self._observation = np.zeros(self.observation_space.shape or (), dtype=np.float32)
+        self._observation = np.zeros(OBSERVATION_SIZE, dtype=np.float32)
         self._record = EpisodeRecord()
         self._window: Window | None = None
 
@@ -98,7 +98,7 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
             self.learners.streams[0] = new_stream(self.np_random)
             self.learners.episodes[0] = 0
             self._seeded = True
-        observations = np.empty((1, *self.observation_space.shape), dtype=np.float32)
+        observations = np.empty((1, OBSERVATION_SIZE), dtype=np.float32)
         reset_learners(self.model, self.learners, np.ones(1, dtype=bool), observations)
         self._in_episode = True
         self._observation = observations[0].copy()
