@@ -36,6 +36,7 @@ from rl_runner.offline.levels import N_MOMENTS
 
 N_CELLS = N_MOMENTS * N_ACTIONS
 WIDTH = 1 + len(TRAITS)  # of (1, traits)
+N_FEATURES = 207
 _PAIRS = [(i, j) for i in range(WIDTH) for j in range(i, WIDTH)]
 
 
@@ -222,6 +223,26 @@ class RewardRegression:
             raise ValueError(message)
         self.sums = CellSums(arrays["products"], arrays["targets"])
         self._model = None
+
+
+def features(state: np.ndarray, action: np.ndarray) -> np.ndarray:
+    """Return (n, 207) features of (n,) states and actions, as rows."""
+    cell = _cells(state, action)
+    slopes = _state_units()[state][:, :, None] * _parts()[cell][:, None]
+    return np.concatenate([_flags()[cell], slopes.reshape(len(cell), -1)], axis=1)
+
+
+def policy_features(state: np.ndarray, policy: np.ndarray) -> np.ndarray:
+    """Return (n, 207) Σ_a π(a | s) φ(s, a) of (n,) states."""
+    shares, moment = policy[state], state % N_MOMENTS
+    flags = np.empty((len(state), _flags().shape[1]))
+    by_moment = _flags().reshape(N_MOMENTS, N_ACTIONS, -1)
+    for one in np.unique(moment):
+        here = moment == one
+        flags[here] = shares[here] @ by_moment[one]
+    parts = shares @ _parts()[:N_ACTIONS]
+    slopes = _state_units()[state][:, :, None] * parts[:, None]
+    return np.concatenate([flags, slopes.reshape(len(state), -1)], axis=1)
 
 
 @functools.cache

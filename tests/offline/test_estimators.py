@@ -120,7 +120,7 @@ class WrongModel:
 
 @pytest.fixture(scope="module")
 def large() -> Interactions:
-    return bandit_log(40_000, LOGGING, seed=7)
+    return bandit_log(14_000, LOGGING, seed=7)
 
 
 def doubly_robust(log: Interactions, models: CrossFit) -> tuple[float, float]:
