@@ -27,6 +27,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "configs/cartpole/ppo.yaml"
 SOLVED = 475.0
+SAME = ("torch", "stable-baselines3", "sb3-contrib", "gymnasium")  # in both environments
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -109,8 +110,9 @@ def zoo_python(folder: Path) -> Path:
     python = folder / "bin" / "python"
     if not python.exists():
         venv.create(folder, with_pip=True)
-        lock = ["-r", str(ROOT / "requirements.lock")]  # the same versions, torch's CPU build
-        install = [str(python), "-m", "pip", "install", "-q", *lock, "rl_zoo3"]
+        lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+        same = [line for line in lines if line.partition("==")[0].replace("_", "-") in SAME]
+        install = [str(python), "-m", "pip", "install", "-q", *same, "rl_zoo3"]
         subprocess.run(install, check=True)  # noqa: S603 - pip, with names from here
     return python
 

@@ -1,11 +1,12 @@
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from rl_runner.cli._tuning import LineReporter, LiveReporter, interval, short, sparkline
-from rl_runner.cli.tune import _seconds
+from rl_runner.cli.tune import PRUNERS, SAMPLERS, _seconds
+from rl_runner.config.tune import Pruner, Sampler
 from rl_runner.errors import ConfigError
 from rl_runner.training.reporting import Evaluated, Progress, RunId
 from rl_runner.tuning.reporting import StudyPlan, TrialReport
@@ -78,10 +79,18 @@ def test_a_mistake_is_explained_and_nothing_is_written(
     assert not (tmp_path / "runs").exists()
 
 
-def test_an_unknown_sampler_is_refused_by_name(rl: Any, write_yaml: Any):
-    outcome = rl("tune", write_yaml(CONFIG, "cliff.yaml"), "--sampler", "best")
+@pytest.mark.parametrize(("option", "right"), [("--sampler", "random"), ("--pruner", "median")])
+def test_a_misspelt_choice_is_met_with_the_right_one(
+    rl: Any, write_yaml: Any, option: str, right: str
+):
+    outcome = rl("tune", write_yaml(CONFIG, "cliff.yaml"), option, right[:-1])
     assert outcome.exit_code == 2
-    assert "tpe" in outcome.stderr
+    assert f"Did you mean `{right}`?" in outcome.message
+
+
+def test_the_help_lists_every_sampler_and_pruner():
+    assert SAMPLERS.split("|") == list(get_args(Sampler))
+    assert PRUNERS.split("|") == list(get_args(Pruner))
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,11 @@ def test_without_a_space_the_default_is_written_out(cliff: Any):
     assert complete_tuning(resolve(cliff(**tune.model_dump()))) == tune
 
 
+def test_a_sampler_of_one_objective_is_not_given_two(cliff: Any):
+    with pytest.raises(ConfigError, match="single objective"):
+        complete_tuning(resolve(cliff(sampler="cmaes", objective=["final", "wall_time"])))
+
+
 def test_a_threshold_comes_from_the_environment_or_is_asked_for(pole: Any, cliff: Any):
     tune: TuneConfig = complete_tuning(pole(objective="time_to_threshold"))
     assert tune.objective[0].threshold == 475.0

@@ -30,7 +30,7 @@ CLIFF: dict[str, Any] = {
     "train": {"total_timesteps": 120, "seeds": 2},
     "eval": {"every": 40, "n_episodes": 2, "final_episodes": 2},
 }
-TINY = {"trials": 5, "seeds": 2, "startup_trials": 2, "confirm": {"trials": 2, "seeds": 2}}
+TINY = {"trials": 4, "seeds": 2, "startup_trials": 2, "confirm": {"trials": 1, "seeds": 2}}
 Study = Callable[..., ExperimentConfig]
 
 
@@ -55,7 +55,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> TuneResult:
 
 
 def test_a_study_ends_with_a_config_that_is_ready_to_be_trained(undisturbed: TuneResult):
-    assert [trial.number for trial in undisturbed.trials] == [0, 1, 2, 3, 4]
+    assert [trial.number for trial in undisturbed.trials] == [0, 1, 2, 3]
     assert not undisturbed.stopped
     assert undisturbed.winner is not None
     assert undisturbed.best_config is not None
@@ -93,7 +93,7 @@ def test_no_seed_of_the_search_is_one_of_the_confirmation(undisturbed: TuneResul
     searched, fresh = seeds_in("trials"), seeds_in("confirm")
     assert len(set(searched)) == len(searched)
     assert len(set(fresh)) == 2
-    assert len(fresh) == 6  # the starting config and two trials
+    assert len(fresh) == 4  # the starting config and a trial
     assert not set(searched) & set(fresh)
     assert not {0, 1} & {*searched, *fresh}
 
@@ -115,19 +115,17 @@ def test_the_same_call_again_trains_nothing(undisturbed: TuneResult):
     assert again.summary == undisturbed.summary
 
 
-def test_the_same_seed_gives_the_same_trials(undisturbed: TuneResult, tmp_path: Path):
-    result = tune(study(confirm={"trials": 0}), runs_dir=tmp_path, jobs=1)
-    assert told(result) == told(undisturbed)
-    assert result.winner is None
-    assert result.best_config is not None
-    assert "not confirmed" in result.best_config.read_text(encoding="utf-8")
-
-
-def test_more_trials_go_on_with_the_same_study(undisturbed: TuneResult, tmp_path: Path):
-    few = tune(study(trials=2, confirm={"trials": 0}), runs_dir=tmp_path, jobs=1)
-    more = tune(study(trials=4, confirm={"trials": 0}), runs_dir=tmp_path, jobs=1)
+def test_the_same_seed_gives_the_same_trials_also_if_there_were_fewer_at_first(
+    undisturbed: TuneResult, tmp_path: Path
+):
+    few = tune(study(trials=1, confirm={"trials": 0}), runs_dir=tmp_path, jobs=1)
+    more = tune(study(confirm={"trials": 0}), runs_dir=tmp_path, jobs=1)
     assert few.path == more.path
-    assert told(more) == told(undisturbed)[:4]
+    assert told(few) == told(undisturbed)[:1]
+    assert told(more) == told(undisturbed)
+    assert more.winner is None
+    assert more.best_config is not None
+    assert "not confirmed" in more.best_config.read_text(encoding="utf-8")
 
 
 def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(
@@ -171,7 +169,7 @@ def test_a_study_that_is_interrupted_goes_on(undisturbed: TuneResult, tmp_path: 
     stopped = tune(config, runs_dir=tmp_path, jobs=1, reporter=Interrupting())
     assert stopped.stopped
     assert stopped.best_config is None
-    assert len(stopped.complete) < 5
+    assert len(stopped.complete) < 4
     assert told(tune(config, runs_dir=tmp_path, jobs=1)) == told(undisturbed)
 
 
@@ -257,7 +255,7 @@ def test_what_cannot_be_trained_is_infeasible_and_takes_no_trial_away(tmp_path: 
 
 def test_several_objectives_give_a_front(tmp_path: Path):
     config = study(
-        trials=4, seeds=1, objective=["final", "wall_time"], confirm={"trials": 1, "seeds": 1}
+        trials=3, seeds=1, objective=["final", "wall_time"], confirm={"trials": 1, "seeds": 1}
     )
     result = tune(config, runs_dir=tmp_path, jobs=2)
     assert all(len(trial.scores) == 2 for trial in result.complete)
