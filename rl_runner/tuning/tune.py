@@ -166,6 +166,7 @@ def _result(task: SearchTask, confirmed: Sequence[Confirmed], *, stopped: bool) 
         path=task.folder.path,
         study=task.folder.name,
         tune=task.tune,
+        total_timesteps=task.start.train.total_timesteps,
         trials=_reports(task),
         confirmed=confirmed,
         winner=winner_of(task.tune, confirmed),
