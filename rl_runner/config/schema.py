@@ -192,7 +192,8 @@ class CheckpointConfig(Section):
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return a name that may name a folder; raises ValueError for any other."""
     if not _NAME.match(name):
         message = "use letters, digits, `.`, `_` and `-` only (it names a folder), at most 100"
         raise ValueError(message)
@@ -202,7 +203,7 @@ def _plain_name(name: str) -> str:
 class ExperimentConfig(Section):
     """A whole experiment: one algorithm on one environment, over several seeds."""
 
-    name: Annotated[str, AfterValidator(_plain_name)]
+    name: Annotated[str, AfterValidator(plain_name)]
     description: str = ""
     env: EnvConfig
     algo: AlgoConfig
