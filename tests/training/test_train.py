@@ -139,7 +139,9 @@ def test_the_record_says_what_was_run_and_where(trained: Trained, name: str):
     assert set(record) == {
         *("format", "status", "name", "env", "algo", "seed", "started", "finished", "seconds"),
         *("command", "versions", "git", "machine", "timesteps", "results"),
+        *("engine", "training_seconds"),
     }
+    assert record["engine"] == "fast"
     assert record["format"] == 1
     assert record["status"] == result.status == "finished"
     assert (record["name"], record["seed"]) == (name, 0)
