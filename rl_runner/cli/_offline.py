@@ -70,7 +70,7 @@ def judge_by_logs(
         documents.append(document)
         if not as_json:
             show(f"{evaluation.run.path}, judged by what happened from {evaluation.window}")
-            _tell_refused_rows(document["refusals"])
+            tell_refused_rows(document["refusals"])
             show_judgement(document)
             show(f"Figures and pictures: {evaluation.folder}")
     if as_json:
@@ -106,6 +106,8 @@ def show_judgement(judgement: Document) -> None:
         for name, e in judgement["estimates"].items()
     ]
     show(table(columns, rows))
+    show("One recommendation where the logging policy had brought people; over whole sessions:")
+    show(_sessions(judgement["sessions"]))
     rates = [
         (name, f"{r['logged']:.3f}", f"{r['policy']:.3f}", _interval(r["policy_ci95"]))
         for name, r in judgement["rates"].items()
@@ -113,6 +115,18 @@ def show_judgement(judgement: Document) -> None:
     show(table(["outcome", ">logged", ">this policy", "95 % interval"], rates))
     for warning in judgement["warnings"]:
         tell(f"Warning: {warning}.")
+
+
+def _sessions(told: Document | None) -> str:
+    if told is None:
+        return "  too few sessions begin in the log to say anything."
+    value = _with_interval(told["value"], told["ci95"])
+    logging = _with_interval(told["logging"], told["logging_ci95"])
+    rule = f"{told['versus_rule_based']:+.3f} ({_interval(told['versus_rule_based_ci95'])})"
+    return (
+        f"  {value} by a linear model of {told['sessions']:,} sessions; the logging policy "
+        f"{logging}; against the rule-based policy {rule}."
+    )
 
 
 def _show_run(path: Path, record: Document) -> None:
@@ -125,7 +139,7 @@ def _show_run(path: Path, record: Document) -> None:
         f"{record['algo']} learned from {log['interactions']:,} interactions of {log['users']:,} "
         f"users, {log['window'][0]} to {log['window'][1]} ({duration(record['seconds'])}) → {path}"
     )
-    _tell_refused_rows(log["refusals"])
+    tell_refused_rows(log["refusals"])
     show(
         f"Users with too few interactions: {log['users_dropped']:,} dropped "
         f"({log['users_dropped_share']:.1%} of users, "
@@ -151,7 +165,8 @@ def _show_run(path: Path, record: Document) -> None:
         show(f"  {item.replace('_', ' ')}: {mark}")
 
 
-def _tell_refused_rows(refusals: Document) -> None:
+def tell_refused_rows(refusals: Document) -> None:
+    """Say how many rows of a log were refused, why, and name the first of them."""
     if not refusals["refused"]:
         return
     tell(f"{refusals['refused']:,} of {refusals['rows']:,} rows refused:")

@@ -11,6 +11,7 @@ from rl_runner.cli._console import show, show_error
 from rl_runner.cli.algos import algos
 from rl_runner.cli.check import check
 from rl_runner.cli.compare import compare
+from rl_runner.cli.convert import convert
 from rl_runner.cli.dashboard import dashboard
 from rl_runner.cli.doctor import doctor
 from rl_runner.cli.envs import envs
@@ -41,6 +42,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("envs", envs),
     ("dashboard", dashboard),
     ("simulate", simulate),
+    ("convert", convert),
     ("doctor", doctor),
     ("reproduce", reproduce),
 )

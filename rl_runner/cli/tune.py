@@ -8,13 +8,14 @@ import typer
 
 from rl_runner.cli import _options as options
 from rl_runner.cli._console import show_json, tell
-from rl_runner.config.tune import Pruner, Sampler
 from rl_runner.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 INTERRUPTED = 130
+SAMPLERS = "tpe|random|cmaes|gp|qmc|grid"
+PRUNERS = "median|hyperband|asha|wilcoxon|none"
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -32,10 +33,12 @@ def tune(
         typer.Option("--timeout", metavar="T", help="Begin no trial after 90s, 30m, 2h, 1d."),
     ] = None,
     sampler: Annotated[
-        Sampler | None, typer.Option("--sampler", help="How settings are proposed.")
+        str | None,
+        typer.Option("--sampler", metavar=SAMPLERS, help="How settings are proposed."),
     ] = None,
     pruner: Annotated[
-        Pruner | None, typer.Option("--pruner", help="How hopeless trials are found.")
+        str | None,
+        typer.Option("--pruner", metavar=PRUNERS, help="How hopeless trials are found."),
     ] = None,
     storage: Annotated[
         str | None,

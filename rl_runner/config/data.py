@@ -52,7 +52,8 @@ def _checked_moment(text: str) -> str:
     return text
 
 
-def _checked_zone(name: str) -> str:
+def checked_zone(name: str) -> str:
+    """Return the name of a time zone; raises ValueError if there is none of that name."""
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -69,7 +70,7 @@ def _paths_from_one(value: object) -> object:
 
 Duration = Annotated[str, AfterValidator(_checked_duration)]
 Moment = Annotated[str, AfterValidator(_checked_moment)]
-Zone = Annotated[str, AfterValidator(_checked_zone)]
+Zone = Annotated[str, AfterValidator(checked_zone)]
 
 
 class DataConfig(Section):

@@ -51,6 +51,7 @@ def build_env(
     from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
     venv = _build_copies(config, seeds, training, render_mode)
+    _check_numeric(config, venv)
     with _explained(config, "wrapped as `env.normalize` and `env.frame_stack` ask"):
         if config.normalize.active:
             venv = VecNormalize(
@@ -65,6 +66,29 @@ def build_env(
         if config.frame_stack > 1:
             venv = VecFrameStack(venv, n_stack=config.frame_stack)
     return venv
+
+
+def _check_numeric(config: EnvConfig, venv: "VecEnv") -> None:
+    """Refuse to normalise or stack observations that are labels, not quantities."""
+    asked = {"normalize": config.normalize.observations, "frame_stack": config.frame_stack > 1}
+    space = venv.observation_space
+    if isinstance(space, gym.spaces.Box | gym.spaces.Dict) or not any(asked.values()):
+        return
+    venv.close()
+    vectors = "let `env.wrappers: [gymnasium.wrappers.FlattenObservation]` make them vectors."
+    only_rewards = "Normalise only rewards (`normalize: {observations: false, rewards: true}`)"
+    doing = {"normalize": ("normalised", only_rewards), "frame_stack": ("stacked", "Leave it out")}
+    raise EnvError(
+        *(
+            Problem(
+                f"The observations of `{config.id}`, {space}, cannot be {doing[key][0]}.",
+                f"env.{key}",
+                f"{doing[key][1]}, or {vectors}",
+            )
+            for key in asked
+            if asked[key]
+        )
+    )
 
 
 def _build_copies(

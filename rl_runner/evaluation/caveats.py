@@ -20,6 +20,7 @@ def caveats(comparison: Comparison) -> list[str]:
         *_few_seeds(comparison.rows),
         *_equal_runs(comparison.rows),
         *_unequal(comparison),
+        *_different_versions(comparison.rows),
         *_incomplete_curves(comparison.rows),
         *_no_scale(comparison),
     ]
@@ -121,6 +122,18 @@ def _unequal(comparison: Comparison) -> Iterator[str]:
     episodes = sorted({config.eval.final_episodes for config in configs})
     if len(episodes) > 1 and comparison.measure == "held-out":
         yield f"The held-out episodes per run differ, from {episodes[0]:,} to {episodes[-1]:,}."
+
+
+def _different_versions(rows: Sequence[Row]) -> Iterator[str]:
+    runs = [run for row in rows for run in row.experiment.finished]
+    packages = sorted({package for run in runs for package in run.versions})
+    differing = []
+    for package in packages:
+        found = sorted({run.versions[package] for run in runs if package in run.versions})
+        if len(found) > 1:
+            differing.append(f"{package} {', '.join(found)}")
+    if differing:
+        yield f"The runs were made with different versions: {'; '.join(differing)}."
 
 
 def _incomplete_curves(rows: Sequence[Row]) -> Iterator[str]:

@@ -71,17 +71,16 @@ def draw_performance_profiles(comparison: Comparison) -> "Figure":
     """Draw the share of runs that reached at least a return, for every return."""
     scores = np.concatenate([row.scores for row in comparison.rows])
     margin = 0.03 * (np.ptp(scores) or max(1.0, abs(scores[0])))
-    levels = np.linspace(scores.min() - margin, scores.max() + margin, 400)
-    levels = np.unique(np.concatenate([levels, scores, np.nextafter(scores, np.inf)]))
+    ends = scores.min() - margin, scores.max() + margin
     bands = {
-        row.label: performance_profile(row.scores, levels)
+        row.label: performance_profile(row.scores, _steps(row.scores, ends))
         for row in comparison.rows
         if len(row.scores)
     }
     label = "share of runs with at least this return"
     figure = _draw_bands(comparison, bands, _score_name(comparison), label, {})
     for axes in figure.axes:
-        axes.set(ylim=(-0.03, 1.03), xlim=(levels[0], levels[-1]))
+        axes.set(ylim=(-0.03, 1.03), xlim=ends)
     return figure
 
 
@@ -245,6 +244,11 @@ def _curves_of(row: Row) -> list[Curve]:
 
 def _band_of(row: Row) -> Band | None:
     return learning_band(_curves_of(row))
+
+
+def _steps(scores: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    """Return where a profile changes: at each score, and right after it."""
+    return np.unique(np.concatenate([ends, scores, np.nextafter(scores, np.inf)]))
 
 
 def _beside(scores: np.ndarray, place: int) -> np.ndarray:

@@ -114,10 +114,10 @@ def play_episodes(
             )
             actions, state = agent.predict(obs, state, episode_start, deterministic, **masks)
             obs, _, episode_start, infos = env.step(actions)
-            for i, info in enumerate(infos):
-                told.step(i, info)
-                if episode_start[i] and queues[i]:
-                    k = queues[i].pop(0)
+            told.step(infos)
+            for i in map(int, np.flatnonzero(episode_start)):
+                if queues[i]:
+                    k, info = queues[i].pop(0), infos[i]
                     returns[k] = info["episode"]["r"]
                     lengths[k] = info["episode"]["l"]
                     successes[k] = info.get("is_success", np.nan)

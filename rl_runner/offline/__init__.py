@@ -8,6 +8,7 @@
 ``q_learning``     Q-learning from a log, with back-off; ``regression`` is its competitor
 ``training``       a whole experiment on a log, into a run folder like any other
 ``estimators``     off-policy estimates; ``bootstrap`` their intervals; ``judging`` the verdict
+``sessions``       what whole sessions would earn, by a linear model
 ``recommending``   asking a trained run for actions
 ``simulation``     logs of simulated people; ``exports`` and ``imports`` other people's formats
 ================== =================================================================================

@@ -118,8 +118,9 @@ def blend(
     for level in range(len(levels)):
         values, visits = levels[level][rows[level]], counts[level][rows[level]]
         for action in range(len(out)):
-            n = min(float(visits[action]), memory)
-            out[action] = (n * values[action] + shrinkage * out[action]) / (n + shrinkage)
+            if visits[action] > 0:
+                n = min(float(visits[action]), memory)
+                out[action] = (n * values[action] + shrinkage * out[action]) / (n + shrinkage)
 
 
 @_compile

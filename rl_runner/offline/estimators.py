@@ -29,7 +29,8 @@ from rl_runner.offline.regression import CellSums, RewardModel, weighted_sums
 
 ESTIMATORS = ("IPS", "SNIPS", "DM", "DR", "SWITCH-DR")
 FOLDS = 3
-RIDGE = 10.0
+RIDGE = 1.0
+MODEL_ERROR = 0.1  # of a standard deviation of rewards: how wrong SWITCH-DR takes its model to be
 _QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99)  # of the positive weights, as candidates for τ
 
 
@@ -99,7 +100,8 @@ class Terms:
         own = value + fits[0] * residual
         switched = [value + correction - out * residual for out in left_out]
         felt = [column + fit * residual for column, fit in zip(switched, fits[1:], strict=True)]
-        best = _least_error(felt, [out * residual for out in left_out])
+        doubt = MODEL_ERROR * float(np.std(log.reward))
+        best = _least_error(felt, [doubt * float(out.mean()) for out in left_out])
         ips = weight * log.reward
         columns = {"IPS": ips, "SNIPS": ips, "DM": value, "DR": value + correction}
         return cls(
@@ -130,16 +132,16 @@ def _candidates(weight: np.ndarray) -> list[float]:
     return [*map(float, some), np.inf]
 
 
-def _least_error(felt: list[np.ndarray], left_out: list[np.ndarray]) -> int:
-    """Return which candidate has the least estimated squared error, variance plus squared bias.
+def _least_error(felt: list[np.ndarray], bias: list[float]) -> int:
+    """Return which candidate has the least squared error, variance plus squared bias.
 
-    The bias of leaving corrections out is estimated by what is left out; the variance of that
-    estimate is taken off its square.
+    The bias is bounded and not estimated: an estimate would take part in the luck of the draw, and
+    a threshold chosen by luck makes intervals too narrow. The larger the log, the fewer weights are
+    left out.
     """
     n = len(felt[0])
     errors = [
-        float(np.var(column)) / n + max(0.0, float(out.mean()) ** 2 - float(np.var(out)) / n)
-        for column, out in zip(felt, left_out, strict=True)
+        float(np.var(column)) / n + bound**2 for column, bound in zip(felt, bias, strict=True)
     ]
     return int(np.argmin(errors))
 

@@ -12,6 +12,7 @@ from rl_runner.envs.recommender.rewards import OUTCOMES
 from rl_runner.offline.bootstrap import Interval, interval, resampled_totals, sums_by_user
 from rl_runner.offline.estimators import ESTIMATORS, CrossFit, Terms
 from rl_runner.offline.interactions import Interactions
+from rl_runner.offline.sessions import SessionJudgement, judge_sessions
 
 ENOUGH = 100.0  # effective interactions below which no number is given
 ODD_WEIGHTS = 0.1  # a mean weight further from 1, and surely so, means that the propensities lie
@@ -67,6 +68,7 @@ class Judgement:
     rates: dict[str, Rate] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     switch_threshold: float | None = None
+    sessions: SessionJudgement | None = None  # what whole sessions would earn, by a model
     weight_histogram: tuple[tuple[int, ...], tuple[float, ...]] = (
         (),
         (),
@@ -92,7 +94,8 @@ def judge(
     """
     models = CrossFit.of(log, seed)
     target = Terms.of(log, policy, models)
-    rule = Terms.of(log, with_exploration(rule_based_policy(), 0.0), models)
+    rule_table = with_exploration(rule_based_policy(), 0.0)
+    rule = Terms.of(log, rule_table, models)
     columns = {"r": log.reward, "w": target.weight, "rule:w": rule.weight}
     columns |= target.influence | {f"rule:{name}": c for name, c in rule.influence.items()}
     happened = dict(zip(OUTCOMES, log.outcomes.T, strict=True))
@@ -120,6 +123,7 @@ def judge(
         },
         warnings=_warnings(support, rule, enough) if sure else (),
         switch_threshold=target.threshold if math.isfinite(target.threshold) else None,
+        sessions=judge_sessions(log, policy, rule_table, seed) if sure else None,
         weight_histogram=_histogram(target.weight),
     )
 

@@ -36,6 +36,7 @@ from rl_runner.offline.levels import N_MOMENTS
 
 N_CELLS = N_MOMENTS * N_ACTIONS
 WIDTH = 1 + len(TRAITS)  # of (1, traits)
+N_FEATURES = 207
 _PAIRS = [(i, j) for i in range(WIDTH) for j in range(i, WIDTH)]
 
 
@@ -67,14 +68,38 @@ class CellSums:
 
         :param right_sides: (2268, 6) each, Σ c x by cell, which makes f = Σ c φ
         """
-        features = _cell_features()
-        n_features = features.shape[2]
-        half = np.einsum("cij,cjf->cif", self.products, features, optimize=True)
-        gram = features.reshape(-1, n_features).T @ half.reshape(-1, n_features)
+        flags, parts = _flags(), _parts()
+        gram = self._gram()
         gram[np.diag_indices_from(gram)] += ridge
-        right = [np.einsum("cif,ci->f", features, side) for side in right_sides]
-        thetas = np.linalg.solve(gram, np.stack(right, axis=1))
-        return [(features @ theta).reshape(N_MOMENTS, N_ACTIONS, WIDTH) for theta in thetas.T]
+        right = [
+            np.concatenate([flags.T @ side[:, 0], (side[:, 1:].T @ parts).ravel()])
+            for side in right_sides
+        ]
+        thetas = np.linalg.solve(gram, np.stack(right, axis=1)).T
+        n_flags = flags.shape[1]
+        tables = []
+        for theta in thetas:
+            slopes = parts @ theta[n_flags:].reshape(len(TRAITS), -1).T  # (2268, 5)
+            table = np.column_stack([flags @ theta[:n_flags], slopes])
+            tables.append(table.reshape(N_MOMENTS, N_ACTIONS, WIDTH))
+        return tables
+
+    def _gram(self) -> np.ndarray:
+        """Return (207, 207) Σ φ φᵀ: flags first, then traits × parts of the action."""
+        flags, parts, sums = _flags(), _parts(), self.products
+        n_flags, n_slopes = flags.shape[1], len(TRAITS) * parts.shape[1]
+        gram = np.empty((n_flags + n_slopes, n_flags + n_slopes))
+        gram[:n_flags, :n_flags] = flags.T @ (sums[:, 0, :1] * flags)
+        by_trait = (sums[:, 0, 1:, None] * parts[:, None]).reshape(N_CELLS, n_slopes)
+        gram[:n_flags, n_flags:] = flags.T @ by_trait
+        gram[n_flags:, :n_flags] = gram[:n_flags, n_flags:].T
+        products = (parts[:, :, None] * parts[:, None]).reshape(N_CELLS, -1)
+        pairs = sums[:, 1:, 1:].reshape(N_CELLS, -1).T @ products  # (traits², parts²)
+        shape = (len(TRAITS),) * 2 + (parts.shape[1],) * 2
+        gram[n_flags:, n_flags:] = (
+            pairs.reshape(shape).transpose(0, 2, 1, 3).reshape(n_slopes, n_slopes)
+        )
+        return gram
 
     def __add__(self, other: "CellSums") -> "CellSums":
         return CellSums(self.products + other.products, self.targets + other.targets)
@@ -200,6 +225,26 @@ class RewardRegression:
         self._model = None
 
 
+def features(state: np.ndarray, action: np.ndarray) -> np.ndarray:
+    """Return (n, 207) features of (n,) states and actions, as rows."""
+    cell = _cells(state, action)
+    slopes = _state_units()[state][:, :, None] * _parts()[cell][:, None]
+    return np.concatenate([_flags()[cell], slopes.reshape(len(cell), -1)], axis=1)
+
+
+def policy_features(state: np.ndarray, policy: np.ndarray) -> np.ndarray:
+    """Return (n, 207) Σ_a π(a | s) φ(s, a) of (n,) states."""
+    shares, moment = policy[state], state % N_MOMENTS
+    flags = np.empty((len(state), _flags().shape[1]))
+    by_moment = _flags().reshape(N_MOMENTS, N_ACTIONS, -1)
+    for one in np.unique(moment):
+        here = moment == one
+        flags[here] = shares[here] @ by_moment[one]
+    parts = shares @ _parts()[:N_ACTIONS]
+    slopes = _state_units()[state][:, :, None] * parts[:, None]
+    return np.concatenate([flags, slopes.reshape(len(state), -1)], axis=1)
+
+
 @functools.cache
 def _state_units() -> np.ndarray:
     """Return (262500, 5) the traits of each state, from −1 to 1."""
@@ -209,23 +254,20 @@ def _state_units() -> np.ndarray:
 
 
 @functools.cache
-def _cell_features() -> np.ndarray:
-    """Return (2268, 6, 207): the features of each cell per unit of (1, traits)."""
+def _parts() -> np.ndarray:
+    """Return (2268, 9): energy, diversity and novelty of each cell's action, as flags."""
+    flags = [np.eye(n)[ACTION_PARTS[:, i]] for i, n in enumerate(ACTION_SIZES)]
+    return np.tile(np.concatenate(flags, axis=1), (N_MOMENTS, 1))
+
+
+@functools.cache
+def _flags() -> np.ndarray:
+    """Return (2268, 162): parts of the action × (1, the moment's flags), and the action's flag."""
     sizes = (len(CONTENT_TYPES), len(MOODS), len(TIMES_OF_DAY))
     moments = np.stack(np.unravel_index(np.arange(N_MOMENTS), sizes), axis=1)
-    around = np.concatenate(  # (84, 15): 1 and the moment's flags
+    around = np.concatenate(  # (84, 15)
         [np.ones((N_MOMENTS, 1)), *(np.eye(n)[moments[:, i]] for i, n in enumerate(sizes))], axis=1
     )
-    parts = np.concatenate(  # (27, 9)
-        [np.eye(n)[ACTION_PARTS[:, i]] for i, n in enumerate(ACTION_SIZES)], axis=1
-    )
-    constant = np.einsum("mk,ap->mapk", around, parts).reshape(N_CELLS, -1)  # 135
-    actions = np.tile(np.eye(N_ACTIONS), (N_MOMENTS, 1))  # 27
-    n_flat, n_traits = constant.shape[1] + N_ACTIONS, parts.shape[1] * len(TRAITS)
-    features = np.zeros((N_CELLS, WIDTH, n_flat + n_traits))
-    features[:, 0, :n_flat] = np.concatenate([constant, actions], axis=1)
-    by_cell = np.tile(parts, (N_MOMENTS, 1))
-    for trait in range(len(TRAITS)):
-        first = n_flat + trait * parts.shape[1]
-        features[:, 1 + trait, first : first + parts.shape[1]] = by_cell
-    return features
+    by_cell = np.repeat(around, N_ACTIONS, axis=0)
+    products = np.einsum("ck,cp->ckp", by_cell, _parts()).reshape(N_CELLS, -1)
+    return np.concatenate([products, np.tile(np.eye(N_ACTIONS), (N_MOMENTS, 1))], axis=1)

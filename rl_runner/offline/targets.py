@@ -1,12 +1,14 @@
 """Policies by name: a baseline, or a trained run."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from rl_runner.envs.recommender.exact import exact_model
 from rl_runner.envs.recommender.policies import POLICIES, with_exploration
 from rl_runner.errors import ConfigError, Problem, did_you_mean
+from rl_runner.offline.trained import load_trained
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,14 @@ class NamedPolicy:
 
 
 def named_policy(name: str, epsilon: float = 0.0) -> NamedPolicy:
-    """Return the baseline called ``name``, with probability ``epsilon`` any action instead.
+    """Return a baseline, or a trained run by its folder; with probability ε any action instead.
 
-    :raises ConfigError: with the nearest name
+    :raises RunnerError: with the nearest name, if it is neither
     """
+    if name not in POLICIES and Path(name).is_dir():
+        run = load_trained(Path(name))
+        called, table = run.path.parent.name, run.policy()
+        return NamedPolicy(called, str(run.record["finished"]), with_exploration(table, epsilon))
     if name not in POLICIES:
         cure = did_you_mean(name, POLICIES) or f"Policies: {', '.join(POLICIES)}."
         raise ConfigError(Problem(f"There is no policy `{name}`.", f"--policy {name}", cure))

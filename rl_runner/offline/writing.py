@@ -7,13 +7,13 @@ import polars as pl
 from rl_runner.errors import ConfigError, Problem
 from rl_runner.runs.disk import write_aside, writing
 
-SUFFIXES = (".parquet", ".jsonl")
+LOG_SUFFIXES = (".parquet", ".jsonl")
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
 
 def check_suffix(path: Path) -> None:
     """Refuse a file name that does not say which format is meant."""
-    if path.suffix not in SUFFIXES:
+    if path.suffix not in LOG_SUFFIXES:
         what = f"`{path.name}` does not say which format to write."
         raise ConfigError(Problem(what, str(path), "End the name in .parquet or .jsonl."))
 

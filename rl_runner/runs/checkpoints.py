@@ -79,19 +79,21 @@ class CheckpointStore:
         return sorted(places, key=lambda place: int(place.name))
 
 
-def verify(place: Path) -> None:
+def verify(place: Path, cure: str = "") -> None:
     """Compare every file of a checkpoint with its hash.
 
+    :param cure: what to do about it, for the error
     :raises CheckpointError: naming the first file that is missing or damaged
     """
     try:
         sums = json.loads((place / CHECKSUMS).read_text(encoding="utf-8"))
         damaged = [name for name, digest in sums.items() if _sha256(place / name) != digest]
     except (OSError, ValueError, AttributeError) as error:
-        raise CheckpointError(Problem(f"Incomplete checkpoint: {error}.", str(place))) from None
+        what = f"Incomplete checkpoint: {error}."
+        raise CheckpointError(Problem(what, str(place), cure)) from None
     if damaged:
         what = f"Damaged checkpoint: `{damaged[0]}` is not what was written."
-        raise CheckpointError(Problem(what, str(place)))
+        raise CheckpointError(Problem(what, str(place), cure))
 
 
 def _sha256(file: Path) -> str:

@@ -113,21 +113,21 @@ class RunFolder:
                 elif entry.name not in {LOCK, RECORD, LOG}:
                     entry.unlink()
 
-    def begin_with(self, donor: "RunFolder") -> bool:
-        """Copy a finished run's files, to go on from its end; False if that cannot be.
+    def begin_with(self, donor: "RunFolder", record: Mapping[str, Any]) -> bool:
+        """Copy a finished run's files, to go on from its end; False if this run has begun.
 
-        It cannot if this run has begun, or the other one is not finished.
+        :param record: this run's first run.json
         """
-        if self.checkpoints.path.exists() or donor.read_record().get("status") != "finished":
-            return False
-        if not self.claim():
+        if self.checkpoints.path.exists() or self.weights.exists() or not self.claim():
             return False
         try:
             with writing(self.path):
-                leave_out = shutil.ignore_patterns(LOCK, RECORD, LOG, CHECKPOINTS)
+                mine = (LOCK, RECORD, LOG, CHECKPOINTS, self.weights_file)
+                leave_out = shutil.ignore_patterns(*mine)
                 shutil.copytree(donor.path, self.path, ignore=leave_out, dirs_exist_ok=True)
                 aside = self.path / f".{CHECKPOINTS}.new"
-                shutil.copytree(donor.checkpoints.path, aside)
+                shutil.copytree(donor.checkpoints.path, aside, dirs_exist_ok=True)
+                self.write_record(record)
                 aside.replace(self.checkpoints.path)  # last: a run with checkpoints is complete
         finally:
             self.release()
@@ -211,7 +211,7 @@ class RunFolder:
             problem = Problem(f"There is no `{name}` agent here.", str(self.path), cure)
             raise CheckpointError(problem)
         if folder != self.path:
-            verify(folder)
+            verify(folder, "Take another agent, or train anew with `rl train … --fresh`.")
         return folder
 
     def _kept_agents(self) -> list[tuple[int, str]]:
@@ -243,8 +243,12 @@ class RunFolder:
             return (self.path / LOG).open("a", encoding="utf-8")
 
     def log_tail(self, n_lines: int = 60) -> list[str]:
-        """Return the last lines of log.txt."""
-        return (_read_text(self.path / LOG) or "").splitlines()[-n_lines:]
+        """Return the last lines of log.txt, into which anything may have been printed."""
+        try:
+            text = (self.path / LOG).read_text(encoding="utf-8", errors="replace")
+        except OSError:  # it says why a run failed, and must not hide that it did
+            return []
+        return text.splitlines()[-n_lines:]
 
     @property
     def outputs(self) -> GrowingFiles:
@@ -309,17 +313,16 @@ def read_record(path: Path) -> dict[str, Any]:
     text = _read_text(path / RECORD)
     if text is None:
         return {}
+    record: dict[str, Any] = {}
     try:
         record = json.loads(text)
+        wrong = wrong_in_record(record)
     except ValueError as error:
-        what = f"Not valid JSON: {error}."
-        cure = "It was edited or damaged: `rl train … --fresh` trains this seed anew."
-        raise RunFolderError(Problem(what, str(path / RECORD), cure)) from None
-    if (wrong := wrong_in_record(record)) is not None:
+        wrong = f"Not valid JSON: {error}."
+    if wrong is not None:
         cure = "It was edited or damaged: `rl train … --fresh` trains this seed anew."
         raise RunFolderError(Problem(wrong, str(path / RECORD), cure))
-    checked: dict[str, Any] = record
-    return checked
+    return record
 
 
 def _read_text(path: Path) -> str | None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import ExperimentConfig, experiment_hash, load_config
-from rl_runner.errors import ConfigError, Problem
+from rl_runner.errors import ConfigError, Problem, RunFolderError
 from rl_runner.runs.folder import CONFIG, ExperimentFolder, read_record
 from rl_runner.training.task import RunTask, new_record
 
@@ -43,16 +43,25 @@ def begin_with_end_of(donor: ExperimentFolder, task: RunTask) -> str:
     run.json keeps where it came from: its results are not those of a run that began at 0.
     """
     shorter = donor.run(task.seed)
-    if not task.folder.begin_with(shorter):
-        return f"begins or goes on by itself ({shorter.path} is not finished, or this has begun)"
-    timesteps = shorter.read_record().get("timesteps")
-    came_from = {"path": str(shorter.path), "timesteps": timesteps}
-    task.folder.write_record({**new_record(task), "extended_from": came_from})
+    if not _is_finished(shorter.path):
+        return f"is trained by itself, since {shorter.path} is not finished"
+    if not shorter.checkpoints.newest_timesteps():
+        return f"is trained by itself, since {shorter.path} has lost its checkpoints"
+    came_from = {"path": str(shorter.path), "timesteps": shorter.read_record().get("timesteps")}
+    if not task.folder.begin_with(shorter, {**new_record(task), "extended_from": came_from}):
+        return "goes on by itself, since it has begun"
     return f"goes on from the end of {shorter.path}"
 
 
 def _any_finished(experiment: Path) -> bool:
-    return any(read_record(run).get("status") == "finished" for run in experiment.glob("seed-*"))
+    return any(_is_finished(run) for run in experiment.glob("seed-*"))
+
+
+def _is_finished(run: Path) -> bool:
+    try:
+        return read_record(run).get("status") == "finished"
+    except RunFolderError:  # damaged: nothing to go on from
+        return False
 
 
 def _same_but_for_budget(a: ExperimentConfig, b: ExperimentConfig) -> bool:

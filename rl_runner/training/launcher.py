@@ -51,7 +51,11 @@ def _run_here(task: RunTask, reporter: Reporter) -> RunResult:
         result = execute(task, reporter, stop)
     finally:
         timer.cancel()
-    return record_failure(task, too_long(task)) if result.status == "interrupted" else result
+    if result.status != "interrupted":
+        return result
+    overdue = record_failure(task, too_long(task))
+    reporter.run_ended(task.run, overdue.record)
+    return overdue
 
 
 def too_long(task: RunTask) -> str:
@@ -83,7 +87,10 @@ def run_in_processes(
 
 
 def _not_begun(task: RunTask) -> RunResult:
-    record = task.folder.read_record() or {"status": "pending"}
+    try:
+        record = task.folder.read_record() or {"status": "pending"}
+    except RunnerError as error:
+        record = {"status": "failed", "error": str(error)}
     return RunResult(task.seed, task.folder.path, record)
 
 

@@ -65,7 +65,7 @@ def resolve(config: ExperimentConfig) -> ExperimentConfig:
                     ),
                 }
             ).with_source(source)
-            if problems := tuple(impossible_combinations(resolved, checked)):
+            if problems := tuple(impossible_combinations(resolved, checked, env.observation_space)):
                 raise ConfigError(*problems)
             agent = build_agent(algorithm, checked, env, seed=0)
             where = source.locate(("algo", "engine"))

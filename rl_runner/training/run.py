@@ -200,14 +200,15 @@ class Training:
         every = self.config.checkpoint.every or self.total
         ends_at = min(self.total, (agent.num_timesteps // every + 1) * every)
         callbacks = [SegmentCallback(ends_at, self.stop), *self.periodic.values(), self.ticker]
-        began_at = agent.num_timesteps
+        began_at, finished = agent.num_timesteps, True
         try:
             agent.learn(self.total - began_at, CallbackList(callbacks), reset_num_timesteps=False)
         except SegmentEnd:
-            if self.logger.last_rollout_at <= began_at:  # its logging interval is longer than this
-                agent.dump_logs()
-            return False
-        return True
+            finished = False
+        # Its logging interval may be longer than the segment. (A finished run has nothing to add.)
+        if self.logger.last_rollout_at <= began_at < agent.num_timesteps:
+            agent.dump_logs()
+        return finished
 
     def _save_checkpoint(self, agent: Agent) -> None:
         """Write all that the next segment needs."""

@@ -119,8 +119,8 @@ def _train_and_record(
 
 
 def _origin(run: RunFolder) -> dict[str, Any]:
-    """Return what run.json keeps through every new start: the run it was extended from."""
-    before = run.read_record()
+    """Return what run.json keeps while there are checkpoints: the run it was extended from."""
+    before = run.read_record() if run.checkpoints.newest_timesteps() else {}
     return {key: before[key] for key in ("extended_from",) if key in before}
 
 
@@ -144,7 +144,9 @@ def announce(task: RunTask) -> None:
 
 def record_interruption(task: RunTask) -> RunResult:
     """Note in run.json that the run's process was killed because somebody asked it to stop."""
-    return _record_from_outside(task, {"status": "interrupted", "finished": now()})
+    goes_on_from = task.folder.checkpoints.newest_timesteps()
+    told = {"status": "interrupted", "timesteps": goes_on_from, "finished": now()}
+    return _record_from_outside(task, told)
 
 
 def record_failure(task: RunTask, error: str, *, by_signal: bool = False) -> RunResult:
@@ -160,11 +162,13 @@ def _record_from_outside(task: RunTask, told: dict[str, Any]) -> RunResult:
     run = task.folder
     try:
         record = {**(run.read_record() or new_record(task)), **told}
-    except RunFolderError as error:  # left as it is, for whoever damaged it
+        if run.claim():  # else another process has taken it over by now
+            try:
+                run.write_record(record)
+            finally:
+                run.release()
+    except RunFolderError as error:  # damaged, or not to be written: left as it is
         return RunResult(task.seed, run.path, {**told, "error": str(error)})
-    if run.claim():  # else another process has taken it over by now
-        run.write_record(record)
-        run.release()
     return RunResult(task.seed, run.path, record)
 
 

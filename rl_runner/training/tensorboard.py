@@ -36,7 +36,7 @@ class RunLogger(Logger):
 
     def dump(self, step: int = 0) -> None:
         """Write what was recorded."""
-        if "time/total_timesteps" in self.name_to_value:
+        if "time/fps" in self.name_to_value:  # which every algorithm writes, and nothing else
             self.last_rollout_at = step
         super().dump(step)
 

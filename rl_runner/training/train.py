@@ -10,7 +10,7 @@ from rl_runner.config.schema import TrainConfig
 from rl_runner.config.source import SourceMap
 from rl_runner.config.validation import validate_section
 from rl_runner.envs import time_limit_of
-from rl_runner.errors import ConfigError
+from rl_runner.errors import ConfigError, Problem
 from rl_runner.evaluation.statistics import Summary, summarize
 from rl_runner.runs.folder import CONFIG, ExperimentFolder
 from rl_runner.training.extend import begin_with_end_of, find_shorter
@@ -98,6 +98,9 @@ def train_many(
     :param retries: how often a failed run is tried again (needs ``jobs``)
     :param extend: begin a seed with the end of the same experiment with a smaller budget
     """
+    if fresh and extend:
+        what = "`--fresh` trains from the beginning, `--extend` goes on from an end."
+        raise ConfigError(Problem(what, "--fresh --extend", "Leave one of them out."))
     resolved = [resolve(config) for config in configs]
     tasks: list[RunTask] = []
     for loaded, config in zip(configs, resolved, strict=True):

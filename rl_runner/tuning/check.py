@@ -31,6 +31,10 @@ def complete_tuning(start: ExperimentConfig) -> TuneConfig:
     :raises ConfigError: if the space does not suit the algorithm, or no combination is possible
     """
     tune = start.tune or TuneConfig()
+    if tune.sampler == "cmaes" and len(tune.objective) > 1:
+        where = start.source.locate(("tune", "sampler"))
+        cure = "Use `tpe`, `gp`, `random`, `qmc` or `grid`, or name one objective."
+        raise ConfigError(Problem("CMA-ES takes a single objective.", where, cure))
     parameters = tune.parameters if tune.search_space is not None else default_space(start)
     problems = [p for item in parameters.items() for p in _problems(*item, start)]
     if problems:

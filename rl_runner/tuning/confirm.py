@@ -24,6 +24,7 @@ from rl_runner.tuning.storage import RETRIES
 from rl_runner.tuning.trials import for_confirming, with_values, write_experiment
 
 START = "start"
+LOOK_SECONDS = 3.0  # between two looks at a run that another process trains
 
 
 @dataclass(frozen=True)
@@ -132,18 +133,25 @@ def _run(
 ) -> dict[int, RunResult] | None:
     launcher = Launcher(reporter, jobs=jobs)
     tries = dict.fromkeys(map(id, tasks), 0)
+    elsewhere: list[RunTask] = []  # another process that shares the study is at these
     results: dict[int, RunResult] = {}
+    look_again = 0.0
     with launcher.heeding_signals():
         for task in tasks:
             launcher.add(task)
-        while launcher.busy:
+        while launcher.busy or (elsewhere and not launcher.stop_requests):
             time.sleep(POLL_SECONDS)
             for task, result in launcher.poll():
                 if result.record.get("ended_by_signal") and tries[id(task)] < RETRIES:
                     tries[id(task)] += 1
                     launcher.add(task)
+                elif result.status == "running":
+                    elsewhere.append(task)
                 else:
                     results[id(task)] = result
+            if elsewhere and not launcher.busy and time.monotonic() >= look_again:
+                look_again = time.monotonic() + LOOK_SECONDS
+                launcher.add(elsewhere.pop(0))
     return None if launcher.stop_requests else results
 
 

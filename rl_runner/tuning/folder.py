@@ -13,8 +13,9 @@
       events.out.tfevents*   the search in TensorBoard
 """
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from rl_runner.runs.disk import write_aside, writing
 
 START = "start.yaml"
 JOURNAL = "study.journal"
-LOCK = ".lock"
+LOCK = ".lock"  # held as long as a search goes on, if its storage is the journal
+TURN = ".turn"  # held while files are written, since several processes may share a study
 BEST = "best.yaml"
 SUMMARY = "summary.json"
 FIGURES = "figures"
@@ -37,6 +39,7 @@ class StudyFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FileLock(path / LOCK)
+        self._turn = FileLock(path / TURN)
 
     @property
     def name(self) -> str:
@@ -90,8 +93,15 @@ class StudyFolder:
 
     def write(self, name: str, text: str) -> None:
         """Write a file, whole."""
+        with self.one_at_a_time():
+            write_aside(self.path / name, lambda path: path.write_text(text, encoding="utf-8"))
+
+    @contextlib.contextmanager
+    def one_at_a_time(self) -> Iterator[None]:
+        """Wait until no other process writes here."""
         self.create()
-        write_aside(self.path / name, lambda path: path.write_text(text, encoding="utf-8"))
+        with writing(self.path), self._turn:
+            yield
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Replace summary.json."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rl_runner.runs.disk import writing
 from rl_runner.tuning.figures import draw_figures
 from rl_runner.tuning.folder import StudyFolder
 from rl_runner.tuning.tensorboard import log_study
@@ -41,14 +40,14 @@ def report_of(document: Mapping[str, Any]) -> StudyReport:
 def write_report(folder: StudyFolder, document: Mapping[str, Any]) -> StudyReport:
     """Write summary.json, the pictures, and TensorBoard's events."""
     report = report_of(document)
-    folder.write_summary(document)
-    with writing(folder.figures):
+    with folder.one_at_a_time():
+        folder.write_summary(document)
         folder.figures.mkdir(exist_ok=True)
         for old in folder.figures.glob("*.png"):
             old.unlink()
         for name, figure in report.figures.items():
             figure.savefig(folder.figures / f"{name}.png", dpi=DOTS_PER_INCH)
-    log_study(folder.path, report.figures, report.text)
+        log_study(folder.path, report.figures, report.text)
     return report
 
 

@@ -98,7 +98,9 @@ class Search:
             self.next_look = time.monotonic() + LOOK_SECONDS
             while self.launcher.n_free and self._wants_another():
                 self._ask()
-            self.others = self._others_are_at_work()
+            waited, self.others = self.others, self._others_are_at_work()
+            if self.others and not waited and not self.launcher.busy:
+                self.reporter.note("Waiting for the trials of other processes, or to take them up.")
         return self.launcher.busy or self.others
 
     def _wants_another(self) -> bool:

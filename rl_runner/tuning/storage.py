@@ -6,6 +6,7 @@ nobody else can be at it; with a database by Optuna's heartbeats, since somebody
 """
 
 import os
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,35 +36,69 @@ def open_storage(url: str | None, folder: StudyFolder) -> BaseStorage:
         _cut_unfinished_line(folder)
         return JournalStorage(JournalFileBackend(str(folder.journal)))
     try:
-        with quietly():
-            callback = optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
-            return RDBStorage(
-                url,
-                heartbeat_interval=HEARTBEAT_SECONDS,
-                grace_period=GRACE_SECONDS,
-                heartbeat_stale_trial_callback=callback,
-            )
+        return _open_database(url)
     except Exception as error:
         raise unreachable(url, error) from error
 
 
+def _open_database(url: str) -> RDBStorage:
+    """Open a database, and make Optuna's tables in it if there are none.
+
+    Of several processes that begin at once only one can make them; the others try again.
+    """
+    from sqlalchemy.exc import DBAPIError
+
+    for tries_left in (2, 1, 0):
+        try:
+            with quietly():
+                callback = optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
+                return RDBStorage(
+                    url,
+                    heartbeat_interval=HEARTBEAT_SECONDS,
+                    grace_period=GRACE_SECONDS,
+                    heartbeat_stale_trial_callback=callback,
+                )
+        except DBAPIError as error:
+            if not tries_left or "already exists" not in str(error):
+                raise
+            time.sleep(0.5)
+    raise AssertionError
+
+
 def unreachable(url: str, error: Exception) -> StudyError:
-    """Say that a database cannot be used, without the password in its URL."""
-    from sqlalchemy.engine import make_url
+    """Say that a database cannot be used, and what to do."""
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-    what = str(error.__cause__ or error).strip().partition("\n")[0]
     cure = "Is the database running, and are host, name, user and password right?"
-    try:
-        place = make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        place = url
     if isinstance(error, ArgumentError | NoSuchModuleError | ValueError):
         cure = "Write it as Optuna does: `postgresql://user:password@host/database`."
     if isinstance(error, ImportError):
         cure = "Install its driver, for PostgreSQL `pip install psycopg[binary]`."
-    message = f"The storage cannot be used: {what}"
-    return StudyError(Problem(message, f"--storage {place}", cure))
+    return StudyError(Problem(f"The storage cannot be used: {_gist(error)}.", _place(url), cure))
+
+
+def lost(url: str, error: Exception) -> StudyError:
+    """Say that the storage failed in the middle of a search."""
+    what = f"The storage failed: {_gist(error)}."
+    cure = "The runs are on disk. When it is back, the same command goes on where they stopped."
+    return StudyError(Problem(what, _place(url), cure))
+
+
+def _gist(error: Exception) -> str:
+    """Return the first line of what is behind an error, without SQLAlchemy's references."""
+    text = str(error.__cause__ or error).strip().partition("\n")[0]
+    return text.removesuffix(".")
+
+
+def _place(url: str) -> str:
+    """Return the option with the URL, without the password in it."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return f"--storage {make_url(url).render_as_string(hide_password=True)}"
+    except ArgumentError:
+        return f"--storage {url}"
 
 
 def _cut_unfinished_line(folder: StudyFolder) -> None:
@@ -101,9 +136,11 @@ def open_study(
         study.set_user_attr(DESCRIPTION, description)
         study.set_user_attr(IDENTITY, identity)
     elif known != identity:
-        different = _differences(study.user_attrs.get(DESCRIPTION, {}), description)
-        listed = "; ".join(different) or "it was not begun by `rl tune`"
-        what = f"The study `{name}` was begun with something else: {listed}."
+        before = study.user_attrs.get(DESCRIPTION)
+        what = f"The study `{name}` was not begun by `rl tune`."
+        if before is not None:
+            listed = "; ".join(_differences(before, description))
+            what = f"The study `{name}` was begun with something else: {listed}."
         cure = "Give this one another name with `--study`, or go back to the earlier config."
         raise StudyError(Problem(what, f"--study {name}", cure))
     return study
@@ -134,6 +171,13 @@ def queue_again(study: optuna.Study, storage: BaseStorage, trial: optuna.Trial) 
     if callback is not None:
         with quietly():
             callback(study, study.get_trials()[trial.number])
+
+
+def close_storage(storage: BaseStorage) -> None:
+    """Close the connections to a database."""
+    if isinstance(storage, RDBStorage):
+        storage.scoped_session.remove()
+        storage.engine.dispose()
 
 
 def beat(storage: BaseStorage, trial: optuna.Trial) -> None:

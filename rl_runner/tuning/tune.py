@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from optuna.exceptions import StorageInternalError
 from optuna.study import StudyDirection
 
 from rl_runner.config import ExperimentConfig, dump_config, load_config
@@ -22,7 +23,7 @@ from rl_runner.tuning.reporting import StudyPlan, StudyReporter, TrialReport
 from rl_runner.tuning.samplers import build_pruner
 from rl_runner.tuning.search import Search, SearchTask
 from rl_runner.tuning.space import SearchSpace, parents_first
-from rl_runner.tuning.storage import open_storage, open_study
+from rl_runner.tuning.storage import close_storage, lost, open_storage, open_study
 from rl_runner.tuning.summary import TuneResult
 
 MAXIMIZE, MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
@@ -58,7 +59,10 @@ def tune(
     task = _open(start, settings, Path(runs_dir), study, storage, timeout)
     try:
         return _search_and_confirm(task, reporter, jobs)
+    except StorageInternalError as error:
+        raise lost(storage or str(task.folder.journal), error) from error
     finally:
+        close_storage(task.storage)
         task.folder.release()
 
 

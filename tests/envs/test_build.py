@@ -450,7 +450,37 @@ def test_returns_are_recorded_without_normalisation() -> None:
 
 def test_observations_that_cannot_be_normalised_are_refused() -> None:
     problem = problem_of(config_of("FrozenLake-v1", normalize=True))
-    assert "could not be wrapped as `env.normalize`" in problem.what
+    assert problem == Problem(
+        "The observations of `FrozenLake-v1`, Discrete(16), cannot be normalised.",
+        "env.normalize",
+        "Normalise only rewards (`normalize: {observations: false, rewards: true}`), or let "
+        "`env.wrappers: [gymnasium.wrappers.FlattenObservation]` make them vectors.",
+    )
+
+
+@pytest.mark.parametrize(
+    "cure",
+    [
+        {"normalize": {"rewards": True}},
+        *(
+            {"wrappers": ["gymnasium.wrappers.FlattenObservation"], **asked}
+            for asked in ({"normalize": True}, {"frame_stack": 2})
+        ),
+    ],
+)
+def test_the_cures_for_observations_that_are_labels_work(cure: dict[str, Any]) -> None:
+    with built(config_of("FrozenLake-v1", **cure)) as env:
+        env.reset()
+        env.step([0])
+
+
+def test_observations_that_can_be_neither_are_refused_for_both() -> None:
+    with pytest.raises(EnvError) as caught:
+        build_env(config_of("FrozenLake-v1", normalize=True, frame_stack=2), [0])
+    assert [problem.where for problem in caught.value.problems] == [
+        "env.normalize",
+        "env.frame_stack",
+    ]
 
 
 # --- frame stacking -----------------------------------------------------------------------------
@@ -475,4 +505,6 @@ def test_frames_are_stacked_after_they_are_normalised() -> None:
 
 def test_observations_that_cannot_be_stacked_are_refused() -> None:
     problem = problem_of(config_of("FrozenLake-v1", frame_stack=2))
-    assert "could not be wrapped as `env.normalize` and `env.frame_stack` ask" in problem.what
+    assert problem.what == ("The observations of `FrozenLake-v1`, Discrete(16), cannot be stacked.")
+    assert problem.where == "env.frame_stack"
+    assert problem.cure.startswith("Leave it out, or let `env.wrappers:")

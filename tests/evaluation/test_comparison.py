@@ -170,6 +170,14 @@ def test_equal_runs_are_no_certainty(tmp_path: Path):
     assert "Up to 45% of further runs" in said
 
 
+def test_different_versions_are_named(tmp_path: Path):
+    one, other = write_experiment(tmp_path, "one", GOOD), write_experiment(tmp_path, "other", BAD)
+    change_record(one / "seed-0", versions={"python": "3.11.7", "torch": "2.4.0"})
+    change_record(other / "seed-3", versions={"python": "3.11.7", "torch": "2.5.1"})
+    (said,) = caveats(_compare(one, other))
+    assert said == "The runs were made with different versions: torch 2.4.0, 2.5.1."
+
+
 def test_there_is_nothing_to_say_of_a_clear_comparison(tmp_path: Path):
     good, bad = write_experiment(tmp_path, "good", GOOD), write_experiment(tmp_path, "bad", BAD)
     assert caveats(_compare(good, bad)) == []

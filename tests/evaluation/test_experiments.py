@@ -32,7 +32,7 @@ def test_a_finished_seed_comes_with_all_that_was_measured(tmp_path: Path):
         ({"status": "interrupted"}, "interrupted"),
         ({"status": "running"}, "crashed"),
         ({"status": "pending"}, "never begun"),
-        ({"results": {}}, "not finite numbers"),
+        ({"results": {}}, "has no results"),
         ({"results": {"last": {"mean_reward": math.nan}}}, "not finite numbers"),
         ({"results": {"last": {"mean_reward": math.inf}}}, "not finite numbers"),
     ],

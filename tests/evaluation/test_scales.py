@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rl_runner.config import EnvConfig
@@ -33,6 +34,30 @@ def test_without_one_the_random_policy_plays_and_the_threshold_is_the_upper_end(
     assert scale.random_episodes == 200
     assert (scale.best, scale.best_is) == (475.0, "reward_threshold")
     assert measure_scale(CARTPOLE) == scale
+
+
+def test_an_environments_own_best_policy_is_the_upper_end(monkeypatch: pytest.MonkeyPatch):
+    class Balancing:
+        """Pushes the cart to where the pole leans."""
+
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def predict(self, observation: np.ndarray, *_: object) -> tuple[np.ndarray, None]:
+            return (observation[:, 2] + observation[:, 3] > 0).astype(int), None
+
+    monkeypatch.setattr(scales, "load_baseline", lambda *_: Balancing)
+    for name, meaning in (("optimal", "optimum"), ("oracle", "oracle")):
+        monkeypatch.setattr(scales, "baselines_of", lambda _, name=name: ("bandit", name))
+        scale = measure_scale(CARTPOLE)
+        assert scale.best is not None
+        assert scale.best > 475  # what the threshold would have been
+        assert scale.best_is == meaning
+
+
+def test_a_threshold_of_zero_is_one():
+    assert scales._upper_end(CARTPOLE, 0.0) == (0.0, "reward_threshold")
+    assert scales._upper_end(CARTPOLE, None) == (None, None)
 
 
 def test_what_an_agent_sees_does_not_change_the_scale(tmp_path: Path):

@@ -104,7 +104,8 @@ class FixedCurriculum(Tutor):
     def next_topic(self, observations: np.ndarray, unfinished: np.ndarray) -> np.ndarray:
         """Return (n,) the topic to go on with among those (n, 3) that are unfinished."""
         del observations
-        return unfinished.argmax(axis=1)
+        first: np.ndarray = unfinished.argmax(axis=1)
+        return first
 
 
 class GreedyGap(FixedCurriculum):
@@ -113,7 +114,8 @@ class GreedyGap(FixedCurriculum):
     def next_topic(self, observations: np.ndarray, unfinished: np.ndarray) -> np.ndarray:
         """Choose the lowest estimate of knowledge."""
         knowledge = observations[:, SLICES["knowledge"]]
-        return np.where(unfinished, knowledge, np.inf).argmin(axis=1)
+        lowest: np.ndarray = np.where(unfinished, knowledge, np.inf).argmin(axis=1)
+        return lowest
 
 
 class Mastery(FixedCurriculum):

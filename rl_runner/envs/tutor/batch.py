@@ -6,7 +6,7 @@ import numpy as np
 
 from rl_runner.envs.tutor import model
 from rl_runner.envs.tutor.branches import N_SLOTS
-from rl_runner.envs.tutor.compiled import compiled
+from rl_runner.envs.tutor.compiled import compiled, inlined
 from rl_runner.envs.tutor.draws import ONE, draw, draw_learner, episode_key
 from rl_runner.envs.tutor.kernel import N_TERMS, act, measure, pass_time, write_reward
 from rl_runner.envs.tutor.knowledge_filter import begin_belief, expected_level, update_belief
@@ -81,31 +81,34 @@ def step_learners(
     model_: Model, learners: Learners, actions: np.ndarray, outcome: Outcome, autoreset: bool
 ) -> None:
     """Step n learners; with ``autoreset``, those whose episode ends begin the next one at once."""
-    # One learner at a time is worked on in these arrays: a view of a row would be counted, with a
-    # locked instruction, for each learner.
+    # One learner at a time is worked on in arrays of its own, and the tables are named beforehand:
+    # views of a row and fields of a tuple are counted, with a locked instruction each time.
+    rows, measurements, beliefs = learners.rows, learners.measured, learners.belief
+    streams, episodes = learners.streams, learners.episodes
+    observations, final_observations, rewards, all_terms, events = outcome
     row, measured, belief, seen = scratch(learners)
     draws, trace, terms = np.empty(N_SLOTS), np.ones(2), np.empty(N_TERMS)
     for i in range(len(actions)):
-        load(learners.rows, i, row)
-        load(learners.measured, i, measured)
-        load(learners.belief, i, belief)
-        draw(episode_key(learners.streams[i], learners.episodes[i]), row[TIME] + 1, draws)
+        load(rows, i, row)
+        load(measurements, i, measured)
+        load(beliefs, i, belief)
+        draw(episode_key(streams[i], episodes[i]), row[TIME] + 1, draws)
         act(row, actions[i], model_, draws, trace)
         pass_time(row, model_, draws, trace)
         measure(row, measured, draws)
         update_belief(belief, row, measured[MINUTES], model_)
-        outcome.rewards[i] = write_reward(row, terms)
-        store(terms, outcome.terms, i)
+        rewards[i] = write_reward(row, terms)
+        store(terms, all_terms, i)
         for column in range(len(EVENTS)):
-            outcome.events[i, column] = row[EVENTS[column]]
+            events[i, column] = row[EVENTS[column]]
         write_observation(row, measured, belief, model_, seen)
         if row[ENDING] != model.GOING_ON and autoreset:
-            store(seen, outcome.final_observations, i)
+            store(seen, final_observations, i)
             begin_episode(model_, learners, i, draws, row, measured, belief, seen)
-        store(row, learners.rows, i)
-        store(measured, learners.measured, i)
-        store(belief, learners.belief, i)
-        store(seen, outcome.observations, i)
+        store(row, rows, i)
+        store(measured, measurements, i)
+        store(belief, beliefs, i)
+        store(seen, observations, i)
 
 
 @compiled
@@ -159,21 +162,21 @@ def scratch(learners: Learners) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
     )
 
 
-@compiled
+@inlined
 def load(table: np.ndarray, i: int, row: np.ndarray) -> None:
     """Copy row ``i`` of a table."""
     for column in range(len(row)):
         row[column] = table[i, column]
 
 
-@compiled
+@inlined
 def store(row: np.ndarray, table: np.ndarray, i: int) -> None:
     """Write row ``i`` of a table."""
     for column in range(len(row)):
         table[i, column] = row[column]
 
 
-@compiled
+@inlined
 def write_observation(
     row: np.ndarray,
     measured: np.ndarray,
@@ -182,7 +185,8 @@ def write_observation(
     observation: np.ndarray,
 ) -> None:
     """Write what the platform knows of a learner as the agent sees it, see :mod:`.observation`."""
-    observation[:] = 0.0
+    for column in range(len(observation)):
+        observation[column] = 0.0
     observation[GENRE_AT + row[GENRE]] = 1.0
     observation[EXPERIENCE_AT + row[EXPERIENCE]] = 1.0
     for topic in range(N_TOPICS):

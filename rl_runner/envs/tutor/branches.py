@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from rl_runner.envs.tutor.compiled import compiled
+from rl_runner.envs.tutor.compiled import inlined
 
 # The random numbers of a step, by what they decide; 0..4 belong to act. Within a part they are used
 # in this order, which is what lets next_branch find the last one.
@@ -31,7 +31,7 @@ PROBABILITY: Final = 0
 LAST_TRUE: Final = 1
 
 
-@compiled
+@inlined
 def happens(draws: np.ndarray, slot: int, probability: float, trace: np.ndarray) -> bool:
     """Decide whether something of this probability comes true, and note it in ``trace``."""
     if probability <= 0.0:
@@ -46,7 +46,7 @@ def happens(draws: np.ndarray, slot: int, probability: float, trace: np.ndarray)
     return False
 
 
-@compiled
+@inlined
 def first_branch(draws: np.ndarray, trace: np.ndarray) -> None:
     """Begin to walk through the branches: everything that can happen happens."""
     draws[:] = 0.0
@@ -54,7 +54,7 @@ def first_branch(draws: np.ndarray, trace: np.ndarray) -> None:
     trace[LAST_TRUE] = -1.0
 
 
-@compiled
+@inlined
 def next_branch(draws: np.ndarray, trace: np.ndarray) -> bool:
     """Turn to the next branch: the last chance that came true fails; False if none is left."""
     slot = int(trace[LAST_TRUE])

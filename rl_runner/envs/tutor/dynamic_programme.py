@@ -14,7 +14,7 @@ import numpy as np
 
 from rl_runner.envs.tutor import model
 from rl_runner.envs.tutor.branches import N_SLOTS, PROBABILITY, first_branch, next_branch
-from rl_runner.envs.tutor.compiled import compiled
+from rl_runner.envs.tutor.compiled import compiled, inlined
 from rl_runner.envs.tutor.kernel import N_TERMS, act, pass_time, write_reward
 from rl_runner.envs.tutor.model import N_ACTIONS, N_TOPICS
 from rl_runner.envs.tutor.options import Model
@@ -54,10 +54,10 @@ def count_states(n_levels: int) -> int:
     """Return the number of states of one type."""
     knowledge = (n_levels + 1) ** N_TOPICS
     progress = (2 * n_levels + 1) ** N_TOPICS
-    return knowledge * N_ENGAGEMENTS * 2 * progress * N_TOPICS
+    return int(knowledge * N_ENGAGEMENTS * 2 * progress * N_TOPICS)
 
 
-@compiled
+@inlined
 def state_index(row: np.ndarray, n_levels: int) -> int:
     """Return the number of a learner's state among those of its type."""
     index = 0
@@ -68,10 +68,10 @@ def state_index(row: np.ndarray, n_levels: int) -> int:
     index = index * N_TOPICS + row[FOCUS]
     for topic in range(N_TOPICS):
         index = index * (n_levels + 1) + row[KNOWLEDGE + topic]
-    return (index * N_ENGAGEMENTS + row[ENGAGEMENT]) * 2 + row[CONFUSED]
+    return int((index * N_ENGAGEMENTS + row[ENGAGEMENT]) * 2 + row[CONFUSED])
 
 
-@compiled
+@inlined
 def set_state(row: np.ndarray, index: int, n_levels: int) -> None:
     """Write the state of this number into a learner's row; the inverse of state_index."""
     row[CONFUSED], index = index % 2, index // 2
@@ -85,13 +85,13 @@ def set_state(row: np.ndarray, index: int, n_levels: int) -> None:
         row[TESTED + topic] = int(stage > 0 and stage % 2 == 0)
 
 
-@compiled
+@inlined
 def type_of(row: np.ndarray) -> int:
     """Return the number of a learner's type, 0..5."""
-    return row[GOAL] * 2 + row[PACE]
+    return int(row[GOAL] * 2 + row[PACE])
 
 
-@compiled
+@inlined
 def _note(
     targets: np.ndarray, probabilities: np.ndarray, start: int, end: int, target: int, p: float
 ) -> int:

@@ -9,13 +9,15 @@ from gymnasium import spaces
 from gymnasium.error import InvalidAction, ResetNeeded
 
 from rl_runner.envs.tutor import model
-from rl_runner.envs.tutor.observation import observation_space
+from rl_runner.envs.tutor.observation import OBSERVATION_SIZE, observation_space
 from rl_runner.envs.tutor.options import Model, TutorOptions
 from rl_runner.envs.tutor.record import EpisodeRecord
 from rl_runner.envs.tutor.state import ENDING, MINUTES, Learners, hidden_state
 from rl_runner.envs.tutor.view import TutorView
 from rl_runner.envs.tutor.window import Window
 from rl_runner.errors import EnvError, Problem, did_you_mean
+
+RENDER_MODES = ("human", "rgb_array", "ansi")
 
 
 class TutorEnv(gym.Env[np.ndarray, np.int64]):
@@ -63,8 +65,8 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
     v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {
-        "render_modes": ["human", "rgb_array", "ansi"],
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]  # Env's is an instance's
+        "render_modes": [*RENDER_MODES],
         "render_fps": 2,
     }
 
@@ -73,15 +75,14 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
         self.model: Model = self.options.build_model()
         self.observation_space = observation_space()
         self.action_space = spaces.Discrete(model.N_ACTIONS)
-        if render_mode not in {None, *self.metadata["render_modes"]}:
-            known = self.metadata["render_modes"]
-            cure = did_you_mean(render_mode, known) or f"Known: {', '.join(known)}."
+        if render_mode is not None and render_mode not in RENDER_MODES:
+            cure = did_you_mean(render_mode, RENDER_MODES) or f"Known: {', '.join(RENDER_MODES)}."
             raise EnvError(Problem(f"There is no render mode `{render_mode}`.", "", cure))
         self.render_mode = render_mode
         self.learners = Learners.empty(1, self.model.n_levels)
         self._seeded = False
         self._in_episode = False
-        self._observation = np.zeros(self.observation_space.shape or (), dtype=np.float32)
+        self._observation = np.zeros(OBSERVATION_SIZE, dtype=np.float32)
         self._record = EpisodeRecord()
         self._window: Window | None = None
 
@@ -97,7 +98,7 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
             self.learners.streams[0] = new_stream(self.np_random)
             self.learners.episodes[0] = 0
             self._seeded = True
-        observations = np.empty((1, *self.observation_space.shape), dtype=np.float32)
+        observations = np.empty((1, OBSERVATION_SIZE), dtype=np.float32)
         reset_learners(self.model, self.learners, np.ones(1, dtype=bool), observations)
         self._in_episode = True
         self._observation = observations[0].copy()
@@ -178,7 +179,8 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
 
     def full_states(self) -> np.ndarray:
         """Return the learner's row, see :mod:`.state`; it includes what is hidden."""
-        return self.learners.rows[0].copy()
+        row: np.ndarray = self.learners.rows[0].copy()
+        return row
 
     def _with_hidden(self, info: dict[str, Any]) -> dict[str, Any]:
         return (

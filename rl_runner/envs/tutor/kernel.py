@@ -21,7 +21,7 @@ from rl_runner.envs.tutor.branches import (
     NOISE_RADIUS,
     happens,
 )
-from rl_runner.envs.tutor.compiled import compiled
+from rl_runner.envs.tutor.compiled import inlined
 from rl_runner.envs.tutor.model import (
     CLARIFY,
     COMPLETED,
@@ -69,20 +69,20 @@ POSITIVE: Final = np.array(model.POSITIVE_FEEDBACK)
 NEGATIVE: Final = np.array(model.NEGATIVE_FEEDBACK)
 
 
-@compiled
+@inlined
 def engage(row: np.ndarray, change: int) -> None:
     """Raise or lower engagement within its bounds."""
     row[ENGAGEMENT] = min(HIGHEST_ENGAGEMENT, max(0, row[ENGAGEMENT] + change))
 
 
-@compiled
+@inlined
 def difficulty(row: np.ndarray, topic: int) -> int:
     """Return how hard the topic's next module is for what the learner knows."""
     distance = row[MODULES + topic] + 1 - row[KNOWLEDGE + topic]
     return EASY if distance <= 0 else READY if distance == 1 else HARD
 
 
-@compiled
+@inlined
 def act(row: np.ndarray, action: int, model_: Model, draws: np.ndarray, trace: np.ndarray) -> None:
     """Let the learner respond to an action; everything but the passing of time."""
     row[ACTION] = action
@@ -103,7 +103,7 @@ def act(row: np.ndarray, action: int, model_: Model, draws: np.ndarray, trace: n
         _consider(row, action, model_.n_levels, draws, trace)
 
 
-@compiled
+@inlined
 def _consider(
     row: np.ndarray, topic: int, n_levels: int, draws: np.ndarray, trace: np.ndarray
 ) -> None:
@@ -130,7 +130,7 @@ def _consider(
         engage(row, -1)
 
 
-@compiled
+@inlined
 def _skip(row: np.ndarray, draws: np.ndarray, trace: np.ndarray) -> None:
     """Skip a suggestion, perhaps with a complaint."""
     complaint = NEGATIVE[row[ENGAGEMENT]]
@@ -142,7 +142,7 @@ def _skip(row: np.ndarray, draws: np.ndarray, trace: np.ndarray) -> None:
         row[FEEDBACK] = -1
 
 
-@compiled
+@inlined
 def _work_through_ready(
     row: np.ndarray, completed: bool, draws: np.ndarray, trace: np.ndarray
 ) -> None:
@@ -157,7 +157,7 @@ def _work_through_ready(
             row[FEEDBACK] = 1
 
 
-@compiled
+@inlined
 def _work_through_hard(
     row: np.ndarray, completed: bool, draws: np.ndarray, trace: np.ndarray
 ) -> None:
@@ -173,7 +173,7 @@ def _work_through_hard(
         row[CONFUSED] = 1
 
 
-@compiled
+@inlined
 def _read(row: np.ndarray, n_levels: int, draws: np.ndarray, trace: np.ndarray) -> None:
     """Open a resource on the focus topic: it helps most who is confused."""
     topic, confused = row[FOCUS], row[CONFUSED]
@@ -192,7 +192,7 @@ def _read(row: np.ndarray, n_levels: int, draws: np.ndarray, trace: np.ndarray) 
         engage(row, -1)
 
 
-@compiled
+@inlined
 def _answer(row: np.ndarray, draws: np.ndarray, trace: np.ndarray) -> None:
     """Answer a clarifying question: welcome when confused or bored, tiresome otherwise."""
     confused = row[CONFUSED]
@@ -206,13 +206,13 @@ def _answer(row: np.ndarray, draws: np.ndarray, trace: np.ndarray) -> None:
         engage(row, -1)
 
 
-@compiled
+@inlined
 def untested(row: np.ndarray, topic: int) -> bool:
     """Whether the latest completed module of a topic still waits for its quiz to be passed."""
-    return row[MODULES + topic] > 0 and row[TESTED + topic] == 0
+    return bool(row[MODULES + topic] > 0 and row[TESTED + topic] == 0)
 
 
-@compiled
+@inlined
 def _take_quiz(row: np.ndarray, draws: np.ndarray, trace: np.ndarray) -> None:
     """Take the quiz on the focus topic, or on the first topic that has an untested module."""
     topic = row[FOCUS]
@@ -246,7 +246,7 @@ def _take_quiz(row: np.ndarray, draws: np.ndarray, trace: np.ndarray) -> None:
         engage(row, -1)
 
 
-@compiled
+@inlined
 def pass_time(row: np.ndarray, model_: Model, draws: np.ndarray, trace: np.ndarray) -> None:
     """End the step: the learner graduates, leaves, or forgets; or the time is over."""
     row[TIME] += 1
@@ -263,7 +263,7 @@ def pass_time(row: np.ndarray, model_: Model, draws: np.ndarray, trace: np.ndarr
             row[ENDING] = model.TIME_OVER
 
 
-@compiled
+@inlined
 def _forget(row: np.ndarray, model_: Model, draws: np.ndarray, trace: np.ndarray) -> None:
     """Let at most one of the two topics out of focus lose a level."""
     first, second = (row[FOCUS] + 1) % N_TOPICS, (row[FOCUS] + 2) % N_TOPICS
@@ -276,7 +276,7 @@ def _forget(row: np.ndarray, model_: Model, draws: np.ndarray, trace: np.ndarray
         row[KNOWLEDGE + second] = max(0, row[KNOWLEDGE + second] - 1)
 
 
-@compiled
+@inlined
 def write_reward(row: np.ndarray, terms: np.ndarray) -> float:
     """Write the step's reward terms (N_TERMS,) and return their sum."""
     complaint = row[FEEDBACK] < 0 or row[ENDING] == model.LEFT  # one −5, even if both happen
@@ -287,12 +287,12 @@ def write_reward(row: np.ndarray, terms: np.ndarray) -> float:
     terms[4] = model.NEGATIVE_REWARD if complaint else 0.0
     terms[5] = model.STEP_REWARD
     reward = 0.0
-    for term in terms:
-        reward += term
+    for index in range(len(terms)):
+        reward += terms[index]
     return reward
 
 
-@compiled
+@inlined
 def measure(row: np.ndarray, measured: np.ndarray, draws: np.ndarray) -> None:
     """Draw what the platform measures: an answer, engagement, the minutes on a module."""
     if row[RESPONSE] == model.ANSWERED:

@@ -1,6 +1,6 @@
 """QMDP: acts as if all uncertainty about the learner vanished after one step.
 
-It knows the kernel and keeps the exact posterior over the whole hidden state (1,620 hidden states
+It knows the kernel and keeps the posterior over the whole hidden state (1,620 hidden states
 with two modules a topic), from nothing but the observations that any agent gets, and weighs the
 oracle's values with it (Littman, Cassandra & Kaelbling 1995):
 
@@ -47,7 +47,8 @@ from rl_runner.envs.tutor.state import (
     TIME,
 )
 
-NEGLIGIBLE: Final = 1e-3  # hidden states below this share of the likeliest are left out
+NEGLIGIBLE: Final = 1e-3  # hidden states below this share of the likeliest are not weighed
+VANISHING: Final = 1e-7  # and below this share they are left out of the belief itself
 
 
 class QMDP(Tutor):
@@ -113,7 +114,7 @@ def observed_rows(observations: np.ndarray, model_: Model) -> np.ndarray:
 @compiled
 def count_hidden(n_levels: int) -> int:
     """Return the number of hidden states behind what is observed of a learner."""
-    return (n_levels + 1) ** N_TOPICS * N_ENGAGEMENTS * 2 * N_TOPICS * 2
+    return int((n_levels + 1) ** N_TOPICS * N_ENGAGEMENTS * 2 * N_TOPICS * 2)
 
 
 @compiled
@@ -122,7 +123,7 @@ def hidden_index(row: np.ndarray, n_levels: int) -> int:
     index = type_of(row)
     for topic in range(N_TOPICS):
         index = index * (n_levels + 1) + row[KNOWLEDGE + topic]
-    return (index * N_ENGAGEMENTS + row[ENGAGEMENT]) * 2 + row[CONFUSED]
+    return int((index * N_ENGAGEMENTS + row[ENGAGEMENT]) * 2 + row[CONFUSED])
 
 
 @compiled
@@ -191,9 +192,10 @@ def update_exact(
     """
     old, row = belief.copy(), before.copy()
     draws, trace = np.empty(N_SLOTS), np.empty(2)
+    least = VANISHING * old.max()
     belief[:] = 0.0
     for hidden in range(len(old)):
-        if old[hidden] <= 0.0:
+        if old[hidden] <= least:
             continue
         first_branch(draws, trace)
         while True:
@@ -220,7 +222,7 @@ def looks_like(row: np.ndarray, seen: np.ndarray) -> bool:
         same = same and row[MODULES + topic] == seen[MODULES + topic]
         same = same and row[TESTED + topic] == seen[TESTED + topic]
         same = same and row[SCORE + topic] == seen[SCORE + topic]
-    return same
+    return bool(same)
 
 
 @compiled

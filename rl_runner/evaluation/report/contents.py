@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Any
 
 from rl_runner.config import dump_config
@@ -127,7 +128,6 @@ def gather(
 
     :param with_pictures: play an episode per experiment for pictures of its agent
     """
-    from rl_runner import __version__
     from rl_runner.runs.provenance import now
 
     groups: dict[str, list[Experiment]] = {}
@@ -136,7 +136,8 @@ def gather(
     environments = [
         _environment(name, group, agent, with_pictures) for name, group in groups.items()
     ]
-    return Report(now(), __version__, agent, environments, _surroundings(experiments))
+    version = metadata.version("rl-runner")
+    return Report(now(), version, agent, environments, _surroundings(experiments))
 
 
 def _environment(

@@ -177,7 +177,7 @@ def test_the_half_life_learner_forgets_half_in_a_half_life():
     for practices, rate in enumerate(forget):
         half_life = model.HALF_LIFE * 2**practices
         assert (1 - rate) ** half_life == pytest.approx(0.5)
-    assert (MODEL.forget == model.FORGET).all()
+    assert set(MODEL.forget) == {model.FORGET}
 
 
 def test_leaving_after_a_complaint_costs_no_more_than_one_of_both():

@@ -98,12 +98,12 @@ def test_qmdp_and_bandit_stay_below_a_short_oracle(learner: str):
     top, n = start_value(options, values), 1000
     seen = play(oracle_of(values), options, range(n))
     assert interval(seen.returns, 3.0)[0] < top < interval(seen.returns, 3.0)[1]
-    unseen = play(lambda o, _: QMDP(o, values), options, range(n))
     bandit = train_bandit(options, seed=0)
     myopic = play(lambda *_: bandit, options, range(n))
     chance = play(simple(baselines.Random, 0), options, range(n))
-    assert interval(seen.returns - unseen.returns)[0] > 0.0
-    assert interval(unseen.returns - chance.returns)[0] > 0.0
+    unseen = play(lambda o, _: QMDP(o, values), options, range(200))
+    assert interval(seen.returns[:200] - unseen.returns)[0] > 0.0
+    assert interval(unseen.returns - chance.returns[:200])[0] > 0.0
     assert interval(myopic.returns - chance.returns)[0] > 0.0
 
 
