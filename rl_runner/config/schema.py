@@ -175,7 +175,7 @@ class EvalConfig(Section):
     n_episodes: Count = 20
     final_episodes: Count = 100
     deterministic: bool = True
-    n_envs: Annotated[int, Field(ge=1, le=4096)] = 10
+    n_envs: Annotated[int, Field(ge=1, le=4096)] = 20
 
 
 def _plain(value: Any) -> Any:

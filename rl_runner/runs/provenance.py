@@ -17,6 +17,7 @@ PACKAGES = (
     "gymnasium",
     "torch",
     "numpy",
+    "numba",
 )
 
 

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ from rl_runner.agents.engine import choose_engine, reason_against_fast
 from rl_runner.agents.fast.reasons import REASONS
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.errors import ConfigError
+from rl_runner.training.launcher import THREAD_VARIABLES
 from rl_runner.training.resolve import build_config_agent, resolve
 
 SDE = {"use_sde": True}
@@ -99,3 +103,33 @@ def test_the_record_and_the_log_say_which_engine_it_was(
     (run,) = train(config_from_dict(raw), runs_dir=tmp_path, reporter=reporter).runs
     assert run.record["engine"] == engine
     assert reporter.notes == told
+
+
+THREADS = """
+import hashlib
+from rl_runner.agents.fast.dqn import FastDQN
+from rl_runner.config import EnvConfig
+from rl_runner.envs import build_env
+
+env = build_env(EnvConfig(id="CartPole-v1"), [0])
+agent = FastDQN("MlpPolicy", env, seed=0, device="cpu", learning_starts=100, batch_size=64,
+                policy_kwargs={"net_arch": [256, 256]})
+agent.learn(180)
+weights = b"".join(value.numpy().tobytes() for value in agent.policy.state_dict().values())
+print(hashlib.sha256(weights).hexdigest())
+"""
+
+
+def test_results_do_not_depend_on_the_number_of_threads():
+    hashes = set()
+    for n in ("1", "2"):
+        variables = dict.fromkeys(THREAD_VARIABLES, n)
+        done = subprocess.run(
+            [sys.executable, "-c", THREADS],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        hashes.add(done.stdout)
+    assert len(hashes) == 1

@@ -142,6 +142,7 @@ def test_the_record_says_what_was_run_and_where(trained: Trained, name: str):
         *("seconds", "training_seconds", "command", "versions", "git", "machine", "timesteps"),
         "results",
     }
+    assert record["engine"] == "fast"
     assert record["format"] == 1
     assert record["status"] == result.status == "finished"
     assert (record["name"], record["seed"]) == (name, 0)

@@ -4,6 +4,7 @@ Torch's tensors become views of these arrays, so that both see every change at o
 code has learned is in ``model.zip``, and what was loaded from there compiled code goes on with.
 """
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,6 +21,19 @@ KINDS: dict[type[torch.optim.Optimizer], int] = {
 }
 
 
+@functools.cache
+def take_one_thread() -> None:
+    """Let matrix products outside torch, too, be computed by one thread.
+
+    More cost more than they give in small products, and another number of threads rounds otherwise:
+    results would depend on the number of cores.
+    """
+    import scipy.linalg.cython_blas  # noqa: F401 - what compiled code calls; loaded, to be limited
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(limits=1, user_api="blas")
+
+
 class FlatMemory:
     """Parameters, gradient and moments of one network and its optimiser, flat and float32.
 
@@ -27,6 +41,7 @@ class FlatMemory:
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
+        take_one_thread()
         self.parameters = list(parameters)
         sizes = [parameter.numel() for parameter in self.parameters]
         self.offsets = dict(
