@@ -10,12 +10,17 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numba import njit
 
+KNOWN_RATES = 65_536  # visits up to which the step size is looked up
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _compile(function: Function) -> Function:
-    """Compile at the first call; numba's own decorator has no types."""
-    decorated: Any = njit(cache=True)(function)
+    """Compile at the first call; numba's own decorator has no types.
+
+    NumPy's rules for division let loops over actions use vector instructions.
+    """
+    decorated: Any = njit(cache=True, error_model="numpy")(function)
     return cast("Function", decorated)
 
 
@@ -109,6 +114,7 @@ def blend(
 
     Level by level, coarse to fine: q ← (n q_level + κ q) / (n + κ) with n the visits at the level,
     but at most ``memory``: a value that moves with a constant step remembers no more of them.
+    Without branches, for vector instructions: a level without visits weighs nothing.
 
     :param levels: (n_rows_l, n_actions) values, coarse to fine
     :param counts: (n_rows_l, n_actions) visits
@@ -118,9 +124,9 @@ def blend(
     for level in range(len(levels)):
         values, visits = levels[level][rows[level]], counts[level][rows[level]]
         for action in range(len(out)):
-            if visits[action] > 0:
-                n = min(float(visits[action]), memory)
-                out[action] = (n * values[action] + shrinkage * out[action]) / (n + shrinkage)
+            n = min(float(visits[action]), memory)
+            weight = n / max(n + shrinkage, 1e-300)
+            out[action] += weight * (values[action] - out[action])
 
 
 @_compile
@@ -147,6 +153,7 @@ def q_learning_pass(
     levels, counts = tables
     state, action, reward, terminal, before = log
     first_rate, power, lowest_rate = steps
+    rates = np.maximum(first_rate * np.arange(1, KNOWN_RATES) ** -power, lowest_rate)
     next_values = np.empty(levels[0].shape[1])
     n_learned, total_error = 0, 0.0
     for i in range(len(state)):
@@ -162,10 +169,11 @@ def q_learning_pass(
             for level in range(len(levels)):
                 row = rows[state[j], level]
                 counts[level][row, a] += 1
-                alpha = first_rate
-                if power > 0.0:
-                    alpha *= math.pow(counts[level][row, a], -power)
-                alpha = max(alpha, lowest_rate)
+                n = counts[level][row, a]
+                if n <= len(rates):
+                    alpha = rates[n - 1]
+                else:
+                    alpha = max(first_rate * math.pow(n, -power), lowest_rate)
                 error = target - levels[level][row, a]
                 levels[level][row, a] += alpha * error
             total_error += abs(error)

@@ -36,6 +36,7 @@ from rl_runner.offline.levels import N_MOMENTS
 
 N_CELLS = N_MOMENTS * N_ACTIONS
 WIDTH = 1 + len(TRAITS)  # of (1, traits)
+N_SLOPES = sum(ACTION_SIZES) * len(TRAITS)
 N_FEATURES = 207
 _PAIRS = [(i, j) for i in range(WIDTH) for j in range(i, WIDTH)]
 
@@ -229,7 +230,7 @@ def features(state: np.ndarray, action: np.ndarray) -> np.ndarray:
     """Return (n, 207) features of (n,) states and actions, as rows."""
     cell = _cells(state, action)
     slopes = _state_units()[state][:, :, None] * _parts()[cell][:, None]
-    return np.concatenate([_flags()[cell], slopes.reshape(len(cell), -1)], axis=1)
+    return np.concatenate([_flags()[cell], slopes.reshape(len(cell), N_SLOPES)], axis=1)
 
 
 def policy_features(state: np.ndarray, policy: np.ndarray) -> np.ndarray:
@@ -242,7 +243,7 @@ def policy_features(state: np.ndarray, policy: np.ndarray) -> np.ndarray:
         flags[here] = shares[here] @ by_moment[one]
     parts = shares @ _parts()[:N_ACTIONS]
     slopes = _state_units()[state][:, :, None] * parts[:, None]
-    return np.concatenate([flags, slopes.reshape(len(state), -1)], axis=1)
+    return np.concatenate([flags, slopes.reshape(len(state), N_SLOPES)], axis=1)
 
 
 @functools.cache

@@ -71,8 +71,9 @@ def judge_sessions(
 
     def told(plus: str, minus: str = "") -> tuple[float, Interval]:
         def mean(t: Mapping[str, np.ndarray]) -> np.ndarray:
-            total: np.ndarray = t[plus] - t[minus] if minus else t[plus]
-            return total / t["starts"]
+            total = t[plus] - t[minus] if minus else t[plus]
+            each: np.ndarray = total / t["starts"]
+            return each
 
         return float(mean(actual)[0]), interval(actual, totals, mean)
 

@@ -16,7 +16,7 @@ from rl_runner.envs.recommender.policies import (
 )
 from rl_runner.envs.recommender.rewards import rewards
 from rl_runner.offline.bootstrap import interval, resampled_totals, sums_by_user
-from rl_runner.offline.estimators import ESTIMATORS, CrossFit, Terms
+from rl_runner.offline.estimators import ESTIMATORS, RIDGE, CrossFit, Terms
 from rl_runner.offline.interactions import Interactions
 from rl_runner.offline.judging import ENOUGH, judge
 from rl_runner.offline.regression import CellSums, RewardModel, RewardRegression
@@ -152,7 +152,7 @@ def test_no_model_has_seen_whom_it_predicts_for(large):
     fits = CrossFit.of(few, seed=0)
     for k, model in enumerate(fits.models):
         others = few.take(fits.fold != k)
-        again = RewardModel.fitted(CellSums.of(others.state, others.action, others.reward), 10.0)
+        again = RewardModel.fitted(CellSums.of(others.state, others.action, others.reward), RIDGE)
         assert np.allclose(model.weights, again.weights)
         assert not set(few.user[fits.fold == k]) & set(others.user)
 
