@@ -5,7 +5,8 @@ RunnerError                     anything rl_runner refuses to do; the command ex
 ├── EnvError                   the environment cannot be found, built or driven by the algorithm
 ├── RunFolderError              the results folder is missing, unreadable or in use
 ├── CheckpointError             a saved agent is missing or damaged
-└── StudyError                  a study's storage cannot be reached, or holds another study
+├── StudyError                  a study's storage cannot be reached, or holds another study
+└── DataError                   a log is missing, damaged, of another schema or mostly bad
 
 A failure *inside* a run (the environment raises, the loss is NaN) is not one of these: it is
 recorded in the run's run.json with its traceback, the other runs go on, the command exits with 1.
@@ -66,6 +67,12 @@ class StudyError(RunnerError):
     """A study's storage cannot be reached, or the study in it is not the one that is asked for."""
 
     title = "Study problem"
+
+
+class DataError(RunnerError):
+    """A log of interactions is missing, damaged, of another schema, mostly bad or too small."""
+
+    title = "Log problem"
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:

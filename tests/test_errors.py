@@ -27,7 +27,9 @@ def test_an_error_carries_all_its_problems():
     assert str(error) == "x:1\none\n\nx:2\ntwo\ncure"
 
 
-@pytest.mark.parametrize("name", ["ConfigError", "EnvError", "RunFolderError", "CheckpointError"])
+@pytest.mark.parametrize(
+    "name", ["ConfigError", "EnvError", "RunFolderError", "CheckpointError", "DataError"]
+)
 def test_every_error_is_a_runner_error_with_a_title_of_its_own(name: str):
     kind = getattr(errors, name)
     assert issubclass(kind, RunnerError)

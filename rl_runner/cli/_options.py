@@ -34,6 +34,10 @@ def _known_checkpoint(name: str) -> str:
     return name
 
 
+def _known_checkpoints(names: str) -> str:
+    return ",".join(_known_checkpoint(name.strip()) for name in names.split(","))
+
+
 CHECKPOINTS = ("last", "best", "halfway", "untrained")
 Checkpoint = Annotated[
     str,
@@ -43,6 +47,24 @@ Checkpoint = Annotated[
         callback=_known_checkpoint,
         help=f"Which agent: {', '.join(CHECKPOINTS)}, or one kept at these timesteps.",
     ),
+]
+Checkpoints = Annotated[
+    str,
+    typer.Option(
+        "--checkpoint",
+        metavar="NAME,…",
+        callback=_known_checkpoints,
+        help="As `rl eval` knows them; several with commas, e.g. untrained,halfway,last.",
+    ),
+]
+OneRun = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="A run, or an experiment, whose first run is meant.", show_default=False
+    ),
+]
+Stochastic = Annotated[
+    bool, typer.Option("--stochastic", help="Sample actions instead of taking the likeliest.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 

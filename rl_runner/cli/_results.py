@@ -28,6 +28,7 @@ def run_document(seed: int, path: str, record: dict[str, Any]) -> Document:
     """Describe one run by its run.json; the rewards are means over held-out episodes."""
     results = record.get("results", {})
     last, best = results.get("last", {}), results.get("best", {})
+    exact, optimum = last.get("exact_mean_reward"), last.get("optimal_mean_reward")
     return {
         "seed": seed,
         "path": path,
@@ -36,14 +37,17 @@ def run_document(seed: int, path: str, record: dict[str, Any]) -> Document:
         "mean_reward": last.get("mean_reward"),
         "std_reward": last.get("std_reward"),
         "best_mean_reward": best.get("mean_reward"),
-        "exact_mean_reward": last.get("exact_mean_reward"),
-        "regret": last.get("regret"),
+        "selection_optimism": best.get("selection_optimism"),
+        "exact_mean_reward": exact,
+        "regret": None if exact is None or optimum is None else optimum - exact,
     }
 
 
 def show_experiment(document: Document, seconds: dict[int, float | None] | None = None) -> None:
     """Draw the table of runs and, below it, what they amount to."""
-    columns = ["seed", "status", ">timesteps", ">mean reward", ">± std", ">best agent"]
+    columns = [
+        "seed", "status", ">timesteps", ">mean reward", ">± std", ">best agent", ">optimism",
+    ]  # fmt: skip
     exactly = any(run["exact_mean_reward"] is not None for run in document["runs"])
     rows = [
         [
@@ -53,6 +57,7 @@ def show_experiment(document: Document, seconds: dict[int, float | None] | None 
             number(run["mean_reward"]),
             number(run["std_reward"]),
             number(run["best_mean_reward"]),
+            number(run["selection_optimism"]),
             *([number(run["exact_mean_reward"], 4), number(run["regret"], 4)] if exactly else []),
             *([duration(seconds[run["seed"]])] if seconds else []),
         ]

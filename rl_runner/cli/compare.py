@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from rl_runner.cli import _options as options
-from rl_runner.cli._console import duration, number, show, show_json, table, tell
+from rl_runner.cli._comparison import decision_document, show_comparison, show_decision
+from rl_runner.cli._console import show_json, tell
+from rl_runner.errors import Problem, RunnerError
 
 if TYPE_CHECKING:
-    from rl_runner.evaluation.comparison import Comparison, Row
-    from rl_runner.evaluation.intervals import Interval
     from rl_runner.training.until_decided import Decision
 
 EXIT_CODES = {"failed": 1, "interrupted": 130}
-MOST_PAIRS = 15  # more are shown against the first experiment only
 
 
 def compare(
@@ -75,12 +74,12 @@ def compare(
     if as_json:
         document = to_document(comparison)
         if decision is not None:
-            document["until_decided"] = _decision_document(decision)
+            document["until_decided"] = decision_document(decision)
         show_json(document)
     else:
-        _show(comparison)
+        show_comparison(comparison)
         if decision is not None:
-            _show_decision(decision, [row.label for row in comparison.rows])
+            show_decision(decision, [row.label for row in comparison.rows])
     if out is not None:
         files = write_comparison(comparison, out)
         tell(f"{len(files)} files in {out}: {', '.join(file.name for file in files)}")
@@ -89,8 +88,6 @@ def compare(
 
 
 def _check_two(experiments: list[Path], error_rate: float) -> None:
-    from rl_runner.errors import Problem, RunnerError
-
     if len(experiments) != 2:
         what = f"--until-decided compares two experiments, not {len(experiments)}."
         raise RunnerError(Problem(what, "", "Name two."))
@@ -123,154 +120,3 @@ def _train(
         )
     finally:
         reporter.close()
-
-
-def _show_decision(decision: "Decision", labels: list[str]) -> None:
-    rows = [
-        (
-            look.n,
-            number(look.difference),
-            "—" if look.interval is None else _interval(look.interval, 3),
-            number(look.e_value, 2),
-            "yes" if look.is_decided else "no",
-        )
-        for look in decision.looks
-    ]
-    first, second = labels
-    columns = (">seeds", ">difference", f"{100 * (1 - decision.error_rate):g} % at all looks",
-               ">e-value", "decided")  # fmt: skip
-    show("", table(columns, rows, f"{first} − {second}, seed by seed, after each batch"))
-    show(_outcome_text(decision, labels))
-
-
-def _outcome_text(decision: "Decision", labels: list[str]) -> str:
-    look = decision.looks[-1]
-    rate = f"{decision.error_rate:g}"
-    match decision.outcome:
-        case "decided":
-            higher = labels[0] if look.difference > 0 else labels[1]
-            return (
-                f"Decided with {look.n} seeds of each, at an error rate of {rate} over all looks: "
-                f"{higher} has the higher mean. The tables above take the number of seeds for "
-                "fixed beforehand; this line does not."
-            )
-        case "undecided":
-            return (
-                f"Not decided with {look.n} seeds of each, at an error rate of {rate}. "
-                "A larger --max-seeds goes on from here, and the error rate still holds."
-            )
-        case "failed":
-            reasons = "; ".join(decision.without_result)
-            return (
-                "Stopped, because leaving out seeds without a result would favour the experiment "
-                f"whose bad seeds crash ({reasons})."
-            )
-    return "Stopped. The same command goes on where it was."
-
-
-def _decision_document(decision: "Decision") -> dict[str, object]:
-    from dataclasses import asdict
-
-    return {
-        "outcome": decision.outcome,
-        "error_rate": decision.error_rate,
-        "max_seeds": decision.max_seeds,
-        "looks": [asdict(look) for look in decision.looks],
-        "without_result": list(decision.without_result),
-    }
-
-
-def _show(comparison: "Comparison") -> None:
-    from rl_runner.evaluation.caveats import caveats
-
-    kind = "exact" if comparison.measure == "exact" else "held-out"
-    title = f"{comparison.environment.id}: mean {kind} return of the {comparison.agent} agent"
-    digits = 3 if max(abs(row.scores).max(initial=0) for row in comparison.rows) < 10 else 1
-    columns = ("experiment", ">seeds", ">mean", "95 %", ">IQM", "95 %", ">median", "95 %")
-    show(table(columns, [_result_cells(row, digits) for row in comparison.rows], title))
-    show(_learning_table(comparison))
-    show(_scale_line(comparison))
-    if comparison.pairs:
-        show("", _pair_table(comparison, digits))
-    for text in caveats(comparison):
-        show(f"[yellow]![/yellow] {text}")
-
-
-def _result_cells(row: "Row", digits: int) -> list[str]:
-    cells = [row.label, f"{len(row.scores)} of {len(row.experiment.runs)}"]
-    for name in ("mean", "interquartile_mean", "median"):
-        estimate = None if row.aggregates is None else getattr(row.aggregates, name)
-        value = None if estimate is None else estimate.value
-        cells += [number(value, digits), _interval(estimate.ci95 if estimate else None, digits)]
-    return cells
-
-
-def _interval(ci95: "Interval | None", digits: int) -> str:
-    return "—" if ci95 is None else f"{number(ci95[0], digits)} to {number(ci95[1], digits)}"
-
-
-def _scale_line(comparison: "Comparison") -> str:
-    scale = comparison.scale
-    if scale is None:
-        return ""
-    measured = "exact" if not scale.random_episodes else f"± {number(2 * scale.random_error)}"
-    random = f"the random policy, {number(scale.random)} ({measured})"
-    if scale.best is None:
-        return f"For comparison: {random}."
-    best = f"the {str(scale.best_is).replace('_', ' ')}, {number(scale.best)}"
-    return f"Normalised means: {random}, is 0; {best}, is 1."
-
-
-def _learning_table(comparison: "Comparison") -> object:
-    threshold = number(comparison.threshold)
-    columns = (
-        "experiment", ">normalised", ">budget", f">reached {threshold}", ">steps to it",
-        ">time to it", ">whole run", ">selection optimism",
-    )  # fmt: skip
-    rows = []
-    for row in comparison.rows:
-        reached = row.reached
-        rows.append(
-            (
-                row.label,
-                number(None if row.normalized is None else row.normalized.value, 3),
-                f"{row.experiment.config.train.total_timesteps:,}",
-                "—" if reached is None else f"{reached.n} of {reached.of}",
-                number(None if reached is None else reached.median_timesteps, 0),
-                duration(None if reached is None else reached.median_seconds),
-                duration(row.median_seconds),
-                number(row.selection_optimism),
-            )
-        )
-    return table(columns, rows, "Learning: steps and times are medians over the seeds")
-
-
-def _pair_table(comparison: "Comparison", digits: int) -> object:
-    from rl_runner.evaluation.caveats import verdict
-
-    pairs = comparison.pairs
-    title = "Differences of means"
-    if len(pairs) > MOST_PAIRS:
-        first = pairs[0].first
-        title += f" from {first}; --json has all {len(pairs)} pairs"
-        pairs = tuple(pair for pair in pairs if pair.first == first)
-    columns = ("first − second", ">difference", "95 %", ">p (Holm)", ">P(better)", "95 %", "claim")
-    rows = [
-        (
-            f"{pair.first} − {pair.second}",
-            number(pair.difference, digits),
-            _interval(pair.ci95, digits),
-            _p_value(pair.p_adjusted),
-            number(pair.probability_of_improvement.value, 2),
-            _interval(pair.probability_of_improvement.ci95, 2),
-            verdict(pair),
-        )
-        for pair in pairs
-    ]
-    return table(columns, rows, title)
-
-
-def _p_value(value: float | None) -> str:
-    if value is None:
-        return "—"
-    return "< .001" if value < 0.001 else f"{value:.3f}"

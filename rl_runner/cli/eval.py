@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from rl_runner.cli import _options as options
 from rl_runner.cli._console import show_json, tell
 from rl_runner.cli._evaluations import evaluation_document, show_evaluations
+from rl_runner.cli._offline import judge_by_logs
 
 
 def evaluate(
+    context: typer.Context,
     targets: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -36,11 +37,9 @@ def evaluate(
         ),
     ] = None,
     env: Annotated[
-        str | None, typer.Option("--env", metavar="ID", help="Play here instead of in a run's.")
+        str | None, typer.Option("--env", metavar="ID", help="Play here; with --policy or a zip.")
     ] = None,
-    stochastic: Annotated[
-        bool, typer.Option("--stochastic", help="Sample actions instead of taking the likeliest.")
-    ] = False,
+    stochastic: options.Stochastic = False,
     seed: Annotated[
         int,
         typer.Option(
@@ -57,15 +56,29 @@ def evaluate(
         Path | None,
         typer.Option("--out", metavar="FILE", help="Write every episode to a .csv or .json too."),
     ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data", metavar="LOG", help="Judge runs that learned from logs by this one."
+        ),
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option("--window", metavar="SPAN", help="With --data: only the log's last 3d, 12h …"),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Play held-out episodes with trained agents, or with policies that need no training.
 
+    With --data, agents that learned from logs are judged by a log instead.
+
     Example: rl eval runs/cartpole-ppo-3f9a1c2e --episodes 1000 --checkpoint best
     """
     if not targets and env is None:
-        message = "Missing argument 'RUN...' (or --env ID --policy NAME)."
-        raise click.UsageError(message, click.get_current_context())
+        context.fail("Missing argument 'RUN...' (or --env ID --policy NAME).")
+    if data:
+        judge_by_logs(targets or [], data, window, as_json=as_json)
+        return
 
     from rl_runner.evaluation.episode_table import check_table_path, write_episode_table
     from rl_runner.evaluation.request import EvaluationRequest, evaluate_all

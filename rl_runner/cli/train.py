@@ -6,6 +6,7 @@ import typer
 
 from rl_runner.cli import _options as options
 from rl_runner.cli._console import console, show, show_json, tell
+from rl_runner.cli._offline import learn_from_logs
 from rl_runner.cli._results import experiment_document, run_document, show_experiment
 
 if TYPE_CHECKING:
@@ -45,10 +46,16 @@ def train(
     """
     from rl_runner.cli import _progress
     from rl_runner.config import load_config
-    from rl_runner.training.train import train_many
+    from rl_runner.training.launcher import start_fork_server
 
     changes = options.with_seeds(overrides, seeds)
     loaded = [load_config(path, changes) for path in configs]
+    if any(config.data is not None for config in loaded):
+        learn_from_logs(loaded, runs_dir=runs_dir, fresh=fresh, extend=extend, as_json=as_json)
+        return
+    start_fork_server(config.algo.name for config in loaded)
+    from rl_runner.training.train import train_many  # both processes load torch meanwhile
+
     reporter = _progress.reporter(quiet=quiet, verbose=verbose)
     try:
         results = train_many(
@@ -65,13 +72,23 @@ def train(
     _print_results(results, as_json=as_json)
     statuses = {run.status for result in results for run in result.runs}
     if statuses & {"interrupted", "pending"}:
-        tell("Stopped. The same command goes on where it was.")
+        tell(f"Stopped. The same command goes on {_where_they_stopped(results)}.")
         raise typer.Exit(INTERRUPTED)
     if "failed" in statuses:
         _name_failures(results)
         raise typer.Exit(1)
     if not as_json and not quiet and console().is_terminal:
         show(f"See the curves: rl dashboard {runs_dir}")
+
+
+def _where_they_stopped(results: "Sequence[ExperimentResult]") -> str:
+    at = [
+        f"seed {run.seed} from {run.record.get('timesteps', 0):,}"
+        for result in results
+        for run in result.runs
+        if run.status == "interrupted"
+    ]
+    return f"({', '.join(at)} timesteps)" if at else "with the runs that have not begun"
 
 
 def _print_results(results: "Sequence[ExperimentResult]", *, as_json: bool) -> None:

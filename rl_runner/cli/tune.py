@@ -68,7 +68,7 @@ def tune(
     """
     from rl_runner.cli import _tuning
     from rl_runner.config import load_config
-    from rl_runner.tuning.tune import tune as run_study
+    from rl_runner.training.launcher import start_fork_server
 
     chosen = {
         "trials": trials,
@@ -77,6 +77,9 @@ def tune(
         "confirm.trials": confirm,
     }
     loaded = load_config(config, [*(overrides or []), *_as_overrides(chosen)])
+    start_fork_server([loaded.algo.name])
+    from rl_runner.tuning.tune import tune as run_study  # both processes load torch meanwhile
+
     reporter = _tuning.reporter(quiet=quiet)
     try:
         result = run_study(

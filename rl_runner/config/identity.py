@@ -16,6 +16,7 @@ WITHOUT_MEANING = (
     ("env", "vec"),
     ("checkpoint", "keep_last"),
     ("checkpoint", "replay_buffer"),
+    ("data", "path"),  # the events count, not where they lie; see `fingerprint`
 )
 
 
@@ -34,12 +35,13 @@ def meaning_of(config: ExperimentConfig) -> dict[str, Any]:
     """Return everything in a config that changes a run's results, section by section.
 
     Left out: the name and description, the list of seeds (each seed is a run of its own, so that
-    more seeds join the same experiment), ``env.vec`` (both ways of stepping give the same
-    numbers), and what only says how long to wait and what to keep. Call it on a resolved config,
-    where every default is written out.
+    more seeds join the same experiment), ``env.vec`` (all ways of stepping give the same
+    numbers), where a log lies, and what only says how long to wait and what to keep. Call it on a
+    resolved config, where every default is written out.
     """
     meaning = config.to_dict()
     meaning.pop("tune", None)  # says how to look for other hyperparameters, not what these do
     for section, key in WITHOUT_MEANING:
-        del (meaning[section] if section else meaning)[key]
+        if not section or section in meaning:
+            del (meaning[section] if section else meaning)[key]
     return meaning

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from rl_runner.config.data import DataConfig, budget_from_log
 from rl_runner.config.section import Section
 from rl_runner.config.source import SourceMap
 from rl_runner.config.tune import TuneConfig
@@ -83,7 +84,12 @@ class EnvConfig(Section):
     normalize: Annotated[NormalizeConfig, BeforeValidator(_normalize_from_bool)] = NormalizeConfig()
     frame_stack: Annotated[int, Field(ge=1, le=1000)] = 1
     n_envs: Annotated[int, Field(ge=1, le=4096)] = 1
-    vec: Literal["dummy", "subproc"] = "dummy"
+    vec: Literal["auto", "dummy", "subproc", "batched"] = "auto"
+
+    @property
+    def in_this_process(self) -> Self:
+        """The same, for a look at it that is not worth starting processes or compilers for."""
+        return self if self.vec == "batched" else self.model_copy(update={"vec": "dummy"})
 
     @model_validator(mode="after")
     def _no_reserved_kwargs(self) -> Self:
@@ -94,12 +100,20 @@ class EnvConfig(Section):
         return self
 
 
+Engine = Literal["auto", "stock", "fast"]
+
+
 class AlgoConfig(Section):
-    """The algorithm's registry name and, flat beside it, its hyperparameters."""
+    """The algorithm's registry name and, flat beside it, its hyperparameters.
+
+    ``engine`` says what computes it: SB3 with torch, or our compiled twin of it; auto takes the
+    twin where it computes the same.
+    """
 
     model_config = ConfigDict(extra="allow")
 
     name: Annotated[str, Field(min_length=1)]
+    engine: Engine = "auto"
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -161,7 +175,7 @@ class EvalConfig(Section):
     n_episodes: Count = 20
     final_episodes: Count = 100
     deterministic: bool = True
-    n_envs: Annotated[int, Field(ge=1, le=4096)] = 10
+    n_envs: Annotated[int, Field(ge=1, le=4096)] = 20
 
 
 def _plain(value: Any) -> Any:
@@ -176,12 +190,12 @@ def _plain(value: Any) -> Any:
 class CheckpointConfig(Section):
     """Checkpoints from which a stopped run goes on exactly.
 
-    ``every`` is in environment timesteps (default: a tenth of the budget, but at least two of the
-    longest episodes). A checkpoint ends the
-    open training episodes, in a run that is stopped there and in one that is not, which is why
-    ``every`` belongs to what makes two experiments the same. Of the checkpoints the newest
-    ``keep_last`` are kept. Without ``replay_buffer`` they are smaller, but an off-policy agent
-    that is stopped goes on with an empty buffer, which is not exact.
+    ``every`` is in environment timesteps (default: a tenth of the budget, at most 100,000, but at
+    least two of the longest episodes). A checkpoint ends the open training episodes, in a run that
+    is stopped there and in one that is not, which is why ``every`` belongs to what makes two
+    experiments the same. Of the checkpoints the newest ``keep_last`` are kept. Without
+    ``replay_buffer`` they are smaller, but an off-policy agent that is stopped goes on with an
+    empty buffer, which is not exact.
     """
 
     every: Timesteps | None = None
@@ -201,7 +215,10 @@ def plain_name(name: str) -> str:
 
 
 class ExperimentConfig(Section):
-    """A whole experiment: one algorithm on one environment, over several seeds."""
+    """A whole experiment: one algorithm on one environment, over several seeds.
+
+    With a ``data`` section it learns from logs instead (:mod:`rl_runner.offline`).
+    """
 
     name: Annotated[str, AfterValidator(plain_name)]
     description: str = ""
@@ -211,8 +228,14 @@ class ExperimentConfig(Section):
     eval: EvalConfig = EvalConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     tune: TuneConfig | None = None
+    data: DataConfig | None = None
 
     _source: SourceMap = PrivateAttr(default_factory=SourceMap)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _budget_from_log(cls, raw: Any) -> Any:
+        return budget_from_log(raw)
 
     @property
     def source(self) -> SourceMap:
@@ -226,8 +249,8 @@ class ExperimentConfig(Section):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for YAML or JSON, in the order a person writes them."""
-        left_out = {"tune"} if self.tune is None else None
-        plain: dict[str, Any] = _plain(self.model_dump(exclude=left_out))
+        absent = {name for name in ("tune", "data") if getattr(self, name) is None}
+        plain: dict[str, Any] = _plain(self.model_dump(exclude=absent))
         return plain
 
 

@@ -46,6 +46,10 @@ BASELINES: Mapping[str, Mapping[str, str]] = {
             "oracle",
         )
     },
+    "Recommender-v0": {
+        name: f"rl_runner.envs.recommender.policies:{name}_baseline"
+        for name in ("random", "rule_based", "myopic", "optimal")
+    },
 }
 
 

@@ -12,9 +12,17 @@ def register_environments() -> None:
 
     ``Tutor-v0`` is :class:`rl_runner.envs.tutor.env.TutorEnv`. It ends its episodes itself, because
     their length is one of its options.
+
+    ``Recommender-v0``: sessions of simulated people, see :mod:`rl_runner.envs.recommender`.
     """
     if "BitFlipping-v0" in gym.registry:
         return
+    gym.register(
+        id="Recommender-v0",
+        entry_point="rl_runner.envs.recommender.env:RecommenderEnv",
+        vector_entry_point="rl_runner.envs.recommender.env:RecommenderVectorEnv",
+        max_episode_steps=200,
+    )
     gym.register(
         id="BitFlipping-v0",
         entry_point="stable_baselines3.common.envs:BitFlippingEnv",

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from rl_runner.evaluation.comparison import Comparison, Pair, Row
 from rl_runner.evaluation.intervals import FEWEST_FOR_RANKS
 
 ENOUGH_SEEDS = FEWEST_FOR_RANKS
+MANY_SEEDS = 10_000
 NAMED = 5  # so many seeds are named one by one
 
 
@@ -15,7 +18,9 @@ def caveats(comparison: Comparison) -> list[str]:
         *_missing_runs(comparison),
         *_undecided(comparison),
         *_few_seeds(comparison.rows),
+        *_equal_runs(comparison.rows),
         *_unequal(comparison),
+        *_different_versions(comparison.rows),
         *_incomplete_curves(comparison.rows),
         *_no_scale(comparison),
     ]
@@ -33,7 +38,11 @@ def verdict(pair: Pair) -> str:
         return "decided"
     if pair.seeds_needed is None:
         return "not decided"
-    return f"not decided; ~{pair.seeds_needed:,} seeds each would"
+    return f"not decided (~{_count(pair.seeds_needed)} seeds)"
+
+
+def _count(seeds: int) -> str:
+    return f"{seeds:,}" if seeds < MANY_SEEDS else f"more than {MANY_SEEDS:,}"
 
 
 def _missing_runs(comparison: Comparison) -> Iterator[str]:
@@ -61,8 +70,8 @@ def _undecided(comparison: Comparison) -> Iterator[str]:
     needed = [pair.seeds_needed for pair in open_pairs if pair.seeds_needed is not None]
     text = f"{of} cannot be claimed from these seeds."
     if needed:
-        few, many = min(needed), max(needed)
-        count = f"{few:,}" if few == many else f"{few:,} to {many:,}"
+        few, many = _count(min(needed)), _count(max(needed))
+        count = few if few == many else f"{few} to {many}"
         text += f" About {count} seeds each would show them with a probability of 80 %, were the"
         text += " differences seen the true ones."
     yield text
@@ -78,6 +87,20 @@ def _few_seeds(rows: Sequence[Row]) -> Iterator[str]:
                 f"{row.label}: {n} seeds are too few for a claim; with {ENOUGH_SEEDS} the median "
                 "and the interquartile mean get intervals too."
             )
+
+
+def _equal_runs(rows: Sequence[Row]) -> Iterator[str]:
+    """Say how many runs may still differ when none has yet: 1 − .05^(1/n), Clopper and Pearson."""
+    equal: dict[int, list[str]] = {}
+    for row in rows:
+        if len(row.scores) > 1 and np.ptp(row.scores) == 0.0:
+            equal.setdefault(len(row.scores), []).append(row.label)
+    for n, labels in equal.items():
+        share = 1 - 0.05 ** (1 / n)
+        yield (
+            f"{', '.join(labels)}: all {n} runs came out the same, so the intervals have no width. "
+            f"Up to {share:.0%} of further runs could still differ (at 95 %)."
+        )
 
 
 def _unequal(comparison: Comparison) -> Iterator[str]:
@@ -99,6 +122,18 @@ def _unequal(comparison: Comparison) -> Iterator[str]:
     episodes = sorted({config.eval.final_episodes for config in configs})
     if len(episodes) > 1 and comparison.measure == "held-out":
         yield f"The held-out episodes per run differ, from {episodes[0]:,} to {episodes[-1]:,}."
+
+
+def _different_versions(rows: Sequence[Row]) -> Iterator[str]:
+    runs = [run for row in rows for run in row.experiment.finished]
+    packages = sorted({package for run in runs for package in run.versions})
+    differing = []
+    for package in packages:
+        found = sorted({run.versions[package] for run in runs if package in run.versions})
+        if len(found) > 1:
+            differing.append(f"{package} {', '.join(found)}")
+    if differing:
+        yield f"The runs were made with different versions: {'; '.join(differing)}."
 
 
 def _incomplete_curves(rows: Sequence[Row]) -> Iterator[str]:

@@ -59,6 +59,7 @@ def write_pictures(comparison: Comparison, folder: Path) -> list[Path]:
                 place = folder / f"{name}.{kind}"
                 write_aside(place, functools.partial(_save, figure, kind))
                 files.append(place)
+                figure.set_layout_engine("none")  # found once, it serves the other format too
     return files
 
 

@@ -71,17 +71,16 @@ def draw_performance_profiles(comparison: Comparison) -> "Figure":
     """Draw the share of runs that reached at least a return, for every return."""
     scores = np.concatenate([row.scores for row in comparison.rows])
     margin = 0.03 * (np.ptp(scores) or max(1.0, abs(scores[0])))
-    levels = np.linspace(scores.min() - margin, scores.max() + margin, 400)
-    levels = np.unique(np.concatenate([levels, scores, np.nextafter(scores, np.inf)]))
+    ends = scores.min() - margin, scores.max() + margin
     bands = {
-        row.label: performance_profile(row.scores, levels)
+        row.label: performance_profile(row.scores, _steps(row.scores, ends))
         for row in comparison.rows
         if len(row.scores)
     }
     label = "share of runs with at least this return"
     figure = _draw_bands(comparison, bands, _score_name(comparison), label, {})
     for axes in figure.axes:
-        axes.set(ylim=(-0.03, 1.03), xlim=(levels[0], levels[-1]))
+        axes.set(ylim=(-0.03, 1.03), xlim=ends)
     return figure
 
 
@@ -172,7 +171,9 @@ def _draw_bands(
     marks: Mapping[str, float],
 ) -> "Figure":
     """Draw curves with bands: together if they are few, a panel each if they are many."""
+    from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     colors = _colors(comparison)
     if len(bands) <= MOST_TOGETHER:
@@ -190,13 +191,14 @@ def _draw_bands(
     size = (2.9 * PANELS_PER_ROW, 0.8 + 2.1 * n_rows)
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(n_rows, PANELS_PER_ROW, sharex=True, sharey=True, squeeze=False)
+    others = [np.column_stack([band.x, band.value]) for band in bands.values()]
     for axes, (label, band) in zip(grid.flat, bands.items(), strict=False):
-        for other in bands.values():
-            axes.plot(other.x, other.value, color=GREY, lw=0.8, zorder=1)
+        axes.add_collection(LineCollection(others, colors=GREY, linewidths=0.8, zorder=1))
         _draw_band(axes, band, colors[label], "-", label)
         for value, dashes in zip(marks.values(), MARKS, strict=False):
             axes.axhline(value, color="0.5", lw=1, ls=dashes, zorder=0)
         axes.set_title(label, fontsize=9)
+        axes.xaxis.set_major_locator(MaxNLocator(4, prune="upper"))  # panels stand close together
     for i, axes in enumerate(grid.flat[len(bands) :], start=len(bands)):
         axes.remove()
         grid.flat[i - PANELS_PER_ROW].tick_params(labelbottom=True)
@@ -242,6 +244,11 @@ def _curves_of(row: Row) -> list[Curve]:
 
 def _band_of(row: Row) -> Band | None:
     return learning_band(_curves_of(row))
+
+
+def _steps(scores: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    """Return where a profile changes: at each score, and right after it."""
+    return np.unique(np.concatenate([ends, scores, np.nextafter(scores, np.inf)]))
 
 
 def _beside(scores: np.ndarray, place: int) -> np.ndarray:

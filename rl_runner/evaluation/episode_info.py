@@ -1,6 +1,6 @@
 """What environments tell beside the reward: numbers in ``info``, and the terms of the reward."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,12 @@ class EpisodeInfo:
         self._n_episodes = n_episodes
         self._sums: list[dict[str, float]] = [{} for _ in range(n_envs)]
 
-    def step(self, copy: int, info: Mapping[str, Any]) -> None:
-        """Take the ``info`` of one step of one copy."""
-        terms = info.get(REWARD_TERMS)
-        if isinstance(terms, Mapping):
-            sums = self._sums[copy]
-            for name, value in terms.items():
-                sums[name] = sums.get(name, 0.0) + float(value)
+    def step(self, infos: Sequence[Mapping[str, Any]]) -> None:
+        """Take the ``info`` of one step of every copy."""
+        for sums, info in zip(self._sums, infos, strict=True):
+            if isinstance(info.get(REWARD_TERMS), Mapping):
+                for name, value in info[REWARD_TERMS].items():
+                    sums[name] = sums.get(name, 0.0) + float(value)
 
     def end(self, copy: int, episode: int, info: Mapping[str, Any]) -> None:
         """Take the ``info`` of an episode's last step, after :meth:`step` had it."""

@@ -104,16 +104,20 @@ def play_episodes(
     told = EpisodeInfo(n_envs, n_episodes)
     resting = env.unwrapped if isinstance(env.unwrapped, RestingVecEnv) else None
 
+    wants_masks = takes_action_masks(type(agent))
     with _separate_randomness(agent, sampling_seed):
         obs = env.reset()
         state, episode_start = None, np.ones(n_envs, dtype=bool)
         while any(queues):
-            actions, state = _act(agent, env, obs, state, episode_start, deterministic)
+            masks = (
+                {"action_masks": np.stack(env.env_method("action_masks"))} if wants_masks else {}
+            )
+            actions, state = agent.predict(obs, state, episode_start, deterministic, **masks)
             obs, _, episode_start, infos = env.step(actions)
-            for i, info in enumerate(infos):
-                told.step(i, info)
-                if episode_start[i] and queues[i]:
-                    k = queues[i].pop(0)
+            told.step(infos)
+            for i in map(int, np.flatnonzero(episode_start)):
+                if queues[i]:
+                    k, info = queues[i].pop(0), infos[i]
                     returns[k] = info["episode"]["r"]
                     lengths[k] = info["episode"]["l"]
                     successes[k] = info.get("is_success", np.nan)
@@ -129,21 +133,6 @@ def share_normalization(agent: Agent, env: VecEnv) -> None:
     source, target = agent.get_vec_normalize_env(), unwrap_vec_normalize(env)
     if source is not None and target is not None:
         set_statistics(target, statistics(source))
-
-
-def _act(
-    agent: Agent | Player,
-    env: VecEnv,
-    obs: Any,
-    state: Any,
-    episode_start: np.ndarray,
-    deterministic: bool,
-) -> tuple[np.ndarray, Any]:
-    """Ask for actions; an agent that knows action masks is given the environment's."""
-    keywords: dict[str, Any] = {}
-    if takes_action_masks(type(agent)):
-        keywords["action_masks"] = np.stack(env.env_method("action_masks"))
-    return agent.predict(obs, state, episode_start, deterministic, **keywords)
 
 
 @contextlib.contextmanager

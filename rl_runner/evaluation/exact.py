@@ -92,7 +92,7 @@ class TransitionTable:
             message = f"the discount of an endless problem must be in [0, 1), not {gamma}"
             raise ValueError(message)
         states = np.arange(len(self.initial))
-        actions = self.rewards.argmax(axis=1)
+        actions: np.ndarray = self.rewards.argmax(axis=1)
         while True:
             values = self.discounted_values(actions, gamma)
             q_values = self.rewards + gamma * (self.continues @ values)

@@ -4,8 +4,8 @@ Nothing is left out silently: a seed that failed, was stopped or holds a return 
 here with its reason, and without a score.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from rl_runner.config import ExperimentConfig, load_config
 from rl_runner.errors import Problem, RunFolderError, RunnerError
-from rl_runner.runs.find import find_runs, seed_number
-from rl_runner.runs.folder import CONFIG, RECORD, RunFolder
+from rl_runner.runs.find import find_runs
+from rl_runner.runs.folder import CONFIG, RECORD, RunFolder, seed_number
 
 AgentName = Literal["last", "best"]
 
@@ -51,6 +51,7 @@ class SeedRun:
     timesteps: int | None
     seconds: float | None
     curve: Curve | None
+    versions: Mapping[str, str] = field(default_factory=dict)  # of Python and the packages
 
     def result(self, agent: AgentName) -> FinalResult | None:
         """Return the result of the last or of the best agent."""
@@ -132,6 +133,7 @@ def _load_run(path: Path, seed: int) -> SeedRun:
         record.get("timesteps"),
         _number(record.get("seconds")),
         None if problem else _load_curve(run),
+        record.get("versions") or {},
     )
 
 

@@ -67,14 +67,17 @@ def moments_of_mean(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
     n = len(values)
     mean = values.mean(axis=0)
     deviations = values - mean
+    largest = np.abs(deviations).max(axis=0)
+    differs = largest > 1e-12 * np.abs(values).max(axis=0)  # by more than rounding
+    scale = np.where(differs, largest, 1.0)  # or the cubes of tiny numbers would be zero
+    deviations = deviations / scale
     spread = np.sqrt((deviations**2).sum(axis=0) / (n - 1))
-    spread = np.where(spread > 1e-12 * np.abs(values).max(axis=0), spread, 0.0)  # only rounding
+    error = np.where(differs, scale * spread / np.sqrt(n), 0.0)
     if n < 3:
-        return mean, spread / np.sqrt(n), np.zeros_like(spread)
+        return mean, error, np.zeros_like(error)
     third = (deviations**3).sum(axis=0) * n / ((n - 1) * (n - 2))
-    safe = np.where(spread > 0, spread, 1.0)
-    skewness = np.where(spread > 0, third / safe**3 / np.sqrt(n), 0.0)
-    return mean, spread / np.sqrt(n), skewness
+    cubed = np.where(differs, spread, 1.0) ** 3 * np.sqrt(n)
+    return mean, error, np.where(differs, third / cubed, 0.0)
 
 
 def transform(t: np.ndarray, skewness: np.ndarray) -> np.ndarray:

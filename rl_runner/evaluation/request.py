@@ -11,8 +11,8 @@ from rl_runner.evaluation.baselines import DEFAULT_GAMMA, evaluate_baseline
 from rl_runner.evaluation.evaluation import Evaluation, evaluate_run
 from rl_runner.evaluation.foreign import check_trust, evaluate_foreign
 from rl_runner.evaluation.saved_agent import load_run
-from rl_runner.runs.find import find_runs, seed_number
-from rl_runner.runs.folder import RECORD
+from rl_runner.runs.find import find_runs
+from rl_runner.runs.folder import RECORD, seed_number
 
 YAML = {".yaml", ".yml"}
 
@@ -70,6 +70,9 @@ def _check_options(targets: Sequence[Path], request: EvaluationRequest) -> None:
     if request.env_id is not None and request.policy is None and not has_zip:
         what = "An environment alone does nothing: which policy is to play in it?"
         raise ConfigError(Problem(what, f"--env {request.env_id}", "Add e.g. `--policy random`."))
+    if request.env_id is not None and any(path.suffix != ".zip" for path in targets):
+        what = "Runs and configs have environments of their own."
+        raise ConfigError(Problem(what, f"--env {request.env_id}", "Leave out either."))
     if request.policy is not None and request.checkpoint != "last":
         what = "A baseline has no checkpoints."
         cure = "Leave out either `--policy` or `--checkpoint`."

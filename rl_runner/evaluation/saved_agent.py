@@ -110,6 +110,9 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
         cure = "A run is a `seed-…` folder inside an experiment that holds a config.yaml."
         raise RunFolderError(Problem("This is not a run.", str(path), cure))
     config = load_config(path.parent)
+    if config.data is not None:
+        cure = "Judge it by a log: `rl eval RUN --data LOG`."
+        raise RunFolderError(Problem("This run learned from a log.", str(path), cure))
     algorithm = find_algorithm(config.algo.name, config.source.locate(("algo", "name")))
     folder = RunFolder(path, algorithm.weights_file)
     record = folder.read_record()
@@ -117,9 +120,9 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
         raise RunFolderError(Problem("This run has never started.", str(path)))
     seed = int(record["seed"])
     files = None if checkpoint == "untrained" else folder.checkpoint(checkpoint)
-    in_process = config.env.model_copy(update={"vec": "dummy"})
-    env = build_training_env(in_process, config.algo, SeedTree(seed))
-    agent = build_agent(algorithm, config.algo.hyperparameters, env, SeedTree(seed).model)
+    env = build_training_env(config.env.in_this_process, config.algo, SeedTree(seed))
+    algo = config.algo
+    agent = build_agent(algorithm, algo.hyperparameters, env, SeedTree(seed).model, algo.engine)
     if files is not None:
         load_agent(agent, files, algorithm.weights_file)
     return Run(path, config, seed, record, agent, checkpoint)

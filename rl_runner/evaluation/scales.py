@@ -1,12 +1,14 @@
 """The scale on which a return means something: the random policy is 0, the best known return is 1.
 
-Both ends are exact sums where the environment has a transition table. Elsewhere the random policy
-plays episodes, and the upper end is the environment's ``reward_threshold``, if it has one.
+Both ends are exact sums where the environment has a transition table. Elsewhere policies play
+episodes: the random one and, for the upper end, the ``optimal`` or ``oracle`` policy that an
+environment brings itself. Without one the upper end is the environment's ``reward_threshold``.
 """
 
 import contextlib
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,14 +16,19 @@ from typing import Any, Literal
 import numpy as np
 
 from rl_runner.config import EnvConfig
+from rl_runner.envs.baselines import BaselineFactory, baselines_of, load_baseline
 from rl_runner.errors import EnvError, RunnerError
 from rl_runner.runs.disk import write_aside
 from rl_runner.seeding import SeedTree
 
 CACHE = ".scales.json"
 FORMAT = 1
-STEPS_FOR_RANDOM = 100_000  # about so many steps at most are played to measure the random policy
-EPISODES_FOR_RANDOM = (100, 1000)
+STEPS = 100_000  # about so many steps at most are played to measure a policy
+EPISODES = (100, 1000)  # but no fewer and no more episodes than these
+N_ENVS = 10
+
+BestIs = Literal["optimum", "oracle", "reward_threshold"]
+UPPER_ENDS: Mapping[str, BestIs] = {"optimal": "optimum", "oracle": "oracle"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class Scale:
     random_error: float  # the standard error of ``random``; 0 if it is exact
     random_episodes: int  # how many were played; 0 if it is exact
     best: float | None
-    best_is: Literal["optimum", "reward_threshold"] | None
+    best_is: BestIs | None
     reward_threshold: float | None
 
     def normalized(self, mean_return: float) -> float | None:
@@ -75,51 +82,50 @@ def measure_scale(config: EnvConfig) -> Scale:
     :raises EnvError: if the environment cannot be built
     """
     from rl_runner.envs.build import find_spec
+    from rl_runner.evaluation.baselines import RandomPolicy
     from rl_runner.evaluation.exact import transition_table
 
     threshold = find_spec(config).reward_threshold
     threshold = None if threshold is None else float(threshold)
     if (table := transition_table(config)) is not None:
         return Scale(table.random_return(), 0.0, 0, table.optimal_return(), "optimum", threshold)
-    returns = _random_returns(config)
+    returns = _returns_of(RandomPolicy, config)
+    best, best_is = _upper_end(config, threshold)
     error = float(returns.std(ddof=1) / np.sqrt(len(returns)))
-    best_is: Literal["reward_threshold"] | None = "reward_threshold" if threshold else None
-    return Scale(float(returns.mean()), error, len(returns), threshold, best_is, threshold)
+    return Scale(float(returns.mean()), error, len(returns), best, best_is, threshold)
 
 
-def _random_returns(config: EnvConfig) -> np.ndarray:
-    """Play episodes with uniformly random actions; return their returns, (n_episodes,)."""
+def _upper_end(
+    config: EnvConfig, threshold: float | None
+) -> tuple[float, BestIs] | tuple[None, None]:
+    """Return the best known mean return of an environment without a transition table."""
+    own = baselines_of(config.id)
+    for name, meaning in UPPER_ENDS.items():
+        if name in own:
+            return float(_returns_of(load_baseline(config.id, name), config).mean()), meaning
+    return (None, None) if threshold is None else (threshold, "reward_threshold")
+
+
+def _returns_of(build_policy: BaselineFactory, config: EnvConfig) -> np.ndarray:
+    """Play episodes by a policy that needs no training; return their returns, (n_episodes,)."""
     from rl_runner.config.schema import NormalizeConfig
-    from rl_runner.envs import build_env, time_limit_of
+    from rl_runner.envs import time_limit_of
+    from rl_runner.evaluation.baselines import BaselinePlayer
     from rl_runner.evaluation.episodes import play_episodes
+    from rl_runner.evaluation.saved_agent import evaluation_env
 
-    fewest, most = EPISODES_FOR_RANDOM
-    n_episodes = int(np.clip(STEPS_FOR_RANDOM // time_limit_of(config)[0], fewest, most))
+    n_episodes = int(np.clip(STEPS // time_limit_of(config)[0], *EPISODES))
     seeds = SeedTree(0)
     episode_seeds = seeds.reference(n_episodes)
     plain = config.model_copy(update={"normalize": NormalizeConfig(), "frame_stack": 1})
-    env = build_env(plain, episode_seeds[:10], training=False)
+    env = evaluation_env(plain, episode_seeds, N_ENVS)
     try:
-        agent: Any = _RandomAgent(env.action_space, env.num_envs)
-        episodes = play_episodes(agent, env, episode_seeds, sampling_seed=seeds.policy_sampling)
+        player = BaselinePlayer(build_policy(env, seeds.policy_sampling), env.action_space)
+        episodes = play_episodes(player, env, episode_seeds, sampling_seed=seeds.policy_sampling)
     finally:
         env.close()
     episodes.check_finite()
     return episodes.returns
-
-
-class _RandomAgent:
-    """Draws every action uniformly from the action space."""
-
-    def __init__(self, action_space: Any, n_envs: int) -> None:
-        self.action_space = action_space
-        self.n_envs = n_envs
-
-    def predict(
-        self, observation: Any, state: Any, episode_start: Any, deterministic: bool
-    ) -> tuple[np.ndarray, None]:
-        del observation, state, episode_start, deterministic
-        return np.stack([self.action_space.sample() for _ in range(self.n_envs)]), None
 
 
 def _key(config: EnvConfig) -> str:

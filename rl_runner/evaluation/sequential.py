@@ -48,12 +48,12 @@ def look_at(differences: np.ndarray, error_rate: float) -> Look:
     mean = float(differences.mean()) if n else 0.0
     if n < FEWEST_PAIRS:
         return Look(n, mean, None, None, is_decided=False)
-    e_value = _e_value(differences)
+    e = float(e_value(differences))
     critical = critical_quantile(n, error_rate)
     if critical is None:
-        return Look(n, mean, None, e_value, is_decided=False)
+        return Look(n, mean, None, e, is_decided=False)
     low, high = (float(end) for end in interval_at(differences, critical))
-    return Look(n, mean, (low, high), e_value, is_decided=not low <= 0.0 <= high)
+    return Look(n, mean, (low, high), e, is_decided=not low <= 0.0 <= high)
 
 
 def critical_quantile(n: int, error_rate: float) -> float | None:
@@ -64,10 +64,16 @@ def critical_quantile(n: int, error_rate: float) -> float | None:
     return float(np.sqrt((n - 1) * (ratio - 1) / (1 - ratio / (1 + n))))
 
 
-def _e_value(differences: np.ndarray) -> float:
+def e_value(differences: np.ndarray) -> np.ndarray:
+    """Return the wager's worth: 1 at the start, large where equal means are hard to believe.
+
+    :param differences: (n, …) of n pairs, n ≥ 2
+    :return: (…)
+    """
     n = len(differences)
     mean, error, skewness = moments_of_mean(differences)
-    if error == 0.0:  # t is infinite, or there is no difference at all
-        return float((1 + n) ** ((n - 1) / 2 if mean else -0.5))
-    f = float(transform(mean / error, skewness)) ** 2 / (n - 1)
-    return float((1 + n) ** -0.5 * ((1 + f) / (1 + f / (1 + n))) ** (n / 2))
+    t = transform(mean / np.where(error > 0, error, 1.0), skewness)
+    f = t**2 / (n - 1)
+    e = (1 + n) ** -0.5 * ((1 + f) / (1 + f / (1 + n))) ** (n / 2)
+    largest = (1 + n) ** ((n - 1) / 2)  # as t grows without bound
+    return np.asarray(np.where((error > 0) | (mean == 0), e, largest))

@@ -21,30 +21,33 @@ A run is addressed by what it is, not by when it started, so training twice is t
 Every file appears whole or not at all: it is written aside and renamed.
 """
 
+import fcntl
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from rl_runner.errors import CheckpointError, Problem, RunFolderError
-from rl_runner.runs.checkpoints import CheckpointStore
+from rl_runner.runs.checkpoints import CheckpointStore, verify
 from rl_runner.runs.disk import write_aside, writing
+from rl_runner.runs.growing import GrowingFiles
+from rl_runner.runs.record import wrong_in_record
 
 if TYPE_CHECKING:
     import numpy as np
 
-Status = Literal["pending", "running", "finished", "failed", "interrupted", "pruned"]
 CheckpointName = str  # last, best, halfway, untrained, or a number of timesteps in digits
 
 CONFIG = "config.yaml"
 RECORD = "run.json"
 LOG = "log.txt"
 LOCK = ".lock"
+PEEK_SECONDS = 0.2  # somebody who only looks whether the run is claimed is gone by then
 CHECKPOINTS = "checkpoints"
 BEST = "best"
 HALFWAY = "half"
@@ -81,19 +84,21 @@ class RunFolder:
         try:
             with writing(self.path):
                 self.path.mkdir(parents=True, exist_ok=True)
-                self._lock.acquire(blocking=False)
+                self._lock.acquire(timeout=PEEK_SECONDS, poll_interval=0.01)
         except Timeout:
             return False
         return True
 
     def is_claimed(self) -> bool:
-        """Whether a process is training here now."""
-        if not (self.path / LOCK).exists():
+        """Whether a process is training here now. Looks without writing."""
+        try:
+            with (self.path / LOCK).open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # for a moment
+        except BlockingIOError:
+            return True
+        except OSError:  # nobody has ever trained here
             return False
-        free = self.claim()
-        if free:
-            self.release()
-        return not free
+        return False
 
     def release(self) -> None:
         """Give the folder back."""
@@ -108,21 +113,25 @@ class RunFolder:
                 elif entry.name not in {LOCK, RECORD, LOG}:
                     entry.unlink()
 
-    def begin_with(self, donor: "RunFolder") -> None:
-        """Copy a finished run's files, to go on from its end; nothing if this run has begun."""
-        if self.checkpoints.path.exists() or not donor.checkpoints.path.exists():
-            return
-        if not self.claim():
-            return
+    def begin_with(self, donor: "RunFolder", record: Mapping[str, Any]) -> bool:
+        """Copy a finished run's files, to go on from its end; False if this run has begun.
+
+        :param record: this run's first run.json
+        """
+        if self.checkpoints.path.exists() or self.weights.exists() or not self.claim():
+            return False
         try:
             with writing(self.path):
-                leave_out = shutil.ignore_patterns(LOCK, RECORD, LOG, CHECKPOINTS)
+                mine = (LOCK, RECORD, LOG, CHECKPOINTS, self.weights_file)
+                leave_out = shutil.ignore_patterns(*mine)
                 shutil.copytree(donor.path, self.path, ignore=leave_out, dirs_exist_ok=True)
                 aside = self.path / f".{CHECKPOINTS}.new"
-                shutil.copytree(donor.checkpoints.path, aside)
+                shutil.copytree(donor.checkpoints.path, aside, dirs_exist_ok=True)
+                self.write_record(record)
                 aside.replace(self.checkpoints.path)  # last: a run with checkpoints is complete
         finally:
             self.release()
+        return True
 
     # --- run.json -----------------------------------------------------------------------------
 
@@ -201,6 +210,8 @@ class RunFolder:
                 cure = f"Kept are: last, best, untrained and timesteps {listed}."
             problem = Problem(f"There is no `{name}` agent here.", str(self.path), cure)
             raise CheckpointError(problem)
+        if folder != self.path:
+            verify(folder, "Take another agent, or train anew with `rl train … --fresh`.")
         return folder
 
     def _kept_agents(self) -> list[tuple[int, str]]:
@@ -232,32 +243,17 @@ class RunFolder:
             return (self.path / LOG).open("a", encoding="utf-8")
 
     def log_tail(self, n_lines: int = 60) -> list[str]:
-        """Return the last lines of log.txt."""
-        return (_read_text(self.path / LOG) or "").splitlines()[-n_lines:]
+        """Return the last lines of log.txt, into which anything may have been printed."""
+        try:
+            text = (self.path / LOG).read_text(encoding="utf-8", errors="replace")
+        except OSError:  # it says why a run failed, and must not hide that it did
+            return []
+        return text.splitlines()[-n_lines:]
 
-    def output_sizes(self) -> dict[str, int]:
-        """Return the sizes in bytes of the files that only grow: episodes and TensorBoard's."""
-        return {file.name: file.stat().st_size for file in self._growing_files()}
-
-    def cut_outputs(self, sizes: Mapping[str, int]) -> None:
-        """Take back what was written after :meth:`output_sizes` was called.
-
-        :raises RunFolderError: if a file has lost what it had then
-        """
-        with writing(self.path):
-            for file in self._growing_files():
-                if file.name not in sizes:
-                    file.unlink()
-        for name, size in sizes.items():
-            file = self.path / name
-            if not file.is_file() or file.stat().st_size < size:
-                what = "The file is shorter than at the checkpoint."
-                cure = "It was edited or damaged: `rl train … --fresh` trains this seed anew."
-                raise RunFolderError(Problem(what, str(file), cure))
-            os.truncate(file, size)
-
-    def _growing_files(self) -> list[Path]:
-        return [*self.path.glob(EPISODES), *self.path.glob(EVENTS)]
+    @property
+    def outputs(self) -> GrowingFiles:
+        """The files that only grow while it trains: episodes.csv and TensorBoard's."""
+        return GrowingFiles(self.path, (EPISODES, EVENTS))
 
     def save_evaluations(self, arrays: "Mapping[str, np.ndarray]") -> None:
         """Replace evaluations.npz."""
@@ -296,9 +292,20 @@ class ExperimentFolder:
             aside.write_text(text, encoding="utf-8")
             aside.replace(self.path / CONFIG)
 
+    def seeds(self) -> tuple[int, ...]:
+        """Return the seeds that have a folder."""
+        found = (seed_number(entry.name) for entry in self.path.glob("seed-*"))
+        return tuple(sorted(seed for seed in found if seed >= 0))
+
     def run(self, seed: int) -> RunFolder:
         """Return the folder of one seed."""
         return RunFolder(self.path / f"seed-{seed}", self.weights_file)
+
+
+def seed_number(folder_name: str) -> int:
+    """Return the seed in ``seed-7``; -1 for any other name."""
+    digits = folder_name.removeprefix("seed-")
+    return int(digits) if digits.isdigit() else -1
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -306,14 +313,15 @@ def read_record(path: Path) -> dict[str, Any]:
     text = _read_text(path / RECORD)
     if text is None:
         return {}
+    record: dict[str, Any] = {}
     try:
         record = json.loads(text)
+        wrong = wrong_in_record(record)
     except ValueError as error:
-        what = f"Not valid JSON: {error}."
+        wrong = f"Not valid JSON: {error}."
+    if wrong is not None:
         cure = "It was edited or damaged: `rl train … --fresh` trains this seed anew."
-        raise RunFolderError(Problem(what, str(path / RECORD), cure)) from None
-    if not isinstance(record, dict):
-        raise RunFolderError(Problem("It holds no JSON object.", str(path / RECORD)))
+        raise RunFolderError(Problem(wrong, str(path / RECORD), cure))
     return record
 
 

@@ -4,6 +4,7 @@ Frequencies are in environment timesteps; SB3 calls back once per step of all en
 conversion is made here, once, in :class:`EveryTimesteps`.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Figure
 from stable_baselines3.common.vec_env import VecEnv
 
+from rl_runner.config.schema import EvalConfig
 from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
 from rl_runner.evaluation.exact import ExactScorer
 from rl_runner.evaluation.pictures import draw_grid_policy
@@ -33,6 +35,11 @@ class EveryTimesteps(BaseCallback):
         self.every = every
         self._next_at = every
         self._last_at = -1
+
+    @property
+    def next_timestep(self) -> int:
+        """When it has to be called again; agents that learn in great strides heed it."""
+        return self._next_at
 
     def _on_step(self) -> bool:
         if self.num_timesteps >= self._next_at:
@@ -66,6 +73,8 @@ class PeriodicEvaluation(EveryTimesteps):
 
     Set ``report`` to hear the timesteps and the mean return (exact, where it can be) of each
     evaluation.
+
+    :param config: the episodes to play; the frequency is resolved already, hence ``every``
     """
 
     def __init__(
@@ -75,16 +84,15 @@ class PeriodicEvaluation(EveryTimesteps):
         seeds: SeedTree,
         *,
         every: int,
-        n_episodes: int,
-        deterministic: bool,
+        config: EvalConfig,
         scorer: ExactScorer | None = None,
     ) -> None:
         super().__init__(every)
         self.env = env
         self.run = run
-        self.episode_seeds = seeds.evaluation(n_episodes)
+        self.episode_seeds = seeds.evaluation(config.n_episodes)
         self.sampling_seed = seeds.policy_sampling
-        self.deterministic = deterministic
+        self.deterministic = config.deterministic
         self.report: Callable[[int, float], None] = _tell_nobody
         self.scorer = scorer
         self.exact: list[float] = []
@@ -182,6 +190,7 @@ class ProgressTicker(BaseCallback):
     """Reports progress a few times a second."""
 
     SECONDS = 0.2
+    next_timestep = math.inf  # whenever it is called
 
     def __init__(self, total_timesteps: int, report: Callable[[int, float], None]) -> None:
         super().__init__()

@@ -10,12 +10,13 @@ Another backend (a cluster, say) replaces :func:`start_process`: it has to see t
 
 import contextlib
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import FrameType
@@ -23,9 +24,10 @@ from typing import Any
 
 from pebble import ProcessExpired, concurrent
 
+from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.errors import RunnerError
 from rl_runner.training.reporting import Reporter, StopRequest
-from rl_runner.training.task import RunResult, RunTask, execute, record_failure
+from rl_runner.training.task import RunResult, RunTask, execute, record_failure, record_interruption
 from rl_runner.training.worker import GIVE_UP, work
 
 POLL_SECONDS = 0.05
@@ -35,8 +37,30 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 def run_here(tasks: Sequence[RunTask], reporter: Reporter) -> list[RunResult]:
     """Run the tasks one after another in this process, e.g. in a notebook."""
-    stop = StopRequest()
-    return [execute(task, reporter, stop) for task in tasks]
+    return [_run_here(task, reporter) for task in tasks]
+
+
+def _run_here(task: RunTask, reporter: Reporter) -> RunResult:
+    stop, hours = StopRequest(), task.config.train.max_hours
+    if hours is None:
+        return execute(task, reporter, stop)
+    timer = threading.Timer(hours * 3600, stop.set)
+    timer.daemon = True
+    timer.start()
+    try:
+        result = execute(task, reporter, stop)
+    finally:
+        timer.cancel()
+    if result.status != "interrupted":
+        return result
+    overdue = record_failure(task, too_long(task))
+    reporter.run_ended(task.run, overdue.record)
+    return overdue
+
+
+def too_long(task: RunTask) -> str:
+    """Say that a run took longer than its config allows."""
+    return f"took longer than {task.config.train.max_hours} hours"
 
 
 def run_in_processes(
@@ -53,9 +77,9 @@ def run_in_processes(
     launcher = Launcher(reporter, jobs=jobs, retries=retries)
     index_of = {id(task): i for i, task in enumerate(tasks)}
     results: dict[int, RunResult] = {}
+    for task in tasks:
+        launcher.add(task)
     with launcher.heeding_signals():
-        for task in tasks:
-            launcher.add(task)
         while launcher.busy:
             time.sleep(POLL_SECONDS)
             results |= {index_of[id(task)]: result for task, result in launcher.poll()}
@@ -63,7 +87,10 @@ def run_in_processes(
 
 
 def _not_begun(task: RunTask) -> RunResult:
-    record = task.folder.read_record() or {"status": "pending"}
+    try:
+        record = task.folder.read_record() or {"status": "pending"}
+    except RunnerError as error:
+        record = {"status": "failed", "error": str(error)}
     return RunResult(task.seed, task.folder.path, record)
 
 
@@ -115,10 +142,29 @@ class RunningTask:
             self.send(signal.SIGKILL)
 
 
+def start_fork_server(algorithms: Iterable[str] = ()) -> None:
+    """Let the process from which runs are forked load torch now, while this one does other things.
+
+    Called again, or while it runs already, it changes nothing.
+
+    :param algorithms: whose compiled twins, if they have any, to load too
+    """
+    for variable in THREAD_VARIABLES:
+        os.environ.setdefault(variable, "1")
+    twins = {
+        ALGORITHMS[name].fast_path.partition(":")[0] for name in algorithms if name in ALGORITHMS
+    }
+    twins -= {""}
+    preload = ["rl_runner.training.run", *sorted(twins)]
+    if twins:
+        preload.append("rl_runner.agents.fast.loaded")
+    multiprocessing.get_context("forkserver").set_forkserver_preload(preload)
+    multiprocessing.forkserver.ensure_running()
+
+
 def start_process(task: RunTask, *, verbose: bool) -> tuple[Any, Connection]:
     """Start a task; return the future of its result and the pipe to talk with it."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["rl_runner.training.run"])
     ours, theirs = context.Pipe()
     # Not a daemon, or `env.vec: subproc` could start no processes of its own.
     # (Pebble reads `context`, though its annotations call it `mp_context`.)
@@ -188,8 +234,7 @@ class Launcher:
 
     def heeding_signals(self) -> contextlib.AbstractContextManager[None]:
         """Stop the runs at SIGINT and SIGTERM, instead of dying of them."""
-        for variable in THREAD_VARIABLES:
-            os.environ.setdefault(variable, "1")
+        start_fork_server(task.config.algo.name for task, _ in self.waiting)
         return _handling_signals(self._request_stop)
 
     def _start_waiting(self) -> None:
@@ -222,15 +267,16 @@ class Launcher:
             return RunResult(task.seed, task.folder.path, record)
         except ProcessExpired as error:
             if self.stop_requests:
-                record = {**task.folder.read_record(), "status": "interrupted"}
-                return RunResult(task.seed, task.folder.path, record)
+                return record_interruption(task)
             if not running.is_overdue:
                 code = error.exitcode
                 return self._failed(task, _describe_exit(code), by_signal=(code or 0) < 0)
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the other runs go on
+            return self._failed(task, repr(error))
         else:
             if not (running.is_overdue and result.status == "interrupted"):
                 return result
-        return self._failed(task, f"took longer than {task.config.train.max_hours} hours")
+        return self._failed(task, too_long(task))
 
     def _failed(self, task: RunTask, error: str, *, by_signal: bool = False) -> RunResult:
         result = record_failure(task, error, by_signal=by_signal)
@@ -246,7 +292,10 @@ class Launcher:
         self.stop_requested_at = time.monotonic()
         number = signal.SIGTERM if self.stop_requests == 1 else signal.SIGKILL
         if self.stop_requests == 1:
-            self.reporter.note("Stopping: runs write their checkpoints. Once more: stop now.")
+            self.reporter.note(
+                "Stopping: a run whose next checkpoint is seconds away writes it, any other goes "
+                "on later from its last one. Ctrl-C again: stop now."
+            )
         for running in self.running:
             running.send(number)
 

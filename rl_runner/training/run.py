@@ -109,7 +109,7 @@ class Training:
             seconds=self.seconds_before,
         )
         self.eval_env = build_evaluation_env(config, self.seeds.evaluation(config.eval.n_episodes))
-        self.logger = build_logger(run.tensorboard_dir, reporter.metrics_file)
+        self.logger = build_logger(run.tensorboard_dir, reporter.metrics_file, reporter.note)
         if self.checkpoint is None:
             log_config(self.logger, config)
         self.evaluation = build_evaluation_callback(config, self.eval_env, run, self.seeds)
@@ -151,11 +151,17 @@ class Training:
 
     def _newest_checkpoint(self) -> Path | None:
         """Return the newest whole checkpoint that this version wrote; None if there is none."""
+        too_long = None
         for place in self.run.checkpoints.whole_ones(self.reporter.note):
-            if read_progress(place).get("format") == FORMAT:
+            progress = read_progress(place)
+            if progress.get("format") != FORMAT:
+                self.reporter.note(f"{place} was written by another version; it is passed over.")
+            elif missing := self.run.outputs.missing(progress["outputs"]):
+                self.reporter.note(f"{missing[0]} is too short for {place}; it is passed over.")
+                too_long = place
+            else:
                 return place
-            self.reporter.note(f"{place} was written by another version; it is passed over.")
-        return None
+        return too_long  # its outputs cannot be restored, and the error will say so
 
     def _begin_at(self, checkpoint: Path | None) -> dict[str, Any]:
         """Bring the folder back to the checkpoint, or empty it; return the saved progress."""
@@ -163,7 +169,7 @@ class Training:
             self.run.clear()
             return {}
         progress = read_progress(checkpoint)
-        self.run.cut_outputs(progress["outputs"])
+        self.run.outputs.cut(progress["outputs"])
         self.seconds_before = progress["seconds"]
         self.reporter.note(f"Seed {self.seed} goes on from {progress['timesteps']:,} timesteps.")
         return progress
@@ -194,12 +200,15 @@ class Training:
         every = self.config.checkpoint.every or self.total
         ends_at = min(self.total, (agent.num_timesteps // every + 1) * every)
         callbacks = [SegmentCallback(ends_at, self.stop), *self.periodic.values(), self.ticker]
+        began_at, finished = agent.num_timesteps, True
         try:
-            left = self.total - agent.num_timesteps
-            agent.learn(left, CallbackList(callbacks), reset_num_timesteps=False)
+            agent.learn(self.total - began_at, CallbackList(callbacks), reset_num_timesteps=False)
         except SegmentEnd:
-            return False
-        return True
+            finished = False
+        # Its logging interval may be longer than the segment. (A finished run has nothing to add.)
+        if self.logger.last_rollout_at <= began_at < agent.num_timesteps:
+            agent.dump_logs()
+        return finished
 
     def _save_checkpoint(self, agent: Agent) -> None:
         """Write all that the next segment needs."""
@@ -217,7 +226,7 @@ class Training:
                 "timesteps": agent.num_timesteps,
                 "segment": self.segment,
                 "seconds": self.seconds,
-                "outputs": self.run.output_sizes(),
+                "outputs": self.run.outputs.sizes(),
                 "periodic": {name: callback.state() for name, callback in self.periodic.items()},
                 "recent_returns": list(self.episodes.recent),
                 "metrics": pending_metrics(self.logger),
@@ -226,10 +235,6 @@ class Training:
 
         self.checkpoint = self.run.checkpoints.write(str(agent.num_timesteps), save)
         self.run.checkpoints.keep_newest(self.config.checkpoint.keep_last)
-
-    def _report_evaluation(self, timesteps: int, mean_reward: float) -> None:
-        run = RunId(self.config.name, self.seed)
-        self.reporter.run_evaluated(Evaluated(run, timesteps, mean_reward))
 
     def _keep_halfway(self, agent: Agent) -> None:
         """Keep the agent of the first checkpoint from half of the budget on, to show learning.
@@ -245,6 +250,10 @@ class Training:
             self.run.save_halfway(
                 agent.num_timesteps, lambda path: save_agent(agent, path, self.run.weights_file)
             )
+
+    def _report_evaluation(self, timesteps: int, mean_reward: float) -> None:
+        run = RunId(self.config.name, self.seed)
+        self.reporter.run_evaluated(Evaluated(run, timesteps, mean_reward))
 
     def _report(self, timesteps: int, steps_per_second: float) -> None:
         self.reporter.run_progress(
@@ -303,8 +312,7 @@ def build_evaluation_callback(
         run,
         seeds,
         every=every,
-        n_episodes=config.eval.n_episodes,
-        deterministic=config.eval.deterministic,
+        config=config.eval,
         scorer=ExactScorer.for_env(config.env) if config.eval.deterministic else None,
     )
 

@@ -49,6 +49,11 @@ class SegmentCallback(BaseCallback):
     def _on_training_start(self) -> None:
         self._began = (self.model.num_timesteps, time.monotonic())
 
+    @property
+    def next_timestep(self) -> int:
+        """When it has to be called again; agents that learn in great strides heed it."""
+        return self.ends_at
+
     def _on_rollout_start(self) -> None:
         if self.model.num_timesteps >= self.ends_at:
             raise SegmentEnd

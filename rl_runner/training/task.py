@@ -13,7 +13,7 @@ from typing import Any
 
 from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import ExperimentConfig
-from rl_runner.errors import RunnerError
+from rl_runner.errors import RunFolderError, RunnerError
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
 from rl_runner.runs.provenance import now, provenance
 from rl_runner.training.reporting import Evaluated, Progress, Reporter, RunId, StopRequest
@@ -77,7 +77,7 @@ def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
             run.clear()
             run.write_record(new_record(task))
         record = run.read_record()
-        if record.get("status") != "finished":
+        if record.get("status") != "finished" or not run.weights.is_file():
             reporter.run_started(task.run)
             record = _train_and_record(task, run, reporter, stop)
         reporter.run_ended(task.run, record)
@@ -93,7 +93,8 @@ def _train_and_record(
     from rl_runner.training.run import train_run
     from rl_runner.training.segments import Interrupted
 
-    record = {**new_record(task), "status": "running", "started": now(), **provenance()}
+    begun = {"status": "running", "started": now(), **provenance()}
+    record = {**new_record(task), **_origin(run), **begun}
     run.write_record(record)
     started = time.monotonic()
     heartbeat = _Heartbeat(reporter, run, record)
@@ -105,15 +106,22 @@ def _train_and_record(
         record |= {"status": status, "timesteps": run.checkpoints.newest_timesteps()}
         if isinstance(error, KeyboardInterrupt):
             raise
-    except Exception as error:  # noqa: BLE001 - recorded with its traceback; other runs go on
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - recorded with its traceback; other runs go on
         told = " ".join(str(error).split()) if isinstance(error, RunnerError) else repr(error)
         if isinstance(error, EOFError | BrokenPipeError) and task.config.env.vec == "subproc":
             told = "an environment's process ended; `env.vec: dummy` would show why"
         record |= {"status": "failed", "error": told, "traceback": traceback.format_exc()}
+        record["log_tail"] = run.log_tail()
     finally:
         record |= {"finished": now(), "seconds": round(time.monotonic() - started, 3)}
         run.write_record(record)
     return record
+
+
+def _origin(run: RunFolder) -> dict[str, Any]:
+    """Return what run.json keeps while there are checkpoints: the run it was extended from."""
+    before = run.read_record() if run.checkpoints.newest_timesteps() else {}
+    return {key: before[key] for key in ("extended_from",) if key in before}
 
 
 def new_record(task: RunTask) -> dict[str, Any]:
@@ -124,6 +132,7 @@ def new_record(task: RunTask) -> dict[str, Any]:
         "name": task.config.name,
         "env": task.config.env.id,
         "algo": task.config.algo.name,
+        "engine": task.config.algo.engine,
         "seed": task.seed,
     }
 
@@ -133,16 +142,33 @@ def announce(task: RunTask) -> None:
     task.folder.announce(new_record(task))
 
 
+def record_interruption(task: RunTask) -> RunResult:
+    """Note in run.json that the run's process was killed because somebody asked it to stop."""
+    goes_on_from = task.folder.checkpoints.newest_timesteps()
+    told = {"status": "interrupted", "timesteps": goes_on_from, "finished": now()}
+    return _record_from_outside(task, told)
+
+
 def record_failure(task: RunTask, error: str, *, by_signal: bool = False) -> RunResult:
     """Note in run.json that the run's process ended without doing so itself."""
-    run = task.folder
-    record = run.read_record() or new_record(task)
-    record |= {"status": "failed", "error": error, "log_tail": run.log_tail(), "finished": now()}
+    told: dict[str, Any] = {"error": error, "log_tail": task.folder.log_tail()}
     if by_signal:
-        record["ended_by_signal"] = True
-    if run.claim():  # else another process has taken it over by now
-        run.write_record(record)
-        run.release()
+        told["ended_by_signal"] = True
+    return _record_from_outside(task, {"status": "failed", **told, "finished": now()})
+
+
+def _record_from_outside(task: RunTask, told: dict[str, Any]) -> RunResult:
+    """Add to run.json what the run's process could not say itself any more."""
+    run = task.folder
+    try:
+        record = {**(run.read_record() or new_record(task)), **told}
+        if run.claim():  # else another process has taken it over by now
+            try:
+                run.write_record(record)
+            finally:
+                run.release()
+    except RunFolderError as error:  # damaged, or not to be written: left as it is
+        return RunResult(task.seed, run.path, {**told, "error": str(error)})
     return RunResult(task.seed, run.path, record)
 
 

@@ -77,10 +77,9 @@ def test_the_description_averages_what_was_told():
 
 def test_the_sums_of_one_copy_do_not_leak_into_its_next_episode_or_another_copy():
     told = EpisodeInfo(2, 3)
-    told.step(0, {"reward_terms": {"a": 1.0}})
-    told.step(1, {"reward_terms": {"a": 10.0}})
+    told.step([{"reward_terms": {"a": 1.0}}, {"reward_terms": {"a": 10.0}}])
     told.end(0, 0, {})
-    told.step(0, {"reward_terms": {"a": 2.0, "b": 5.0}})
+    told.step([{"reward_terms": {"a": 2.0, "b": 5.0}}, {}])
     told.end(1, 1, {})
     told.end(0, 2, {})
     assert told.values["reward_terms/a"].tolist() == [1.0, 10.0, 2.0]

@@ -12,6 +12,7 @@ from stable_baselines3.common.logger import Logger
 
 import rl_runner.training.callbacks as module
 from rl_runner.config import EnvConfig
+from rl_runner.config.schema import EvalConfig
 from rl_runner.envs import build_env
 from rl_runner.evaluation.episodes import Episodes
 from rl_runner.runs.folder import RunFolder
@@ -153,7 +154,7 @@ def _evaluate_at(
     monkeypatch.setattr(module, "share_normalization", lambda _agent, _env: None)
     env: Any = None
     evaluation = PeriodicEvaluation(
-        env, run, SeedTree(0), every=10, n_episodes=3, deterministic=True
+        env, run, SeedTree(0), every=10, config=EvalConfig(n_episodes=3, final_episodes=3)
     )
     model: Any = _Saver()
     evaluation.init_callback(model)
@@ -230,7 +231,7 @@ def test_a_run_that_goes_on_tells_its_earlier_evaluations_again(
 def test_before_the_first_evaluation_there_is_no_last_one(run: RunFolder):
     env: Any = None
     evaluation = PeriodicEvaluation(
-        env, run, SeedTree(0), every=10, n_episodes=3, deterministic=True
+        env, run, SeedTree(0), every=10, config=EvalConfig(n_episodes=3, final_episodes=3)
     )
     assert evaluation.last_mean_reward is None
 

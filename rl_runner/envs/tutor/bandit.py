@@ -38,7 +38,8 @@ class LinUCB(Tutor):
         x = _with_constant(observations)
         variance = np.einsum("ni,aij,nj->na", x, self._covariance, x, optimize=True)
         bounds = x @ self._weights.T + self.alpha * np.sqrt(np.maximum(variance, 0.0))
-        return bounds.argmax(axis=1)
+        highest: np.ndarray = bounds.argmax(axis=1)
+        return highest
 
     def learn(self, observations: np.ndarray, actions: np.ndarray, rewards: np.ndarray) -> None:
         """Take in (n,) actions and their immediate rewards."""

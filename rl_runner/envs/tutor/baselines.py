@@ -20,8 +20,9 @@ from rl_runner.envs.tutor.model import (
 from rl_runner.envs.tutor.observation import SLICES
 
 if TYPE_CHECKING:
-    from rl_runner.envs.tutor.options import TutorOptions
     from stable_baselines3.common.vec_env import VecEnv
+
+    from rl_runner.envs.tutor.options import TutorOptions
 
 FullStates = Callable[[], np.ndarray]  # looks into the learners: (n, N_COLUMNS)
 
@@ -103,7 +104,8 @@ class FixedCurriculum(Tutor):
     def next_topic(self, observations: np.ndarray, unfinished: np.ndarray) -> np.ndarray:
         """Return (n,) the topic to go on with among those (n, 3) that are unfinished."""
         del observations
-        return unfinished.argmax(axis=1)
+        first: np.ndarray = unfinished.argmax(axis=1)
+        return first
 
 
 class GreedyGap(FixedCurriculum):
@@ -112,7 +114,8 @@ class GreedyGap(FixedCurriculum):
     def next_topic(self, observations: np.ndarray, unfinished: np.ndarray) -> np.ndarray:
         """Choose the lowest estimate of knowledge."""
         knowledge = observations[:, SLICES["knowledge"]]
-        return np.where(unfinished, knowledge, np.inf).argmin(axis=1)
+        lowest: np.ndarray = np.where(unfinished, knowledge, np.inf).argmin(axis=1)
+        return lowest
 
 
 class Mastery(FixedCurriculum):

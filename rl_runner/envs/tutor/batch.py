@@ -5,9 +5,10 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 
 from rl_runner.envs.tutor import model
-from rl_runner.envs.tutor.compiled import compiled
+from rl_runner.envs.tutor.branches import N_SLOTS
+from rl_runner.envs.tutor.compiled import compiled, inlined
 from rl_runner.envs.tutor.draws import ONE, draw, draw_learner, episode_key
-from rl_runner.envs.tutor.kernel import N_SLOTS, N_TERMS, act, measure, pass_time, write_reward
+from rl_runner.envs.tutor.kernel import N_TERMS, act, measure, pass_time, write_reward
 from rl_runner.envs.tutor.knowledge_filter import begin_belief, expected_level, update_belief
 from rl_runner.envs.tutor.model import N_TOPICS
 from rl_runner.envs.tutor.observation import MOST_MINUTES, OBSERVATION_SIZE, SLICES
@@ -80,23 +81,34 @@ def step_learners(
     model_: Model, learners: Learners, actions: np.ndarray, outcome: Outcome, autoreset: bool
 ) -> None:
     """Step n learners; with ``autoreset``, those whose episode ends begin the next one at once."""
-    draws, trace = np.empty(N_SLOTS), np.ones(2)
+    # One learner at a time is worked on in arrays of its own, and the tables are named beforehand:
+    # views of a row and fields of a tuple are counted, with a locked instruction each time.
+    rows, measurements, beliefs = learners.rows, learners.measured, learners.belief
+    streams, episodes = learners.streams, learners.episodes
+    observations, final_observations, rewards, all_terms, events = outcome
+    row, measured, belief, seen = scratch(learners)
+    draws, trace, terms = np.empty(N_SLOTS), np.ones(2), np.empty(N_TERMS)
     for i in range(len(actions)):
-        row, measured, belief = learners.rows[i], learners.measured[i], learners.belief[i]
-        draw(episode_key(learners.streams[i], learners.episodes[i]), row[TIME] + 1, draws)
+        load(rows, i, row)
+        load(measurements, i, measured)
+        load(beliefs, i, belief)
+        draw(episode_key(streams[i], episodes[i]), row[TIME] + 1, draws)
         act(row, actions[i], model_, draws, trace)
         pass_time(row, model_, draws, trace)
         measure(row, measured, draws)
         update_belief(belief, row, measured[MINUTES], model_)
-        outcome.rewards[i] = write_reward(row, outcome.terms[i])
+        rewards[i] = write_reward(row, terms)
+        store(terms, all_terms, i)
         for column in range(len(EVENTS)):
-            outcome.events[i, column] = row[EVENTS[column]]
-        observations = outcome.observations[i]
+            events[i, column] = row[EVENTS[column]]
+        write_observation(row, measured, belief, model_, seen)
         if row[ENDING] != model.GOING_ON and autoreset:
-            write_observation(row, measured, belief, model_, outcome.final_observations[i])
-            begin_episode(model_, learners, i, draws, observations)
-        else:
-            write_observation(row, measured, belief, model_, observations)
+            store(seen, final_observations, i)
+            begin_episode(model_, learners, i, draws, row, measured, belief, seen)
+        store(row, rows, i)
+        store(measured, measurements, i)
+        store(belief, beliefs, i)
+        store(seen, observations, i)
 
 
 @compiled
@@ -104,31 +116,67 @@ def reset_learners(
     model_: Model, learners: Learners, chosen: np.ndarray, observations: np.ndarray
 ) -> None:
     """Begin a new episode for the learners whose flag in ``chosen`` (n,) is set."""
+    row, measured, belief, seen = scratch(learners)
     draws = np.empty(N_SLOTS)
     for i in range(len(chosen)):
         if chosen[i]:
-            begin_episode(model_, learners, i, draws, observations[i])
+            begin_episode(model_, learners, i, draws, row, measured, belief, seen)
+            store(row, learners.rows, i)
+            store(measured, learners.measured, i)
+            store(belief, learners.belief, i)
+            store(seen, observations, i)
 
 
 @compiled
-def begin_episode(
-    model_: Model, learners: Learners, i: int, draws: np.ndarray, observation: np.ndarray
+def begin_episode(  # noqa: PLR0913, PLR0917 - one learner is four arrays
+    model_: Model,
+    learners: Learners,
+    i: int,
+    draws: np.ndarray,
+    row: np.ndarray,
+    measured: np.ndarray,
+    belief: np.ndarray,
+    seen: np.ndarray,
 ) -> None:
-    """Draw learner ``i`` anew and write what is seen of it."""
-    row, measured, belief = learners.rows[i], learners.measured[i], learners.belief[i]
-    used, n_planned = learners.plans[i]
+    """Draw learner ``i`` anew into the four arrays; its stream moves on."""
+    used, n_planned = learners.plans[i, 0], learners.plans[i, 1]
     if used < n_planned:
         learners.streams[i] = learners.planned[i, used]
         learners.episodes[i] = 0
-        learners.plans[i, 0] += 1
+        learners.plans[i, 0] = used + 1
     learners.episodes[i] += ONE
     draw(episode_key(learners.streams[i], learners.episodes[i]), 0, draws)
     draw_learner(row, measured, model_, draws)
     begin_belief(belief, row, model_.n_levels)
-    write_observation(row, measured, belief, model_, observation)
+    write_observation(row, measured, belief, model_, seen)
 
 
 @compiled
+def scratch(learners: Learners) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Allocate room for one learner: row, measurements, belief, observation."""
+    return (
+        np.empty(learners.rows.shape[1], dtype=np.int32),
+        np.empty(learners.measured.shape[1]),
+        np.empty(learners.belief.shape[1]),
+        np.empty(OBSERVATION_SIZE, dtype=np.float32),
+    )
+
+
+@inlined
+def load(table: np.ndarray, i: int, row: np.ndarray) -> None:
+    """Copy row ``i`` of a table."""
+    for column in range(len(row)):
+        row[column] = table[i, column]
+
+
+@inlined
+def store(row: np.ndarray, table: np.ndarray, i: int) -> None:
+    """Write row ``i`` of a table."""
+    for column in range(len(row)):
+        table[i, column] = row[column]
+
+
+@inlined
 def write_observation(
     row: np.ndarray,
     measured: np.ndarray,
@@ -137,7 +185,8 @@ def write_observation(
     observation: np.ndarray,
 ) -> None:
     """Write what the platform knows of a learner as the agent sees it, see :mod:`.observation`."""
-    observation[:] = 0.0
+    for column in range(len(observation)):
+        observation[column] = 0.0
     observation[GENRE_AT + row[GENRE]] = 1.0
     observation[EXPERIENCE_AT + row[EXPERIENCE]] = 1.0
     for topic in range(N_TOPICS):

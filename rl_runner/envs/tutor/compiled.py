@@ -12,6 +12,7 @@ import numba
 
 # What compiled functions of other files call or take constants from.
 SHARED_SOURCES = (
+    "branches.py",
     "compiled.py",
     "draws.py",
     "dynamic_programme.py",
@@ -21,28 +22,37 @@ SHARED_SOURCES = (
     "observation.py",
     "options.py",
     "state.py",
-    "view.py",
 )
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def compiled(function: Function) -> Function:
+def compiled(function: Function, **options: Any) -> Function:
     """Compile a function with numba at its first call, and keep the machine code.
 
     The folder is named by a digest of the sources that others build on: numba itself looks only at
     the file of the compiled function, and would go on using code whose callee or constant has
-    changed. Where
-    nothing can be written (a read-only installation without a home) each process compiles anew.
+    changed. Where nothing can be written (a read-only installation without a home) each process
+    compiles anew.
     """
-    before = numba.config.CACHE_DIR
-    folder = _code_folder()
-    numba.config.CACHE_DIR = "" if folder is None else str(folder)
+    settings: Any = numba.config
+    before, folder = settings.CACHE_DIR, _code_folder()
+    settings.CACHE_DIR = "" if folder is None else str(folder)
+    compile_ = numba.njit(cache=folder is not None, error_model="numpy", **options)
     try:
-        dispatcher: Function = numba.njit(cache=folder is not None, error_model="numpy")(function)
+        dispatcher: Function = compile_(function)
     finally:
-        numba.config.CACHE_DIR = before
+        settings.CACHE_DIR = before
     return dispatcher
+
+
+def inlined(function: Function) -> Function:
+    """Compile a function as a part of those that call it.
+
+    An array is handed to a compiled function as seven numbers, which costs more than most of these
+    functions do.
+    """
+    return compiled(function, forceinline=True)
 
 
 def cache_folder() -> Path | None:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from rl_runner.config.section import Section
 from rl_runner.config.validation import validate_section
 from rl_runner.config.yaml_text import parse_yaml
-from rl_runner.envs.tutor.view import QUESTIONS_PER_QUIZ, TOPICS
+from rl_runner.envs.tutor.view import QUESTIONS_PER_QUIZ, SHORT_TOPICS, TOPICS
 
 FILE = "modules.yaml"
 N_OPTIONS = 4
@@ -128,7 +128,7 @@ class Course(Section):
     def title(self, topic: int, level: int) -> str:
         """Return a module's title; a plain one for levels that the course has no text for."""
         module = self.module(topic, level)
-        return module.title if module else f"{TOPICS[topic]}, part {level}"
+        return module.title if module else f"{SHORT_TOPICS[topic]}, part {level}"
 
 
 @lru_cache(maxsize=1)

@@ -13,8 +13,9 @@ import numpy as np
 from gymnasium.utils.seeding import np_random
 
 from rl_runner.envs.tutor import model
-from rl_runner.envs.tutor.compiled import compiled
-from rl_runner.envs.tutor.kernel import N_SLOTS, measure
+from rl_runner.envs.tutor.branches import N_SLOTS
+from rl_runner.envs.tutor.compiled import inlined
+from rl_runner.envs.tutor.kernel import measure
 from rl_runner.envs.tutor.options import Model
 from rl_runner.envs.tutor.state import (
     ACTION,
@@ -56,7 +57,7 @@ def streams_of(seeds: Sequence[int]) -> np.ndarray:
     return np.array([new_stream(np_random(seed)[0]) for seed in seeds], dtype=np.uint64)
 
 
-@compiled
+@inlined
 def mixed(bits: np.uint64) -> np.uint64:
     """Return SplitMix64's finaliser: every bit of the result depends on every bit given."""
     bits = (bits ^ (bits >> SHIFT_1)) * MIX_1
@@ -64,13 +65,13 @@ def mixed(bits: np.uint64) -> np.uint64:
     return bits ^ (bits >> SHIFT_3)
 
 
-@compiled
+@inlined
 def episode_key(stream: np.uint64, episode: np.uint64) -> np.uint64:
     """Return the key of an episode, 1 for the first one after seeding."""
     return mixed(mixed(stream) + episode * GAMMA)
 
 
-@compiled
+@inlined
 def draw(key: np.uint64, t: int, draws: np.ndarray) -> None:
     """Fill (N_SLOTS,) draws with the numbers of step ``t``, uniform in [0, 1)."""
     counter = key + np.uint64(t) * np.uint64(N_SLOTS) * GAMMA
@@ -79,7 +80,7 @@ def draw(key: np.uint64, t: int, draws: np.ndarray) -> None:
         draws[slot] = np.float64(mixed(counter) >> TO_53_BITS) * UNIT
 
 
-@compiled
+@inlined
 def choice(thresholds: np.ndarray, draw_: float) -> int:
     """Return the first index whose cumulative probability exceeds the draw."""
     for index in range(len(thresholds) - 1):
@@ -88,10 +89,11 @@ def choice(thresholds: np.ndarray, draw_: float) -> int:
     return len(thresholds) - 1
 
 
-@compiled
+@inlined
 def draw_learner(row: np.ndarray, measured: np.ndarray, model_: Model, draws: np.ndarray) -> None:
     """Begin an episode with a new learner, from the draws of step 0."""
-    row[:] = 0
+    for column in range(len(row)):
+        row[column] = 0
     row[GENRE] = int(draws[0] * len(model.GENRES))
     row[EXPERIENCE] = choice(EXPERIENCE_THRESHOLDS, draws[1])
     for topic in range(model.N_TOPICS):
@@ -103,5 +105,6 @@ def draw_learner(row: np.ndarray, measured: np.ndarray, model_: Model, draws: np
     row[GOAL] = choice(GOAL_THRESHOLDS[row[GENRE]], draws[6])
     row[PACE] = int(draws[7] < FAST[row[EXPERIENCE]])
     row[ACTION] = row[RESPONSE] = row[ANSWER] = row[OPENED] = -1
-    measured[:] = 0.0
+    for column in range(len(measured)):
+        measured[column] = 0.0
     measure(row, measured, draws)

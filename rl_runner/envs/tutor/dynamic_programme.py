@@ -1,8 +1,8 @@
 """The best that can be done with full sight of the learner: exact backward induction.
 
-The full state is small: knowledge, engagement and confusion, modules, quizzes and focus make 101,250
-states (two modules a topic) for each of the six types of goal and pace. The tables are made by
-replaying the kernel over its branches, so that what is solved is what is simulated:
+The full state is small: knowledge, engagement and confusion, modules, quizzes and focus make
+101,250 states (two modules a topic) for each of the six types of goal and pace. The tables are made
+by replaying the kernel over its branches, so that what is solved is what is simulated:
 
     V_T = 0,   V_t(s) = max_a  r(s, a) + Σ_s' p(s' | s, a) V_{t+1}(s').
 """
@@ -13,17 +13,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from rl_runner.envs.tutor import model
-from rl_runner.envs.tutor.compiled import compiled
-from rl_runner.envs.tutor.kernel import (
-    N_SLOTS,
-    N_TERMS,
-    PROBABILITY,
-    act,
-    first_branch,
-    next_branch,
-    pass_time,
-    write_reward,
-)
+from rl_runner.envs.tutor.branches import N_SLOTS, PROBABILITY, first_branch, next_branch
+from rl_runner.envs.tutor.compiled import compiled, inlined
+from rl_runner.envs.tutor.kernel import N_TERMS, act, pass_time, write_reward
 from rl_runner.envs.tutor.model import N_ACTIONS, N_TOPICS
 from rl_runner.envs.tutor.options import Model
 from rl_runner.envs.tutor.state import (
@@ -62,10 +54,10 @@ def count_states(n_levels: int) -> int:
     """Return the number of states of one type."""
     knowledge = (n_levels + 1) ** N_TOPICS
     progress = (2 * n_levels + 1) ** N_TOPICS
-    return knowledge * N_ENGAGEMENTS * 2 * progress * N_TOPICS
+    return int(knowledge * N_ENGAGEMENTS * 2 * progress * N_TOPICS)
 
 
-@compiled
+@inlined
 def state_index(row: np.ndarray, n_levels: int) -> int:
     """Return the number of a learner's state among those of its type."""
     index = 0
@@ -76,10 +68,10 @@ def state_index(row: np.ndarray, n_levels: int) -> int:
     index = index * N_TOPICS + row[FOCUS]
     for topic in range(N_TOPICS):
         index = index * (n_levels + 1) + row[KNOWLEDGE + topic]
-    return (index * N_ENGAGEMENTS + row[ENGAGEMENT]) * 2 + row[CONFUSED]
+    return int((index * N_ENGAGEMENTS + row[ENGAGEMENT]) * 2 + row[CONFUSED])
 
 
-@compiled
+@inlined
 def set_state(row: np.ndarray, index: int, n_levels: int) -> None:
     """Write the state of this number into a learner's row; the inverse of state_index."""
     row[CONFUSED], index = index % 2, index // 2
@@ -93,13 +85,13 @@ def set_state(row: np.ndarray, index: int, n_levels: int) -> None:
         row[TESTED + topic] = int(stage > 0 and stage % 2 == 0)
 
 
-@compiled
+@inlined
 def type_of(row: np.ndarray) -> int:
     """Return the number of a learner's type, 0..5."""
-    return row[GOAL] * 2 + row[PACE]
+    return int(row[GOAL] * 2 + row[PACE])
 
 
-@compiled
+@inlined
 def _note(
     targets: np.ndarray, probabilities: np.ndarray, start: int, end: int, target: int, p: float
 ) -> int:
@@ -186,47 +178,59 @@ def back_up(transitions: Transitions, values: np.ndarray) -> np.ndarray:
 
 
 def optimal_values(model_: Model, progress: Progress | None = None) -> np.ndarray:
-    """Return (horizon + 1, 6, n_states + 1) float32 V_t(s) by type; the last state is the end."""
+    """Return (horizon, 6, n_states) float32 W_t(s) by type: the value after the action of step t.
+
+    s is the state that the action has led to, before time passes. One look ahead from a state, over
+    what an action may do, then gives the best action: see :func:`action_values`.
+
+    :param progress: called after each of the 6 · horizon sweeps
+    """
     n_states = count_states(model_.n_levels)
-    values = np.zeros((model_.horizon + 1, N_TYPES, n_states + 1), dtype=np.float32)
+    kept = np.empty((model_.horizon, N_TYPES, n_states), dtype=np.float32)
     time = transitions_of_time(model_)
     for goal in range(N_TOPICS):
         for pace in (model.SLOW, model.FAST):
             type_ = 2 * goal + pace
             actions = [transitions_of_action(model_, a, goal, pace) for a in range(N_ACTIONS)]
-            following = np.zeros(n_states + 1)
+            values = np.zeros(n_states + 1)
             for t in range(model_.horizon - 1, -1, -1):
-                after_action = back_up(time, following)
+                after_action = back_up(time, values)
+                kept[t, type_] = after_action[::2]  # of learners who have not complained
                 best = back_up(actions[0], after_action)
                 for action in actions[1:]:
                     np.maximum(best, back_up(action, after_action), out=best)
-                following[:-1] = best
-                values[t, type_] = following
+                values[:-1] = best
                 if progress is not None:
-                    progress(type_ * model_.horizon + model_.horizon - t, N_TYPES * model_.horizon)
-    return values
+                    progress((type_ + 1) * model_.horizon - t, N_TYPES * model_.horizon)
+    return kept
 
 
 @compiled
-def action_values(
-    row: np.ndarray, model_: Model, following: np.ndarray, result: np.ndarray
-) -> None:
+def action_values(row: np.ndarray, model_: Model, after: np.ndarray, result: np.ndarray) -> None:
     """Write (6,) Q_t(s, a) of a learner into ``result``.
 
-    :param following: (n_states + 1,) V_{t+1} of the learner's type
+    :param after: (n_states,) W_t of the learner's type
     """
     draws, trace, terms = np.empty(N_SLOTS), np.empty(2), np.empty(N_TERMS)
-    after = np.empty_like(row)
+    then = row.copy()
     for action in range(N_ACTIONS):
         result[action] = 0.0
         first_branch(draws, trace)
         while True:
-            after[:] = row
-            act(after, action, model_, draws, trace)
-            pass_time(after, model_, draws, trace)
-            value = write_reward(after, terms)
-            if after[ENDING] == model.GOING_ON:
-                value += following[state_index(after, model_.n_levels)]
+            for column in range(len(row)):
+                then[column] = row[column]
+            act(then, action, model_, draws, trace)
+            value = write_reward(then, terms) + after[state_index(then, model_.n_levels)]
+            if then[FEEDBACK] < 0:  # the −5 for leaving, which `after` holds, is paid already
+                value -= model.NEGATIVE_REWARD * model_.hazard[then[ENGAGEMENT]]
             result[action] += trace[PROBABILITY] * value
             if not next_branch(draws, trace):
                 break
+
+
+@compiled
+def state_value(row: np.ndarray, model_: Model, after: np.ndarray) -> float:
+    """Return V_t(s) = max_a Q_t(s, a)."""
+    q_values = np.empty(N_ACTIONS)
+    action_values(row, model_, after, q_values)
+    return float(q_values.max())

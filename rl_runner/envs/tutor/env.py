@@ -9,19 +9,25 @@ from gymnasium import spaces
 from gymnasium.error import InvalidAction, ResetNeeded
 
 from rl_runner.envs.tutor import model
-from rl_runner.envs.tutor.observation import observation_space
+from rl_runner.envs.tutor.observation import OBSERVATION_SIZE, observation_space
 from rl_runner.envs.tutor.options import Model, TutorOptions
-from rl_runner.envs.tutor.state import ENDING, Learners, hidden_state
+from rl_runner.envs.tutor.record import EpisodeRecord
+from rl_runner.envs.tutor.state import ENDING, MINUTES, Learners, hidden_state
+from rl_runner.envs.tutor.view import TutorView
+from rl_runner.envs.tutor.window import Window
+from rl_runner.errors import EnvError, Problem, did_you_mean
+
+RENDER_MODES = ("human", "rgb_array", "ansi")
 
 
 class TutorEnv(gym.Env[np.ndarray, np.int64]):
     """A tutor of African music creatives picks the next step for a learner it cannot look into.
 
     ## Description
-    Three topics (music distribution, copyright and licensing, social media marketing) of two modules
-    each. What the learner knows, how engaged and whether confused, which topic it came for and how
-    fast it learns is hidden. The model's numbers and which of them literature supports are in
-    :mod:`rl_runner.envs.tutor.model`; the rest is calibrated, not measured on people.
+    Three topics (music distribution, copyright and licensing, social media marketing) of two
+    modules each. What the learner knows, how engaged and whether confused, which topic it came
+    for and how fast it learns is hidden. The model's numbers and which of them literature supports
+    are in :mod:`rl_runner.envs.tutor.model`; the rest is calibrated, not measured on people.
 
     ## Action Space
     ``Discrete(6)``: 0, 1, 2 suggest the next module of topic 0, 1, 2; 3 provide a resource link on
@@ -59,17 +65,26 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
     v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "render_fps": 2}
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]  # Env's is an instance's
+        "render_modes": [*RENDER_MODES],
+        "render_fps": 2,
+    }
 
     def __init__(self, render_mode: str | None = None, **options: Any) -> None:
         self.options = TutorOptions.from_keywords(options)
         self.model: Model = self.options.build_model()
         self.observation_space = observation_space()
         self.action_space = spaces.Discrete(model.N_ACTIONS)
+        if render_mode is not None and render_mode not in RENDER_MODES:
+            cure = did_you_mean(render_mode, RENDER_MODES) or f"Known: {', '.join(RENDER_MODES)}."
+            raise EnvError(Problem(f"There is no render mode `{render_mode}`.", "", cure))
         self.render_mode = render_mode
         self.learners = Learners.empty(1, self.model.n_levels)
         self._seeded = False
         self._in_episode = False
+        self._observation = np.zeros(OBSERVATION_SIZE, dtype=np.float32)
+        self._record = EpisodeRecord()
+        self._window: Window | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -83,9 +98,13 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
             self.learners.streams[0] = new_stream(self.np_random)
             self.learners.episodes[0] = 0
             self._seeded = True
-        observations = np.empty((1, *self.observation_space.shape), dtype=np.float32)
+        observations = np.empty((1, OBSERVATION_SIZE), dtype=np.float32)
         reset_learners(self.model, self.learners, np.ones(1, dtype=bool), observations)
         self._in_episode = True
+        self._observation = observations[0].copy()
+        self._record = EpisodeRecord()
+        if self.render_mode == "human":
+            self.render()
         return observations[0], self._with_hidden({})
 
     def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -99,8 +118,8 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
         if not self._in_episode:
             message = "the episode is over (or none has begun): call reset() before step()"
             raise ResetNeeded(message)
-        outcome = Outcome.empty(1)
-        step_learners(self.model, self.learners, checked_actions([action], 1), outcome, False)
+        outcome, actions = Outcome.empty(1), checked_actions([action], 1)
+        step_learners(self.model, self.learners, actions, outcome, autoreset=False)
         ending = int(self.learners.rows[0, ENDING])
         self._in_episode = ending == model.GOING_ON
         info = {
@@ -114,11 +133,54 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
         terminated = ending in {model.GRADUATED, model.LEFT}
         truncated = ending == model.TIME_OVER
         reward = float(outcome.rewards[0])
+        if self.render_mode is not None:
+            self._record.note(self.learners.rows[0], reward)
+            self._observation = outcome.observations[0].copy()
+        if self.render_mode == "human":
+            self.render()
         return outcome.observations[0], reward, terminated, truncated, self._with_hidden(info)
 
+    def render(self) -> Any:
+        """Show the platform's page: (600, 960, 3) uint8 for ``rgb_array``, text for ``ansi``.
+
+        :raises ResetNeeded: before the first reset
+        """
+        if self.render_mode is None:
+            return None
+        from rl_runner.envs.tutor.page import render_page, render_text
+
+        view = self.view()
+        if self.render_mode == "ansi":
+            return render_text(view)
+        page = render_page(view)
+        if self.render_mode == "rgb_array":
+            return page
+        if self._window is None:
+            self._window = Window("Tutor", self.metadata["render_fps"])
+        self._window.show(page)
+        return None
+
+    def view(self) -> TutorView:
+        """Return what the page shows; the exchanges are noted only with a render mode.
+
+        :raises ResetNeeded: before the first reset
+        """
+        if not self._seeded:
+            message = "there is no learner yet: call reset() first"
+            raise ResetNeeded(message)
+        row, minutes = self.learners.rows[0], float(self.learners.measured[0, MINUTES])
+        return self._record.view(row, self._observation, minutes, self.options)
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._window is not None:
+            self._window.close()
+            self._window = None
+
     def full_states(self) -> np.ndarray:
-        """Return the learner's row, see :mod:`rl_runner.envs.tutor.state`; it includes the hidden."""
-        return self.learners.rows[0].copy()
+        """Return the learner's row, see :mod:`.state`; it includes what is hidden."""
+        row: np.ndarray = self.learners.rows[0].copy()
+        return row
 
     def _with_hidden(self, info: dict[str, Any]) -> dict[str, Any]:
         return (

@@ -1,9 +1,7 @@
 """THE transition kernel: a fixed function of a learner, an action and a row of random numbers.
 
-Environments hand it uniform numbers from a counter-based generator. The dynamic programme hands it
-only zeros and ones, which make every chance come true or fail, and so replays it over all its
-branches (:func:`next_branch`); ``trace`` then holds the branch's probability. What is simulated and
-what is solved is therefore the same code.
+Environments hand it uniform numbers from a counter-based generator; the dynamic programme replays
+it over all its branches (:mod:`.branches`). What is simulated and what is solved is the same code.
 
 A step is :func:`act`, then :func:`pass_time`, then :func:`measure`, which changes nothing hidden.
 """
@@ -14,7 +12,16 @@ from typing import Final
 import numpy as np
 
 from rl_runner.envs.tutor import model
-from rl_runner.envs.tutor.compiled import compiled
+from rl_runner.envs.tutor.branches import (
+    ANSWER_SLOT,
+    FORGET_FIRST,
+    FORGET_SECOND,
+    LEAVE,
+    NOISE_ANGLE,
+    NOISE_RADIUS,
+    happens,
+)
+from rl_runner.envs.tutor.compiled import inlined
 from rl_runner.envs.tutor.model import (
     CLARIFY,
     COMPLETED,
@@ -53,18 +60,7 @@ from rl_runner.envs.tutor.state import (
     TOPIC,
 )
 
-# The random numbers of a step, by what they decide; 0..4 belong to act. Within a part they are used in this order, which
-# is what lets next_branch walk through the branches.
-N_SLOTS: Final = 12
-LEAVE: Final = 5
-FORGET_FIRST: Final = 6
-FORGET_SECOND: Final = 7
-ANSWER_SLOT: Final = 8
-NOISE_RADIUS: Final = 9
-NOISE_ANGLE: Final = 10
-
 N_TERMS: Final = len(model.REWARD_TERMS)
-
 SKIP: Final = model.skip_probabilities()
 LEARN_READY: Final = np.array(model.LEARN_READY)
 RESOURCE_LEARN: Final = np.array([[model.RESOURCE_LEARN] * 2, model.RESOURCE_LEARN_CONFUSED])
@@ -72,61 +68,21 @@ COMPLETE: Final = np.array(model.COMPLETE)
 POSITIVE: Final = np.array(model.POSITIVE_FEEDBACK)
 NEGATIVE: Final = np.array(model.NEGATIVE_FEEDBACK)
 
-# trace: the probability of the branch taken, and the last slot of it that came true (−1: none)
-PROBABILITY: Final = 0
-LAST_TRUE: Final = 1
 
-
-@compiled
-def happens(draws: np.ndarray, slot: int, probability: float, trace: np.ndarray) -> bool:
-    """Decide whether something of this probability comes true, and note it in ``trace``."""
-    if probability <= 0.0:
-        return False
-    if probability >= 1.0:
-        return True
-    if draws[slot] < probability:
-        trace[PROBABILITY] *= probability
-        trace[LAST_TRUE] = slot
-        return True
-    trace[PROBABILITY] *= 1.0 - probability
-    return False
-
-
-@compiled
-def first_branch(draws: np.ndarray, trace: np.ndarray) -> None:
-    """Begin to walk through the branches: everything that can happen happens."""
-    draws[:] = 0.0
-    trace[PROBABILITY] = 1.0
-    trace[LAST_TRUE] = -1.0
-
-
-@compiled
-def next_branch(draws: np.ndarray, trace: np.ndarray) -> bool:
-    """Turn to the next branch: the last chance that came true fails; False if none is left."""
-    slot = int(trace[LAST_TRUE])
-    if slot < 0:
-        return False
-    draws[slot] = 1.0
-    draws[slot + 1 :] = 0.0
-    trace[PROBABILITY] = 1.0
-    trace[LAST_TRUE] = -1.0
-    return True
-
-
-@compiled
+@inlined
 def engage(row: np.ndarray, change: int) -> None:
     """Raise or lower engagement within its bounds."""
     row[ENGAGEMENT] = min(HIGHEST_ENGAGEMENT, max(0, row[ENGAGEMENT] + change))
 
 
-@compiled
+@inlined
 def difficulty(row: np.ndarray, topic: int) -> int:
     """Return how hard the topic's next module is for what the learner knows."""
     distance = row[MODULES + topic] + 1 - row[KNOWLEDGE + topic]
     return EASY if distance <= 0 else READY if distance == 1 else HARD
 
 
-@compiled
+@inlined
 def act(row: np.ndarray, action: int, model_: Model, draws: np.ndarray, trace: np.ndarray) -> None:
     """Let the learner respond to an action; everything but the passing of time."""
     row[ACTION] = action
@@ -147,56 +103,77 @@ def act(row: np.ndarray, action: int, model_: Model, draws: np.ndarray, trace: n
         _consider(row, action, model_.n_levels, draws, trace)
 
 
-@compiled
+@inlined
 def _consider(
     row: np.ndarray, topic: int, n_levels: int, draws: np.ndarray, trace: np.ndarray
 ) -> None:
     """Skip the suggested module, or open it."""
-    engagement = row[ENGAGEMENT]
-    finished = row[MODULES + topic] == n_levels
-    hard = difficulty(row, topic)
-    skip = 1.0
-    if not finished:
+    kind = difficulty(row, topic)
+    skip = 1.0  # of a topic that is finished
+    if row[MODULES + topic] < n_levels:
         row[LEVEL] = row[MODULES + topic] + 1
-        skip = SKIP[engagement, row[CONFUSED], int(row[GOAL] == topic), hard]
+        skip = SKIP[row[ENGAGEMENT], row[CONFUSED], int(row[GOAL] == topic), kind]
     if happens(draws, 0, skip, trace):
-        row[RESPONSE] = SKIPPED
-        row[SKIPS] += 1
-        if happens(draws, 1, model.SKIP_BORES, trace):
-            engage(row, -1)
-        if happens(draws, 2, NEGATIVE[engagement], trace):
-            row[FEEDBACK] = -1
+        _skip(row, draws, trace)
         return
-    row[OPENED] = hard
-    completed = happens(draws, 1, COMPLETE[hard], trace)
-    row[RESPONSE] = model.STOPPED
+    row[OPENED] = kind
+    completed = happens(draws, 1, COMPLETE[kind], trace)
+    row[RESPONSE] = COMPLETED if completed else model.STOPPED
     if completed:
-        row[RESPONSE] = COMPLETED
         row[MODULES + topic] += 1
         row[TESTED + topic] = 0
-    if hard == EASY:
-        if happens(draws, 2, model.EASY_BORES, trace):
-            engage(row, -1)
-    elif hard == READY:
-        if happens(draws, 2, LEARN_READY[row[PACE]], trace):
-            row[KNOWLEDGE + topic] += 1
-        if completed:
-            if happens(draws, 3, model.READY_ENGAGES, trace):
-                engage(row, 1)
-            if happens(draws, 4, POSITIVE[engagement], trace):
-                row[FEEDBACK] = 1
-    else:
-        if happens(draws, 2, model.LEARN_HARD, trace):
-            row[KNOWLEDGE + topic] += 1
-        if happens(draws, 3, model.HARD_BORES, trace):
-            engage(row, -1)
-        if happens(draws, 4, 0.5 * NEGATIVE[engagement], trace):
-            row[FEEDBACK] = -1
-        if not completed:
-            row[CONFUSED] = 1
+    if kind == READY:
+        _work_through_ready(row, completed, draws, trace)
+    elif kind == HARD:
+        _work_through_hard(row, completed, draws, trace)
+    elif happens(draws, 2, model.EASY_BORES, trace):
+        engage(row, -1)
 
 
-@compiled
+@inlined
+def _skip(row: np.ndarray, draws: np.ndarray, trace: np.ndarray) -> None:
+    """Skip a suggestion, perhaps with a complaint."""
+    complaint = NEGATIVE[row[ENGAGEMENT]]
+    row[RESPONSE] = SKIPPED
+    row[SKIPS] += 1
+    if happens(draws, 1, model.SKIP_BORES, trace):
+        engage(row, -1)
+    if happens(draws, 2, complaint, trace):
+        row[FEEDBACK] = -1
+
+
+@inlined
+def _work_through_ready(
+    row: np.ndarray, completed: bool, draws: np.ndarray, trace: np.ndarray
+) -> None:
+    """Open a module at the right level: it teaches, and one that is completed may be praised."""
+    praise = POSITIVE[row[ENGAGEMENT]]
+    if happens(draws, 2, LEARN_READY[row[PACE]], trace):
+        row[KNOWLEDGE + row[TOPIC]] += 1
+    if completed:
+        if happens(draws, 3, model.READY_ENGAGES, trace):
+            engage(row, 1)
+        if happens(draws, 4, praise, trace):
+            row[FEEDBACK] = 1
+
+
+@inlined
+def _work_through_hard(
+    row: np.ndarray, completed: bool, draws: np.ndarray, trace: np.ndarray
+) -> None:
+    """Open a module that asks for more than is known: it bores, confuses and may anger."""
+    complaint = 0.5 * NEGATIVE[row[ENGAGEMENT]]
+    if happens(draws, 2, model.LEARN_HARD, trace):
+        row[KNOWLEDGE + row[TOPIC]] += 1
+    if happens(draws, 3, model.HARD_BORES, trace):
+        engage(row, -1)
+    if happens(draws, 4, complaint, trace):
+        row[FEEDBACK] = -1
+    if not completed:
+        row[CONFUSED] = 1
+
+
+@inlined
 def _read(row: np.ndarray, n_levels: int, draws: np.ndarray, trace: np.ndarray) -> None:
     """Open a resource on the focus topic: it helps most who is confused."""
     topic, confused = row[FOCUS], row[CONFUSED]
@@ -215,7 +192,7 @@ def _read(row: np.ndarray, n_levels: int, draws: np.ndarray, trace: np.ndarray) 
         engage(row, -1)
 
 
-@compiled
+@inlined
 def _answer(row: np.ndarray, draws: np.ndarray, trace: np.ndarray) -> None:
     """Answer a clarifying question: welcome when confused or bored, tiresome otherwise."""
     confused = row[CONFUSED]
@@ -229,13 +206,13 @@ def _answer(row: np.ndarray, draws: np.ndarray, trace: np.ndarray) -> None:
         engage(row, -1)
 
 
-@compiled
+@inlined
 def untested(row: np.ndarray, topic: int) -> bool:
     """Whether the latest completed module of a topic still waits for its quiz to be passed."""
-    return row[MODULES + topic] > 0 and row[TESTED + topic] == 0
+    return bool(row[MODULES + topic] > 0 and row[TESTED + topic] == 0)
 
 
-@compiled
+@inlined
 def _take_quiz(row: np.ndarray, draws: np.ndarray, trace: np.ndarray) -> None:
     """Take the quiz on the focus topic, or on the first topic that has an untested module."""
     topic = row[FOCUS]
@@ -269,7 +246,7 @@ def _take_quiz(row: np.ndarray, draws: np.ndarray, trace: np.ndarray) -> None:
         engage(row, -1)
 
 
-@compiled
+@inlined
 def pass_time(row: np.ndarray, model_: Model, draws: np.ndarray, trace: np.ndarray) -> None:
     """End the step: the learner graduates, leaves, or forgets; or the time is over."""
     row[TIME] += 1
@@ -286,7 +263,7 @@ def pass_time(row: np.ndarray, model_: Model, draws: np.ndarray, trace: np.ndarr
             row[ENDING] = model.TIME_OVER
 
 
-@compiled
+@inlined
 def _forget(row: np.ndarray, model_: Model, draws: np.ndarray, trace: np.ndarray) -> None:
     """Let at most one of the two topics out of focus lose a level."""
     first, second = (row[FOCUS] + 1) % N_TOPICS, (row[FOCUS] + 2) % N_TOPICS
@@ -299,7 +276,7 @@ def _forget(row: np.ndarray, model_: Model, draws: np.ndarray, trace: np.ndarray
         row[KNOWLEDGE + second] = max(0, row[KNOWLEDGE + second] - 1)
 
 
-@compiled
+@inlined
 def write_reward(row: np.ndarray, terms: np.ndarray) -> float:
     """Write the step's reward terms (N_TERMS,) and return their sum."""
     complaint = row[FEEDBACK] < 0 or row[ENDING] == model.LEFT  # one −5, even if both happen
@@ -310,12 +287,12 @@ def write_reward(row: np.ndarray, terms: np.ndarray) -> float:
     terms[4] = model.NEGATIVE_REWARD if complaint else 0.0
     terms[5] = model.STEP_REWARD
     reward = 0.0
-    for term in terms:
-        reward += term
+    for index in range(len(terms)):
+        reward += terms[index]
     return reward
 
 
-@compiled
+@inlined
 def measure(row: np.ndarray, measured: np.ndarray, draws: np.ndarray) -> None:
     """Draw what the platform measures: an answer, engagement, the minutes on a module."""
     if row[RESPONSE] == model.ANSWERED:

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from rl_runner.envs.tutor import model
-from rl_runner.envs.tutor.compiled import compiled
+from rl_runner.envs.tutor.compiled import inlined
 from rl_runner.envs.tutor.kernel import COMPLETE, LEARN_READY, NEGATIVE, POSITIVE, SKIP
 from rl_runner.envs.tutor.model import EASY, HARD, N_TOPICS, READY
 from rl_runner.envs.tutor.options import Model
@@ -34,7 +34,6 @@ from rl_runner.envs.tutor.state import (
     FOCUS,
     GENRE,
     LEVEL,
-    MINUTES,
     MODULES,
     RESPONSE,
     TOPIC,
@@ -53,45 +52,46 @@ LOG_HARD: Final = math.log(model.MINUTES_HARD)
 LOG_VARIANCE: Final = model.MINUTES_LOG_STD**2
 
 
-@compiled
+@inlined
 def begin_belief(belief: np.ndarray, row: np.ndarray, n_levels: int) -> None:
     """Set the belief to what is known of a learner by experience and genre."""
     experience = row[EXPERIENCE]
-    belief[:] = 0.0
+    for column in range(len(belief)):
+        belief[column] = 0.0
     belief[BELIEF_PACE + model.FAST] = FAST[experience]
     belief[BELIEF_PACE + model.SLOW] = 1.0 - FAST[experience]
-    belief[BELIEF_GOAL : BELIEF_GOAL + N_TOPICS] = GOALS[row[GENRE]]
     for topic in range(N_TOPICS):
+        belief[BELIEF_GOAL + topic] = GOALS[row[GENRE], topic]
         for pace in range(2):
             at = levels_at(topic, pace, n_levels)
             for level in range(INITIAL_LEVELS.shape[1]):
                 belief[at + min(level, n_levels)] += INITIAL_LEVELS[experience, level]
 
 
-@compiled
+@inlined
 def levels_at(topic: int, pace: int, n_levels: int) -> int:
     """Return the column where P(level | pace) of a topic begins."""
     return BELIEF_LEVEL + (topic * 2 + pace) * (n_levels + 1)
 
 
-@compiled
+@inlined
 def update_belief(belief: np.ndarray, row: np.ndarray, minutes: float, model_: Model) -> None:
     """Take in one step: ``row`` is the learner's record after it."""
     n_levels, response = model_.n_levels, row[RESPONSE]
-    if response == model.SKIPPED or response == model.COMPLETED or response == model.STOPPED:
+    if response in (model.SKIPPED, model.COMPLETED, model.STOPPED):
         if row[LEVEL] > 0:  # else the topic was finished, and skipping it says nothing
             _after_suggestion(belief, row, minutes, n_levels)
     elif response == model.READ:
         _after_resource(belief, row, n_levels)
     elif response == model.ANSWERED:
         _after_answer(belief, row[ANSWER])
-    elif response == model.PASSED or response == model.FAILED:
+    elif response in (model.PASSED, model.FAILED):
         _after_quiz(belief, row, n_levels)
     for shift in (1, 2):
         _forget(belief, (row[FOCUS] + shift) % N_TOPICS, n_levels)
 
 
-@compiled
+@inlined
 def expected_level(belief: np.ndarray, topic: int, n_levels: int) -> float:
     """Return the posterior mean of knowledge in a topic, in levels."""
     mean = 0.0
@@ -102,12 +102,12 @@ def expected_level(belief: np.ndarray, topic: int, n_levels: int) -> float:
     return mean
 
 
-@compiled
+@inlined
 def _difficulty(level: int, module: int) -> int:
     return EASY if level >= module else READY if level == module - 1 else HARD
 
 
-@compiled
+@inlined
 def _normalise(belief: np.ndarray, topic: int, n_levels: int) -> None:
     """Make joint weights of pace and level into P(pace) and P(level | pace) again."""
     total = 0.0
@@ -123,7 +123,7 @@ def _normalise(belief: np.ndarray, topic: int, n_levels: int) -> None:
     belief[BELIEF_PACE + 1] /= total
 
 
-@compiled
+@inlined
 def _weigh_difficulties(
     belief: np.ndarray, row: np.ndarray, n_levels: int, easy: float, ready: float, hard: float
 ) -> None:
@@ -136,18 +136,17 @@ def _weigh_difficulties(
     _normalise(belief, row[TOPIC], n_levels)
 
 
-@compiled
+@inlined
 def _typical_skip(belief: np.ndarray, topic: int, kind: int) -> float:
     """Return P(skip) of a module of this difficulty, over what may be the goal and confusion."""
     confused, goal = belief[BELIEF_CONFUSED], belief[BELIEF_GOAL + topic]
-    skip = SKIP[TYPICAL_ENGAGEMENT]
-    clear = goal * skip[0, 1, kind] + (1.0 - goal) * skip[0, 0, kind]
-    return (1.0 - confused) * clear + confused * (
-        goal * skip[1, 1, kind] + (1.0 - goal) * skip[1, 0, kind]
-    )
+    e = TYPICAL_ENGAGEMENT
+    clear = goal * SKIP[e, 0, 1, kind] + (1.0 - goal) * SKIP[e, 0, 0, kind]
+    unclear = goal * SKIP[e, 1, 1, kind] + (1.0 - goal) * SKIP[e, 1, 0, kind]
+    return float((1.0 - confused) * clear + confused * unclear)
 
 
-@compiled
+@inlined
 def _after_suggestion(belief: np.ndarray, row: np.ndarray, minutes: float, n_levels: int) -> None:
     topic = row[TOPIC]
     easy = _typical_skip(belief, topic, EASY)
@@ -181,7 +180,7 @@ def _after_suggestion(belief: np.ndarray, row: np.ndarray, minutes: float, n_lev
             _learn(belief, at + level, LEARN_READY[pace] if is_ready else model.LEARN_HARD)
 
 
-@compiled
+@inlined
 def _probability_hard(belief: np.ndarray, row: np.ndarray, n_levels: int) -> float:
     hard = 0.0
     for pace in range(2):
@@ -192,12 +191,12 @@ def _probability_hard(belief: np.ndarray, row: np.ndarray, n_levels: int) -> flo
     return hard
 
 
-@compiled
+@inlined
 def _suspect_confusion(belief: np.ndarray, probability: float) -> None:
     belief[BELIEF_CONFUSED] += (1.0 - belief[BELIEF_CONFUSED]) * probability
 
 
-@compiled
+@inlined
 def _learn(belief: np.ndarray, column: int, rate: float) -> None:
     """Move this share of a level's probability one level up."""
     moved = rate * belief[column]
@@ -205,7 +204,7 @@ def _learn(belief: np.ndarray, column: int, rate: float) -> None:
     belief[column + 1] += moved
 
 
-@compiled
+@inlined
 def _after_resource(belief: np.ndarray, row: np.ndarray, n_levels: int) -> None:
     topic, confused = row[TOPIC], belief[BELIEF_CONFUSED]
     thanked = 0.5 * POSITIVE[TYPICAL_ENGAGEMENT]
@@ -223,7 +222,7 @@ def _after_resource(belief: np.ndarray, row: np.ndarray, n_levels: int) -> None:
     belief[BELIEF_CONFUSED] = after
 
 
-@compiled
+@inlined
 def _after_answer(belief: np.ndarray, answer: int) -> None:
     total = 0.0
     for topic in range(N_TOPICS):
@@ -236,7 +235,7 @@ def _after_answer(belief: np.ndarray, answer: int) -> None:
     belief[BELIEF_CONFUSED] *= 1.0 - model.CLARIFY_CLEARS
 
 
-@compiled
+@inlined
 def _after_quiz(belief: np.ndarray, row: np.ndarray, n_levels: int) -> None:
     knows, guesses = QUIZ_KNOWN[row[CORRECT]], QUIZ_GUESSED[row[CORRECT]]
     _weigh_difficulties(belief, row, n_levels, knows, guesses, guesses)
@@ -248,7 +247,7 @@ def _after_quiz(belief: np.ndarray, row: np.ndarray, n_levels: int) -> None:
         _suspect_confusion(belief, model.FAIL_CONFUSES)
 
 
-@compiled
+@inlined
 def _forget(belief: np.ndarray, topic: int, n_levels: int) -> None:
     for pace in range(2):
         at = levels_at(topic, pace, n_levels)

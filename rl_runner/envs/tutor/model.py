@@ -3,8 +3,8 @@
 Supported by literature
     Guessing at most .3, slipping at most .1 and learning near .1 per practice item are values of
     Bayesian knowledge tracing (Corbett & Anderson 1995; Baker, Corbett & Aleven 2008). A module is
-    five items long: 1 − .9⁵ ≈ .41, between the .35 and .60 of slow and fast learners. That learning
-    is best when about 85 % succeeds: Wilson et al. (2019). Confusion that is not resolved turns into
+    five items long: 1 − .9⁵ ≈ .41, between the .35 and .60 of slow and fast learners. Learning is
+    best when about 85 % succeeds: Wilson et al. (2019). Confusion that is not resolved turns into
     frustration and boredom: D'Mello & Graesser (2012). Most learners of open courses leave them:
     Jordan (2015). Forgetting of the ``half_life`` family: Settles & Meeder (2016), equations 1–3.
 Calibrated, without a direct source

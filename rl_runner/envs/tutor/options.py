@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
 
-import numpy as np
-
 from rl_runner.envs.tutor import model
 from rl_runner.errors import EnvError, Problem, did_you_mean
 
@@ -22,8 +20,8 @@ class Model(NamedTuple):
     n_levels: int  # modules per topic, and levels of knowledge above none
     horizon: int  # steps that the observed time is measured by
     limit: int  # steps after which an episode is truncated
-    hazard: np.ndarray  # (5,) P(leave) by engagement
-    forget: np.ndarray  # (n_levels + 2,) P(forget a level) by modules completed + quiz passed
+    hazard: tuple[float, ...]  # 5: P(leave) by engagement
+    forget: tuple[float, ...]  # P(forget a level) by modules completed + quiz passed
 
 
 @dataclass(frozen=True)
@@ -88,13 +86,12 @@ class TutorOptions:
 
         :param limit: truncate episodes earlier than :attr:`horizon`
         """
-        hazard = self.dropout_factor * np.array(model.HAZARDS)
-        practices = np.arange(self.modules_per_topic + 2)
+        hazard = tuple(self.dropout_factor * hazard for hazard in model.HAZARDS)
+        practices = range(MOST_MODULES + 2)
+        forget = tuple(model.FORGET for _ in practices)
         if self.learner == "half_life":
             # Settles & Meeder (2016): recall 2^(−Δ/h) with h = 2^(θ·x), x counting practice
-            forget = 1.0 - 2.0 ** (-1.0 / (model.HALF_LIFE * 2.0**practices))
-        else:
-            forget = np.full(len(practices), model.FORGET)
+            forget = tuple(1.0 - 2.0 ** (-1.0 / (model.HALF_LIFE * 2.0**n)) for n in practices)
         last = self.horizon if limit is None else min(limit, self.horizon)
         return Model(self.modules_per_topic, self.horizon, last, hazard, forget)
 

@@ -17,7 +17,7 @@ from rl_runner.envs.tutor.dynamic_programme import (
     Progress,
     action_values,
     optimal_values,
-    state_index,
+    state_value,
     type_of,
 )
 from rl_runner.envs.tutor.model import N_ACTIONS, N_TOPICS
@@ -26,7 +26,14 @@ from rl_runner.envs.tutor.state import ENGAGEMENT, GOAL, KNOWLEDGE, N_COLUMNS, P
 from rl_runner.errors import EnvError, Problem
 
 MOST_BYTES = 2 * 10**9
-SOLVED_SOURCES = ("model.py", "options.py", "state.py", "kernel.py", "dynamic_programme.py")
+SOLVED_SOURCES = (
+    "branches.py",
+    "model.py",
+    "options.py",
+    "state.py",
+    "kernel.py",
+    "dynamic_programme.py",
+)
 
 
 def load_values(options: TutorOptions, progress: Progress | None = None) -> np.ndarray:
@@ -66,8 +73,7 @@ def start_value(options: TutorOptions, values: np.ndarray) -> float:
             row[ENGAGEMENT], row[GOAL], row[PACE] = engagement, goal, pace
             probability = share * levels[experience, list(knowledge)].prod() * goals[goal]
             probability *= (fast if pace == model.FAST else 1.0 - fast) / 2.0
-            value = values[0, type_of(row), state_index(row, model_.n_levels)]
-            total += float(probability * value)
+            total += float(probability * state_value(row, model_, values[0, type_of(row)]))
     return total
 
 
@@ -76,8 +82,7 @@ def best_actions(rows: np.ndarray, model_: Model, values: np.ndarray) -> np.ndar
     """Return (n,) the best actions for learners (n, N_COLUMNS) whose whole state is seen."""
     actions, q_values = np.empty(len(rows), dtype=np.int64), np.empty(N_ACTIONS)
     for i in range(len(rows)):
-        following = values[rows[i, TIME] + 1, type_of(rows[i])]
-        action_values(rows[i], model_, following, q_values)
+        action_values(rows[i], model_, values[rows[i, TIME], type_of(rows[i])], q_values)
         actions[i] = np.argmax(q_values)
     return actions
 
@@ -103,4 +108,4 @@ def _save(path: Path, values: np.ndarray) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     with os.fdopen(handle, "wb") as file:
         np.save(file, values, allow_pickle=False)
-    os.replace(name, path)
+    Path(name).replace(path)

@@ -1,6 +1,6 @@
 """QMDP: acts as if all uncertainty about the learner vanished after one step.
 
-It knows the kernel and keeps the exact posterior over the whole hidden state (1,620 hidden states
+It knows the kernel and keeps the posterior over the whole hidden state (1,620 hidden states
 with two modules a topic), from nothing but the observations that any agent gets, and weighs the
 oracle's values with it (Littman, Cassandra & Kaelbling 1995):
 
@@ -17,16 +17,10 @@ import numpy as np
 
 from rl_runner.envs.tutor import model
 from rl_runner.envs.tutor.baselines import Tutor
+from rl_runner.envs.tutor.branches import N_SLOTS, PROBABILITY, first_branch, next_branch
 from rl_runner.envs.tutor.compiled import compiled
 from rl_runner.envs.tutor.dynamic_programme import N_ENGAGEMENTS, action_values, type_of
-from rl_runner.envs.tutor.kernel import (
-    N_SLOTS,
-    PROBABILITY,
-    act,
-    first_branch,
-    next_branch,
-    pass_time,
-)
+from rl_runner.envs.tutor.kernel import act, pass_time
 from rl_runner.envs.tutor.knowledge_filter import FAST, GOALS
 from rl_runner.envs.tutor.model import HARD, N_ACTIONS, N_TOPICS
 from rl_runner.envs.tutor.observation import MOST_MINUTES, SLICES
@@ -53,7 +47,8 @@ from rl_runner.envs.tutor.state import (
     TIME,
 )
 
-NEGLIGIBLE: Final = 1e-4  # hidden states below this share of the belief are left out of the values
+NEGLIGIBLE: Final = 1e-3  # hidden states below this share of the likeliest are not weighed
+VANISHING: Final = 1e-7  # and below this share they are left out of the belief itself
 
 
 class QMDP(Tutor):
@@ -66,14 +61,14 @@ class QMDP(Tutor):
         self._model = options.build_model()
         self._levels = model.level_probabilities(self._model.n_levels)
         self._values = values
-        self._beliefs = np.empty((0, 0))  # (n, n_hidden)
+        self.beliefs = np.empty((0, 0))  # (n, n_hidden)
         self._rows = np.empty((0, N_COLUMNS), dtype=np.int32)  # as last observed
 
     def begin(self, started: np.ndarray) -> None:
         """Remember who is new; their first observation says what to believe of them."""
         if len(self._rows) != len(started):
             n_hidden = count_hidden(self._model.n_levels)
-            self._beliefs = np.zeros((len(started), n_hidden))
+            self.beliefs = np.zeros((len(started), n_hidden))
             self._rows = np.zeros((len(started), N_COLUMNS), dtype=np.int32)
         self._started = started
 
@@ -84,13 +79,13 @@ class QMDP(Tutor):
         minutes = observations[:, SLICES["minutes"].start].astype(float)
         for i in range(len(seen)):
             if self._started[i]:
-                begin_exact(self._beliefs[i], seen[i], reading[i], self._levels, self._model)
+                begin_exact(self.beliefs[i], seen[i], reading[i], self._levels, self._model)
             else:
                 update_exact(
-                    self._beliefs[i], self._rows[i], seen[i], reading[i], minutes[i], self._model
+                    self.beliefs[i], self._rows[i], seen[i], reading[i], minutes[i], self._model
                 )
         self._rows = seen
-        return qmdp_actions(seen, self._beliefs, self._model, self._values)
+        return qmdp_actions(seen, self.beliefs, self._model, self._values)
 
 
 def observed_rows(observations: np.ndarray, model_: Model) -> np.ndarray:
@@ -119,7 +114,7 @@ def observed_rows(observations: np.ndarray, model_: Model) -> np.ndarray:
 @compiled
 def count_hidden(n_levels: int) -> int:
     """Return the number of hidden states behind what is observed of a learner."""
-    return (n_levels + 1) ** N_TOPICS * N_ENGAGEMENTS * 2 * N_TOPICS * 2
+    return int((n_levels + 1) ** N_TOPICS * N_ENGAGEMENTS * 2 * N_TOPICS * 2)
 
 
 @compiled
@@ -128,7 +123,7 @@ def hidden_index(row: np.ndarray, n_levels: int) -> int:
     index = type_of(row)
     for topic in range(N_TOPICS):
         index = index * (n_levels + 1) + row[KNOWLEDGE + topic]
-    return (index * N_ENGAGEMENTS + row[ENGAGEMENT]) * 2 + row[CONFUSED]
+    return int((index * N_ENGAGEMENTS + row[ENGAGEMENT]) * 2 + row[CONFUSED])
 
 
 @compiled
@@ -182,7 +177,7 @@ def begin_exact(
 
 
 @compiled
-def update_exact(  # noqa: PLR0913, PLR0917 - compiled: plain arguments
+def update_exact(
     belief: np.ndarray,
     before: np.ndarray,
     seen: np.ndarray,
@@ -197,9 +192,10 @@ def update_exact(  # noqa: PLR0913, PLR0917 - compiled: plain arguments
     """
     old, row = belief.copy(), before.copy()
     draws, trace = np.empty(N_SLOTS), np.empty(2)
+    least = VANISHING * old.max()
     belief[:] = 0.0
     for hidden in range(len(old)):
-        if old[hidden] <= 0.0:
+        if old[hidden] <= least:
             continue
         first_branch(draws, trace)
         while True:
@@ -226,7 +222,7 @@ def looks_like(row: np.ndarray, seen: np.ndarray) -> bool:
         same = same and row[MODULES + topic] == seen[MODULES + topic]
         same = same and row[TESTED + topic] == seen[TESTED + topic]
         same = same and row[SCORE + topic] == seen[SCORE + topic]
-    return same
+    return bool(same)
 
 
 @compiled
@@ -255,8 +251,7 @@ def qmdp_actions(
             if beliefs[i, hidden] > least:
                 row[:] = seen[i]
                 set_hidden(row, hidden, model_.n_levels)
-                following = values[row[TIME] + 1, type_of(row)]
-                action_values(row, model_, following, q_values)
+                action_values(row, model_, values[row[TIME], type_of(row)], q_values)
                 total += beliefs[i, hidden] * q_values
         actions[i] = np.argmax(total)
     return actions

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rl_runner.envs.tutor.baselines import FullStates
-from rl_runner.envs.tutor.model import GRADUATED, LEFT
+from rl_runner.envs.tutor.model import GRADUATED, LEFT, N_ACTIONS
 from rl_runner.envs.tutor.options import TutorOptions
 from rl_runner.envs.tutor.vector import TutorVectorEnv
 
@@ -34,7 +34,7 @@ def play(factory: PolicyFactory, options: TutorOptions, seeds: Sequence[int]) ->
     observations, _ = env.reset(seed=list(map(int, seeds)))
     returns, lengths, open_ = np.zeros(n), np.zeros(n, dtype=int), np.ones(n, dtype=bool)
     graduated, left = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
-    counts = np.zeros((n, int(env.single_action_space.n)), dtype=int)  # type: ignore[attr-defined]
+    counts = np.zeros((n, N_ACTIONS), dtype=int)
     state, started = None, np.ones(n, dtype=bool)
     while open_.any():
         actions, state = policy.predict(observations, state, started, deterministic=True)

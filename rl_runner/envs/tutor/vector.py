@@ -97,9 +97,8 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             message = "no episode has begun: call reset() before step()"
             raise ResetNeeded(message)
         outcome = Outcome.empty(self.num_envs)
-        step_learners(
-            self.model, self.learners, checked_actions(actions, self.num_envs), outcome, True
-        )
+        checked = checked_actions(actions, self.num_envs)
+        step_learners(self.model, self.learners, checked, outcome, autoreset=True)
         self._observations = outcome.observations
         ending = outcome.events[:, -1]
         ended = ending != model.GOING_ON
@@ -136,7 +135,8 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
         if seed is None:
             return [None] * self.num_envs
-        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else list(seed)
+        counted = range(seed, seed + self.num_envs) if isinstance(seed, int) else seed
+        seeds: list[int | None] = list(counted)
         if len(seeds) != self.num_envs:
             message = f"{len(seeds)} seeds were given for {self.num_envs} learners"
             raise ValueError(message)

@@ -72,7 +72,7 @@ def test_no_link_is_given_that_could_be_wrong():
 
 def test_a_level_without_text_still_has_a_title():
     assert COURSE.title(1, 1) == "What you own in a song"
-    assert COURSE.title(1, 3) == "Copyright & Licensing, part 3"
+    assert COURSE.title(1, 3) == "Copyright, part 3"
     assert COURSE.module(1, 3) is None
     assert COURSE.module(1, 0) is None
 

@@ -24,6 +24,15 @@ def _values(view: TutorView) -> dict[str, str]:
     return {text.key: text.text.replace("\u00a0", " ") for text in texts}
 
 
+def _contains(outer: Box, inner: Box) -> bool:
+    return (
+        outer.left <= inner.left
+        and outer.top <= inner.top
+        and inner.right <= outer.right
+        and inner.bottom <= outer.bottom
+    )
+
+
 def _overlap(a: Box, b: Box) -> bool:
     return a.left < b.right and b.left < a.right and a.top < b.bottom and b.top < a.bottom
 
@@ -46,8 +55,8 @@ def _contrast(text: DrawnText, pixels: np.ndarray) -> float:
 def _check_layout(canvas: Canvas) -> None:
     for text in canvas.texts:
         assert text.text, text
-        assert text.room.contains(text.ink), text
-        assert canvas.box.contains(text.room), text
+        assert _contains(text.room, text.ink), text
+        assert _contains(canvas.box, text.room), text
         assert text.style.size >= 11, text
     for one, other in itertools.combinations(canvas.texts, 2):
         assert not _overlap(one.ink, other.ink), (one, other)
@@ -110,7 +119,7 @@ def test_the_numbers_are_the_views():
         "modules": "of 6",
         "topics finished": "0 of 3",
         "goal": "Copyright",
-        "engagement": "48 %",
+        "engagement": "≈ 48 %",
         "skips": "1",
         "minutes": "23 min",
         "last action": "Resource",
@@ -118,9 +127,9 @@ def test_the_numbers_are_the_views():
         "topic 0 completed": "1 of 2",
         "topic 1 completed": "2 of 2",
         "topic 2 completed": "0 of 2",
-        "topic 0 knowledge": "knows 31 %",
-        "topic 1 knowledge": "knows 62 %",
-        "topic 2 knowledge": "knows 10 %",
+        "topic 0 knowledge": "knows ≈ 31 %",
+        "topic 1 knowledge": "knows ≈ 62 %",
+        "topic 2 knowledge": "knows ≈ 10 %",
         "topic 1 gap": "gap",
         "topic 0 quiz": "quiz open",
         "topic 1 quiz": "quiz open, last 1 of 3",
@@ -136,6 +145,7 @@ def test_the_numbers_are_the_views():
         "path 1 kinds": "Quiz · Distribution",
         "exchange 9": "Copyright: completed",
         "exchange 9 reward": "+0.9",
+        "exchange 5": "Quiz: passed, 3 of 3",
         "exchange 11 step": "Step 11",
         "exchange 11 reward": "+4.9",
         "exchange 11 feedback": "positive feedback",
@@ -179,7 +189,7 @@ def test_numbers_are_never_cut_short(view: TutorView):
     assert values["step"] == f"{view.step} of {view.horizon}"
     assert values["return"] == signed(view.return_so_far)
     assert values["skips"] == str(view.skips)
-    assert values["engagement"] == f"{view.engagement:.0%}".replace("%", " %")
+    assert values["engagement"] == f"≈ {100 * view.engagement:.0f} %"
     assert values["modules completed"] == str(sum(view.completed))
     for topic in range(3):
         assert values[f"topic {topic} completed"] == f"{view.completed[topic]} of {view.levels}"

@@ -28,11 +28,6 @@ class Style:
     bold: bool = False
 
     @property
-    def font(self) -> ImageFont.FreeTypeFont:
-        """The font, loaded once per size and weight."""
-        return _font(self.size, self.bold)
-
-    @property
     def line_height(self) -> int:
         """Pixels from one line's top to the next one's."""
         return round(self.size * 1.38)
@@ -64,15 +59,6 @@ class Box:
     def inset(self, x: int, y: int) -> "Box":
         """Return the box without a margin on each side."""
         return Box(self.left + x, self.top + y, self.right - x, self.bottom - y)
-
-    def contains(self, other: "Box") -> bool:
-        """Whether ``other`` lies within this box."""
-        return (
-            self.left <= other.left
-            and self.top <= other.top
-            and other.right <= self.right
-            and other.bottom <= self.bottom
-        )
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from rl_runner.envs.tutor.page.palette import (
     SMALL_INK,
     SMALL_STRONG,
 )
-from rl_runner.envs.tutor.page.words import ACTIONS, ENDINGS, FEEDBACK, signed
+from rl_runner.envs.tutor.page.words import ACTIONS, ENDINGS, FEEDBACK, in_short, signed
 from rl_runner.envs.tutor.view import Exchange, TutorView
 
 LEARNER = Style(12, CARD)
@@ -31,6 +31,8 @@ WELCOME = (
     "Welcome. You make {genre} and have the experience of a {experience}. I suggest modules, "
     "resources and quizzes; tell me what helps and what does not."
 )
+ACTIONS_LABEL = "The agent’s six actions"
+ACTIONS_TAKEN = f"{ACTIONS_LABEL}, its last one filled"
 WIDEST = 0.86  # of the room, for a bubble
 GAP, PAD_X, PAD_Y = 6, 10, 6
 META, EXCHANGE_GAP, EARLIER, EARLIER_GAP = 19, 8, 17, 12
@@ -83,9 +85,8 @@ def _draw_earlier(canvas: Canvas, room: Box, earlier: tuple[Exchange, ...], heig
         line = Box(room.left, top, room.right, top + EARLIER)
         key = f"exchange {exchange.step}"
         canvas.text(Box(line.left, top, line.left + 26, line.bottom), str(exchange.step), SMALL)
-        words = f"{ACTIONS[exchange.action]}: {exchange.response}"
         text_room = Box(line.left + 26, top, line.right - 70, line.bottom)
-        ink = canvas.text(text_room, words, SMALL, key=key)
+        ink = canvas.text(text_room, in_short(exchange), SMALL, key=key)
         _draw_feedback_mark(canvas, ink.right + 8, top + 4, exchange.feedback)
         reward = signed(exchange.reward)
         canvas.text(line, reward, SMALL, align="right", key=f"{key} reward")
@@ -154,7 +155,7 @@ def _draw_actions(canvas: Canvas, box: Box, last: Exchange | None) -> None:
     """Draw the agent's six actions, the one it took last filled."""
     canvas.rectangle(Box(box.left, box.top, box.right, box.top + 1), LINE)
     label = Box(box.left, box.top + 5, box.right, box.top + 20)
-    canvas.text(label, "The agent’s six actions, its last one filled", SMALL)
+    canvas.text(label, ACTIONS_TAKEN if last else ACTIONS_LABEL, SMALL)
     for action, name in enumerate(ACTIONS):
         left, right = (box.left + (action % 3 + end) * (box.width + 6) // 3 for end in (0, 1))
         top = box.bottom - (2 - action // 3) * BUTTON + 3

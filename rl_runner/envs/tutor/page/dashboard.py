@@ -11,7 +11,7 @@ from rl_runner.envs.tutor.page.palette import (
     STRONG,
     TITLE,
 )
-from rl_runner.envs.tutor.page.words import goal, minutes, percent
+from rl_runner.envs.tutor.page.words import estimated, goal, minutes
 from rl_runner.envs.tutor.view import TutorView
 
 HEIGHT = 206
@@ -37,7 +37,7 @@ def draw(canvas: Canvas, box: Box, view: TutorView) -> None:
     top = ring.bottom + 12
     canvas.rectangle(Box(room.left, top, room.right, top + 1), LINE)
     columns = (
-        (0, 106, "Engagement", percent(view.engagement), "engagement"),
+        (0, 106, "Engagement", estimated(view.engagement), "engagement"),
         (106, 166, "Skips", str(view.skips), "skips"),
         (166, room.width, "Last module", minutes(view.minutes), "minutes"),
     )

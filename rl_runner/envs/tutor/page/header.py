@@ -33,11 +33,13 @@ def draw(canvas: Canvas, box: Box, view: TutorView) -> None:
     _draw_mark(canvas, upper.left, box.top + 10)
     canvas.text(Box(left, upper.top, 520, upper.bottom), "The business of music", NAME)
     canvas.text(Box(left, lower.top, 520, lower.bottom), learner, LABEL, key="learner")
+    steps = f"{view.step} of {view.horizon}"
     right = upper.right
     _draw_figure(canvas, right - 84, right, "Return so far", signed(view.return_so_far), "return")
-    steps = f"{view.step} of {view.horizon}"
     _draw_figure(canvas, right - 248, right - 112, "Steps taken", steps, "step")
-    bar = Box(right - 420, 33, right - 260, 39)
+    widest = round(VALUE.width(f"{view.horizon} of {view.horizon}"))  # so that the bar stays put
+    bar_right = right - 112 - widest - 14
+    bar = Box(bar_right - 160, 33, bar_right, 39)
     canvas.rectangle(bar, NIGHT_LINE, 3)
     filled = round(bar.width * view.step / view.horizon)
     canvas.rectangle(Box(bar.left, bar.top, bar.left + filled, bar.bottom), GOLD, 3)

@@ -13,11 +13,11 @@ SIZE, DISC = 13, 16
 def draw_kind(canvas: Canvas, x: int, y: int, kind: str, colour: Colour) -> None:
     """Draw a page of text, a video or a quiz, 13 × 13 pixels from (x, y)."""
     box = Box(x, y, x + SIZE, y + SIZE)
-    if kind in {"text", "resource"}:
+    if kind == "text":
         canvas.rectangle(Box(x + 1, y, x + 12, y + SIZE), colour, 2)
         for row, length in ((3, 7), (6, 7), (9, 4)):
             canvas.rectangle(Box(x + 3, y + row, x + 3 + length, y + row + 1), CARD)
-    elif kind in {"video", "module"}:
+    elif kind == "video":
         canvas.rectangle(Box(x, y + 1, x + SIZE, y + 12), colour, 3)
         canvas.polygon(box.inset(3, 3), PLAY, CARD)
     else:

@@ -17,7 +17,6 @@ NIGHT_MUTED: Colour = (176, 190, 214)
 NIGHT_LINE: Colour = (62, 79, 112)
 
 BLUE: Colour = (0, 98, 158)
-BLUE_PALE: Colour = (222, 237, 248)
 GREEN: Colour = (0, 116, 84)
 GREEN_PALE: Colour = (219, 241, 234)
 ORANGE: Colour = (176, 72, 0)

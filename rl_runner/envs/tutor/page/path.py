@@ -22,6 +22,7 @@ from rl_runner.envs.tutor.view import TutorView
 ROW, DISC, BETWEEN = 41, 22, 8
 INDENT = DISC + 10
 FOOT = 16
+ABOUT_HEADING, FEWEST_LINES = 27, 3
 NUMBER = Style(11, CARD, bold=True)
 NUMBER_LATER = Style(11, MUTED, bold=True)
 NOTHING = "Every module is completed and every quiz is passed. Nothing is left to do."
@@ -47,6 +48,21 @@ def draw(canvas: Canvas, box: Box, view: TutorView) -> None:
     for index, station in enumerate(ahead[:n_shown]):
         top = room.top + index * ROW
         _draw_step(canvas, Box(room.left, top, room.right, top + ROW), station, index)
+    if n_shown == len(ahead):
+        rest = Box(room.left, room.top + n_shown * ROW, room.right, room.bottom)
+        _draw_about(canvas, rest, ahead[0])
+
+
+def _draw_about(canvas: Canvas, room: Box, station: Station) -> None:
+    """Draw what the next module is about, if some lines of it fit."""
+    module = load_course().module(station.topic, station.level)
+    n_lines = (room.height - ABOUT_HEADING) // SMALL.line_height
+    if module and n_lines >= FEWEST_LINES:
+        canvas.rectangle(Box(room.left, room.top, room.right, room.top + 1), LINE)
+        heading = Box(room.left, room.top + 8, room.right, room.top + 24)
+        canvas.text(heading, "About the next module", SMALL_STRONG)
+        below = Box(room.left, room.top + ABOUT_HEADING, room.right, room.bottom)
+        canvas.lines(below, wrapped(module.summary, SMALL, below.width, n_lines), SMALL)
 
 
 def _draw_step(canvas: Canvas, box: Box, station: Station, index: int) -> None:

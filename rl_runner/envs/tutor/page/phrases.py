@@ -47,7 +47,7 @@ ASK: Variants = (
 )
 RECOMMEND_QUIZ = (
     "Three questions on “{title}”. One of them: {question}",
-    "Shall we check what stayed of “{title}”? For example: {question}",
+    "Shall we check what you keep of “{title}”? For example: {question}",
     "Try the quiz on “{title}”: {question}",
 )
 RECOMMEND_PLAIN_QUIZ = ("Try the quiz on “{title}” now.",)

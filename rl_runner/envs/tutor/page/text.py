@@ -8,11 +8,11 @@ from rl_runner.envs.tutor.page import phrases
 from rl_runner.envs.tutor.page.words import (
     ENDINGS,
     FEEDBACK,
+    estimated,
     goal,
     minutes,
     module_state,
     outcome,
-    percent,
     quiz,
     signed,
     stations,
@@ -90,7 +90,7 @@ def _dashboard(view: TutorView) -> "RenderableType":
         f"Modules completed  {view.modules_completed} of {view.n_modules}",
         f"Topics finished    {view.topics_finished} of {len(TOPICS)}",
         f"Wants most         {goal(view)}",
-        f"Engagement         {percent(view.engagement)}",
+        f"Engagement         {estimated(view.engagement)}",
         f"Skips              {view.skips}",
         f"Last module        {minutes(view.minutes)}",
     ]
@@ -117,7 +117,7 @@ def _library(view: TutorView) -> "RenderableType":
     rows = _grid("wide", "left", "right", "left")
     course = load_course()
     for topic, name in enumerate(TOPICS):
-        known = f"knows {percent(view.knowledge[topic])}"
+        known = f"knows {estimated(view.knowledge[topic])}"
         has_gap = view.gap(topic) >= GAP
         state = quiz(view, topic) + (", gap" if has_gap else "")
         style = "bold yellow" if has_gap else ""

@@ -13,7 +13,7 @@ from rl_runner.envs.tutor.page.palette import (
     SMALL,
     SMALL_STRONG,
 )
-from rl_runner.envs.tutor.page.words import percent, quiz
+from rl_runner.envs.tutor.page.words import estimated, quiz
 from rl_runner.envs.tutor.view import GAP, TOPICS, TutorView
 
 HEIGHT = 199
@@ -49,8 +49,8 @@ def _draw_topic(canvas: Canvas, box: Box, view: TutorView, topic: int) -> None:
     canvas.text(first, count, SMALL, align="right", key=f"{key} completed")
     top = box.top + 18
     _draw_bar(canvas, Box(box.left, top, box.right, top + BAR), view, topic)
-    last = Box(box.left, box.top + 28, box.right, box.top + 44)
-    known = f"knows {percent(view.knowledge[topic])}"
+    last = Box(box.left, box.top + 30, box.right, box.top + 46)
+    known = f"knows {estimated(view.knowledge[topic])}"
     ink = canvas.text(last, known, SMALL, key=f"{key} knowledge")
     if view.gap(topic) >= GAP:
         width = round(GAP_TAG.width("gap")) + 12

@@ -7,6 +7,7 @@ from rl_runner.envs.tutor.view import (
     QUESTIONS_PER_QUIZ,
     SHORT_TOPICS,
     SUGGESTIONS,
+    Exchange,
     PathStep,
     TutorView,
 )
@@ -29,9 +30,9 @@ def signed(value: float) -> str:
     return f"{'+' if value > 0 else MINUS}{text}"
 
 
-def percent(fraction: float) -> str:
-    """Write a fraction: ``62 %``."""
-    return f"{fraction:.0%}".replace("%", "\u00a0%")
+def estimated(fraction: float) -> str:
+    """Write an estimate of the platform: ``≈ 62 %``."""
+    return f"≈ {100 * fraction:.0f} %".replace(" ", "\u00a0")
 
 
 def minutes(value: float | None) -> str:
@@ -49,6 +50,16 @@ def quiz(view: TutorView, topic: int) -> str:
     if score is None:
         return "quiz open"
     return f"quiz open, last {score} of {QUESTIONS_PER_QUIZ}"
+
+
+def in_short(exchange: Exchange) -> str:
+    """Write what was advised and how it went: ``Quiz: passed, 2 of 3``."""
+    words = f"{ACTIONS[exchange.action]}: {exchange.response}"
+    if exchange.correct is not None:
+        words += f", {exchange.correct} of {QUESTIONS_PER_QUIZ}"
+    if exchange.named_topic is not None:
+        words += f", {SHORT_TOPICS[exchange.named_topic]}"
+    return words
 
 
 def goal(view: TutorView) -> str:

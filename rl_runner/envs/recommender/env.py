@@ -1,0 +1,203 @@
+"""The Gymnasium environments: one session, and many side by side on the same kernel."""
+
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from rl_runner.envs.recommender.domain import N_ACTIONS, STATE_SIZES
+from rl_runner.envs.recommender.kernel import MOOD, Outcome, People
+from rl_runner.envs.recommender.people import default_population
+from rl_runner.envs.recommender.rewards import rewards
+
+Observation = Literal["discrete", "one_hot"]
+
+TIME_LIMIT = 200  # fewer than one session in 100,000 lasts as long
+_OFFSETS = np.concatenate([[0], np.cumsum(STATE_SIZES)[:-1]])
+
+
+def observation_space(kind: Observation) -> spaces.Space[Any]:
+    """Return the space of one observation.
+
+    :raises ValueError: if ``kind`` is neither ``discrete`` nor ``one_hot``
+    """
+    if kind == "discrete":
+        return spaces.MultiDiscrete(list(STATE_SIZES))
+    if kind == "one_hot":
+        return spaces.Box(0.0, 1.0, (sum(STATE_SIZES),), np.float32)
+    message = f"`observation` is {kind!r}; it can be 'discrete' or 'one_hot'"
+    raise ValueError(message)
+
+
+def one_hot(states: np.ndarray) -> np.ndarray:
+    """Return (n, 39) float32 one-hot vectors of (n, 8) components."""
+    vectors = np.zeros((len(states), sum(STATE_SIZES)), dtype=np.float32)
+    vectors[np.arange(len(states))[:, None], states + _OFFSETS] = 1.0
+    return vectors
+
+
+class Sessions:
+    """The states of n sessions, of a person each, and how they go on."""
+
+    def __init__(self, n: int, kind: Observation) -> None:
+        self._people = People(default_population())
+        self._encode = one_hot if kind == "one_hot" else np.copy
+        self.states = np.zeros((n, len(STATE_SIZES)), dtype=np.int64)
+        self._tastes = np.zeros(n, dtype=np.int64)
+
+    def begin(self, lanes: np.ndarray, rng: np.random.Generator) -> None:
+        """Seat new people in these lanes."""
+        traits, tastes = self._people.draw_people(len(lanes), rng)
+        self.states[lanes] = self._people.begin_sessions(traits, rng)
+        self._tastes[lanes] = tastes
+
+    def advance(self, actions: np.ndarray, rng: np.random.Generator) -> tuple[Outcome, np.ndarray]:
+        """Recommend to everybody; return what they did and (n,) rewards."""
+        outcome = self._people.respond(self.states, self._tastes, actions, rng)
+        self.states[:, MOOD] = outcome.mood_after
+        return outcome, rewards(outcome.terms(), outcome.mood_before, outcome.mood_after)
+
+    def observations(self) -> np.ndarray:
+        """Return (n, 8) or (n, 39) observations."""
+        return self._encode(self.states)
+
+
+class RecommenderEnv(gym.Env[Any, Any]):
+    """One session of a simulated person.
+
+    ## Description
+    A person with fixed traits listens, watches or plays at some time of day, in a mood. At each
+    step one chooses *how* to recommend; the person answers, the mood moves, and sooner or later the
+    person leaves. Persons, tastes and moods are described in
+    :mod:`rl_runner.envs.recommender.people`.
+
+    ## Action Space
+    ``Discrete(27)``: energy (low, medium, high) × diversity (focused, balanced, diverse) × novelty
+    (familiar, mixed, exploratory), the novelty changing fastest.
+
+    ## Observation Space
+    ``MultiDiscrete([5, 5, 5, 5, 5, 3, 7, 4])``: five traits in five bins (openness,
+    conscientiousness, extraversion, agreeableness, neuroticism), content type, mood, time of day.
+    With ``observation="one_hot"`` the same as ``Box(0, 1, (39,))``.
+
+    ## Rewards
+    like +1, dislike −1, complete +.5, skip −.3, share +.8, completion rate 0 to +.5, change of
+    mood −.5 to +.5: from −1.8 to 3.3 (:mod:`rl_runner.envs.recommender.rewards`).
+
+    ## Starting State
+    A new person, as frequent as in the population.
+
+    ## Episode End
+    *Termination*: the person leaves, after 11 steps on average, sooner in a bad mood.
+    *Truncation*: after 200 steps.
+
+    ## Information
+    ``like, dislike, complete, skip, share, completion_rate, mood_before, mood_after``.
+
+    ## Arguments
+    ``observation``: ``"discrete"`` (default) or ``"one_hot"``.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's attribute
+
+    def __init__(
+        self, observation: Observation = "discrete", render_mode: str | None = None
+    ) -> None:
+        self.render_mode = render_mode
+        self.observation_space = observation_space(observation)
+        self.action_space = spaces.Discrete(N_ACTIONS)
+        self._sessions = Sessions(1, observation)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Seat a new person."""
+        super().reset(seed=seed, options=options)
+        self._sessions.begin(np.zeros(1, dtype=np.int64), self.np_random)
+        return self._sessions.observations()[0], {}
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Recommend once."""
+        actions = np.array([int(action)])
+        outcome, gained = self._sessions.advance(actions, self.np_random)
+        info = {name: value[0].item() for name, value in vars(outcome).items()}
+        terminated = info.pop("terminal")
+        return self._sessions.observations()[0], float(gained[0]), terminated, False, info
+
+
+class RecommenderVectorEnv(VectorEnv[Any, Any, Any]):
+    """Many sessions at once; a session that ends is followed by the next in the same step.
+
+    :param num_envs: how many sessions side by side
+    :param observation: as for :class:`RecommenderEnv`
+    :param max_episode_steps: sessions are truncated after as many steps
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium's attribute
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        observation: Observation = "discrete",
+        max_episode_steps: int = TIME_LIMIT,
+        render_mode: str | None = None,
+    ) -> None:
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self.single_observation_space = observation_space(observation)
+        self.single_action_space = spaces.Discrete(N_ACTIONS)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._time_limit = max_episode_steps
+        self._steps = np.zeros(num_envs, dtype=np.int64)
+        self._sessions = Sessions(num_envs, observation)
+
+    def reset(
+        self,
+        *,
+        seed: int | list[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Seat new people everywhere; a list of seeds is one joint seed of all copies."""
+        del options
+        if isinstance(seed, list):
+            known = [part for part in seed if part is not None]
+            seed = int(np.random.SeedSequence(known).generate_state(1)[0]) if known else None
+        super().reset(seed=seed)
+        self._steps[:] = 0
+        self._sessions.begin(np.arange(self.num_envs), self.np_random)
+        return self._sessions.observations(), {}
+
+    def step(
+        self, actions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Recommend to everybody; ``final_obs`` and ``final_info`` tell how sessions ended."""
+        outcome, gained = self._sessions.advance(np.asarray(actions), self.np_random)
+        self._steps += 1
+        terminated = outcome.terminal
+        truncated = ~terminated & (self._steps >= self._time_limit)
+        infos: dict[str, Any] = {
+            name: value for name, value in vars(outcome).items() if name != "terminal"
+        }
+        ended = np.flatnonzero(terminated | truncated)
+        if len(ended):
+            infos = self._end(ended, infos)
+        return self._sessions.observations(), gained, terminated, truncated, infos
+
+    def _end(self, lanes: np.ndarray, infos: dict[str, Any]) -> dict[str, Any]:
+        """Note how these sessions ended and begin new ones."""
+        over = np.zeros(self.num_envs, dtype=bool)
+        over[lanes] = True
+        last = np.full(self.num_envs, None, dtype=object)
+        for lane, obs in zip(lanes, self._sessions.observations()[lanes], strict=True):
+            last[lane] = obs
+        final = {**infos, **{f"_{name}": over for name in infos}}
+        self._steps[lanes] = 0
+        self._sessions.begin(lanes, self.np_random)
+        return {"final_obs": last, "_final_obs": over, "final_info": final, "_final_info": over}

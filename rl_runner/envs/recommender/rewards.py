@@ -1,0 +1,83 @@
+"""What a person did with a recommendation, in one number.
+
+::
+
+    r = like − dislike + .5 complete − .3 skip + .8 share
+        + .5 completion_rate + .5 (valence(mood after) − valence(mood before)) / 2
+
+so that r lies in [−1.8, 3.3]. Logs hold outcomes and never rewards: a change of the weights needs
+no new logs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+# In the order of domain.MOODS, from −1 to 1; our own placement on the valence axis of Russell's
+# (1980) circumplex, of which the reward only uses differences.
+MOOD_VALENCE = np.array([0.0, 1.0, -1.0, -0.8, 0.5, 0.6, 0.7])
+
+OUTCOMES = ("like", "dislike", "complete", "skip", "share")
+
+
+@dataclass(frozen=True)
+class RewardWeights:
+    """What each term of the reward is worth; all terms but the last two are 0 or 1."""
+
+    like: float = 1.0
+    dislike: float = -1.0
+    complete: float = 0.5
+    skip: float = -0.3
+    share: float = 0.8
+    completion_rate: float = 0.5  # times a share from 0 to 1
+    mood_improvement: float = 0.5  # times a change from −1 to 1
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest reward that one interaction can bring.
+
+        Liking and disliking exclude each other, and so do completing and skipping.
+        """
+        feedback = (self.like, self.dislike, 0.0)
+        listening = (self.complete + self.completion_rate, self.skip, 0.0)
+        mood = abs(self.mood_improvement)
+        low = min(feedback) + min(listening) + min(self.share, 0.0) - mood
+        return low, max(feedback) + max(listening) + max(self.share, 0.0) + mood
+
+
+DEFAULT_WEIGHTS = RewardWeights()
+
+
+def rewards(
+    outcomes: Mapping[str, np.ndarray],
+    mood_before: np.ndarray,
+    mood_after: np.ndarray,
+    weights: RewardWeights = DEFAULT_WEIGHTS,
+) -> np.ndarray:
+    """Return (n,) rewards.
+
+    :param outcomes: (n,) each, by the names of :data:`OUTCOMES`, and ``completion_rate``
+    :param mood_before: (n,) moods by number, as in :data:`rl_runner.envs.recommender.domain.MOODS`
+    :param mood_after: (n,) likewise
+    """
+    total: np.ndarray = weights.mood_improvement * mood_improvement(mood_before, mood_after)
+    for term in (*OUTCOMES, "completion_rate"):
+        total = total + getattr(weights, term) * np.asarray(outcomes[term], dtype=float)
+    return total
+
+
+def mood_improvement(mood_before: np.ndarray, mood_after: np.ndarray) -> np.ndarray:
+    """Return the change of valence, scaled to [−1, 1]."""
+    change: np.ndarray = (MOOD_VALENCE[mood_after] - MOOD_VALENCE[mood_before]) / 2.0
+    return change
+
+
+def weights_from(section: Mapping[str, Any]) -> RewardWeights:
+    """Return weights with some of them replaced; raises ValueError on a name that is no term."""
+    known = {field.name for field in fields(RewardWeights)}
+    if unknown := sorted(set(section) - known):
+        message = f"{unknown[0]} is no term of the reward; terms: {', '.join(sorted(known))}"
+        raise ValueError(message)
+    return RewardWeights(**section)

@@ -1,0 +1,47 @@
+"""Two pictures of a judgement: what the weights look like, and what the estimators say."""
+
+from pathlib import Path
+
+from rl_runner.offline.judging import Judgement
+
+ESTIMATES = "estimates.png"
+
+
+def draw_judgement(judgement: Judgement, folder: Path) -> None:
+    """Draw estimates with their intervals, and the distribution of the weights."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    names = list(judgement.estimates)
+    for i, name in enumerate(names):
+        estimate = judgement.estimates[name]
+        low, high = estimate.ci95
+        left.errorbar(
+            estimate.value,
+            i,
+            xerr=[[estimate.value - low], [high - estimate.value]],
+            fmt="o",
+            color="black",
+            capsize=3,
+        )
+    left.axvspan(*judgement.logged_reward_ci95, color="tab:orange", alpha=0.4)
+    left.axvline(judgement.logged_reward, color="tab:orange", label="logging policy")
+    left.set_yticks(range(len(names)), names)
+    left.invert_yaxis()
+    left.set_xlabel("reward of a recommendation, 95 % intervals by user")
+    left.legend(loc="best")
+    if judgement.refusal is not None:
+        left.set_title("refused: the log cannot tell", fontsize=10)
+    counts, edges = judgement.weight_histogram
+    right.stairs(counts, edges, fill=True, color="tab:blue")
+    right.set_yscale("symlog")
+    right.set_xlabel("importance weight")
+    right.set_ylabel("interactions")
+    right.set_title(
+        f"effective sample {judgement.support.effective_sample:,.0f} of {judgement.interactions:,}",
+        fontsize=10,
+    )
+    figure.savefig(folder / ESTIMATES, dpi=110)
