@@ -108,8 +108,9 @@ def timed_search(folder: str, *arguments: object) -> tuple[float, dict[str, Any]
 def zoo_python(folder: Path) -> Path:
     """Return the interpreter that has rl_zoo3, in an environment that is made if it is missing."""
     python = folder / "bin" / "python"
-    if not (python.exists() and has_zoo(python)):
+    if not python.exists():
         venv.create(folder, with_pip=True)
+    if not has_zoo(python):
         lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
         same = [line for line in lines if line.partition("==")[0].replace("_", "-") in SAME]
         # It needs pandas at the end of a search, and does not say so.
