@@ -110,11 +110,20 @@ def zoo_python(folder: Path) -> Path:
     python = folder / "bin" / "python"
     if not python.exists():
         venv.create(folder, with_pip=True)
+    if not has_zoo(python):
         lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
         same = [line for line in lines if line.partition("==")[0].replace("_", "-") in SAME]
-        install = [str(python), "-m", "pip", "install", "-q", *same, "rl_zoo3"]
+        # It needs pandas at the end of a search, and does not say so.
+        install = [str(python), "-m", "pip", "install", "-q", *same, "rl_zoo3", "pandas"]
         subprocess.run(install, check=True)  # noqa: S603 - pip, with names from here
     return python
+
+
+def has_zoo(python: Path) -> bool:
+    """Whether the interpreter has what the search needs."""
+    probe = [str(python), "-c", "import pandas, rl_zoo3"]
+    done = subprocess.run(probe, capture_output=True, check=False)  # noqa: S603 - our own line
+    return done.returncode == 0
 
 
 def timed_zoo(python: Path, trials: int, timesteps: int, jobs: int) -> tuple[float, str]:

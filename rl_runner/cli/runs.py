@@ -28,7 +28,9 @@ def runs(
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     status: Annotated[
         str | None,
-        typer.Option("--status", help="pending, running, finished, failed, interrupted, crashed."),
+        typer.Option(
+            "--status", help="pending, running, finished, failed, interrupted, pruned, crashed."
+        ),
     ] = None,
     env: Annotated[str | None, typer.Option("--env", help="Only this environment.")] = None,
     algo: Annotated[str | None, typer.Option("--algo", help="Only this algorithm.")] = None,
