@@ -3,7 +3,7 @@
 python benchmarks/tutor_speed.py
 
 Times are of the processor, not of the clock, so that other work on the machine disturbs little; the
-median and the best of nine measurements are shown. Actions are random and drawn beforehand.
+median and the best of five measurements are shown. Actions are random and drawn beforehand.
 """
 
 import statistics
@@ -15,8 +15,8 @@ import numpy as np
 from rl_runner.envs.tutor.env import TutorEnv
 from rl_runner.envs.tutor.vector import TutorVectorEnv
 
-REPEATS = 9
-SECONDS = 0.3
+REPEATS = 5
+SECONDS = 0.2
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ def evaluate(
         ),
     ] = None,
     env: Annotated[
-        str | None, typer.Option("--env", metavar="ID", help="Play here instead of in a run's.")
+        str | None, typer.Option("--env", metavar="ID", help="Play here; with --policy or a zip.")
     ] = None,
     stochastic: options.Stochastic = False,
     seed: Annotated[

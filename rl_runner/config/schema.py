@@ -206,7 +206,8 @@ class CheckpointConfig(Section):
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return a name that may name a folder; raises ValueError for any other."""
     if not _NAME.match(name):
         message = "use letters, digits, `.`, `_` and `-` only (it names a folder), at most 100"
         raise ValueError(message)
@@ -219,7 +220,7 @@ class ExperimentConfig(Section):
     With a ``data`` section it learns from logs instead (:mod:`rl_runner.offline`).
     """
 
-    name: Annotated[str, AfterValidator(_plain_name)]
+    name: Annotated[str, AfterValidator(plain_name)]
     description: str = ""
     env: EnvConfig
     algo: AlgoConfig

@@ -70,6 +70,9 @@ def _check_options(targets: Sequence[Path], request: EvaluationRequest) -> None:
     if request.env_id is not None and request.policy is None and not has_zip:
         what = "An environment alone does nothing: which policy is to play in it?"
         raise ConfigError(Problem(what, f"--env {request.env_id}", "Add e.g. `--policy random`."))
+    if request.env_id is not None and any(path.suffix != ".zip" for path in targets):
+        what = "Runs and configs have environments of their own."
+        raise ConfigError(Problem(what, f"--env {request.env_id}", "Leave out either."))
     if request.policy is not None and request.checkpoint != "last":
         what = "A baseline has no checkpoints."
         cure = "Leave out either `--policy` or `--checkpoint`."

@@ -62,20 +62,36 @@ def draw_curves(document: Document) -> "Figure":
     """Draw the learning curves by which trials were compared: mean over the seeds so far."""
     figure, axes = _one_panel()
     sign = 1.0 if _maximized(document) else -1.0
+    best, total = document["best_trial"], document["total_timesteps"]
     styles = {"complete": (BLUE, 0.7), "pruned": (GREY, 0.6)}
-    best = document["best_trial"]
+    last = 0
     for trial in document["trials"]:
         color, alpha = styles.get(trial["outcome"], (GREY, 0.3))
         if trial["number"] == best:
             color, alpha = VERMILION, 1.0
-        steps, values = zip(*trial["curve"], strict=True) if trial["curve"] else ((), ())
-        top = 3 if trial["number"] == best else 2
-        axes.plot(steps, sign * np.array(values), ".-", color=color, alpha=alpha, lw=1, zorder=top)
+        for seed in _by_seed(trial["curve"], total):
+            steps, values = seed[:, 0], sign * seed[:, 1]
+            axes.plot(steps, values, ".-", color=color, alpha=alpha, lw=1, zorder=2 + alpha)
+            last = max(last, int(steps[-1]))
+    for end in range(total, last, total):
+        axes.axvline(end, color="0.4", lw=0.8, ls=":")
     for label, color in (("complete", BLUE), ("pruned", GREY), (f"trial {best}", VERMILION)):
         axes.plot([], [], ".-", color=color, label=label)
-    axes.set(xlabel="timesteps, through all seeds of a trial", ylabel="mean return of evaluations")
+    axes.set(
+        xlabel="timesteps, one seed after another",
+        ylabel="mean return over the seeds so far",
+    )
     axes.legend(frameon=False, fontsize=9)
     return figure
+
+
+def _by_seed(curve: Sequence[Sequence[float]], total: int) -> list[np.ndarray]:
+    """Cut a curve into those of its seeds, each (n, 2): steps and values."""
+    if not curve:
+        return []
+    points = np.array(curve, dtype=float)
+    seeds = np.ceil(points[:, 0] / total)
+    return [points[seeds == seed] for seed in np.unique(seeds)]
 
 
 def draw_slices(document: Document) -> "Figure":
@@ -98,6 +114,7 @@ def draw_slices(document: Document) -> "Figure":
         order = [trial["number"] for trial in having]
         shades = axes.scatter(axis.places, scores, c=order, cmap="viridis", s=18, vmin=0, vmax=last)
         axis.dress(axes)
+        axes.set_axisbelow(True)
         axes.set_xlabel(name, fontsize=9)
         axes.grid(color="0.92")
     for axes in list(panels)[len(names) :]:

@@ -18,6 +18,7 @@ class TuneResult:
     path: Path
     study: str
     tune: TuneConfig
+    total_timesteps: int  # of one run
     trials: Sequence[TrialReport]
     confirmed: Sequence[Confirmed]
     winner: Confirmed | None
@@ -40,6 +41,8 @@ class TuneResult:
             "study": self.study,
             "path": str(self.path),
             "stopped": self.stopped,
+            "total_timesteps": self.total_timesteps,
+            "seeds_per_trial": self.tune.seeds,
             "objectives": [_objective(objective) for objective in self.tune.objective],
             "n_trials": self.counts,
             "best_trial": self.complete[0].number if self.complete else None,

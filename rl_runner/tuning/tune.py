@@ -9,6 +9,7 @@ from optuna.study import StudyDirection
 
 from rl_runner.config import ExperimentConfig, dump_config, load_config
 from rl_runner.config.identity import meaning_of, short_hash
+from rl_runner.config.schema import plain_name
 from rl_runner.config.tune import TuneConfig
 from rl_runner.errors import Problem, StudyError
 from rl_runner.training.resolve import resolve
@@ -106,7 +107,7 @@ def _open(
     """Open the study; without a database it is claimed for this process."""
     description = _description(start, settings)
     identity = short_hash(description)
-    folder = StudyFolder(runs_dir / (name or f"{start.name}-tune-{identity}"))
+    folder = StudyFolder(runs_dir / (_checked(name) or f"{start.name}-tune-{identity}"))
     directions = [MAXIMIZE if o.maximized else MINIMIZE for o in settings.objective]
     if url is None:
         folder.create()
@@ -123,6 +124,14 @@ def _open(
     space = SearchSpace(parents_first(settings.parameters))
     plain = start.model_copy(update={"tune": None}).with_source(start.source)
     return SearchTask(plain, settings, space, folder, study, storage, timeout)
+
+
+def _checked(name: str | None) -> str | None:
+    try:
+        return name if name is None else plain_name(name)
+    except ValueError as error:
+        what = f"`{name}` cannot be a study's name: {error}."
+        raise StudyError(Problem(what, f"--study {name}")) from None
 
 
 def _description(start: ExperimentConfig, settings: TuneConfig) -> dict[str, Any]:
@@ -161,15 +170,17 @@ def _plan(task: SearchTask) -> StudyPlan:
 
 
 def _result(task: SearchTask, confirmed: Sequence[Confirmed], *, stopped: bool) -> TuneResult:
-    best = task.folder.best
+    winner = winner_of(task.tune, confirmed)
+    written = not stopped and (winner is not None or not task.tune.confirm.trials)
     return TuneResult(
         path=task.folder.path,
         study=task.folder.name,
         tune=task.tune,
+        total_timesteps=task.start.train.total_timesteps,
         trials=_reports(task),
         confirmed=confirmed,
-        winner=winner_of(task.tune, confirmed),
-        best_config=best if best.exists() and not stopped else None,
+        winner=winner,
+        best_config=task.folder.best if written else None,
         stopped=stopped,
         importances=importances_of(task.study, task.tune),
     )

@@ -105,6 +105,7 @@ def test_every_episode_is_a_row(rl: Rl, lake: Path, kind: str, tmp_path: Path):
         (("--env", "CartPole-v1", "--policy", "rnadom"), "Did you mean `random`"),
         (("--env", "CartPol-v1", "--policy", "random"), "Did you mean `CartPole-v1`"),
         (("nowhere", "--policy", "random"), "no such folder"),
+        (("x", "--env", "CartPole-v1", "--policy", "random"), "environments of their own"),
         (("nowhere.yaml", "--policy", "random"), "cannot be read"),
         (("nowhere.zip",), "no such file"),
         (("nowhere", "--out", "table.xls"), ".csv or .json"),

@@ -67,6 +67,7 @@ def test_a_study_is_run_reported_and_gone_on_with(rl: Any, write_yaml: Any):
         (["--timeout", "soon"], "no length of time"),
         (["--timeout", "0"], "no length of time"),
         (["--storage", "nonsense"], "cannot be used"),
+        (["--study", "../elsewhere"], "cannot be a study's name"),
     ],
 )
 def test_a_mistake_is_explained_and_nothing_is_written(

@@ -31,6 +31,7 @@ def trial(number: int, outcome: str = "complete", **values: Any) -> Document:
 def document(trials: list[Document], **changes: Any) -> Document:
     return {
         "study": "x",
+        "total_timesteps": 50,
         "objectives": [objective()],
         "n_trials": {"complete": len(trials)},
         "best_trial": 1,
@@ -108,6 +109,14 @@ def test_the_best_so_far_never_gets_worse():
         (axes,) = dict(draw_figures(described))["history"].axes
         (line,) = [line for line in axes.lines if line.get_label() == "best so far"]
         assert list(line.get_ydata()) == best
+
+
+def test_a_curve_is_cut_where_the_next_seed_begins():
+    (axes,) = dict(draw_figures(document([trial(1)])))["learning-curves"].axes
+    drawn = [list(line.get_xdata()) for line in axes.lines if line.get_linestyle() == "-"]
+    assert drawn[:2] == [[50.0], [100.0]]
+    ends = [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"]
+    assert ends == [50]
 
 
 def test_wide_ranges_are_drawn_on_a_logarithmic_scale():
