@@ -19,13 +19,14 @@ from rl_runner.runs.folder import RECORD, RunFolder, read_record, seed_number
 from rl_runner.runs.record import wrong_in_record
 
 INDEX = ".index.json"
-FORMAT = 2
+FORMAT = 3
 UNREADABLE = "unreadable"
 KEPT = ("status", "name", "env", "algo", "seed", "timesteps", "seconds", "error", "heartbeat")
 KEPT_RESULTS = {
     "mean_reward",
     "std_reward",
     "exact_mean_reward",
+    "optimal_mean_reward",
     "periodic_mean_reward",
     "selection_optimism",
 }
