@@ -50,8 +50,8 @@ def test_the_index_answers_for_what_has_not_changed(
 @pytest.mark.parametrize(
     "damage",
     [
-        *("", "{", "[]", "5", "\xff", '{"format": 99, "runs": {}}', '{"format": 2}'),
-        *('{"format": 2, "runs": []}', '{"format": 2, "runs": 5}', '{"format": 2, "runs": null}'),
+        *("", "{", "[]", "5", "\xff", '{"format": 99, "runs": {}}', '{"format": 3}'),
+        *('{"format": 3, "runs": []}', '{"format": 3, "runs": 5}', '{"format": 3, "runs": null}'),
     ],
 )
 def test_a_damaged_index_changes_nothing(tmp_path: Path, damage: str):
