@@ -1,11 +1,12 @@
 """One step of many CartPoles, compiled."""
 
-import numba
 import numpy as np
+
+from rl_runner.compiled import compiled
 
 
 # No fast maths: each operation is rounded as Gymnasium's Python rounds it.
-@numba.njit(cache=True)
+@compiled
 def advance(
     state: np.ndarray,
     steps: np.ndarray,

@@ -1,30 +1,18 @@
-"""The loops over millions of interactions, compiled by numba and cached beside this file.
+"""The loops over millions of interactions, compiled.
 
 They are short on purpose. What they compute is said, and tested, where they are called.
 """
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
 
 import numpy as np
-from numba import njit
+
+from rl_runner.compiled import compiled
 
 KNOWN_RATES = 65_536  # visits up to which the step size is looked up
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 
-
-def _compile(function: Function) -> Function:
-    """Compile at the first call; numba's own decorator has no types.
-
-    NumPy's rules for division let loops over actions use vector instructions.
-    """
-    decorated: Any = njit(cache=True, error_model="numpy")(function)
-    return cast("Function", decorated)
-
-
-@_compile
+@compiled
 def number_keys(keys: np.ndarray) -> tuple[np.ndarray, int]:
     """Give distinct 64-bit keys the numbers 0, 1, 2 … in the order in which they first appear.
 
@@ -62,7 +50,7 @@ def number_keys(keys: np.ndarray) -> tuple[np.ndarray, int]:
     return numbers, n_known
 
 
-@_compile
+@compiled
 def runs_backwards(
     session: np.ndarray, ts: np.ndarray, step: np.ndarray, n_sessions: int
 ) -> np.ndarray:
@@ -82,7 +70,7 @@ def runs_backwards(
     return marked
 
 
-@_compile
+@compiled
 def predecessors(
     session: np.ndarray, step: np.ndarray, terminal: np.ndarray, n_sessions: int
 ) -> np.ndarray:
@@ -101,7 +89,7 @@ def predecessors(
     return before
 
 
-@_compile
+@compiled
 def blend(
     levels: tuple[np.ndarray, ...],
     counts: tuple[np.ndarray, ...],
@@ -129,7 +117,7 @@ def blend(
             out[action] += weight * (values[action] - out[action])
 
 
-@_compile
+@compiled
 def q_learning_pass(
     tables: tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]],
     rows: np.ndarray,
@@ -181,7 +169,7 @@ def q_learning_pass(
     return n_learned, total_error
 
 
-@_compile
+@compiled
 def blend_all(
     levels: tuple[np.ndarray, ...],
     counts: tuple[np.ndarray, ...],

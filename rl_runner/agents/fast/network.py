@@ -8,24 +8,22 @@ A workspace is one float32 array that takes every layer's outputs, one after ano
 """
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, TypeVar
 
-import numba
 import numpy as np
 
+from rl_runner.compiled import compiled as compiled_exactly
+
 Array = np.ndarray
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 # What rounding may be rearranged for vector instructions; NaN and infinity stay what they are.
 REARRANGED = {"contract", "reassoc", "arcp", "nsz"}
 
 
-def compiled(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Compile a function when it is first called, and keep the result on disk."""
-    jit = numba.njit(cache=True, fastmath=REARRANGED, error_model="numpy")
-    result: Callable[Arguments, Result] = jit(function)
-    return result
+def compiled(function: Function) -> Function:
+    """Compile a function whose sums may be rearranged."""
+    return compiled_exactly(function, fastmath=REARRANGED)
 
 
 # tanh x ≈ x P(x²) / Q(x²) on |x| ≤ 9.02, where float32 is 1 beyond. A minimax fit; its relative

@@ -9,8 +9,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
+
+from rl_runner.compiled import compiled
 
 DRAWS = 4
 EXPLORE, CHOICE, TRANSITION, START = range(DRAWS)
@@ -61,7 +62,7 @@ def read_dynamics(table: Any, initial: Array, time_limit: int) -> Dynamics:
     return Dynamics(cumulated, next_states, rewards, terminated, starts, time_limit)
 
 
-@numba.njit(cache=True)
+@compiled
 def first_above(cumulated: Array, uniform: float) -> int:
     """Draw an index as ``gymnasium.envs.toy_text.utils.categorical_sample`` does."""
     for i in range(len(cumulated)):
@@ -70,7 +71,7 @@ def first_above(cumulated: Array, uniform: float) -> int:
     return 0
 
 
-@numba.njit(cache=True)
+@compiled
 def _nth(wanted: int, of: Array, value: float) -> int:
     """Return the place of the ``wanted``-th entry that equals a value, counted from 0."""
     for i in range(len(of)):
@@ -81,7 +82,7 @@ def _nth(wanted: int, of: Array, value: float) -> int:
     return len(of) - 1
 
 
-@numba.njit(cache=True)
+@compiled
 def choose_greedily(q_values: Array, uniform: float) -> int:
     """Return a best action, ties broken by one uniform number."""
     highest, n_best = q_values[0], 0
@@ -93,7 +94,7 @@ def choose_greedily(q_values: Array, uniform: float) -> int:
     return _nth(int(uniform * n_best), q_values, highest)
 
 
-@numba.njit(cache=True)
+@compiled
 def choose_by_confidence(q_values: Array, visits: Array, ucb_coef: float, uniform: float) -> int:
     """Return an untried action, or the one with the highest upper confidence bound."""
     untried, total = 0, 0
@@ -110,7 +111,7 @@ def choose_by_confidence(q_values: Array, visits: Array, ucb_coef: float, unifor
     return best
 
 
-@numba.njit(cache=True)
+@compiled
 def learn_steps(
     q_table: Array,
     visits: Array,

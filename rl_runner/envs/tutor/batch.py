@@ -4,9 +4,10 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 
+from rl_runner.compiled import compiled
 from rl_runner.envs.tutor import model
 from rl_runner.envs.tutor.branches import N_SLOTS
-from rl_runner.envs.tutor.compiled import compiled, inlined
+from rl_runner.envs.tutor.compiled import inlined
 from rl_runner.envs.tutor.draws import ONE, draw, draw_learner, episode_key
 from rl_runner.envs.tutor.kernel import N_TERMS, act, measure, pass_time, write_reward
 from rl_runner.envs.tutor.knowledge_filter import begin_belief, expected_level, update_belief

@@ -12,9 +12,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from rl_runner.compiled import compiled
 from rl_runner.envs.tutor import model
 from rl_runner.envs.tutor.branches import N_SLOTS, PROBABILITY, first_branch, next_branch
-from rl_runner.envs.tutor.compiled import compiled, inlined
+from rl_runner.envs.tutor.compiled import inlined
 from rl_runner.envs.tutor.kernel import N_TERMS, act, pass_time, write_reward
 from rl_runner.envs.tutor.model import N_ACTIONS, N_TOPICS
 from rl_runner.envs.tutor.options import Model

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rl_runner.compiled import cache_folder, compiled, source_digest
 from rl_runner.envs.tutor import model
-from rl_runner.envs.tutor.compiled import cache_folder, compiled, source_digest
 from rl_runner.envs.tutor.dynamic_programme import (
     Progress,
     action_values,
@@ -46,7 +46,7 @@ def load_values(options: TutorOptions, progress: Progress | None = None) -> np.n
     """
     model_ = options.build_model()
     _refuse_too_large(options)
-    folder = cache_folder()
+    folder = cache_folder("tutor")
     if folder is None:
         return optimal_values(model_, progress)
     path = folder / f"values-{_digest(model_)}.npy"
@@ -97,7 +97,8 @@ def _refuse_too_large(options: TutorOptions) -> None:
 
 
 def _digest(model_: Model) -> str:
-    digest = hashlib.sha256(source_digest(SOLVED_SOURCES).encode())
+    sources = source_digest(Path(__file__).parent / name for name in SOLVED_SOURCES)
+    digest = hashlib.sha256(sources.encode())
     for part in model_:
         digest.update(np.asarray(part, dtype=float).tobytes())
     return digest.hexdigest()[:16]

@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from rl_runner.compiled import compiled
 from rl_runner.envs.tutor import model
 from rl_runner.envs.tutor.baselines import Tutor
 from rl_runner.envs.tutor.branches import N_SLOTS, PROBABILITY, first_branch, next_branch
-from rl_runner.envs.tutor.compiled import compiled
 from rl_runner.envs.tutor.dynamic_programme import N_ENGAGEMENTS, action_values, type_of
 from rl_runner.envs.tutor.kernel import act, pass_time
 from rl_runner.envs.tutor.knowledge_filter import FAST, GOALS

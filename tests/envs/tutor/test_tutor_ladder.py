@@ -114,7 +114,7 @@ def test_the_bandit_repeats_itself():
 
 
 def test_values_are_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(oracle, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(oracle, "cache_folder", lambda _name: tmp_path)
     calls = []
     first = load_values(SHORT, lambda done, total: calls.append((done, total)))
     assert calls[-1] == (6 * 15, 6 * 15)
@@ -131,7 +131,7 @@ def test_values_are_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_without_a_place_to_keep_them_values_are_computed(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(oracle, "cache_folder", lambda: None)
+    monkeypatch.setattr(oracle, "cache_folder", lambda _name: None)
     assert load_values(TutorOptions(modules_per_topic=1, horizon=2)).shape == (2, 6, 6480)
 
 

@@ -1,0 +1,68 @@
+"""Functions compiled by numba at their first call, and kept on disk between processes.
+
+Only modules that hold compiled code import this one: it loads numba.
+"""
+
+import functools
+import hashlib
+import inspect
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+NOWHERE = ""  # numba's word for: beside the source file
+
+
+def compiled(function: Function, **options: Any) -> Function:
+    """Compile a function when it is first called, by NumPy's rules for division.
+
+    The machine code is kept in a folder named by a digest of all sources in the function's room:
+    numba itself looks only at the file of the function, and would go on using code whose callee or
+    constant has changed. Where nothing can be written (a read-only installation without a home)
+    each process compiles anew.
+
+    :param options: more of ``numba.njit``'s
+    """
+    settings: Any = numba.config
+    before, folder = settings.CACHE_DIR, _code_folder(Path(inspect.getfile(function)).parent)
+    settings.CACHE_DIR = NOWHERE if folder is None else str(folder)
+    compile_ = numba.njit(cache=folder is not None, error_model="numpy", **options)
+    try:
+        dispatcher: Function = compile_(function)
+    finally:
+        settings.CACHE_DIR = before
+    return dispatcher
+
+
+def cache_folder(name: str) -> Path | None:
+    """Return a folder that is kept between processes; None if none can be written.
+
+    ``XDG_CACHE_HOME`` moves it, as for other programs; elsewhere it is ``~/.cache``.
+    """
+    try:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = root / "rl_runner" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except (OSError, RuntimeError):
+        return None
+    return folder
+
+
+def source_digest(files: Iterable[Path]) -> str:
+    """Return a short digest of these sources: what is made from them carries it."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@functools.cache
+def _code_folder(room: Path) -> Path | None:
+    return cache_folder(f"code/{room.name}-{source_digest(sorted(room.glob('*.py')))}")

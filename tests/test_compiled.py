@@ -1,0 +1,81 @@
+import importlib.util
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from rl_runner import compiled as module
+from rl_runner.compiled import cache_folder, compiled, source_digest
+
+
+def successor(number: int) -> int:
+    return number + 1
+
+
+def test_a_compiled_function_computes_the_same_and_divides_as_numpy_does():
+    def ratio(a: float, b: float) -> float:
+        return a / b
+
+    assert compiled(successor)(1) == 2
+    assert compiled(ratio)(1.0, 0.0) == float("inf")
+
+
+def test_without_a_writable_place_code_is_compiled_anew(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "_code_folder", lambda _room: None)
+    assert compiled(successor)(1) == 2
+
+
+def test_a_place_that_cannot_be_written_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "here"))
+    assert cache_folder("tutor") == tmp_path / "here" / "rl_runner" / "tutor"
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert cache_folder("tutor") is None
+
+
+def test_the_digest_is_of_contents(tmp_path: Path):
+    one, other = tmp_path / "one.py", tmp_path / "other.py"
+    one.write_text("A = 1\n")
+    other.write_text("A = 1\n")
+    assert source_digest([one]) == source_digest([other])
+    other.write_text("A = 2\n")
+    assert source_digest([one]) != source_digest([other])
+
+
+def test_a_constant_of_another_file_is_never_stale(tmp_path: Path):
+    """Numba alone would go on using the old machine code."""
+    room = tmp_path / "room"
+    room.mkdir()
+    (room / "callers.py").write_text(
+        textwrap.dedent("""
+            from constants import STEP
+            from rl_runner.compiled import compiled
+
+            @compiled
+            def advance(number):
+                return number + STEP
+
+            print(advance(1))
+        """)
+    )
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    package = importlib.util.find_spec("rl_runner")
+    assert package is not None
+    assert package.origin is not None
+    environment["PYTHONPATH"] = str(Path(package.origin).parents[1])
+    printed = []
+    for step in (1, 10):
+        (room / "constants.py").write_text(f"STEP = {step}\n")
+        done = subprocess.run(
+            [sys.executable, "callers.py"],
+            cwd=room,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        printed.append(done.stdout.strip())
+    assert printed == ["2", "11"]
