@@ -20,6 +20,7 @@ from rl_runner.agents.registry import find_algorithm
 from rl_runner.envs.normalization import statistics
 from rl_runner.errors import CheckpointError, RunFolderError
 from rl_runner.evaluation.saved_agent import build_training_env, evaluate, load_run
+from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
 
 ALGORITHMS = ["ppo", "ars", "sac", "reinforce", "q_learning"]
@@ -85,9 +86,12 @@ def test_the_best_agent_is_the_one_at_its_timestep(copy_of: Callable[[str], Path
     with np.load(path / "q_table.npz") as file:
         arrays = dict(file)
     arrays["q_table"] = np.random.default_rng(0).random(arrays["q_table"].shape)
-    shutil.copytree(path, path / "checkpoints" / "best-7", ignore=lambda *_: ["checkpoints"])
-    np.savez(path / "checkpoints" / "best-7" / "q_table.npz", **arrays)
-    (path / "checkpoints" / "best").write_text("best-7\n")
+
+    def save(folder: Path) -> None:
+        shutil.copy(path / "agent.json", folder)
+        np.savez(folder / "q_table.npz", **arrays)
+
+    RunFolder(path, "q_table.npz").save_best(7, save)
     best: Any = load_run(path, "best").agent
     last: Any = load_run(path).agent
     np.testing.assert_array_equal(best.q_table, arrays["q_table"])
