@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rl_runner.evaluation.saved_agent import Run, evaluate, load_run
     from rl_runner.training.reporting import Reporter
     from rl_runner.training.train import ExperimentResult, train
+    from rl_runner.tuning.tune import tune
 
 __version__ = "0.1.0"
 
@@ -33,6 +34,7 @@ _HOMES = {
     "load_config": "rl_runner.config.load",
     "load_run": "rl_runner.evaluation.saved_agent",
     "train": "rl_runner.training.train",
+    "tune": "rl_runner.tuning.tune",
 }
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "load_config",
     "load_run",
     "train",
+    "tune",
 ]
 
 

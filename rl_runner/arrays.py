@@ -20,6 +20,8 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     :raises ValueError: if it is damaged, or holds anything but plain arrays
     """
     try:
+        with path.open("rb") as file, zipfile.ZipFile(file):
+            pass  # of what is no zip file NumPy would say that it is pickled
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
     except (zipfile.BadZipFile, EOFError, TypeError, AttributeError) as error:

@@ -5,6 +5,7 @@ RunnerError                     anything rl_runner refuses to do; the command ex
 ├── EnvError                   the environment cannot be found, built or driven by the algorithm
 ├── RunFolderError              the results folder is missing, unreadable or in use
 ├── CheckpointError             a saved agent is missing or damaged
+├── StudyError                  a study's storage cannot be reached, or holds another study
 └── DataError                   a log is missing, damaged, of another schema or mostly bad
 
 A failure *inside* a run (the environment raises, the loss is NaN) is not one of these: it is
@@ -60,6 +61,12 @@ class CheckpointError(RunnerError):
     """A saved agent is missing or damaged."""
 
     title = "Checkpoint problem"
+
+
+class StudyError(RunnerError):
+    """A study's storage cannot be reached, or the study in it is not the one that is asked for."""
+
+    title = "Study problem"
 
 
 class DataError(RunnerError):

@@ -3,7 +3,8 @@
     run seed ─┬─ model            weights, exploration, minibatches
               ├─ train env i, s   one per parallel environment and segment between checkpoints
               ├─ evaluation k     one per periodic episode, the same at every evaluation
-              └─ final k          one per held-out episode, which nothing selected on
+              ├─ final k          one per held-out episode, which nothing selected on
+              └─ reference k      one per episode of the random policy, the zero of the scale
 
 It is a NumPy ``SeedSequence`` spawned by purpose. SB3's habit (environment i gets ``seed + i``,
 training and evaluation share a base) makes seeds 0 and 1 of an experiment share environments.
@@ -23,6 +24,7 @@ class Purpose(enum.IntEnum):
     EVALUATION = 2
     FINAL_EVALUATION = 3
     POLICY_SAMPLING = 4  # actions drawn while a stochastic policy is evaluated
+    REFERENCE = 5  # episodes of policies that need no training
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,10 @@ class SeedTree:
     def final_evaluation(self, n_episodes: int) -> list[int]:
         """One seed per held-out episode."""
         return self._seeds(Purpose.FINAL_EVALUATION, n_episodes)
+
+    def reference(self, n_episodes: int) -> list[int]:
+        """One seed per episode of a policy that needs no training, e.g. the random one."""
+        return self._seeds(Purpose.REFERENCE, n_episodes)
 
     def _words(self, purpose: Purpose, index: int, segment: int = 0) -> np.ndarray:
         spawn_key = (purpose, index, segment) if segment else (purpose, index)

@@ -73,5 +73,5 @@ def test_every_option_is_explained_in_its_help():
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_every_algorithm_is_documented_and_has_a_config(name):
     assert f"`{name}`" in (ROOT / "docs/algorithms.md").read_text(encoding="utf-8")
-    named = [p for p in ROOT.glob("configs/*/*.yaml") if load_config(p).algo.name == name]
+    named = [p for p in ROOT.glob("configs/**/*.yaml") if load_config(p).algo.name == name]
     assert named

@@ -12,7 +12,12 @@ COUNTS = st.integers(min_value=1, max_value=20)
 
 
 def _all_seeds(tree: SeedTree, n: int) -> list[int]:
-    lists = (tree.train_envs(n), tree.evaluation(n), tree.final_evaluation(n))
+    lists = (
+        *(tree.train_envs(n, segment) for segment in range(3)),
+        tree.evaluation(n),
+        tree.final_evaluation(n),
+        tree.reference(n),
+    )
     return [tree.model, tree.policy_sampling, *itertools.chain.from_iterable(lists)]
 
 
@@ -20,7 +25,7 @@ def test_all_streams_of_all_purposes_of_many_run_seeds_are_disjoint():
     run_seeds = [*range(150), *(2**32 + i for i in range(50)), *(2**62 + i for i in range(50))]
     n = 25
     seeds = [seed for run_seed in run_seeds for seed in _all_seeds(SeedTree(run_seed), n)]
-    assert len(seeds) == len(run_seeds) * (2 + 3 * n)
+    assert len(seeds) == len(run_seeds) * (2 + 6 * n)
     assert len(set(seeds)) == len(seeds)
 
 
@@ -81,6 +86,7 @@ def test_the_numbers_of_the_purposes_never_change():
         "EVALUATION": 2,
         "FINAL_EVALUATION": 3,
         "POLICY_SAMPLING": 4,
+        "REFERENCE": 5,
     }
 
 

@@ -4,8 +4,12 @@ The rules ask which hyperparameters there are, not which algorithm it is: whatev
 of ``n_steps`` and cuts them into minibatches is bound by the same arithmetic.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import torch
+from gymnasium import spaces
 
 from rl_runner.config import ExperimentConfig
 from rl_runner.errors import Problem
@@ -13,12 +17,39 @@ from rl_runner.errors import Problem
 Checked = Mapping[str, Any]
 
 
-def impossible_combinations(config: ExperimentConfig, checked: Checked) -> Iterator[Problem]:
-    """Yield what cannot work in these complete hyperparameters on this environment and budget."""
+GOALS = {"observation", "achieved_goal", "desired_goal"}
+
+
+def impossible_combinations(
+    config: ExperimentConfig, checked: Checked, observations: spaces.Space[Any] | None = None
+) -> Iterator[Problem]:
+    """Yield what cannot work in these complete hyperparameters on this environment and budget.
+
+    :param observations: the environment's observation space; None if they are known to fit
+    """
     if "gae_lambda" in checked:
         yield from _rollout_problems(config, checked)
     if "buffer_size" in checked:
         yield from _replay_problems(config, checked)
+    if str(checked.get("replay_buffer_class") or "").endswith("HerReplayBuffer"):
+        yield from _hindsight_problems(config, checked, observations)
+    if "n_episodes" in checked:
+        yield from _batch_of_episodes_problems(config, checked["n_episodes"])
+    if checked.get("exploration_schedule") == "exponential":
+        yield from _exponential_problems(config, checked)
+    if (checked.get("n_top") or 0) > checked.get("n_delta", math.inf):
+        yield Problem(
+            f"n_top {checked['n_top']} of {checked['n_delta']} directions cannot be the best ones.",
+            config.source.locate(("algo", "n_top")),
+            f"Set it to at most {checked['n_delta']}, or raise `n_delta`.",
+        )
+    device = str(checked.get("device") or "auto")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        yield Problem(
+            f"There is no `{device}` on this machine, and SB3 would silently take the CPU.",
+            config.source.locate(("algo", "device")),
+            "Set `device: cpu`, or `auto` to take what there is.",
+        )
 
 
 def _rollout_problems(config: ExperimentConfig, checked: Checked) -> Iterator[Problem]:
@@ -72,12 +103,46 @@ def _replay_problems(config: ExperimentConfig, checked: Checked) -> Iterator[Pro
                 locate(("algo", "train_freq")),
                 "Give it in steps, or set `env.n_envs: 1`.",
             )
-    if str(checked.get("replay_buffer_class") or "").endswith("HerReplayBuffer"):
-        longest = (config.env.time_limit or 0) * config.env.n_envs
-        if checked["learning_starts"] < longest:
+
+
+def _hindsight_problems(
+    config: ExperimentConfig, checked: Checked, observations: spaces.Space[Any] | None
+) -> Iterator[Problem]:
+    has_goals = isinstance(observations, spaces.Dict) and observations.keys() >= GOALS
+    if observations is not None and not has_goals:
+        yield Problem(
+            "Hindsight replay needs goals: observations that are a dictionary of `observation`, "
+            f"`achieved_goal` and `desired_goal`, which those of {config.env.id} are not.",
+            config.source.locate(("algo", "replay_buffer_class")),
+            "Leave it out, or choose an environment with goals, such as BitFlipping-v0.",
+        )
+        return
+    longest = (config.env.time_limit or 0) * config.env.n_envs
+    if checked["learning_starts"] < longest:
+        yield Problem(
+            f"Hindsight replay needs a whole episode before it can sample, but learning_starts "
+            f"is {checked['learning_starts']} and an episode may last {longest} timesteps.",
+            config.source.locate(("algo", "learning_starts")),
+            f"Set it to at least {longest}, or shorten `env.time_limit`.",
+        )
+
+
+def _batch_of_episodes_problems(config: ExperimentConfig, n_episodes: int) -> Iterator[Problem]:
+    n_envs = config.env.n_envs
+    if n_episodes % n_envs:
+        nearest = max(1, round(n_episodes / n_envs)) * n_envs
+        yield Problem(
+            f"n_episodes {n_episodes} cannot be shared equally by env.n_envs {n_envs}.",
+            config.source.locate(("algo", "n_episodes")),
+            f"The nearest number that can is {nearest}.",
+        )
+
+
+def _exponential_problems(config: ExperimentConfig, checked: Checked) -> Iterator[Problem]:
+    for key in ("exploration_initial_eps", "exploration_final_eps"):
+        if checked[key] <= 0:
             yield Problem(
-                f"Hindsight replay needs a whole episode before it can sample, but learning_starts "
-                f"is {checked['learning_starts']} and an episode may last {longest} timesteps.",
-                locate(("algo", "learning_starts")),
-                f"Set it to at least {longest}, or shorten `env.time_limit`.",
+                f"{key} {checked[key]} is never on an exponential schedule, which only nears 0.",
+                config.source.locate(("algo", key)),
+                "Set it above 0, for instance to 0.01, or set `exploration_schedule: linear`.",
             )

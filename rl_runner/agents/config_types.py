@@ -41,6 +41,7 @@ RANGES: dict[str, dict[str, float]] = {
     "clip_range": {"gt": 0},
     "clip_range_vf": {"gt": 0},
     "delta_std": {"gt": 0},
+    "exploration_decay": {"gt": 0, "le": 1},
     "exploration_final_eps": {"ge": 0, "le": 1},
     "exploration_fraction": {"gt": 0, "le": 1},
     "exploration_initial_eps": {"ge": 0, "le": 1},

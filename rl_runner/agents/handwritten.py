@@ -80,14 +80,14 @@ class HandwrittenAgent:
         self.ep_info_buffer.extend(ended)
         return len(ended)
 
-    def _dump_logs(self, iterations: int) -> None:
+    def dump_logs(self, iteration: int = 0) -> None:
         """Write the metrics recorded since the last call, and those every SB3 algorithm writes."""
         timesteps_then, started = self._started_at
         elapsed = max(time.monotonic() - started, 1e-9)
         if self.ep_info_buffer:
             for tag, key in (("rollout/ep_rew_mean", "r"), ("rollout/ep_len_mean", "l")):
                 self.logger.record(tag, safe_mean([info[key] for info in self.ep_info_buffer]))
-        self.logger.record("time/iterations", iterations, exclude="tensorboard")
+        self.logger.record("time/iterations", iteration, exclude="tensorboard")
         self.logger.record("time/fps", int((self.num_timesteps - timesteps_then) / elapsed))
         self.logger.record("time/time_elapsed", int(elapsed), exclude="tensorboard")
         self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")

@@ -42,6 +42,9 @@ class Agent(Protocol):
     def save(self, path: str) -> None:
         """Write what it has learned to one file."""
 
+    def dump_logs(self) -> None:
+        """Write the metrics of the present rollout and update."""
+
     @property
     def logger(self) -> "Logger":
         """Where its metrics go."""

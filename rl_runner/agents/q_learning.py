@@ -145,6 +145,9 @@ class QLearning(HandwrittenAgent):
         self.rng = np.random.default_rng(seed)
         self.q_table = np.full((self.states.n_states, self.n_actions), initial_q)  # float64
         self.visits = np.zeros((self.states.n_states, self.n_actions), dtype=np.int64)
+        self.n_episodes = 0
+        self._logged_episodes = 0  # how many there were when the metrics were last written
+        self._sum_of_td_errors, self._n_td_errors = 0.0, 0  # since then, absolute
 
     def learn(
         self,
@@ -160,8 +163,6 @@ class QLearning(HandwrittenAgent):
         """
         callback = self._begin(total_timesteps, callback, reset_num_timesteps)
         callback.on_training_start(locals(), globals())
-        n_episodes, next_log = 0, log_interval
-        td_errors: list[float] = []
         states = self.states.of_batch(self.env.reset())
         while self.num_timesteps < self._total_timesteps:
             callback.on_rollout_start()
@@ -173,19 +174,20 @@ class QLearning(HandwrittenAgent):
                 if dones[i]:  # the environment has already been reset: look where it really ended
                     next_state = self.states.of_single(infos[i]["terminal_observation"])
                     terminated = not infos[i]["TimeLimit.truncated"]
-                td_errors.append(self._update(state, action, rewards[i], next_state, terminated))
+                reward = float(rewards[i])
+                td_error = self._update(state, action, reward, next_state, terminated)
+                self._note_td_errors(td_error, 1)
             states = next_states
             self.num_timesteps += self.n_envs
             callback.update_locals(locals())
             if not callback.on_step():
                 break
             callback.on_rollout_end()
-            n_episodes += self._note_episodes(infos) if dones.any() else 0
-            if n_episodes >= next_log:
-                self._log(n_episodes, td_errors)
-                next_log, td_errors = n_episodes + log_interval, []
-        if td_errors:
-            self._log(n_episodes, td_errors)
+            self.n_episodes += self._note_episodes(infos) if dones.any() else 0
+            if self.n_episodes >= self._logged_episodes + log_interval:
+                self.dump_logs()
+        if self._n_td_errors:
+            self.dump_logs()
         callback.on_training_end()
         return self
 
@@ -244,16 +246,24 @@ class QLearning(HandwrittenAgent):
         bonus = self.ucb_coef * np.sqrt(math.log(visits.sum()) / visits)
         return int(np.argmax(self.q_table[state] + bonus))
 
-    def _log(self, n_episodes: int, td_errors: list[float]) -> None:
+    def dump_logs(self, iteration: int = 0) -> None:
+        """Write the table's metrics beside the common ones; the iterations are episodes."""
         record = self.logger.record
         if self.exploration == "epsilon_greedy":
             record("rollout/exploration_rate", self.exploration_rate)
         record("train/learning_rate", self.lr_schedule(1.0 - self.progress))
-        record("train/mean_abs_td_error", float(np.mean(td_errors)))
+        if self._n_td_errors:
+            record("train/mean_abs_td_error", self._sum_of_td_errors / self._n_td_errors)
         record("train/table_coverage", float(np.mean(self.visits > 0)))
         record("train/mean_max_q", float(self.q_table.max(axis=1).mean()))
-        record("time/episodes", n_episodes, exclude="tensorboard")
-        self._dump_logs(n_episodes)
+        record("time/episodes", self.n_episodes, exclude="tensorboard")
+        super().dump_logs(iteration or self.n_episodes)
+        self._logged_episodes = self.n_episodes
+        self._sum_of_td_errors, self._n_td_errors = 0.0, 0
+
+    def _note_td_errors(self, sum_of_errors: float, n: int) -> None:
+        self._sum_of_td_errors += sum_of_errors
+        self._n_td_errors += n
 
     def predict(
         self,

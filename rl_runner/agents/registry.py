@@ -8,6 +8,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
+from rl_runner.agents.without_compiler import spare_compiler
 from rl_runner.errors import ConfigError, Problem, did_you_mean
 
 
@@ -19,12 +20,15 @@ class Algorithm:
     import_path: str  # "module:Class"
     reference: str
     weights_file: str = "model.zip"  # SB3's format, which stock SB3 loads
+    fast_path: str = ""  # "module:Class" of its compiled twin, if it has one
 
     def load_class(self) -> type[Any]:
         """Import the algorithm's class (this loads torch)."""
-        module, _, name = self.import_path.partition(":")
-        loaded: type[Any] = getattr(importlib.import_module(module), name)
-        return loaded
+        return _load(self.import_path)
+
+    def load_fast_class(self) -> type[Any]:
+        """Import its compiled twin, which it must have."""
+        return _load(self.fast_path)
 
     @property
     def package(self) -> str:
@@ -32,29 +36,64 @@ class Algorithm:
         return self.import_path.partition(":")[0].partition(".")[0]
 
 
+def _load(path: str) -> type[Any]:
+    module, _, name = path.partition(":")
+    loaded: type[Any] = getattr(importlib.import_module(module), name)
+    spare_compiler()
+    return loaded
+
+
 ALGORITHMS: dict[str, Algorithm] = {
     row.name: row
     for row in (
-        Algorithm("a2c", "stable_baselines3:A2C", "Mnih et al. 2016"),
+        Algorithm(
+            "a2c",
+            "stable_baselines3:A2C",
+            "Mnih et al. 2016",
+            fast_path="rl_runner.agents.fast.a2c:FastA2C",
+        ),
         Algorithm("ars", "rl_runner.agents.ars:AbsoluteARS", "Mania et al. 2018"),
         Algorithm("crossq", "sb3_contrib:CrossQ", "Bhatt et al. 2024"),
         Algorithm("ddpg", "stable_baselines3:DDPG", "Lillicrap et al. 2016"),
-        Algorithm("dqn", "stable_baselines3:DQN", "Mnih et al. 2015"),
+        Algorithm(
+            "dqn",
+            "stable_baselines3:DQN",
+            "Mnih et al. 2015",
+            fast_path="rl_runner.agents.fast.dqn:FastDQN",
+        ),
+        Algorithm(
+            "geometric_dqn",
+            "rl_runner.agents.geometric_dqn:GeometricDQN",
+            "Mnih et al. 2015",
+            fast_path="rl_runner.agents.fast.dqn:FastGeometricDQN",
+        ),
         Algorithm("maskable_ppo", "sb3_contrib:MaskablePPO", "Huang & Ontañón 2022"),
-        Algorithm("ppo", "stable_baselines3:PPO", "Schulman et al. 2017"),
+        Algorithm(
+            "ppo",
+            "stable_baselines3:PPO",
+            "Schulman et al. 2017",
+            fast_path="rl_runner.agents.fast.ppo:FastPPO",
+        ),
         Algorithm(
             "q_learning",
             "rl_runner.agents.q_learning:QLearning",
             "Watkins & Dayan 1992",
             weights_file="q_table.npz",
+            fast_path="rl_runner.agents.fast.q_learning:FastQLearning",
         ),
-        Algorithm("qrdqn", "sb3_contrib:QRDQN", "Dabney et al. 2018"),
+        Algorithm(
+            "qrdqn",
+            "sb3_contrib:QRDQN",
+            "Dabney et al. 2018",
+            fast_path="rl_runner.agents.fast.qrdqn:FastQRDQN",
+        ),
         Algorithm("recurrent_ppo", "sb3_contrib:RecurrentPPO", "Hausknecht & Stone 2015"),
         Algorithm(
             "reinforce",
             "rl_runner.agents.reinforce:Reinforce",
             "Williams 1992",
             weights_file="policy.pt",
+            fast_path="rl_runner.agents.fast.reinforce:FastReinforce",
         ),
         Algorithm("sac", "stable_baselines3:SAC", "Haarnoja et al. 2018"),
         Algorithm("td3", "stable_baselines3:TD3", "Fujimoto et al. 2018"),

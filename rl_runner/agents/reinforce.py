@@ -186,7 +186,7 @@ class Reinforce(HandwrittenAgent):
             callback.on_rollout_end()
             self._update(batch)
             if self.n_updates % log_interval == 0:
-                self._dump_logs(self.n_updates)
+                self.dump_logs(self.n_updates)
         callback.on_training_end()
         return self
 
@@ -201,12 +201,10 @@ class Reinforce(HandwrittenAgent):
         obs = self.env.reset()
         while still_to_play.any():
             recorded = still_to_play > 0
-            features = self._features(obs)
-            with torch.no_grad():
-                actions = self.policy(features).sample().cpu().numpy()
+            features, actions = self._sample_actions(obs)
             next_obs, rewards, dones, infos = self.env.step(self._for_environment(actions))
             values = self._values_at_truncation(infos)
-            steps.append((features.cpu().numpy(), actions, rewards, dones, values, recorded))
+            steps.append((features, actions, rewards, dones, values, recorded))
             still_to_play -= dones & recorded
             obs = next_obs
             self.num_timesteps += self.n_envs
@@ -225,6 +223,12 @@ class Reinforce(HandwrittenAgent):
             torch.as_tensor(actions_[recorded_], device=self.device),
             torch.as_tensor(returns[recorded_], device=self.device),
         )
+
+    def _sample_actions(self, obs: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the networks see of n observations, (n, n_features), and n actions."""
+        features = self._features(obs)
+        with torch.no_grad():
+            return features.cpu().numpy(), self.policy(features).sample().cpu().numpy()
 
     def _update(self, batch: Batch) -> None:
         """Take one gradient step on the policy and, if it is the baseline, on the value."""

@@ -76,9 +76,11 @@ def load_state(agent: Any, folder: Path) -> None:
     """
     contents = json.loads((folder / STATE).read_text(encoding="utf-8"))
     for name, items in contents["recent"].items():
-        if hasattr(agent, name):
-            length = agent.stats_window_size if hasattr(agent, "stats_window_size") else 100
-            setattr(agent, name, deque(items, maxlen=getattr(agent, "_stats_window_size", length)))
+        if not hasattr(agent, name):
+            continue
+        before = getattr(agent, name)  # SB3's are None until it learns for the first time
+        length = agent._stats_window_size if before is None else before.maxlen  # noqa: SLF001
+        setattr(agent, name, deque(items, maxlen=length))
     if (folder / REPLAY_BUFFER).exists():
         _fill_buffer(agent.replay_buffer, folder / REPLAY_BUFFER)
     end_open_trajectories(agent)

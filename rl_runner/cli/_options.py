@@ -1,5 +1,6 @@
 """Options and arguments that several commands share."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -24,9 +25,59 @@ SeedList = Annotated[
 RunsDir = Annotated[
     Path, typer.Option("--runs-dir", metavar="DIR", help="Where experiments are kept.")
 ]
+
+
+def _known_checkpoint(name: str) -> str:
+    if name not in CHECKPOINTS and not name.isdigit():
+        message = f"{name!r} is neither {', '.join(CHECKPOINTS)} nor a number of timesteps."
+        raise typer.BadParameter(message)
+    return name
+
+
+def _known_checkpoints(names: str) -> str:
+    return ",".join(_known_checkpoint(name.strip()) for name in names.split(","))
+
+
+CHECKPOINTS = ("last", "best", "halfway", "untrained")
+Checkpoint = Annotated[
+    str,
+    typer.Option(
+        "--checkpoint",
+        metavar="NAME|TIMESTEPS",
+        callback=_known_checkpoint,
+        help=f"Which agent: {', '.join(CHECKPOINTS)}, or one kept at these timesteps.",
+    ),
+]
+Checkpoints = Annotated[
+    str,
+    typer.Option(
+        "--checkpoint",
+        metavar="NAME,…",
+        callback=_known_checkpoints,
+        help="As `rl eval` knows them; several with commas, e.g. untrained,halfway,last.",
+    ),
+]
+OneRun = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="A run, or an experiment, whose first run is meant.", show_default=False
+    ),
+]
+Stochastic = Annotated[
+    bool, typer.Option("--stochastic", help="Sample actions instead of taking the likeliest.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", min=1, help="Runs at a time; default: one per core.")
+]
+
 DEFAULT_RUNS_DIR = Path("runs")
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def with_seeds(overrides: list[str] | None, seeds: str | None) -> list[str]:

@@ -28,6 +28,7 @@ def run_document(seed: int, path: str, record: dict[str, Any]) -> Document:
     """Describe one run by its run.json; the rewards are means over held-out episodes."""
     results = record.get("results", {})
     last, best = results.get("last", {}), results.get("best", {})
+    exact, optimum = last.get("exact_mean_reward"), last.get("optimal_mean_reward")
     return {
         "seed": seed,
         "path": path,
@@ -36,12 +37,18 @@ def run_document(seed: int, path: str, record: dict[str, Any]) -> Document:
         "mean_reward": last.get("mean_reward"),
         "std_reward": last.get("std_reward"),
         "best_mean_reward": best.get("mean_reward"),
+        "selection_optimism": best.get("selection_optimism"),
+        "exact_mean_reward": exact,
+        "regret": None if exact is None or optimum is None else optimum - exact,
     }
 
 
 def show_experiment(document: Document, seconds: dict[int, float | None] | None = None) -> None:
     """Draw the table of runs and, below it, what they amount to."""
-    columns = ["seed", "status", ">timesteps", ">mean reward", ">± std", ">best agent"]
+    columns = [
+        "seed", "status", ">timesteps", ">mean reward", ">± std", ">best agent", ">optimism",
+    ]  # fmt: skip
+    exactly = any(run["exact_mean_reward"] is not None for run in document["runs"])
     rows = [
         [
             run["seed"],
@@ -50,15 +57,21 @@ def show_experiment(document: Document, seconds: dict[int, float | None] | None 
             number(run["mean_reward"]),
             number(run["std_reward"]),
             number(run["best_mean_reward"]),
+            number(run["selection_optimism"]),
+            *([number(run["exact_mean_reward"], 4), number(run["regret"], 4)] if exactly else []),
             *([duration(seconds[run["seed"]])] if seconds else []),
         ]
         for run in document["runs"]
     ]
+    columns += [">exactly", ">regret"] if exactly else []
     show(table([*columns, *([">time"] if seconds else [])], rows, document["name"]))
-    show(_verdict(document))
+    show(verdict(document))
 
 
-def _verdict(document: Document) -> str:
+def verdict(document: Document) -> str:
+    """Say in one sentence what the runs of a document amount to."""
+    if document.get("interval_over") == "episodes":
+        return _over_episodes(document)
     n = sum(run["mean_reward"] is not None for run in document["runs"])
     if n == 0:
         return "No run finished."
@@ -68,3 +81,15 @@ def _verdict(document: Document) -> str:
     low, high = (number(end) for end in document["ci95"])
     few = " Fewer than five: read it with care." if n < 5 else ""
     return f"Mean reward {mean} over {n} seeds, 95 % confidence interval {low} to {high}.{few}"
+
+
+def _over_episodes(document: Document) -> str:
+    """Say what a policy that was never trained amounts to: its episodes are the sample."""
+    n = sum(run["n_episodes"] for run in document["runs"])
+    said = f"Mean reward {number(document['mean_reward'])} over {n:,} episodes"
+    if document["ci95"] is None:
+        return f"{said}."
+    low, high = document["ci95"]
+    if low == high:
+        return f"{said}, all of them alike."
+    return f"{said}, 95 % confidence interval {number(low)} to {number(high)}."

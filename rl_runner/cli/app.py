@@ -10,20 +10,31 @@ from rl_runner import __version__
 from rl_runner.cli._console import show, show_error
 from rl_runner.cli.algos import algos
 from rl_runner.cli.check import check
+from rl_runner.cli.compare import compare
 from rl_runner.cli.convert import convert
 from rl_runner.cli.dashboard import dashboard
 from rl_runner.cli.doctor import doctor
 from rl_runner.cli.envs import envs
 from rl_runner.cli.eval import evaluate
 from rl_runner.cli.init import init
+from rl_runner.cli.record import record
+from rl_runner.cli.report import report
+from rl_runner.cli.reproduce import reproduce
 from rl_runner.cli.runs import runs
 from rl_runner.cli.simulate import simulate
 from rl_runner.cli.train import train
+from rl_runner.cli.tune import tune
+from rl_runner.cli.watch import watch
 from rl_runner.errors import RunnerError
 
 COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("train", train),
+    ("tune", tune),
     ("eval", evaluate),
+    ("compare", compare),
+    ("report", report),
+    ("record", record),
+    ("watch", watch),
     ("check", check),
     ("init", init),
     ("runs", runs),
@@ -33,6 +44,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("simulate", simulate),
     ("convert", convert),
     ("doctor", doctor),
+    ("reproduce", reproduce),
 )
 
 USER_MISTAKE = 2

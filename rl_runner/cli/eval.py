@@ -1,34 +1,61 @@
 """``rl eval``."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from rl_runner.cli import _options as options
-from rl_runner.cli._console import show_json
+from rl_runner.cli._console import show_json, tell
+from rl_runner.cli._evaluations import evaluation_document, show_evaluations
 from rl_runner.cli._offline import judge_by_logs
-from rl_runner.cli._results import Document, experiment_document, run_document, show_experiment
 
 
 def evaluate(
-    runs: Annotated[
-        list[Path],
-        typer.Argument(metavar="RUN...", help="Runs or experiments.", show_default=False),
-    ],
+    context: typer.Context,
+    targets: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Runs or experiments. With --policy configs too, with --trust zips of SB3.",
+            show_default=False,
+        ),
+    ] = None,
     episodes: Annotated[
         int | None,
         typer.Option(
             "--episodes", min=1, help="Held-out episodes per run; default: the config's number."
         ),
     ] = None,
-    checkpoint: Annotated[
-        Literal["last", "best"],
-        typer.Option("--checkpoint", help="The agent at the end, or the best one on the way."),
-    ] = "last",
-    stochastic: Annotated[
-        bool, typer.Option("--stochastic", help="Sample actions instead of taking the likeliest.")
+    checkpoint: options.Checkpoint = "last",
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            "--policy",
+            metavar="NAME",
+            help="A baseline instead: random, greedy, optimal, or one that the environment brings.",
+        ),
+    ] = None,
+    env: Annotated[
+        str | None, typer.Option("--env", metavar="ID", help="Play here; with --policy or a zip.")
+    ] = None,
+    stochastic: options.Stochastic = False,
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed", min=0, help="Which held-out episodes, for what is no run: those of this seed."
+        ),
+    ] = 0,
+    algo: Annotated[
+        str | None, typer.Option("--algo", help="The algorithm that saved the zip.")
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Unpickle zips that were not made by rl_runner.")
     ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write every episode to a .csv or .json too."),
+    ] = None,
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,39 +68,33 @@ def evaluate(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Play held-out episodes with trained agents, or judge them by a log.
+    """Play held-out episodes with trained agents, or with policies that need no training.
+
+    With --data, agents that learned from logs are judged by a log instead.
 
     Example: rl eval runs/cartpole-ppo-3f9a1c2e --episodes 1000 --checkpoint best
     """
+    if not targets and env is None:
+        context.fail("Missing argument 'RUN...' (or --env ID --policy NAME).")
     if data:
-        judge_by_logs(runs, data, window, as_json=as_json)
+        judge_by_logs(targets or [], data, window, as_json=as_json)
         return
 
-    from rl_runner.config import experiment_hash
-    from rl_runner.evaluation.saved_agent import load_run
-    from rl_runner.runs.find import find_runs
+    from rl_runner.evaluation.episode_table import check_table_path, write_episode_table
+    from rl_runner.evaluation.request import EvaluationRequest, evaluate_all
 
-    by_experiment: dict[Path, list[Path]] = {}
-    for path in (run for argument in runs for run in find_runs(argument)):
-        listed = by_experiment.setdefault(path.parent, [])
-        if path not in listed:
-            listed.append(path)
-
-    documents: list[Document] = []
-    for experiment, paths in by_experiment.items():
-        described = []
-        for path in paths:
-            run = load_run(path, checkpoint)
-            result = run.evaluate(episodes, deterministic=False if stochastic else None)
-            document = run_document(run.seed, str(path), dict(run.record))
-            document["mean_reward"] = result.mean_reward
-            document["std_reward"] = result.std_reward
-            document["n_episodes"] = len(result.returns)
-            described.append(document)
-        digest, name = experiment_hash(run.config), run.config.name
-        documents.append(experiment_document(str(experiment), name, digest, described))
+    if out is not None:
+        check_table_path(out)
+    request = EvaluationRequest(
+        episodes, checkpoint, policy, False if stochastic else None, env, seed, algo, trust
+    )
+    groups = evaluate_all(targets or [], request)
+    documents = [evaluation_document(group) for group in groups]
     if as_json:
         show_json(documents[0] if len(documents) == 1 else documents)
     else:
         for document in documents:
-            show_experiment(document)
+            show_evaluations(document)
+    if out is not None:
+        write_episode_table(out, [each for group in groups for each in group.evaluations])
+        tell(f"Every episode: {out}")

@@ -1,6 +1,6 @@
 """``rl runs``."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,12 +8,29 @@ from rl_runner.cli import _options as options
 from rl_runner.cli._console import duration, number, show, show_json, table
 from rl_runner.cli._results import run_document
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rl_runner.runs.index import IndexedRun
+
+COLUMNS = (
+    "experiment",
+    ">seed",
+    "status",
+    ">timesteps",
+    ">mean reward",
+    ">best agent",
+    ">time",
+)
+
 
 def runs(
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     status: Annotated[
         str | None,
-        typer.Option("--status", help="pending, running, finished, failed, interrupted, crashed."),
+        typer.Option(
+            "--status", help="pending, running, finished, failed, interrupted, pruned, crashed."
+        ),
     ] = None,
     env: Annotated[str | None, typer.Option("--env", help="Only this environment.")] = None,
     algo: Annotated[str | None, typer.Option("--algo", help="Only this algorithm.")] = None,
@@ -36,49 +53,44 @@ def runs(
         and status in {None, run.status}
     ]
     if as_json:
-        show_json(
-            [
-                {
-                    "experiment": run.experiment,
-                    "env": run.record.get("env"),
-                    "algo": run.record.get("algo"),
-                    **run_document(run.record.get("seed", -1), str(run.path), run.record),
-                    "status": run.status,
-                }
-                for run in found
-            ]
-        )
-        return
-    oldest_shown = sorted(run.changed for run in found)[-limit:][:1] if limit else []
-    shown = [run for run in found if not oldest_shown or run.changed >= oldest_shown[0]]
-    columns = (
-        "experiment",
-        ">seed",
-        "status",
-        ">timesteps",
-        ">mean reward",
-        ">best agent",
-        ">time",
-    )
-    rows = []
-    for run in shown:
-        document = run_document(run.record.get("seed", -1), str(run.path), run.record)
-        rows.append(
-            (
-                run.experiment,
-                document["seed"],
-                run.status,
-                number(document["timesteps"], 0),
-                number(document["mean_reward"]),
-                number(document["best_mean_reward"]),
-                duration(run.record.get("seconds")),
-            )
-        )
-    if rows:
-        show(table(columns, rows))
+        show_json([_document(run) for run in found])
+    elif found:
+        shown = _latest(found, limit)
+        show(table(COLUMNS, [_row(run) for run in shown]))
         if len(shown) < len(found):
             show(f"The latest {len(shown)} of {len(found)}; --limit 0 shows all.")
     elif status or env or algo:
         show(f"No such run in {runs_dir}/.")
     else:
         show(f"No runs in {runs_dir}/ yet. Begin with: rl train configs/cartpole/ppo.yaml")
+
+
+def _latest(found: "Sequence[IndexedRun]", limit: int) -> "Sequence[IndexedRun]":
+    """Return the runs that changed last, still by experiment and seed; all of them if 0."""
+    if not 0 < limit < len(found):
+        return found
+    oldest_shown = sorted(run.changed for run in found)[-limit]
+    return [run for run in found if run.changed >= oldest_shown]
+
+
+def _document(run: "IndexedRun") -> dict[str, Any]:
+    return {
+        "experiment": run.experiment,
+        "env": run.record.get("env"),
+        "algo": run.record.get("algo"),
+        **run_document(run.record.get("seed", -1), str(run.path), run.record),
+        "status": run.status,
+    }
+
+
+def _row(run: "IndexedRun") -> tuple[Any, ...]:
+    document = _document(run)
+    return (
+        run.experiment,
+        document["seed"],
+        document["status"],
+        number(document["timesteps"], 0),
+        number(document["mean_reward"]),
+        number(document["best_mean_reward"]),
+        duration(run.record.get("seconds")),
+    )

@@ -1,6 +1,5 @@
 """``rl train``."""
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,10 +22,7 @@ def train(
     overrides: options.Overrides = None,
     seeds: options.SeedList = None,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", min=1, help="Runs at a time; default: one per core."),
-    ] = None,
+    jobs: options.Jobs = None,
     retries: Annotated[
         int, typer.Option("--retries", min=0, help="Try a failed run again this often.")
     ] = 0,
@@ -50,13 +46,16 @@ def train(
     """
     from rl_runner.cli import _progress
     from rl_runner.config import load_config
-    from rl_runner.training.train import train_many
+    from rl_runner.training.launcher import start_fork_server
 
     changes = options.with_seeds(overrides, seeds)
     loaded = [load_config(path, changes) for path in configs]
     if any(config.data is not None for config in loaded):
         learn_from_logs(loaded, runs_dir=runs_dir, fresh=fresh, extend=extend, as_json=as_json)
         return
+    start_fork_server(config.algo.name for config in loaded)
+    from rl_runner.training.train import train_many  # both processes load torch meanwhile
+
     reporter = _progress.reporter(quiet=quiet, verbose=verbose)
     try:
         results = train_many(
@@ -64,7 +63,7 @@ def train(
             runs_dir=runs_dir,
             fresh=fresh,
             extend=extend,
-            jobs=jobs or _cores(),
+            jobs=jobs or options.cores(),
             reporter=reporter,
             retries=retries,
         )
@@ -73,7 +72,7 @@ def train(
     _print_results(results, as_json=as_json)
     statuses = {run.status for result in results for run in result.runs}
     if statuses & {"interrupted", "pending"}:
-        tell("Stopped. The same command goes on where it was.")
+        tell(f"Stopped. The same command goes on {_where_they_stopped(results)}.")
         raise typer.Exit(INTERRUPTED)
     if "failed" in statuses:
         _name_failures(results)
@@ -82,8 +81,14 @@ def train(
         show(f"See the curves: rl dashboard {runs_dir}")
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _where_they_stopped(results: "Sequence[ExperimentResult]") -> str:
+    at = [
+        f"seed {run.seed} from {run.record.get('timesteps', 0):,}"
+        for result in results
+        for run in result.runs
+        if run.status == "interrupted"
+    ]
+    return f"({', '.join(at)} timesteps)" if at else "with the runs that have not begun"
 
 
 def _print_results(results: "Sequence[ExperimentResult]", *, as_json: bool) -> None:

@@ -20,6 +20,7 @@ from pydantic import (
 from rl_runner.config.data import DataConfig, budget_from_log
 from rl_runner.config.section import Section
 from rl_runner.config.source import SourceMap
+from rl_runner.config.tune import TuneConfig
 
 DEFAULT_SEEDS = 5  # fewer cannot carry a claim (Agarwal et al. 2021)
 MAX_TIMESTEPS = 10**12
@@ -83,7 +84,12 @@ class EnvConfig(Section):
     normalize: Annotated[NormalizeConfig, BeforeValidator(_normalize_from_bool)] = NormalizeConfig()
     frame_stack: Annotated[int, Field(ge=1, le=1000)] = 1
     n_envs: Annotated[int, Field(ge=1, le=4096)] = 1
-    vec: Literal["dummy", "subproc"] = "dummy"
+    vec: Literal["auto", "dummy", "subproc", "batched"] = "auto"
+
+    @property
+    def in_this_process(self) -> Self:
+        """The same, for a look at it that is not worth starting processes or compilers for."""
+        return self if self.vec == "batched" else self.model_copy(update={"vec": "dummy"})
 
     @model_validator(mode="after")
     def _no_reserved_kwargs(self) -> Self:
@@ -94,12 +100,20 @@ class EnvConfig(Section):
         return self
 
 
+Engine = Literal["auto", "stock", "fast"]
+
+
 class AlgoConfig(Section):
-    """The algorithm's registry name and, flat beside it, its hyperparameters."""
+    """The algorithm's registry name and, flat beside it, its hyperparameters.
+
+    ``engine`` says what computes it: SB3 with torch, or our compiled twin of it; auto takes the
+    twin where it computes the same.
+    """
 
     model_config = ConfigDict(extra="allow")
 
     name: Annotated[str, Field(min_length=1)]
+    engine: Engine = "auto"
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -161,7 +175,7 @@ class EvalConfig(Section):
     n_episodes: Count = 20
     final_episodes: Count = 100
     deterministic: bool = True
-    n_envs: Annotated[int, Field(ge=1, le=4096)] = 10
+    n_envs: Annotated[int, Field(ge=1, le=4096)] = 20
 
 
 def _plain(value: Any) -> Any:
@@ -176,12 +190,12 @@ def _plain(value: Any) -> Any:
 class CheckpointConfig(Section):
     """Checkpoints from which a stopped run goes on exactly.
 
-    ``every`` is in environment timesteps (default: a tenth of the budget, but at least two of the
-    longest episodes). A checkpoint ends the
-    open training episodes, in a run that is stopped there and in one that is not, which is why
-    ``every`` belongs to what makes two experiments the same. Of the checkpoints the newest
-    ``keep_last`` are kept. Without ``replay_buffer`` they are smaller, but an off-policy agent
-    that is stopped goes on with an empty buffer, which is not exact.
+    ``every`` is in environment timesteps (default: a tenth of the budget, at most 100,000, but at
+    least two of the longest episodes). A checkpoint ends the open training episodes, in a run that
+    is stopped there and in one that is not, which is why ``every`` belongs to what makes two
+    experiments the same. Of the checkpoints the newest ``keep_last`` are kept. Without
+    ``replay_buffer`` they are smaller, but an off-policy agent that is stopped goes on with an
+    empty buffer, which is not exact.
     """
 
     every: Timesteps | None = None
@@ -192,7 +206,8 @@ class CheckpointConfig(Section):
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return a name that may name a folder; raises ValueError for any other."""
     if not _NAME.match(name):
         message = "use letters, digits, `.`, `_` and `-` only (it names a folder), at most 100"
         raise ValueError(message)
@@ -205,13 +220,14 @@ class ExperimentConfig(Section):
     With a ``data`` section it learns from logs instead (:mod:`rl_runner.offline`).
     """
 
-    name: Annotated[str, AfterValidator(_plain_name)]
+    name: Annotated[str, AfterValidator(plain_name)]
     description: str = ""
     env: EnvConfig
     algo: AlgoConfig
     train: TrainConfig
     eval: EvalConfig = EvalConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    tune: TuneConfig | None = None
     data: DataConfig | None = None
 
     _source: SourceMap = PrivateAttr(default_factory=SourceMap)
@@ -233,8 +249,9 @@ class ExperimentConfig(Section):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for YAML or JSON, in the order a person writes them."""
-        plain: dict[str, Any] = _plain(self.model_dump())
-        return {key: value for key, value in plain.items() if key != "data" or value is not None}
+        absent = {name for name in ("tune", "data") if getattr(self, name) is None}
+        plain: dict[str, Any] = _plain(self.model_dump(exclude=absent))
+        return plain
 
 
 def default_name(env_id: str, algo: str) -> str:

@@ -104,13 +104,12 @@ def _known_keys(model: type[BaseModel], path: Path) -> list[str]:
     """Return the keys of the section of ``model`` that ``path`` leads to."""
     for part in path:
         field = model.model_fields.get(str(part))
-        if field is None and not isinstance(part, int):
+        if field is None:  # an index in a list of sections, or a name in a mapping of them
+            continue
+        inner = _sections_in(field.annotation)
+        if not inner:
             return []
-        if field is not None:
-            inner = _sections_in(field.annotation)
-            if not inner:
-                return []
-            model = inner[0]
+        model = inner[0]
     return list(model.model_fields)
 
 

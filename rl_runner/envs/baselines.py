@@ -34,6 +34,18 @@ BaselineFactory = Callable[["VecEnv", int], Baseline]
 
 # env id → name → where the factory is; imported when it is asked for
 BASELINES: Mapping[str, Mapping[str, str]] = {
+    "Tutor-v0": {
+        name: f"rl_runner.envs.tutor.baselines:{name}"
+        for name in (
+            "round_robin",
+            "bandit",
+            "greedy_gap",
+            "fixed_curriculum",
+            "mastery",
+            "qmdp",
+            "oracle",
+        )
+    },
     "Recommender-v0": {
         name: f"rl_runner.envs.recommender.policies:{name}_baseline"
         for name in ("random", "rule_based", "myopic", "optimal")

@@ -3,7 +3,11 @@
 From the inside out::
 
     gym.make → TimeLimit → env.wrappers → EpisodeSeeds → Monitor      one copy
-    DummyVecEnv | SubprocVecEnv → VecNormalize → VecFrameStack        all copies
+    DummyVecEnv | SubprocVecEnv → VecNormalize → VecFrameStack        all copies, in training
+    RestingVecEnv               → VecNormalize → VecFrameStack        all copies, in evaluation
+
+Where the environment can step all its copies at once, with the same numbers, :class:`BatchedVecEnv`
+takes the place of both lines up to VecNormalize.
 
 stable_baselines3 is imported inside the functions: it loads torch, which takes over a second.
 """
@@ -44,19 +48,10 @@ def build_env(
     :param gamma: the discount by which reward normalisation estimates returns
     :raises EnvError: if the environment or a wrapper cannot be found or built
     """
-    from stable_baselines3.common.vec_env import (
-        DummyVecEnv,
-        VecFrameStack,
-        VecNormalize,
-    )
+    from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
-    from rl_runner.envs.subproc import Float32SubprocVecEnv
-
-    makers: list[Callable[[], AnyEnv]] = [
-        functools.partial(_make_monitored_env, config, seed, render_mode) for seed in seeds
-    ]
-    in_subprocesses = training and config.vec == "subproc" and len(seeds) > 1
-    venv: VecEnv = Float32SubprocVecEnv(makers) if in_subprocesses else DummyVecEnv(makers)
+    venv = _build_copies(config, seeds, training, render_mode)
+    _check_numeric(config, venv)
     with _explained(config, "wrapped as `env.normalize` and `env.frame_stack` ask"):
         if config.normalize.active:
             venv = VecNormalize(
@@ -71,6 +66,60 @@ def build_env(
         if config.frame_stack > 1:
             venv = VecFrameStack(venv, n_stack=config.frame_stack)
     return venv
+
+
+def _check_numeric(config: EnvConfig, venv: "VecEnv") -> None:
+    """Refuse to normalise or stack observations that are labels, not quantities."""
+    asked = {"normalize": config.normalize.observations, "frame_stack": config.frame_stack > 1}
+    space = venv.observation_space
+    if isinstance(space, gym.spaces.Box | gym.spaces.Dict) or not any(asked.values()):
+        return
+    venv.close()
+    vectors = "let `env.wrappers: [gymnasium.wrappers.FlattenObservation]` make them vectors."
+    only_rewards = "Normalise only rewards (`normalize: {observations: false, rewards: true}`)"
+    doing = {"normalize": ("normalised", only_rewards), "frame_stack": ("stacked", "Leave it out")}
+    raise EnvError(
+        *(
+            Problem(
+                f"The observations of `{config.id}`, {space}, cannot be {doing[key][0]}.",
+                f"env.{key}",
+                f"{doing[key][1]}, or {vectors}",
+            )
+            for key in asked
+            if asked[key]
+        )
+    )
+
+
+def _build_copies(
+    config: EnvConfig, seeds: Sequence[int], training: bool, render_mode: str | None
+) -> "VecEnv":
+    """Build the copies as ``env.vec`` asks; an evaluation never starts processes."""
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    from rl_runner.envs.batched import BatchedVecEnv
+    from rl_runner.envs.resting import RestingVecEnv
+    from rl_runner.envs.same_step import make_batched_env, reason_against_batching
+    from rl_runner.envs.subproc import Float32SubprocVecEnv
+
+    if config.vec in {"auto", "batched"}:
+        spec = find_spec(config)
+        reason = reason_against_batching(config, spec, render_mode=render_mode, training=training)
+        if reason is None:
+            with _explained(config, "built"):
+                limit, _ = time_limit_of(config)
+                return BatchedVecEnv(make_batched_env(config, spec, len(seeds), limit), seeds)
+        if config.vec == "batched" and training:
+            what = f"`{config.id}` cannot be stepped as a batch: {reason}."
+            raise EnvError(Problem(what, "env.vec", "Leave it to `env.vec: auto`."))
+    makers: list[Callable[[], AnyEnv]] = [
+        functools.partial(_make_monitored_env, config, seed, render_mode) for seed in seeds
+    ]
+    if not training:
+        return RestingVecEnv(makers)
+    if config.vec == "subproc" and len(seeds) > 1:
+        return Float32SubprocVecEnv(makers)
+    return DummyVecEnv(makers)
 
 
 def make_single_env(

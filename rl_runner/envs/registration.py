@@ -10,6 +10,9 @@ def register_environments() -> None:
     stable-baselines3 ships it: flip 10 bits one at a time until they equal the desired goal. It is
     the smallest environment on which hindsight experience replay can be seen to work.
 
+    ``Tutor-v0`` is :class:`rl_runner.envs.tutor.env.TutorEnv`. It ends its episodes itself, because
+    their length is one of its options.
+
     ``Recommender-v0``: sessions of simulated people, see :mod:`rl_runner.envs.recommender`.
     """
     if "BitFlipping-v0" in gym.registry:
@@ -26,4 +29,9 @@ def register_environments() -> None:
         kwargs={"n_bits": 10, "continuous": False, "max_steps": 10},
         max_episode_steps=10,
         reward_threshold=-5.0,
+    )
+    gym.register(
+        id="Tutor-v0",
+        entry_point="rl_runner.envs.tutor.env:TutorEnv",
+        vector_entry_point="rl_runner.envs.tutor.vector:TutorVectorEnv",
     )

@@ -2,9 +2,9 @@
 
 import contextlib
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,6 +13,25 @@ from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 
 from rl_runner.agents.protocol import Agent, takes_action_masks
 from rl_runner.envs.normalization import set_statistics, statistics
+from rl_runner.envs.resting import RestingVecEnv
+from rl_runner.evaluation.episode_info import EpisodeInfo
+
+
+class Player(Protocol):
+    """What can play an episode: a trained agent, or a baseline."""
+
+    @property
+    def action_space(self) -> Any:
+        """The actions it chooses from."""
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, Any]:
+        """Return one action per observation of the batch, and the next recurrent state."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +42,7 @@ class Episodes:
     returns: np.ndarray  # (n,) float64, undiscounted, without reward normalisation
     lengths: np.ndarray  # (n,) int64
     successes: np.ndarray  # (n,) float64: the environment's info["is_success"]; NaN if it has none
+    extras: Mapping[str, np.ndarray] = field(default_factory=dict)  # by name (n,), see EpisodeInfo
 
     def check_finite(self) -> None:
         """Raise FloatingPointError if a return is not a finite number: no mean would be one."""
@@ -40,9 +60,27 @@ class Episodes:
         """The standard deviation of the returns over episodes (n − 1)."""
         return float(self.returns.std(ddof=1)) if len(self.returns) > 1 else 0.0
 
+    def describe(self) -> dict[str, Any]:
+        """Return the means, for run.json and tables.
+
+        :raises FloatingPointError: if a return is not a finite number
+        """
+        self.check_finite()
+        described: dict[str, Any] = {
+            "mean_reward": self.mean_reward,
+            "std_reward": self.std_reward,
+            "mean_ep_length": float(self.lengths.mean()),
+            "n_episodes": len(self.returns),
+        }
+        if not np.isnan(self.successes).all():
+            described["success_rate"] = float(np.nanmean(self.successes))
+        if self.extras:
+            described["info"] = {k: float(np.nanmean(v)) for k, v in self.extras.items()}
+        return described
+
 
 def play_episodes(
-    agent: Agent,
+    agent: Agent | Player,
     env: VecEnv,
     episode_seeds: Sequence[int],
     *,
@@ -63,20 +101,31 @@ def play_episodes(
     queues = [list(range(i, n_episodes, n_envs)) for i in range(n_envs)]
     for i, queue in enumerate(queues):
         env.env_method("begin_episodes", [episode_seeds[k] for k in queue], indices=[i])
+    told = EpisodeInfo(n_envs, n_episodes)
+    resting = env.unwrapped if isinstance(env.unwrapped, RestingVecEnv) else None
 
+    wants_masks = takes_action_masks(type(agent))
     with _separate_randomness(agent, sampling_seed):
         obs = env.reset()
         state, episode_start = None, np.ones(n_envs, dtype=bool)
         while any(queues):
-            actions, state = _act(agent, env, obs, state, episode_start, deterministic)
+            masks = (
+                {"action_masks": np.stack(env.env_method("action_masks"))} if wants_masks else {}
+            )
+            actions, state = agent.predict(obs, state, episode_start, deterministic, **masks)
             obs, _, episode_start, infos = env.step(actions)
+            told.step(infos)
             for i in map(int, np.flatnonzero(episode_start)):
                 if queues[i]:
-                    k = queues[i].pop(0)
-                    returns[k] = infos[i]["episode"]["r"]
-                    lengths[k] = infos[i]["episode"]["l"]
-                    successes[k] = infos[i].get("is_success", np.nan)
-    return Episodes(np.array(episode_seeds, dtype=np.int64), returns, lengths, successes)
+                    k, info = queues[i].pop(0), infos[i]
+                    returns[k] = info["episode"]["r"]
+                    lengths[k] = info["episode"]["l"]
+                    successes[k] = info.get("is_success", np.nan)
+                    told.end(i, k, info)
+                    if resting is not None and not queues[i]:
+                        resting.rest(i)
+    seeds = np.array(episode_seeds, dtype=np.int64)
+    return Episodes(seeds, returns, lengths, successes, told.values)
 
 
 def share_normalization(agent: Agent, env: VecEnv) -> None:
@@ -84,16 +133,6 @@ def share_normalization(agent: Agent, env: VecEnv) -> None:
     source, target = agent.get_vec_normalize_env(), unwrap_vec_normalize(env)
     if source is not None and target is not None:
         set_statistics(target, statistics(source))
-
-
-def _act(
-    agent: Agent, env: VecEnv, obs: Any, state: Any, episode_start: np.ndarray, deterministic: bool
-) -> tuple[np.ndarray, Any]:
-    """Ask for actions; an agent that knows action masks is given the environment's."""
-    keywords: dict[str, Any] = {}
-    if takes_action_masks(type(agent)):
-        keywords["action_masks"] = np.stack(env.env_method("action_masks"))
-    return agent.predict(obs, state, episode_start, deterministic, **keywords)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """An agent and its normalisation statistics, into a folder and back; and whole runs from disk."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ from rl_runner.errors import CheckpointError, Problem, RunFolderError
 from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
 from rl_runner.runs.folder import CONFIG, NORMALIZATION, CheckpointName, RunFolder
 from rl_runner.seeding import SeedTree
+
+MOST_COPIES = 64
+EPISODES_PER_COPY = 15
 
 
 def save_agent(agent: Agent, folder: Path, weights_file: str) -> None:
@@ -97,7 +100,8 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
     """Load a run's trained agent. Nothing is unpickled: the config builds it, arrays fill it.
 
     :param path: a ``seed-…`` folder
-    :param checkpoint: the agent at the end, or the one with the best periodic evaluation
+    :param checkpoint: ``last``, the agent at the end; ``best``, the one with the best periodic
+        evaluation; ``halfway`` through the budget; ``untrained``; or timesteps in digits
     :raises RunFolderError: if ``path`` is not a run
     :raises CheckpointError: if the agent is missing or damaged
     """
@@ -115,11 +119,12 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
     if not isinstance(record.get("seed"), int):
         raise RunFolderError(Problem("This run has never started.", str(path)))
     seed = int(record["seed"])
-    files = folder.checkpoint(checkpoint)
-    in_process = config.env.model_copy(update={"vec": "dummy"})
-    env = build_training_env(in_process, config.algo, SeedTree(seed))
-    agent = build_agent(algorithm, config.algo.hyperparameters, env, SeedTree(seed).model)
-    load_agent(agent, files, algorithm.weights_file)
+    files = None if checkpoint == "untrained" else folder.checkpoint(checkpoint)
+    env = build_training_env(config.env.in_this_process, config.algo, SeedTree(seed))
+    algo = config.algo
+    agent = build_agent(algorithm, algo.hyperparameters, env, SeedTree(seed).model, algo.engine)
+    if files is not None:
+        load_agent(agent, files, algorithm.weights_file)
     return Run(path, config, seed, record, agent, checkpoint)
 
 
@@ -138,6 +143,16 @@ def build_training_env(env: EnvConfig, algo: AlgoConfig, seeds: SeedTree) -> Vec
 
 
 def build_evaluation_env(config: ExperimentConfig, episode_seeds: list[int]) -> VecEnv:
-    """Build the environments that play these episodes, ``eval.n_envs`` of them at most."""
-    n_envs = min(config.eval.n_envs, len(episode_seeds))
-    return build_env(config.env, episode_seeds[:n_envs], training=False)
+    """Build the environments that play these episodes; see :func:`evaluation_env`."""
+    return evaluation_env(config.env, episode_seeds, config.eval.n_envs)
+
+
+def evaluation_env(config: EnvConfig, episode_seeds: Sequence[int], n_envs: int) -> VecEnv:
+    """Build the environments that play these episodes side by side.
+
+    :param n_envs: how many copies; for very many episodes more than that, since a network answers
+        64 questions at once nearly as fast as one
+    """
+    for_many = min(MOST_COPIES, len(episode_seeds) // EPISODES_PER_COPY)
+    n_envs = min(len(episode_seeds), max(n_envs, for_many))
+    return build_env(config, episode_seeds[:n_envs], training=False)

@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rl_runner.errors import CheckpointError, Problem
-from rl_runner.runs.disk import writing
+from rl_runner.runs.disk import flush_to_disk, writing
 
 CHECKSUMS = "checksums.json"
 
@@ -31,12 +30,12 @@ class CheckpointStore:
                 sums = {file.name: _sha256(file) for file in sorted(new.iterdir())}
                 (new / CHECKSUMS).write_text(json.dumps(sums, indent=1), encoding="utf-8")
                 for file in new.iterdir():
-                    _flush_to_disk(file)
+                    flush_to_disk(file)
                 place = self.path / name
                 if place.exists():
                     shutil.rmtree(place)
                 new.replace(place)
-                _flush_to_disk(self.path)
+                flush_to_disk(self.path)
             except BaseException:
                 shutil.rmtree(new, ignore_errors=True)
                 raise
@@ -65,6 +64,13 @@ class CheckpointStore:
             for leftover in self.path.glob(".new-*"):
                 shutil.rmtree(leftover)
 
+    def remove_others(self, kind: str, place: Path) -> None:
+        """Remove all of ``<kind>-<timesteps>`` but ``place``."""
+        with writing(self.path):
+            for other in self.path.glob(f"{kind}-*"):
+                if other != place:
+                    shutil.rmtree(other)
+
     def _places(self) -> list[Path]:
         """Return the checkpoints' folders, oldest first."""
         if not self.path.is_dir():
@@ -73,30 +79,23 @@ class CheckpointStore:
         return sorted(places, key=lambda place: int(place.name))
 
 
-def verify(place: Path) -> None:
+def verify(place: Path, cure: str = "") -> None:
     """Compare every file of a checkpoint with its hash.
 
+    :param cure: what to do about it, for the error
     :raises CheckpointError: naming the first file that is missing or damaged
     """
     try:
         sums = json.loads((place / CHECKSUMS).read_text(encoding="utf-8"))
         damaged = [name for name, digest in sums.items() if _sha256(place / name) != digest]
     except (OSError, ValueError, AttributeError) as error:
-        raise CheckpointError(Problem(f"Incomplete checkpoint: {error}.", str(place))) from None
+        what = f"Incomplete checkpoint: {error}."
+        raise CheckpointError(Problem(what, str(place), cure)) from None
     if damaged:
         what = f"Damaged checkpoint: `{damaged[0]}` is not what was written."
-        raise CheckpointError(Problem(what, str(place)))
+        raise CheckpointError(Problem(what, str(place), cure))
 
 
 def _sha256(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _flush_to_disk(path: Path) -> None:
-    """Make sure that a power cut after the rename cannot lose what was renamed."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

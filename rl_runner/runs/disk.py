@@ -1,6 +1,7 @@
 """Writing to disk so that a file appears whole or not at all, and refusals are explained."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,3 +29,12 @@ def write_aside(place: Path, write: Callable[[Path], object]) -> None:
         aside = place.with_name(f".{place.name}.new")
         write(aside)
         aside.replace(place)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Make sure that a power cut cannot lose what a file or folder holds now."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

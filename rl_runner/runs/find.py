@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from rl_runner.errors import Problem, RunFolderError, did_you_mean
-from rl_runner.runs.folder import CONFIG, RECORD
+from rl_runner.runs.folder import CONFIG, RECORD, seed_number
 
 
 def find_runs(path: Path) -> list[Path]:
@@ -34,9 +34,3 @@ def find_runs(path: Path) -> list[Path]:
 
 def _is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113 - no exception for any text
-
-
-def seed_number(folder_name: str) -> int:
-    """Return the seed in ``seed-7``; -1 for any other name."""
-    digits = folder_name.removeprefix("seed-")
-    return int(digits) if digits.isdigit() else -1

@@ -9,6 +9,7 @@
         events.out.tfevents* TensorBoard
         checkpoints/<t>/     all that training needs to go on exactly from t timesteps
         checkpoints/best     which best-<t>/ holds the agent with the best periodic evaluation
+        checkpoints/half-<t>/  the agent halfway through the budget
         model.zip | …        the agent at the end
         agent.json           its counters: timesteps, updates, exploration rate
         normalization.npz    its observation and return statistics, if it normalises
@@ -20,32 +21,36 @@ A run is addressed by what it is, not by when it started, so training twice is t
 Every file appears whole or not at all: it is written aside and renamed.
 """
 
+import fcntl
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from rl_runner.errors import CheckpointError, Problem, RunFolderError
-from rl_runner.runs.checkpoints import CheckpointStore
+from rl_runner.runs.checkpoints import CheckpointStore, verify
 from rl_runner.runs.disk import write_aside, writing
+from rl_runner.runs.growing import GrowingFiles
+from rl_runner.runs.record import wrong_in_record
 
 if TYPE_CHECKING:
     import numpy as np
 
-Status = Literal["pending", "running", "finished", "failed", "interrupted"]
-CheckpointName = Literal["last", "best"]
+CheckpointName = str  # last, best, halfway, untrained, or a number of timesteps in digits
 
 CONFIG = "config.yaml"
 RECORD = "run.json"
 LOG = "log.txt"
 LOCK = ".lock"
+PEEK_SECONDS = 0.2  # somebody who only looks whether the run is claimed is gone by then
 CHECKPOINTS = "checkpoints"
 BEST = "best"
+HALFWAY = "half"
 EVENTS = "events.out.tfevents*"
 EPISODES = "episodes.csv"
 EVALUATIONS = "evaluations.npz"
@@ -79,19 +84,21 @@ class RunFolder:
         try:
             with writing(self.path):
                 self.path.mkdir(parents=True, exist_ok=True)
-                self._lock.acquire(blocking=False)
+                self._lock.acquire(timeout=PEEK_SECONDS, poll_interval=0.01)
         except Timeout:
             return False
         return True
 
     def is_claimed(self) -> bool:
-        """Whether a process is training here now."""
-        if not (self.path / LOCK).exists():
+        """Whether a process is training here now. Looks without writing."""
+        try:
+            with (self.path / LOCK).open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # for a moment
+        except BlockingIOError:
+            return True
+        except OSError:  # nobody has ever trained here
             return False
-        free = self.claim()
-        if free:
-            self.release()
-        return not free
+        return False
 
     def release(self) -> None:
         """Give the folder back."""
@@ -106,21 +113,25 @@ class RunFolder:
                 elif entry.name not in {LOCK, RECORD, LOG}:
                     entry.unlink()
 
-    def begin_with(self, donor: "RunFolder") -> None:
-        """Copy a finished run's files, to go on from its end; nothing if this run has begun."""
-        if self.checkpoints.path.exists() or not donor.checkpoints.path.exists():
-            return
-        if not self.claim():
-            return
+    def begin_with(self, donor: "RunFolder", record: Mapping[str, Any]) -> bool:
+        """Copy a finished run's files, to go on from its end; False if this run has begun.
+
+        :param record: this run's first run.json
+        """
+        if self.checkpoints.path.exists() or self.weights.exists() or not self.claim():
+            return False
         try:
             with writing(self.path):
-                leave_out = shutil.ignore_patterns(LOCK, RECORD, LOG, CHECKPOINTS)
+                mine = (LOCK, RECORD, LOG, CHECKPOINTS, self.weights_file)
+                leave_out = shutil.ignore_patterns(*mine)
                 shutil.copytree(donor.path, self.path, ignore=leave_out, dirs_exist_ok=True)
                 aside = self.path / f".{CHECKPOINTS}.new"
-                shutil.copytree(donor.checkpoints.path, aside)
+                shutil.copytree(donor.checkpoints.path, aside, dirs_exist_ok=True)
+                self.write_record(record)
                 aside.replace(self.checkpoints.path)  # last: a run with checkpoints is complete
         finally:
             self.release()
+        return True
 
     # --- run.json -----------------------------------------------------------------------------
 
@@ -135,6 +146,16 @@ class RunFolder:
         """Replace run.json."""
         text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
         write_aside(self.path / RECORD, lambda path: path.write_text(text, encoding="utf-8"))
+
+    def announce(self, record: Mapping[str, Any]) -> None:
+        """Write the first run.json; nothing if there is one, or another process has the run."""
+        if (self.path / RECORD).exists() or not self.claim():
+            return
+        try:
+            if not (self.path / RECORD).exists():
+                self.write_record(record)
+        finally:
+            self.release()
 
     # --- the agent ----------------------------------------------------------------------------
 
@@ -152,28 +173,53 @@ class RunFolder:
 
     def save_best(self, timesteps: int, save: Callable[[Path], object]) -> None:
         """Keep the agent as the best so far; the one before it is removed."""
-        place = self.checkpoints.write(f"best-{timesteps}", save)
+        place = self.checkpoints.write(f"{BEST}-{timesteps}", save)
         pointer = place.parent / BEST
         write_aside(pointer, lambda path: path.write_text(place.name + "\n", encoding="utf-8"))
-        with writing(place.parent):
-            for other in place.parent.glob("best-*"):
-                if other != place:
-                    shutil.rmtree(other)
+        self.checkpoints.remove_others(BEST, place)
+
+    def save_halfway(self, timesteps: int, save: Callable[[Path], object]) -> None:
+        """Keep the agent as the one halfway through the budget."""
+        place = self.checkpoints.write(f"{HALFWAY}-{timesteps}", save)
+        self.checkpoints.remove_others(HALFWAY, place)
+
+    def halfway_timesteps(self) -> int:
+        """Return the timesteps of the agent kept halfway; 0 if there is none."""
+        return max((t for t, name in self._kept_agents() if name.startswith(HALFWAY)), default=0)
 
     def checkpoint(self, name: CheckpointName) -> Path:
-        """Return the folder that holds the agent's files, ``last`` or ``best``.
+        """Return the folder that holds an agent's files: ``last``, ``best`` or ``halfway``.
 
-        :raises CheckpointError: if there is none
+        :param name: or a number of timesteps in digits, of which there is a checkpoint
+        :raises CheckpointError: if there is none, with those that are kept
         """
-        folder = self.path
-        if name == "best":
-            pointer = self.path / CHECKPOINTS / BEST
-            folder = self.path / CHECKPOINTS / (_read_text(pointer) or "none").strip()
+        kept = self._kept_agents()
+        folder = self.path / CHECKPOINTS
+        if name == "last":
+            folder = self.path
+        elif name == "best":
+            folder /= (_read_text(folder / BEST) or "none").strip()
+        elif name == "halfway":
+            folder /= f"{HALFWAY}-{self.halfway_timesteps()}"
+        else:
+            folder /= next((entry for t, entry in kept if str(t) == name.lstrip("0")), "none")
         if not (folder / self.weights_file).is_file():
             cure = "Train it to the end: `rl train` goes on where the experiment has gaps."
+            if kept and name not in {"last", "best"}:
+                listed = ", ".join(f"{t}" for t in sorted({t for t, _ in kept}))
+                cure = f"Kept are: last, best, untrained and timesteps {listed}."
             problem = Problem(f"There is no `{name}` agent here.", str(self.path), cure)
             raise CheckpointError(problem)
+        if folder != self.path:
+            verify(folder, "Take another agent, or train anew with `rl train … --fresh`.")
         return folder
+
+    def _kept_agents(self) -> list[tuple[int, str]]:
+        """Return the timesteps and folder names of the agents below checkpoints/."""
+        folder = self.path / CHECKPOINTS
+        names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+        numbers = [(name.rpartition("-")[2], name) for name in names if not name.startswith(".")]
+        return [(int(number), name) for number, name in numbers if number.isdigit()]
 
     # --- what was measured ----------------------------------------------------------------------
 
@@ -197,32 +243,17 @@ class RunFolder:
             return (self.path / LOG).open("a", encoding="utf-8")
 
     def log_tail(self, n_lines: int = 60) -> list[str]:
-        """Return the last lines of log.txt."""
-        return (_read_text(self.path / LOG) or "").splitlines()[-n_lines:]
+        """Return the last lines of log.txt, into which anything may have been printed."""
+        try:
+            text = (self.path / LOG).read_text(encoding="utf-8", errors="replace")
+        except OSError:  # it says why a run failed, and must not hide that it did
+            return []
+        return text.splitlines()[-n_lines:]
 
-    def output_sizes(self) -> dict[str, int]:
-        """Return the sizes in bytes of the files that only grow: episodes and TensorBoard's."""
-        return {file.name: file.stat().st_size for file in self._growing_files()}
-
-    def cut_outputs(self, sizes: Mapping[str, int]) -> None:
-        """Take back what was written after :meth:`output_sizes` was called.
-
-        :raises RunFolderError: if a file has lost what it had then
-        """
-        with writing(self.path):
-            for file in self._growing_files():
-                if file.name not in sizes:
-                    file.unlink()
-        for name, size in sizes.items():
-            file = self.path / name
-            if not file.is_file() or file.stat().st_size < size:
-                what = "The file is shorter than at the checkpoint."
-                cure = "It was edited or damaged: `rl train … --fresh` trains this seed anew."
-                raise RunFolderError(Problem(what, str(file), cure))
-            os.truncate(file, size)
-
-    def _growing_files(self) -> list[Path]:
-        return [*self.path.glob(EPISODES), *self.path.glob(EVENTS)]
+    @property
+    def outputs(self) -> GrowingFiles:
+        """The files that only grow while it trains: episodes.csv and TensorBoard's."""
+        return GrowingFiles(self.path, (EPISODES, EVENTS))
 
     def save_evaluations(self, arrays: "Mapping[str, np.ndarray]") -> None:
         """Replace evaluations.npz."""
@@ -261,9 +292,20 @@ class ExperimentFolder:
             aside.write_text(text, encoding="utf-8")
             aside.replace(self.path / CONFIG)
 
+    def seeds(self) -> tuple[int, ...]:
+        """Return the seeds that have a folder."""
+        found = (seed_number(entry.name) for entry in self.path.glob("seed-*"))
+        return tuple(sorted(seed for seed in found if seed >= 0))
+
     def run(self, seed: int) -> RunFolder:
         """Return the folder of one seed."""
         return RunFolder(self.path / f"seed-{seed}", self.weights_file)
+
+
+def seed_number(folder_name: str) -> int:
+    """Return the seed in ``seed-7``; -1 for any other name."""
+    digits = folder_name.removeprefix("seed-")
+    return int(digits) if digits.isdigit() else -1
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -271,14 +313,15 @@ def read_record(path: Path) -> dict[str, Any]:
     text = _read_text(path / RECORD)
     if text is None:
         return {}
+    record: dict[str, Any] = {}
     try:
         record = json.loads(text)
+        wrong = wrong_in_record(record)
     except ValueError as error:
-        what = f"Not valid JSON: {error}."
+        wrong = f"Not valid JSON: {error}."
+    if wrong is not None:
         cure = "It was edited or damaged: `rl train … --fresh` trains this seed anew."
-        raise RunFolderError(Problem(what, str(path / RECORD), cure)) from None
-    if not isinstance(record, dict):
-        raise RunFolderError(Problem("It holds no JSON object.", str(path / RECORD)))
+        raise RunFolderError(Problem(wrong, str(path / RECORD), cure))
     return record
 
 

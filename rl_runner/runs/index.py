@@ -15,12 +15,21 @@ from typing import Any
 
 from rl_runner.errors import RunnerError
 from rl_runner.runs.disk import write_aside
-from rl_runner.runs.find import seed_number
-from rl_runner.runs.folder import RECORD, RunFolder, read_record
+from rl_runner.runs.folder import RECORD, RunFolder, read_record, seed_number
+from rl_runner.runs.record import wrong_in_record
 
 INDEX = ".index.json"
-FORMAT = 1
+FORMAT = 3
+UNREADABLE = "unreadable"
 KEPT = ("status", "name", "env", "algo", "seed", "timesteps", "seconds", "error", "heartbeat")
+KEPT_RESULTS = {
+    "mean_reward",
+    "std_reward",
+    "exact_mean_reward",
+    "optimal_mean_reward",
+    "periodic_mean_reward",
+    "selection_optimism",
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class IndexedRun:
     @property
     def status(self) -> str:
         """The recorded status; ``crashed`` for a run that says it runs while nobody trains it."""
-        status = str(self.record.get("status", "unreadable"))
+        status = str(self.record.get("status", UNREADABLE))
         if status == "running" and not RunFolder(self.path, "").is_claimed():
             return "crashed"
         return status
@@ -89,11 +98,11 @@ def _gist(run: Path) -> dict[str, Any]:
     try:
         record = read_record(run)
     except RunnerError as error:
-        return {"status": "unreadable", "error": str(error)}
+        return {"status": UNREADABLE, "error": str(error)}
     results = record.get("results") or {}
     kept = {key: record[key] for key in KEPT if key in record}
     kept["results"] = {
-        agent: {k: v for k, v in (results.get(agent) or {}).items() if k.endswith("_reward")}
+        agent: {k: v for k, v in (results.get(agent) or {}).items() if k in KEPT_RESULTS}
         for agent in ("last", "best")
     }
     return kept
@@ -103,11 +112,21 @@ def _read_index(runs_dir: Path) -> dict[str, list[Any]]:
     try:
         contents = json.loads((runs_dir / INDEX).read_text(encoding="utf-8"))
         if contents["format"] == FORMAT:
-            entries: dict[str, list[Any]] = contents["runs"]
-            return entries
-    except (OSError, ValueError, KeyError, TypeError):
+            return {
+                key: [int(changed), int(size), gist]
+                for key, (changed, size, gist) in contents["runs"].items()
+                if _is_gist(gist)
+            }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}  # a cache that is missing or damaged is made anew
     return {}
+
+
+def _is_gist(entry: dict[str, Any]) -> bool:
+    """Whether :func:`_gist` may have made this."""
+    if entry.get("status") == UNREADABLE:
+        return isinstance(entry.get("error"), str)
+    return wrong_in_record(entry) is None and "last" in entry.get("results", {})
 
 
 def _write_index(runs_dir: Path, entries: dict[str, list[Any]]) -> None:

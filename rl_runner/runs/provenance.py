@@ -17,13 +17,14 @@ PACKAGES = (
     "gymnasium",
     "torch",
     "numpy",
+    "numba",
 )
 
 
 def provenance() -> dict[str, Any]:
     """Describe this process's surroundings, for run.json."""
     return {
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": _command(),
         "versions": {"python": platform.python_version(), **_package_versions()},
         "git": _git_state(),
         "machine": {
@@ -32,6 +33,14 @@ def provenance() -> dict[str, Any]:
             "cores": os.cpu_count(),
         },
     }
+
+
+def _command() -> str:
+    """Return what can be pasted into a shell, without this machine's folders."""
+    program = Path(sys.argv[0])
+    is_package = program.name == "__main__.py"  # python -m package
+    words = ["python", "-m", program.parent.name] if is_package else [program.name]
+    return shlex.join([*words, *sys.argv[1:]])
 
 
 def now() -> str:

@@ -4,6 +4,7 @@ Frequencies are in environment timesteps; SB3 calls back once per step of all en
 conversion is made here, once, in :class:`EveryTimesteps`.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +15,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Figure
 from stable_baselines3.common.vec_env import VecEnv
 
+from rl_runner.config.schema import EvalConfig
 from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
+from rl_runner.evaluation.exact import ExactScorer
 from rl_runner.evaluation.pictures import draw_grid_policy
 from rl_runner.evaluation.saved_agent import save_agent
 from rl_runner.runs.folder import RunFolder
@@ -32,6 +35,11 @@ class EveryTimesteps(BaseCallback):
         self.every = every
         self._next_at = every
         self._last_at = -1
+
+    @property
+    def next_timestep(self) -> int:
+        """When it has to be called again; agents that learn in great strides heed it."""
+        return self._next_at
 
     def _on_step(self) -> bool:
         if self.num_timesteps >= self._next_at:
@@ -61,7 +69,13 @@ class EveryTimesteps(BaseCallback):
 
 
 class PeriodicEvaluation(EveryTimesteps):
-    """Plays the same fixed episodes each time, logs under SB3's tags, keeps the best agent."""
+    """Plays the same fixed episodes each time, logs under SB3's tags, keeps the best agent.
+
+    Set ``report`` to hear the timesteps and the mean return (exact, where it can be) of each
+    evaluation.
+
+    :param config: the episodes to play; the frequency is resolved already, hence ``every``
+    """
 
     def __init__(
         self,
@@ -70,15 +84,18 @@ class PeriodicEvaluation(EveryTimesteps):
         seeds: SeedTree,
         *,
         every: int,
-        n_episodes: int,
-        deterministic: bool,
+        config: EvalConfig,
+        scorer: ExactScorer | None = None,
     ) -> None:
         super().__init__(every)
         self.env = env
         self.run = run
-        self.episode_seeds = seeds.evaluation(n_episodes)
+        self.episode_seeds = seeds.evaluation(config.n_episodes)
         self.sampling_seed = seeds.policy_sampling
-        self.deterministic = deterministic
+        self.deterministic = config.deterministic
+        self.report: Callable[[int, float], None] = _tell_nobody
+        self.scorer = scorer
+        self.exact: list[float] = []
         self.timesteps: list[int] = []
         self.episodes: list[Episodes] = []
         self.best_mean_reward = -np.inf
@@ -107,6 +124,7 @@ class PeriodicEvaluation(EveryTimesteps):
             self.best_mean_reward = episodes.mean_reward
             self.best_timesteps = self.num_timesteps
             self.run.save_best(self.num_timesteps, self._save_agent)
+        self.report(self.num_timesteps, self.exact[-1] if self.exact else episodes.mean_reward)
 
     def _save_agent(self, folder: Path) -> None:
         save_agent(self.model, folder, self.run.weights_file)
@@ -116,6 +134,10 @@ class PeriodicEvaluation(EveryTimesteps):
         self.logger.record("eval/mean_ep_length", float(episodes.lengths.mean()))
         if not np.isnan(episodes.successes).all():
             self.logger.record("eval/success_rate", float(np.nanmean(episodes.successes)))
+        if self.scorer is not None and (score := self.scorer.score(self.model)) is not None:
+            self.exact.append(score.mean_reward)
+            self.logger.record("eval/exact_mean_reward", score.mean_reward)
+            self.logger.record("eval/regret", score.regret)
         self.logger.record("time/total_timesteps", self.num_timesteps, exclude=NOT_TENSORBOARD)
         self.logger.dump(self.num_timesteps)
 
@@ -128,6 +150,7 @@ class PeriodicEvaluation(EveryTimesteps):
             "lengths": np.array([e.lengths for e in self.episodes], dtype=np.int64).reshape(n, m),
             "successes": np.array([e.successes for e in self.episodes]).reshape(n, m),
             "seeds": np.array(self.episode_seeds, dtype=np.int64),  # (m,)
+            "exact": np.array(self.exact),  # (n,) exact mean returns; (0,) where there are none
         }
 
     def restore_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -135,10 +158,17 @@ class PeriodicEvaluation(EveryTimesteps):
         self.timesteps = [int(t) for t in arrays["timesteps"]]
         parts = (arrays["returns"], arrays["lengths"], arrays["successes"])
         self.episodes = [Episodes(arrays["seeds"], *rows) for rows in zip(*parts, strict=True)]
+        self.exact = [float(value) for value in arrays.get("exact", ())]
         if self.episodes:
             means = [episodes.mean_reward for episodes in self.episodes]
             best = int(np.argmax(means))
             self.best_mean_reward, self.best_timesteps = means[best], self.timesteps[best]
+            for timesteps, mean in zip(self.timesteps, self.exact or means, strict=True):
+                self.report(timesteps, mean)
+
+
+def _tell_nobody(timesteps: int, mean_reward: float) -> None:
+    pass
 
 
 class GridPolicyPicture(EveryTimesteps):
@@ -160,6 +190,7 @@ class ProgressTicker(BaseCallback):
     """Reports progress a few times a second."""
 
     SECONDS = 0.2
+    next_timestep = math.inf  # whenever it is called
 
     def __init__(self, total_timesteps: int, report: Callable[[int, float], None]) -> None:
         super().__init__()

@@ -1,15 +1,15 @@
 """Proof that a stopped run goes on exactly, on the user's own config."""
 
 import tempfile
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from rl_runner.config import ExperimentConfig, dump_config
+from rl_runner.errors import Problem, RunnerError
 from rl_runner.evaluation.sameness import differences
 from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.training.check import check_experiment, learning_at_once
-from rl_runner.training.reporting import Progress, Reporter
+from rl_runner.training.reporting import Progress, Reporter, StopRequest
 from rl_runner.training.resolve import resolve
 from rl_runner.training.task import RunResult, RunTask, execute
 
@@ -45,7 +45,7 @@ def prove_resume(config: ExperimentConfig) -> ResumeProof:
 
     Nothing is left on disk.
 
-    :raises RunnerError: if the config is wrong
+    :raises RunnerError: if the config is wrong, or the short run could not be broken off
     :raises RuntimeError: if the short run itself fails
     """
     speed = check_experiment(config).steps_per_second
@@ -65,6 +65,10 @@ def prove_resume(config: ExperimentConfig) -> ResumeProof:
         _finished(whole)
         breaker = _BreakOff(every + every // 2)
         _run(short, Path(folder) / "halves", breaker)
+        if not breaker.broken_off_at:
+            what = "The short run was over before it could be broken off, which proves nothing."
+            cure = "Examine it again, when the machine is less busy."
+            raise RunnerError(Problem(what, config.name, cure))
         resumed = _run(short, Path(folder) / "halves", breaker)
         _finished(resumed)
         found = differences(
@@ -84,7 +88,7 @@ def _run(config: ExperimentConfig, experiment: Path, reporter: Reporter) -> RunR
     task = RunTask(config, 0, experiment)
     folder = ExperimentFolder(experiment, task.folder.weights_file)
     folder.write_config(dump_config(config))
-    return execute(task, reporter, threading.Event())
+    return execute(task, reporter, StopRequest())
 
 
 def _finished(result: RunResult) -> None:

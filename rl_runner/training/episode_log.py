@@ -1,7 +1,7 @@
 """Every finished training episode, recorded where it happens: at the environment."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,15 @@ class EpisodeLog(VecEnvWrapper):
         self._record = record
         self._timestep = timestep
         self._started = time.monotonic() - seconds
+
+    def record_unseen(self, episodes: Iterable[tuple[int, float, int, bool]]) -> None:
+        """Record episodes that an agent has played without stepping the environment.
+
+        :param episodes: timestep, return, length and whether terminated, of each
+        """
+        wall_time = time.monotonic() - self._started
+        for timestep, episode_return, length, terminated in episodes:
+            self._record(Episode(timestep, episode_return, length, terminated, wall_time))
 
     def reset(self) -> VecEnvObs:
         """Reset all copies."""

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import ExperimentConfig, experiment_hash, load_config
-from rl_runner.errors import ConfigError, Problem
-from rl_runner.runs.folder import CONFIG, ExperimentFolder
+from rl_runner.errors import ConfigError, Problem, RunFolderError
+from rl_runner.runs.folder import CONFIG, ExperimentFolder, read_record
+from rl_runner.training.task import RunTask, new_record
 
 
 def find_shorter(config: ExperimentConfig, runs_dir: Path) -> ExperimentFolder:
@@ -15,7 +16,7 @@ def find_shorter(config: ExperimentConfig, runs_dir: Path) -> ExperimentFolder:
     the budget. Schedules follow absolute progress, so that a learning rate that had fallen to the
     end of its schedule begins again where the longer budget puts it.
 
-    :raises ConfigError: if there is none
+    :raises ConfigError: if there is none with a finished run
     """
     weights_file = find_algorithm(config.algo.name).weights_file
     candidates: list[tuple[int, Path]] = []
@@ -25,7 +26,8 @@ def find_shorter(config: ExperimentConfig, runs_dir: Path) -> ExperimentFolder:
         except ConfigError:  # of another version, or edited: not the same experiment anyway
             continue
         steps = other.train.total_timesteps
-        if steps < config.train.total_timesteps and _same_but_for_budget(other, config):
+        shorter = steps < config.train.total_timesteps and _same_but_for_budget(other, config)
+        if shorter and _any_finished(file.parent):
             candidates.append((steps, file.parent))
     if not candidates:
         where = config.source.locate(("train", "total_timesteps"))
@@ -33,6 +35,33 @@ def find_shorter(config: ExperimentConfig, runs_dir: Path) -> ExperimentFolder:
         cure = "Leave `--extend` out to train from the beginning, or check the other values."
         raise ConfigError(Problem(what, where, cure))
     return ExperimentFolder(max(candidates)[1], weights_file)
+
+
+def begin_with_end_of(donor: ExperimentFolder, task: RunTask) -> str:
+    """Let a run that has not begun go on from the end of the shorter one; say what was done.
+
+    run.json keeps where it came from: its results are not those of a run that began at 0.
+    """
+    shorter = donor.run(task.seed)
+    if not _is_finished(shorter.path):
+        return f"is trained by itself, since {shorter.path} is not finished"
+    if not shorter.checkpoints.newest_timesteps():
+        return f"is trained by itself, since {shorter.path} has lost its checkpoints"
+    came_from = {"path": str(shorter.path), "timesteps": shorter.read_record().get("timesteps")}
+    if not task.folder.begin_with(shorter, {**new_record(task), "extended_from": came_from}):
+        return "goes on by itself, since it has begun"
+    return f"goes on from the end of {shorter.path}"
+
+
+def _any_finished(experiment: Path) -> bool:
+    return any(_is_finished(run) for run in experiment.glob("seed-*"))
+
+
+def _is_finished(run: Path) -> bool:
+    try:
+        return read_record(run).get("status") == "finished"
+    except RunFolderError:  # damaged: nothing to go on from
+        return False
 
 
 def _same_but_for_budget(a: ExperimentConfig, b: ExperimentConfig) -> bool:

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import numpy as np
-
 from rl_runner.agents.protocol import Agent
 from rl_runner.config import ExperimentConfig
-from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
-from rl_runner.evaluation.exact import exact_mean_reward
+from rl_runner.evaluation.episodes import play_episodes, share_normalization
+from rl_runner.evaluation.exact import ExactScorer
 from rl_runner.evaluation.saved_agent import build_evaluation_env, load_agent
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
@@ -28,6 +26,7 @@ def judge(
     """
     episode_seeds = seeds.final_evaluation(config.eval.final_episodes)
     env = build_evaluation_env(config, episode_seeds)
+    scorer = ExactScorer.for_env(config.env) if config.eval.deterministic else None
 
     def play() -> dict[str, Any]:
         share_normalization(agent, env)
@@ -38,9 +37,8 @@ def judge(
             deterministic=config.eval.deterministic,
             sampling_seed=seeds.policy_sampling,
         )
-        described = describe_episodes(episodes)
-        exact = exact_mean_reward(agent, config.env) if config.eval.deterministic else None
-        return described if exact is None else {**described, "exact_mean_reward": exact}
+        exact = scorer.score(agent) if scorer is not None else None
+        return episodes.describe() | ({} if exact is None else exact.describe())
 
     try:
         last = play()
@@ -57,20 +55,3 @@ def judge(
             "selection_optimism": evaluation.best_mean_reward - best["mean_reward"],
         },
     }
-
-
-def describe_episodes(episodes: Episodes) -> dict[str, Any]:
-    """Return the numbers that run.json keeps of an evaluation.
-
-    :raises FloatingPointError: if a return is not a finite number
-    """
-    episodes.check_finite()
-    described = {
-        "mean_reward": episodes.mean_reward,
-        "std_reward": episodes.std_reward,
-        "mean_ep_length": float(episodes.lengths.mean()),
-        "n_episodes": len(episodes.returns),
-    }
-    if not np.isnan(episodes.successes).all():
-        described["success_rate"] = float(np.nanmean(episodes.successes))
-    return described

@@ -10,12 +10,13 @@ Another backend (a cluster, say) replaces :func:`start_process`: it has to see t
 
 import contextlib
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import FrameType
@@ -23,10 +24,11 @@ from typing import Any
 
 from pebble import ProcessExpired, concurrent
 
+from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.errors import RunnerError
-from rl_runner.training.reporting import Reporter
-from rl_runner.training.task import RunResult, RunTask, execute, record_failure
-from rl_runner.training.worker import work
+from rl_runner.training.reporting import Reporter, StopRequest
+from rl_runner.training.task import RunResult, RunTask, execute, record_failure, record_interruption
+from rl_runner.training.worker import GIVE_UP, work
 
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 15.0  # for a run that was asked to stop
@@ -35,8 +37,30 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 def run_here(tasks: Sequence[RunTask], reporter: Reporter) -> list[RunResult]:
     """Run the tasks one after another in this process, e.g. in a notebook."""
-    stop = threading.Event()
-    return [execute(task, reporter, stop) for task in tasks]
+    return [_run_here(task, reporter) for task in tasks]
+
+
+def _run_here(task: RunTask, reporter: Reporter) -> RunResult:
+    stop, hours = StopRequest(), task.config.train.max_hours
+    if hours is None:
+        return execute(task, reporter, stop)
+    timer = threading.Timer(hours * 3600, stop.set)
+    timer.daemon = True
+    timer.start()
+    try:
+        result = execute(task, reporter, stop)
+    finally:
+        timer.cancel()
+    if result.status != "interrupted":
+        return result
+    overdue = record_failure(task, too_long(task))
+    reporter.run_ended(task.run, overdue.record)
+    return overdue
+
+
+def too_long(task: RunTask) -> str:
+    """Say that a run took longer than its config allows."""
+    return f"took longer than {task.config.train.max_hours} hours"
 
 
 def run_in_processes(
@@ -50,18 +74,34 @@ def run_in_processes(
     :param retries: how often a failed run is tried again
     :return: the results in the order of the tasks; a run that was not begun has what is on disk
     """
-    return _Launcher(reporter, jobs, retries).run(tasks)
+    launcher = Launcher(reporter, jobs=jobs, retries=retries)
+    index_of = {id(task): i for i, task in enumerate(tasks)}
+    results: dict[int, RunResult] = {}
+    for task in tasks:
+        launcher.add(task)
+    with launcher.heeding_signals():
+        while launcher.busy:
+            time.sleep(POLL_SECONDS)
+            results |= {index_of[id(task)]: result for task, result in launcher.poll()}
+    return [results[i] if i in results else _not_begun(task) for i, task in enumerate(tasks)]
+
+
+def _not_begun(task: RunTask) -> RunResult:
+    try:
+        record = task.folder.read_record() or {"status": "pending"}
+    except RunnerError as error:
+        record = {"status": "failed", "error": str(error)}
+    return RunResult(task.seed, task.folder.path, record)
 
 
 @dataclass
 class RunningTask:
     """A task under way in another process."""
 
-    index: int
     task: RunTask
     tries: int
     future: Any  # Pebble's ProcessFuture[RunResult]
-    reports: Connection
+    reports: Connection  # both ways: reports come, the wish to give the run up goes
     began: float | None = None  # when its process was ready, by the monotonic clock
     pid: int | None = None
     is_overdue: bool = False
@@ -84,6 +124,11 @@ class RunningTask:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal_number)
 
+    def give_up(self) -> None:
+        """Tell the run that it is hopeless: it ends at its next step, without a checkpoint."""
+        with contextlib.suppress(OSError):  # it has ended by itself
+            self.reports.send(GIVE_UP)
+
     def check_time(self) -> None:
         """Ask a run to stop that takes longer than its config allows; kill it if it does not."""
         hours = self.task.config.train.max_hours
@@ -97,59 +142,109 @@ class RunningTask:
             self.send(signal.SIGKILL)
 
 
+def start_fork_server(algorithms: Iterable[str] = ()) -> None:
+    """Let the process from which runs are forked load torch now, while this one does other things.
+
+    Called again, or while it runs already, it changes nothing.
+
+    :param algorithms: whose compiled twins, if they have any, to load too
+    """
+    for variable in THREAD_VARIABLES:
+        os.environ.setdefault(variable, "1")
+    twins = {
+        ALGORITHMS[name].fast_path.partition(":")[0] for name in algorithms if name in ALGORITHMS
+    }
+    twins -= {""}
+    preload = ["rl_runner.training.run", *sorted(twins)]
+    if twins:
+        preload.append("rl_runner.agents.fast.loaded")
+    multiprocessing.get_context("forkserver").set_forkserver_preload(preload)
+    multiprocessing.forkserver.ensure_running()
+
+
 def start_process(task: RunTask, *, verbose: bool) -> tuple[Any, Connection]:
-    """Start a task; return the future of its result and the pipe of its reports."""
+    """Start a task; return the future of its result and the pipe to talk with it."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["rl_runner.training.run"])
-    reader, writer = context.Pipe(duplex=False)
+    ours, theirs = context.Pipe()
     # Not a daemon, or `env.vec: subproc` could start no processes of its own.
     # (Pebble reads `context`, though its annotations call it `mp_context`.)
     start = concurrent.process(  # type: ignore[call-overload]
         context=context, daemon=False, name=f"seed-{task.seed}"
     )(work)
-    future = start(task, writer, verbose)
-    writer.close()
-    return future, reader
+    future = start(task, theirs, verbose)
+    theirs.close()
+    return future, ours
 
 
-class _Launcher:
-    def __init__(self, reporter: Reporter, jobs: int, retries: int) -> None:
+class Launcher:
+    """Runs tasks in processes, ``jobs`` of them at a time; more may be added at any time.
+
+    ::
+
+        with launcher.heeding_signals():
+            launcher.add(task)
+            while launcher.busy:
+                time.sleep(POLL_SECONDS)
+                for task, result in launcher.poll():
+                    ...
+
+    :param retries: how often a failed run is tried again
+    """
+
+    def __init__(self, reporter: Reporter, *, jobs: int, retries: int = 0) -> None:
         self.reporter = reporter
         self.jobs = jobs
         self.retries = retries
-        self.waiting: deque[tuple[int, RunTask, int]] = deque()
+        self.waiting: deque[tuple[RunTask, int]] = deque()
         self.running: list[RunningTask] = []
-        self.results: dict[int, RunResult] = {}
         self.stop_requests = 0
         self.stop_requested_at = 0.0
 
-    def run(self, tasks: Sequence[RunTask]) -> list[RunResult]:
-        self.waiting.extend((i, task, 0) for i, task in enumerate(tasks))
-        for variable in THREAD_VARIABLES:
-            os.environ.setdefault(variable, "1")
-        with _handling_signals(self._request_stop):
-            while self.running or (self.waiting and not self.stop_requests):
-                self._start_waiting()
-                time.sleep(POLL_SECONDS)
-                for running in self.running.copy():
-                    running.drain(self.reporter)
-                    running.check_time()
-                    if running.future.done():
-                        self._take_result(running)
-                self._end_the_stubborn()
-        for i, task, _ in self.waiting:
-            record = task.folder.read_record() or {"status": "pending"}
-            self.results[i] = RunResult(task.seed, task.folder.path, record)
-        return [self.results[i] for i in range(len(tasks))]
+    @property
+    def busy(self) -> bool:
+        """Whether runs are under way, or wait and may still begin."""
+        return bool(self.running or (self.waiting and not self.stop_requests))
+
+    @property
+    def n_free(self) -> int:
+        """How many more tasks would begin at once."""
+        return max(0, self.jobs - len(self.running) - len(self.waiting))
+
+    def add(self, task: RunTask) -> None:
+        """Run a task as soon as a process is free for it."""
+        self.waiting.append((task, 0))
+
+    def give_up(self, task: RunTask) -> None:
+        """Ask a run to end now because it is hopeless; its status becomes ``pruned``."""
+        for running in self.running:
+            if running.task is task:
+                running.give_up()
+
+    def poll(self) -> list[tuple[RunTask, RunResult]]:
+        """Start what can start and pass reports on; return the runs that ended since."""
+        self._start_waiting()
+        ended = []
+        for running in self.running.copy():
+            running.drain(self.reporter)
+            running.check_time()
+            if running.future.done():
+                ended += self._take_result(running)
+        self._end_the_stubborn()
+        return ended
+
+    def heeding_signals(self) -> contextlib.AbstractContextManager[None]:
+        """Stop the runs at SIGINT and SIGTERM, instead of dying of them."""
+        start_fork_server(task.config.algo.name for task, _ in self.waiting)
+        return _handling_signals(self._request_stop)
 
     def _start_waiting(self) -> None:
         while self.waiting and len(self.running) < self.jobs and not self.stop_requests:
-            i, task, tries = self.waiting.popleft()
+            task, tries = self.waiting.popleft()
             verbose = self.reporter.metrics_file is not None
             future, reports = start_process(task, verbose=verbose)
-            self.running.append(RunningTask(i, task, tries, future, reports))
+            self.running.append(RunningTask(task, tries, future, reports))
 
-    def _take_result(self, running: RunningTask) -> None:
+    def _take_result(self, running: RunningTask) -> list[tuple[RunTask, RunResult]]:
         running.drain(self.reporter)
         running.reports.close()
         self.running.remove(running)
@@ -157,9 +252,9 @@ class _Launcher:
         retry = result.status == "failed" and running.tries < self.retries
         if retry and not self.stop_requests:
             self.reporter.note(f"Seed {running.task.seed} failed and is tried again.")
-            self.waiting.append((running.index, running.task, running.tries + 1))
-        else:
-            self.results[running.index] = result
+            self.waiting.append((running.task, running.tries + 1))
+            return []
+        return [(running.task, result)]
 
     def _result_of(self, running: RunningTask) -> RunResult:
         """Return what the process returned, or record what became of it."""
@@ -172,26 +267,35 @@ class _Launcher:
             return RunResult(task.seed, task.folder.path, record)
         except ProcessExpired as error:
             if self.stop_requests:
-                record = {**task.folder.read_record(), "status": "interrupted"}
-                return RunResult(task.seed, task.folder.path, record)
+                return record_interruption(task)
             if not running.is_overdue:
-                return self._failed(task, _describe_exit(error.exitcode))
+                code = error.exitcode
+                return self._failed(task, _describe_exit(code), by_signal=(code or 0) < 0)
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the other runs go on
+            return self._failed(task, repr(error))
         else:
             if not (running.is_overdue and result.status == "interrupted"):
                 return result
-        return self._failed(task, f"took longer than {task.config.train.max_hours} hours")
+        return self._failed(task, too_long(task))
 
-    def _failed(self, task: RunTask, error: str) -> RunResult:
-        result = record_failure(task, error)
+    def _failed(self, task: RunTask, error: str, *, by_signal: bool = False) -> RunResult:
+        result = record_failure(task, error, by_signal=by_signal)
         self.reporter.run_ended(task.run, result.record)
         return result
+
+    def stop(self) -> None:
+        """Ask the runs to write their checkpoints and end, and begin no more."""
+        self._request_stop()
 
     def _request_stop(self) -> None:
         self.stop_requests += 1
         self.stop_requested_at = time.monotonic()
         number = signal.SIGTERM if self.stop_requests == 1 else signal.SIGKILL
         if self.stop_requests == 1:
-            self.reporter.note("Stopping: runs write their checkpoints. Once more: stop now.")
+            self.reporter.note(
+                "Stopping: a run whose next checkpoint is seconds away writes it, any other goes "
+                "on later from its last one. Ctrl-C again: stop now."
+            )
         for running in self.running:
             running.send(number)
 

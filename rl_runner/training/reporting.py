@@ -1,5 +1,6 @@
 """What training tells whoever watches: the command line draws it, a notebook may ignore it."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,26 @@ class Progress:
     mean_evaluation: float | None  # of the last periodic evaluation
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """What a periodic evaluation gave."""
+
+    run: RunId
+    timesteps: int
+    mean_reward: float
+
+
+class StopRequest(threading.Event):
+    """Set it to ask a run to stop: at its next checkpoint, or at once because it is hopeless."""
+
+    hopeless = False
+
+    def give_up(self) -> None:
+        """Ask the run to end at once; nobody wants it to go on later."""
+        self.hopeless = True
+        self.set()
+
+
 class Reporter:
     """Listens to training; this one says nothing. Override what you want to hear."""
 
@@ -46,6 +67,9 @@ class Reporter:
 
     def run_progress(self, progress: Progress) -> None:
         """Hear how far a run is, a few times a second."""
+
+    def run_evaluated(self, evaluated: Evaluated) -> None:
+        """Hear what a periodic evaluation gave; a run that goes on tells the earlier ones again."""
 
     def run_ended(self, run: RunId, record: Mapping[str, Any]) -> None:
         """Hear that a run ended (finished, failed, or was there already), with its run.json."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rl_runner.agents.build import build_agent
 from rl_runner.agents.combinations import impossible_combinations
+from rl_runner.agents.engine import choose_engine, reason_against_fast
 from rl_runner.agents.hyperparameters import check_hyperparameters, check_policy_name
 from rl_runner.agents.protocol import Agent, takes_action_masks
 from rl_runner.agents.registry import Algorithm, find_algorithm
@@ -19,6 +20,9 @@ from rl_runner.errors import ConfigError, EnvError, Problem, RunnerError
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
+
+
+MOST_BETWEEN_CHECKPOINTS = 100_000  # timesteps; what a run that is stopped may have to repeat
 
 
 def resolve(config: ExperimentConfig) -> ExperimentConfig:
@@ -40,8 +44,7 @@ def resolve(config: ExperimentConfig) -> ExperimentConfig:
     with _located(source):
         time_limit, _ = time_limit_of(config.env)
         env_config = config.env.model_copy(update={"time_limit": time_limit})
-        in_process = env_config.model_copy(update={"vec": "dummy"})
-        env = build_env(in_process, range(env_config.n_envs))
+        env = build_env(env_config.in_this_process, range(env_config.n_envs))
         try:
             if checked.get("policy") == "auto":
                 checked["policy"] = policy_for(algorithm, env.observation_space)
@@ -50,6 +53,7 @@ def resolve(config: ExperimentConfig) -> ExperimentConfig:
                 check_policy_name(algorithm, checked["policy"], where)
             _check_spaces(algorithm, env_config, env)
             a_tenth = max(1, config.train.total_timesteps // 10)
+            often = min(a_tenth, MOST_BETWEEN_CHECKPOINTS)
             two_episodes = 2 * time_limit * env_config.n_envs  # since checkpoints cut episodes off
             resolved = config.model_copy(
                 update={
@@ -57,22 +61,40 @@ def resolve(config: ExperimentConfig) -> ExperimentConfig:
                     "algo": AlgoConfig.model_validate({"name": algorithm.name, **checked}),
                     "eval": config.eval.model_copy(update={"every": config.eval.every or a_tenth}),
                     "checkpoint": config.checkpoint.model_copy(
-                        update={"every": config.checkpoint.every or max(a_tenth, two_episodes)}
+                        update={"every": config.checkpoint.every or max(often, two_episodes)}
                     ),
                 }
             ).with_source(source)
-            if problems := tuple(impossible_combinations(resolved, checked)):
+            if problems := tuple(impossible_combinations(resolved, checked, env.observation_space)):
                 raise ConfigError(*problems)
-            build_agent(algorithm, checked, env, seed=0)
+            agent = build_agent(algorithm, checked, env, seed=0)
+            where = source.locate(("algo", "engine"))
+            engine = choose_engine(algorithm, config.algo.engine, agent, where)
         finally:
             env.close()
-    return resolved
+    algo = resolved.algo.model_copy(update={"engine": engine})
+    return resolved.model_copy(update={"algo": algo}).with_source(source)
+
+
+def reason_for_stock(config: ExperimentConfig) -> str | None:
+    """Return why the stock engine runs a resolved config though its algorithm has a compiled twin.
+
+    None if the twin runs it, could run it, or does not exist.
+    """
+    algorithm = find_algorithm(config.algo.name)
+    if config.algo.engine != "stock" or not algorithm.fast_path:
+        return None
+    env = build_env(config.env.in_this_process, range(config.env.n_envs))
+    try:
+        return reason_against_fast(algorithm, build_config_agent(config, env, seed=0))
+    finally:
+        env.close()
 
 
 def build_config_agent(config: ExperimentConfig, env: "VecEnv", seed: int) -> Agent:
     """Build the agent of a resolved config."""
     algorithm = find_algorithm(config.algo.name)
-    return build_agent(algorithm, config.algo.hyperparameters, env, seed)
+    return build_agent(algorithm, config.algo.hyperparameters, env, seed, config.algo.engine)
 
 
 def _check_spaces(algorithm: Algorithm, env_config: EnvConfig, env: "VecEnv") -> None:

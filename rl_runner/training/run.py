@@ -1,7 +1,6 @@
 """The straight road: one config and one seed in, one folder of results out."""
 
 import json
-import threading
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from rl_runner.agents.protocol import Agent
 from rl_runner.agents.state import load_state, save_state
 from rl_runner.arrays import load_arrays, save_arrays
 from rl_runner.config import ExperimentConfig
+from rl_runner.evaluation.exact import ExactScorer
 from rl_runner.evaluation.pictures import grid_tiles
 from rl_runner.evaluation.saved_agent import (
     build_evaluation_env,
@@ -34,7 +34,7 @@ from rl_runner.training.callbacks import (
 )
 from rl_runner.training.episode_log import Episode, EpisodeLog
 from rl_runner.training.judge import judge
-from rl_runner.training.reporting import Progress, Reporter, RunId
+from rl_runner.training.reporting import Evaluated, Progress, Reporter, RunId, StopRequest
 from rl_runner.training.resolve import build_config_agent
 from rl_runner.training.segments import (
     Interrupted,
@@ -55,23 +55,24 @@ def train_run(
     seed: int,
     run: RunFolder,
     reporter: Reporter,
-    stop: threading.Event | None = None,
+    stop: StopRequest | None = None,
 ) -> dict[str, Any]:
     """Train one seed of a resolved config in its claimed folder, from where it stopped.
 
     :param stop: set it to ask the run to stop
-    :return: ``timesteps`` and ``results``, for run.json
+    :return: ``timesteps``, ``training_seconds`` (of all sessions) and ``results``, for run.json
     :raises Interrupted: if it stopped because it was asked to
     """
     torch.set_num_threads(1)  # small networks: more threads cost more than they give
-    training = Training(config, seed, run, reporter, stop or threading.Event())
+    training = Training(config, seed, run, reporter, stop or StopRequest())
     try:
         agent = training.learn()
         run.save_final(lambda path: save_agent(agent, path, run.weights_file))
+        seconds = training.seconds
         timesteps = agent.num_timesteps  # before the best agent's parameters are loaded over it
         results = judge(agent, config, run, training.seeds, training.evaluation)
         log_results(agent.logger, config, seed, timesteps, results)
-        return {"timesteps": timesteps, "results": results}
+        return {"timesteps": timesteps, "training_seconds": seconds, "results": results}
     finally:
         training.close()
 
@@ -85,7 +86,7 @@ class Training:
         seed: int,
         run: RunFolder,
         reporter: Reporter,
-        stop: threading.Event,
+        stop: StopRequest,
     ) -> None:
         self.config = config
         self.seed = seed
@@ -108,15 +109,21 @@ class Training:
             seconds=self.seconds_before,
         )
         self.eval_env = build_evaluation_env(config, self.seeds.evaluation(config.eval.n_episodes))
-        self.logger = build_logger(run.tensorboard_dir, reporter.metrics_file)
+        self.logger = build_logger(run.tensorboard_dir, reporter.metrics_file, reporter.note)
         if self.checkpoint is None:
             log_config(self.logger, config)
         self.evaluation = build_evaluation_callback(config, self.eval_env, run, self.seeds)
+        self.evaluation.report = self._report_evaluation
         self.periodic: dict[str, EveryTimesteps] = {"evaluation": self.evaluation}
         if (tiles := _tiles_of(self.eval_env)) is not None:
             self.periodic["picture"] = GridPolicyPicture(tiles, self.evaluation.every)
         self.ticker = ProgressTicker(self.total, self._report)
         self._restore_callbacks(progress)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has trained, without what was lost when it was stopped."""
+        return self.seconds_before + time.monotonic() - self.started
 
     def learn(self) -> Agent:
         """Learn segment by segment until the budget is used up; return the finished agent."""
@@ -144,11 +151,17 @@ class Training:
 
     def _newest_checkpoint(self) -> Path | None:
         """Return the newest whole checkpoint that this version wrote; None if there is none."""
+        too_long = None
         for place in self.run.checkpoints.whole_ones(self.reporter.note):
-            if read_progress(place).get("format") == FORMAT:
+            progress = read_progress(place)
+            if progress.get("format") != FORMAT:
+                self.reporter.note(f"{place} was written by another version; it is passed over.")
+            elif missing := self.run.outputs.missing(progress["outputs"]):
+                self.reporter.note(f"{missing[0]} is too short for {place}; it is passed over.")
+                too_long = place
+            else:
                 return place
-            self.reporter.note(f"{place} was written by another version; it is passed over.")
-        return None
+        return too_long  # its outputs cannot be restored, and the error will say so
 
     def _begin_at(self, checkpoint: Path | None) -> dict[str, Any]:
         """Bring the folder back to the checkpoint, or empty it; return the saved progress."""
@@ -156,7 +169,7 @@ class Training:
             self.run.clear()
             return {}
         progress = read_progress(checkpoint)
-        self.run.cut_outputs(progress["outputs"])
+        self.run.outputs.cut(progress["outputs"])
         self.seconds_before = progress["seconds"]
         self.reporter.note(f"Seed {self.seed} goes on from {progress['timesteps']:,} timesteps.")
         return progress
@@ -187,17 +200,22 @@ class Training:
         every = self.config.checkpoint.every or self.total
         ends_at = min(self.total, (agent.num_timesteps // every + 1) * every)
         callbacks = [SegmentCallback(ends_at, self.stop), *self.periodic.values(), self.ticker]
+        began_at, finished = agent.num_timesteps, True
         try:
-            left = self.total - agent.num_timesteps
-            agent.learn(left, CallbackList(callbacks), reset_num_timesteps=False)
+            agent.learn(self.total - began_at, CallbackList(callbacks), reset_num_timesteps=False)
         except SegmentEnd:
-            return False
-        return True
+            finished = False
+        # Its logging interval may be longer than the segment. (A finished run has nothing to add.)
+        if self.logger.last_rollout_at <= began_at < agent.num_timesteps:
+            agent.dump_logs()
+        return finished
 
     def _save_checkpoint(self, agent: Agent) -> None:
         """Write all that the next segment needs."""
         if self.checkpoint is not None and self.checkpoint.name == str(agent.num_timesteps):
             return
+
+        self._keep_halfway(agent)
 
         def save(folder: Path) -> None:
             save_agent(agent, folder, self.run.weights_file)
@@ -207,8 +225,8 @@ class Training:
                 "format": FORMAT,
                 "timesteps": agent.num_timesteps,
                 "segment": self.segment,
-                "seconds": self.seconds_before + time.monotonic() - self.started,
-                "outputs": self.run.output_sizes(),
+                "seconds": self.seconds,
+                "outputs": self.run.outputs.sizes(),
                 "periodic": {name: callback.state() for name, callback in self.periodic.items()},
                 "recent_returns": list(self.episodes.recent),
                 "metrics": pending_metrics(self.logger),
@@ -217,6 +235,25 @@ class Training:
 
         self.checkpoint = self.run.checkpoints.write(str(agent.num_timesteps), save)
         self.run.checkpoints.keep_newest(self.config.checkpoint.keep_last)
+
+    def _keep_halfway(self, agent: Agent) -> None:
+        """Keep the agent of the first checkpoint from half of the budget on, to show learning.
+
+        Before the checkpoint is written: a run that dies in between comes here again.
+        """
+        if (
+            2 * self.run.halfway_timesteps()
+            < self.total
+            <= 2 * agent.num_timesteps
+            < 2 * self.total
+        ):
+            self.run.save_halfway(
+                agent.num_timesteps, lambda path: save_agent(agent, path, self.run.weights_file)
+            )
+
+    def _report_evaluation(self, timesteps: int, mean_reward: float) -> None:
+        run = RunId(self.config.name, self.seed)
+        self.reporter.run_evaluated(Evaluated(run, timesteps, mean_reward))
 
     def _report(self, timesteps: int, steps_per_second: float) -> None:
         self.reporter.run_progress(
@@ -263,7 +300,10 @@ class EpisodeRecorder:
 
 
 def build_evaluation_callback(
-    config: ExperimentConfig, eval_env: VecEnv, run: RunFolder, seeds: SeedTree
+    config: ExperimentConfig,
+    eval_env: VecEnv,
+    run: RunFolder,
+    seeds: SeedTree,
 ) -> PeriodicEvaluation:
     """Build the periodic evaluation that the config asks for."""
     every = config.eval.every or config.train.total_timesteps
@@ -272,8 +312,8 @@ def build_evaluation_callback(
         run,
         seeds,
         every=every,
-        n_episodes=config.eval.n_episodes,
-        deterministic=config.eval.deterministic,
+        config=config.eval,
+        scorer=ExactScorer.for_env(config.env) if config.eval.deterministic else None,
     )
 
 

@@ -11,7 +11,6 @@ A segment ends where an agent is about to collect new experience, right after an
 calls ``on_rollout_start``, and nothing is half-done.
 """
 
-import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +18,8 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
+
+from rl_runner.training.reporting import StopRequest
 
 PATIENCE = 5.0  # seconds that a run may take to reach its next checkpoint when asked to stop
 
@@ -35,10 +36,11 @@ class SegmentCallback(BaseCallback):
     """Ends the segment at the first clean boundary from ``ends_at`` timesteps on.
 
     :param stop: set when somebody asks the run to stop: it then ends at its next checkpoint if
-        that is seconds away, and otherwise at once, to go on from the last one
+        that is seconds away, and otherwise at once, to go on from the last one; a hopeless run
+        ends at once
     """
 
-    def __init__(self, ends_at: int, stop: threading.Event) -> None:
+    def __init__(self, ends_at: int, stop: StopRequest) -> None:
         super().__init__()
         self.ends_at = ends_at
         self.stop = stop
@@ -47,12 +49,17 @@ class SegmentCallback(BaseCallback):
     def _on_training_start(self) -> None:
         self._began = (self.model.num_timesteps, time.monotonic())
 
+    @property
+    def next_timestep(self) -> int:
+        """When it has to be called again; agents that learn in great strides heed it."""
+        return self.ends_at
+
     def _on_rollout_start(self) -> None:
         if self.model.num_timesteps >= self.ends_at:
             raise SegmentEnd
 
     def _on_step(self) -> bool:
-        if self.stop.is_set() and self._seconds_left() > PATIENCE:
+        if self.stop.is_set() and (self.stop.hopeless or self._seconds_left() > PATIENCE):
             raise Interrupted
         return True
 

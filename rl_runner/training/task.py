@@ -4,7 +4,6 @@ This is the seam at which runs are started. A task holds plain values only, so t
 to another process or another machine; :func:`execute` needs nothing but the task and the disk.
 """
 
-import threading
 import time
 import traceback
 from collections.abc import Mapping
@@ -14,10 +13,10 @@ from typing import Any
 
 from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import ExperimentConfig
-from rl_runner.errors import RunnerError
+from rl_runner.errors import RunFolderError, RunnerError
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
 from rl_runner.runs.provenance import now, provenance
-from rl_runner.training.reporting import Progress, Reporter, RunId
+from rl_runner.training.reporting import Evaluated, Progress, Reporter, RunId, StopRequest
 
 HEARTBEAT_SECONDS = 10.0
 
@@ -53,7 +52,7 @@ class RunResult:
 
     @property
     def status(self) -> str:
-        """``finished``, ``failed``, ``interrupted``, or ``running`` in another process."""
+        """``finished``, ``failed``, ``interrupted``, ``pruned``, or ``running`` elsewhere."""
         return str(self.record.get("status", "running"))
 
     @property
@@ -63,7 +62,7 @@ class RunResult:
         return value
 
 
-def execute(task: RunTask, reporter: Reporter, stop: threading.Event) -> RunResult:
+def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
     """Train one seed from where it stopped, unless it is finished or another process is at it.
 
     An exception of the run itself is recorded in its run.json and not raised. Raises RunFolderError
@@ -78,7 +77,7 @@ def execute(task: RunTask, reporter: Reporter, stop: threading.Event) -> RunResu
             run.clear()
             run.write_record(new_record(task))
         record = run.read_record()
-        if record.get("status") != "finished":
+        if record.get("status") != "finished" or not run.weights.is_file():
             reporter.run_started(task.run)
             record = _train_and_record(task, run, reporter, stop)
         reporter.run_ended(task.run, record)
@@ -88,13 +87,14 @@ def execute(task: RunTask, reporter: Reporter, stop: threading.Event) -> RunResu
 
 
 def _train_and_record(
-    task: RunTask, run: RunFolder, reporter: Reporter, stop: threading.Event
+    task: RunTask, run: RunFolder, reporter: Reporter, stop: StopRequest
 ) -> dict[str, Any]:
     """Train one seed and keep its run.json true to what happens."""
     from rl_runner.training.run import train_run
     from rl_runner.training.segments import Interrupted
 
-    record = {**new_record(task), "status": "running", "started": now(), **provenance()}
+    begun = {"status": "running", "started": now(), **provenance()}
+    record = {**new_record(task), **_origin(run), **begun}
     run.write_record(record)
     started = time.monotonic()
     heartbeat = _Heartbeat(reporter, run, record)
@@ -102,18 +102,26 @@ def _train_and_record(
         record |= train_run(task.config, task.seed, run, heartbeat, stop)
         record["status"] = "finished"
     except (KeyboardInterrupt, Interrupted) as error:
-        record |= {"status": "interrupted", "timesteps": run.checkpoints.newest_timesteps()}
+        status = "pruned" if stop.hopeless else "interrupted"
+        record |= {"status": status, "timesteps": run.checkpoints.newest_timesteps()}
         if isinstance(error, KeyboardInterrupt):
             raise
-    except Exception as error:  # noqa: BLE001 - recorded with its traceback; other runs go on
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - recorded with its traceback; other runs go on
         told = " ".join(str(error).split()) if isinstance(error, RunnerError) else repr(error)
         if isinstance(error, EOFError | BrokenPipeError) and task.config.env.vec == "subproc":
             told = "an environment's process ended; `env.vec: dummy` would show why"
         record |= {"status": "failed", "error": told, "traceback": traceback.format_exc()}
+        record["log_tail"] = run.log_tail()
     finally:
         record |= {"finished": now(), "seconds": round(time.monotonic() - started, 3)}
         run.write_record(record)
     return record
+
+
+def _origin(run: RunFolder) -> dict[str, Any]:
+    """Return what run.json keeps while there are checkpoints: the run it was extended from."""
+    before = run.read_record() if run.checkpoints.newest_timesteps() else {}
+    return {key: before[key] for key in ("extended_from",) if key in before}
 
 
 def new_record(task: RunTask) -> dict[str, Any]:
@@ -124,18 +132,43 @@ def new_record(task: RunTask) -> dict[str, Any]:
         "name": task.config.name,
         "env": task.config.env.id,
         "algo": task.config.algo.name,
+        "engine": task.config.algo.engine,
         "seed": task.seed,
     }
 
 
-def record_failure(task: RunTask, error: str) -> RunResult:
+def announce(task: RunTask) -> None:
+    """Let run.json say that the run is pending, unless it says something already."""
+    task.folder.announce(new_record(task))
+
+
+def record_interruption(task: RunTask) -> RunResult:
+    """Note in run.json that the run's process was killed because somebody asked it to stop."""
+    goes_on_from = task.folder.checkpoints.newest_timesteps()
+    told = {"status": "interrupted", "timesteps": goes_on_from, "finished": now()}
+    return _record_from_outside(task, told)
+
+
+def record_failure(task: RunTask, error: str, *, by_signal: bool = False) -> RunResult:
     """Note in run.json that the run's process ended without doing so itself."""
+    told: dict[str, Any] = {"error": error, "log_tail": task.folder.log_tail()}
+    if by_signal:
+        told["ended_by_signal"] = True
+    return _record_from_outside(task, {"status": "failed", **told, "finished": now()})
+
+
+def _record_from_outside(task: RunTask, told: dict[str, Any]) -> RunResult:
+    """Add to run.json what the run's process could not say itself any more."""
     run = task.folder
-    record = run.read_record() or new_record(task)
-    record |= {"status": "failed", "error": error, "log_tail": run.log_tail(), "finished": now()}
-    if run.claim():  # else another process has taken it over by now
-        run.write_record(record)
-        run.release()
+    try:
+        record = {**(run.read_record() or new_record(task)), **told}
+        if run.claim():  # else another process has taken it over by now
+            try:
+                run.write_record(record)
+            finally:
+                run.release()
+    except RunFolderError as error:  # damaged, or not to be written: left as it is
+        return RunResult(task.seed, run.path, {**told, "error": str(error)})
     return RunResult(task.seed, run.path, record)
 
 
@@ -151,6 +184,9 @@ class _Heartbeat(Reporter):
 
     def note(self, text: str) -> None:
         self._inner.note(text)
+
+    def run_evaluated(self, evaluated: Evaluated) -> None:
+        self._inner.run_evaluated(evaluated)
 
     def run_progress(self, progress: Progress) -> None:
         self._inner.run_progress(progress)

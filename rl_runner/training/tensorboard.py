@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,19 +29,34 @@ class _Table(HumanOutputFormat):
             super().write(key_values, key_excluded, step)
 
 
-def build_logger(folder: Path, metrics_file: TextIO | None) -> Logger:
+class RunLogger(Logger):
+    """SB3's logger, which remembers when an algorithm last wrote its own metrics."""
+
+    last_rollout_at = 0  # timesteps
+
+    def dump(self, step: int = 0) -> None:
+        """Write what was recorded."""
+        if "time/fps" in self.name_to_value:  # which every algorithm writes, and nothing else
+            self.last_rollout_at = step
+        super().dump(step)
+
+
+def build_logger(
+    folder: Path, metrics_file: TextIO | None, warn: Callable[[str], None]
+) -> RunLogger:
     """Build SB3's logger, writing event files straight into the run's folder.
 
     :param metrics_file: where SB3's table of metrics is printed too
+    :param warn: hears of a clock that was set back
     """
-    _let_a_second_pass(folder)
+    _let_a_second_pass(folder, warn)
     formats: list[KVWriter] = [TensorBoardOutputFormat(str(folder))]
     if metrics_file is not None:
         formats.append(_Table(metrics_file))
-    return Logger(str(folder), formats)
+    return RunLogger(str(folder), formats)
 
 
-def _let_a_second_pass(folder: Path) -> None:
+def _let_a_second_pass(folder: Path, warn: Callable[[str], None]) -> None:
     """Make sure that the coming event file is named after those of earlier sessions.
 
     TensorBoard reads event files in the order of their names, which begin with the second; within a
@@ -48,7 +64,13 @@ def _let_a_second_pass(folder: Path) -> None:
     """
     seconds = [int(file.name.split(".")[3]) for file in folder.glob("events.out.tfevents.*")]
     give_up = time.monotonic() + 1.5  # the clock may have been set back
-    while seconds and int(time.time()) <= max(seconds) and time.monotonic() < give_up:
+    while seconds and int(time.time()) <= max(seconds):
+        if time.monotonic() > give_up:
+            warn(
+                f"The clock was set back since {folder} was last trained: TensorBoard may hide "
+                "parts of its curves. The run's files have all the numbers."
+            )
+            return
         time.sleep(0.02)
 
 

@@ -10,14 +10,14 @@ from rl_runner.config.schema import TrainConfig
 from rl_runner.config.source import SourceMap
 from rl_runner.config.validation import validate_section
 from rl_runner.envs import time_limit_of
-from rl_runner.errors import ConfigError
+from rl_runner.errors import ConfigError, Problem
 from rl_runner.evaluation.statistics import Summary, summarize
 from rl_runner.runs.folder import CONFIG, ExperimentFolder
-from rl_runner.training.extend import find_shorter
+from rl_runner.training.extend import begin_with_end_of, find_shorter
 from rl_runner.training.launcher import run_here, run_in_processes
 from rl_runner.training.reporting import Reporter
-from rl_runner.training.resolve import resolve
-from rl_runner.training.task import RunResult, RunTask
+from rl_runner.training.resolve import reason_for_stock, resolve
+from rl_runner.training.task import RunResult, RunTask, announce
 
 RUNS_DIR = Path("runs")
 
@@ -62,10 +62,7 @@ def train(
     """
     loaded = config if isinstance(config, ExperimentConfig) else load_config(config)
     if seeds is not None:
-        raw = {**loaded.to_dict()["train"], "seeds": list(seeds)}
-        train_section = validate_section(TrainConfig, raw, SourceMap("seeds"))
-        source = loaded.source
-        loaded = loaded.model_copy(update={"train": train_section}).with_source(source)
+        loaded = with_seeds(loaded, seeds)
     return train_many(
         [loaded],
         runs_dir=runs_dir,
@@ -74,6 +71,16 @@ def train(
         jobs=jobs,
         reporter=reporter or Reporter(),
     )[0]
+
+
+def with_seeds(config: ExperimentConfig, seeds: Sequence[int]) -> ExperimentConfig:
+    """Return the same experiment with other seeds to train.
+
+    :raises ConfigError: if there are none, or one is negative or listed twice
+    """
+    raw = {**config.to_dict()["train"], "seeds": list(seeds)}
+    train_section = validate_section(TrainConfig, raw, SourceMap("seeds"))
+    return config.model_copy(update={"train": train_section}).with_source(config.source)
 
 
 def train_many(
@@ -91,23 +98,30 @@ def train_many(
     :param retries: how often a failed run is tried again (needs ``jobs``)
     :param extend: begin a seed with the end of the same experiment with a smaller budget
     """
+    if fresh and extend:
+        what = "`--fresh` trains from the beginning, `--extend` goes on from an end."
+        raise ConfigError(Problem(what, "--fresh --extend", "Leave one of them out."))
     resolved = [resolve(config) for config in configs]
     tasks: list[RunTask] = []
     for loaded, config in zip(configs, resolved, strict=True):
-        folder = _experiment_folder(config, runs_dir)
+        folder = experiment_folder(config, runs_dir)
         donor = find_shorter(config, Path(runs_dir)) if extend else None
-        folder.write_config(dump_config(_with_earlier_seeds(config, folder.path)))
+        folder.write_config(dump_config(_with_earlier_seeds(config, folder, reporter)))
         reporter.experiment_started(config, folder.path, config.train.seeds)
         limit, ours = time_limit_of(loaded.env)
         if ours:
             reporter.note(f"{config.env.id} has no time limit; episodes are cut at {limit} steps.")
+        if (reason := reason_for_stock(config)) is not None:
+            reporter.note(f"Trained by the stock engine: {reason}.")
+        theirs = [RunTask(config, seed, folder.path, fresh) for seed in config.train.seeds]
         if donor is not None:
-            reporter.note(f"Going on from the end of {donor.path}.")
-            for seed in config.train.seeds:
-                folder.run(seed).begin_with(donor.run(seed))
-        tasks += [RunTask(config, seed, folder.path, fresh) for seed in config.train.seeds]
+            for task in theirs:
+                reporter.note(f"Seed {task.seed}: {begin_with_end_of(donor, task)}.")
+        tasks += theirs
     # The same experiment may be named twice.
     distinct = list({(task.experiment, task.seed): task for task in tasks}.values())
+    for task in distinct:
+        announce(task)
     results = (
         run_here(distinct, reporter)
         if jobs is None
@@ -124,21 +138,28 @@ def train_many(
             tuple(result_of[folder.path, seed] for seed in config.train.seeds),
         )
         for config in resolved
-        for folder in [_experiment_folder(config, runs_dir)]
+        for folder in [experiment_folder(config, runs_dir)]
     ]
 
 
-def _with_earlier_seeds(config: ExperimentConfig, path: Path) -> ExperimentConfig:
-    """Add the seeds that the folder's config.yaml lists already: it describes all its runs."""
-    try:
-        earlier = load_config(path / CONFIG).train.seeds
-    except ConfigError:  # there is none yet, or it was damaged: it is written anew
+def _with_earlier_seeds(
+    config: ExperimentConfig, folder: ExperimentFolder, reporter: Reporter
+) -> ExperimentConfig:
+    """Add the seeds that the folder has already: its config.yaml describes all its runs."""
+    file = folder.path / CONFIG
+    if not file.exists():
         return config
+    try:
+        earlier = load_config(file).train.seeds
+    except ConfigError as error:
+        reporter.note(f"{error} It is written anew, with the seeds whose folders are there.")
+        earlier = folder.seeds()
     seeds = tuple(sorted({*earlier, *config.train.seeds}))
     return config.model_copy(update={"train": config.train.model_copy(update={"seeds": seeds})})
 
 
-def _experiment_folder(config: ExperimentConfig, runs_dir: str | Path) -> ExperimentFolder:
+def experiment_folder(config: ExperimentConfig, runs_dir: str | Path) -> ExperimentFolder:
+    """Return where a resolved config's results belong."""
     weights_file = find_algorithm(config.algo.name).weights_file
     return ExperimentFolder.place(
         Path(runs_dir), config.name, experiment_hash(config), weights_file

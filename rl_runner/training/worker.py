@@ -3,12 +3,13 @@
 import faulthandler
 import os
 import signal
-import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
-from rl_runner.training.reporting import Progress, Reporter
+from rl_runner.training.reporting import Evaluated, Progress, Reporter, StopRequest
 from rl_runner.training.task import RunResult, RunTask, execute
+
+GIVE_UP = "give up"  # what the launcher says to a run that is hopeless
 
 
 def work(task: RunTask, reports: Connection, verbose: bool) -> RunResult:
@@ -16,7 +17,7 @@ def work(task: RunTask, reports: Connection, verbose: bool) -> RunResult:
 
     What the run prints, and the trace of a crash in compiled code, go to its log.
     """
-    stop = threading.Event()
+    stop = StopRequest()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the launcher, which decides
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     reporter = PipeReporter(reports, stop)
@@ -39,9 +40,9 @@ def _print_into_log(task: RunTask) -> None:
 
 
 class PipeReporter(Reporter):
-    """Sends every report to the launcher."""
+    """Sends every report to the launcher, and hears whether the run is to be given up."""
 
-    def __init__(self, reports: Connection, stop: threading.Event) -> None:
+    def __init__(self, reports: Connection, stop: StopRequest) -> None:
         self._reports = reports
         self._stop = stop
         self._parent = os.getppid()
@@ -59,10 +60,24 @@ class PipeReporter(Reporter):
         if os.getppid() != self._parent:
             self._stop.set()
         self._send("run_progress", progress)
+        self._listen()
+
+    def run_evaluated(self, evaluated: Evaluated) -> None:
+        """Send it."""
+        self._send("run_evaluated", evaluated)
+        self._listen()
 
     def run_ended(self, run: Any, record: Any) -> None:
         """Send it."""
         self._send("run_ended", run, record)
+
+    def _listen(self) -> None:
+        try:
+            while self._reports.poll():
+                if self._reports.recv() == GIVE_UP:
+                    self._stop.give_up()
+        except (EOFError, OSError):  # the launcher is gone
+            self._stop.set()
 
     def _send(self, method: str, *arguments: Any) -> None:
         try:

@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,11 +12,15 @@ from rl_runner.config import config_from_dict
 from rl_runner.config.source import SourceMap
 from rl_runner.errors import Problem
 
+BOX = spaces.Box(-1, 1, (3,))
+GOALS = spaces.Dict(dict.fromkeys(("observation", "achieved_goal", "desired_goal"), BOX))
+
 
 def problems(
     algo: str,
     env: dict[str, Any] | None = None,
     total_timesteps: int = 10_000,
+    observations: spaces.Space[Any] = BOX,
     **written: Any,
 ) -> list[Problem]:
     checked = check_hyperparameters(ALGORITHMS[algo], written, SourceMap())
@@ -26,7 +31,7 @@ def problems(
     }
     places = {("algo", key): f"a.yaml:{i}" for i, key in enumerate(written, start=5)}
     config = config_from_dict(raw, SourceMap("a.yaml", places))
-    return list(impossible_combinations(config, checked))
+    return list(impossible_combinations(config, checked, observations))
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)
@@ -134,15 +139,80 @@ def test_episodes_are_counted_in_a_single_environment_only(
 @pytest.mark.parametrize("buffer", ["HerReplayBuffer", "stable_baselines3.her.HerReplayBuffer"])
 def test_hindsight_needs_a_whole_episode_of_each_environment_first(buffer: str) -> None:
     env = {"time_limit": 50, "n_envs": 2}
-    assert problems("dqn", env, replay_buffer_class=buffer, learning_starts=100) == []
-    (problem,) = problems("dqn", env, replay_buffer_class=buffer, learning_starts=99)
+    written = {"observations": GOALS, "replay_buffer_class": buffer}
+    assert problems("dqn", env, **written, learning_starts=100) == []
+    (problem,) = problems("dqn", env, **written, learning_starts=99)
     assert "an episode may last 100 timesteps" in problem.what
     assert problem.where == "a.yaml:6, key `algo.learning_starts`"
     assert problem.cure == "Set it to at least 100, or shorten `env.time_limit`."
 
 
+@pytest.mark.parametrize(
+    "observations", [BOX, spaces.Discrete(3), spaces.Dict({"desired_goal": BOX})]
+)
+def test_hindsight_needs_goals(observations: spaces.Space[Any]) -> None:
+    (problem,) = problems(
+        "sac", observations=observations, replay_buffer_class="HerReplayBuffer", learning_starts=0
+    )
+    assert "which those of CartPole-v1 are not" in problem.what
+    assert problem.where == "a.yaml:5, key `algo.replay_buffer_class`"
+    assert "Leave it out" in problem.cure
+
+
 def test_without_hindsight_learning_may_start_within_an_episode() -> None:
     assert problems("dqn", {"time_limit": 50}, learning_starts=0) == []
+
+
+# --- others -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n_episodes", "n_envs", "nearest"), [(6, 4, 8), (5, 4, 4), (1, 3, 3), (31, 16, 32)]
+)
+def test_episodes_are_shared_equally(n_episodes: int, n_envs: int, nearest: int) -> None:
+    env = {"n_envs": n_envs}
+    (problem,) = problems("reinforce", env, n_episodes=n_episodes)
+    assert problem == Problem(
+        f"n_episodes {n_episodes} cannot be shared equally by env.n_envs {n_envs}.",
+        "a.yaml:5, key `algo.n_episodes`",
+        f"The nearest number that can is {nearest}.",
+    )
+    assert problems("reinforce", env, n_episodes=nearest) == []
+
+
+@pytest.mark.parametrize("key", ["exploration_initial_eps", "exploration_final_eps"])
+def test_an_exponential_schedule_never_reaches_0(key: str) -> None:
+    (problem,) = problems("q_learning", exploration_schedule="exponential", **{key: 0.0})
+    assert f"{key} 0.0 is never on an exponential schedule" in problem.what
+    assert problem.where == f"a.yaml:6, key `algo.{key}`"
+    assert "0.01" in problem.cure
+    assert problems("q_learning", exploration_schedule="exponential", **{key: 0.01}) == []
+    assert problems("q_learning", exploration_schedule="linear", **{key: 0.0}) == []
+
+
+def test_no_more_directions_can_be_the_best_than_there_are() -> None:
+    assert problems("ars", n_delta=4, n_top=4) == []
+    assert problems("ars", n_delta=4) == []
+    (problem,) = problems("ars", n_delta=4, n_top=5)
+    assert problem == Problem(
+        "n_top 5 of 4 directions cannot be the best ones.",
+        "a.yaml:6, key `algo.n_top`",
+        "Set it to at most 4, or raise `n_delta`.",
+    )
+
+
+@pytest.mark.parametrize("algo", ["ppo", "sac", "reinforce", "ars"])
+def test_a_device_that_is_not_there_is_refused(algo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for device in ("cpu", "auto"):
+        assert problems(algo, device=device) == []
+    for device in ("cuda", "cuda:1"):
+        (problem,) = problems(algo, device=device)
+        assert f"There is no `{device}` on this machine" in problem.what
+        assert problem.where == "a.yaml:5, key `algo.device`"
+        assert problem.cure == "Set `device: cpu`, or `auto` to take what there is."
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert problems(algo, device="cuda") == []
 
 
 def test_all_problems_are_named_at_once() -> None:

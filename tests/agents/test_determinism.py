@@ -33,6 +33,7 @@ EXPERIMENTS: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
     "crossq": (PENDULUM, CRITICS, 120),
     "ddpg": (PENDULUM, {**CRITICS, "action_noise": {"noise": "normal", "sigma": 0.1}}, 120),
     "dqn": (CARTPOLE, GREEDY, 150),
+    "geometric_dqn": (CARTPOLE, GREEDY, 150),
     "maskable_ppo": ({"id": "tiny_envs:Masked-v0", "n_envs": 2}, {**ROLLOUT, "n_epochs": 2}, 120),
     "ppo": (CARTPOLE, {**ROLLOUT, "n_epochs": 2}, 120),
     "q_learning": ({"id": "CliffWalking-v1", "time_limit": 30, "n_envs": 2}, {}, 300),

@@ -20,10 +20,17 @@ HER = {
 }
 N_STEP = {"learning_starts": 30, "batch_size": 16, "buffer_size": 500, "n_steps": 3}
 SDE = {"n_steps": 20, "batch_size": 20, "use_sde": True, "policy_kwargs": {"net_arch": [8]}}
+BOX = {"n_steps": 20, "batch_size": 20, "policy_kwargs": {"net_arch": [8]}}
 OU = {"noise": "ornstein_uhlenbeck", "sigma": 0.3}
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], int]] = {
     **{name: (name, *experiment) for name, experiment in EXPERIMENTS.items()},
+    **{
+        f"{name} on the stock engine": (name, env, {**written, "engine": "stock"}, total)
+        for name, (env, written, total) in EXPERIMENTS.items()
+        if ALGORITHMS[name].fast_path
+    },
+    "ppo with box actions": ("ppo", {"id": "Pendulum-v1", "n_envs": 2}, BOX, 120),
     "her": ("dqn", {"id": "BitFlipping-v0"}, HER, 150),
     "n-step replay": ("dqn", {"id": "CartPole-v1"}, N_STEP, 150),
     "a full replay buffer": ("dqn", {"id": "CartPole-v1"}, {**N_STEP, "buffer_size": 70}, 150),
@@ -59,15 +66,26 @@ def experiment(case: str) -> ExperimentConfig:
 
 
 def break_off_at(timestep: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    step_wait = EpisodeLog.step_wait
+    step_wait, record_unseen = EpisodeLog.step_wait, EpisodeLog.record_unseen
+
+    def break_off() -> None:
+        monkeypatch.setattr(EpisodeLog, "step_wait", step_wait)
+        monkeypatch.setattr(EpisodeLog, "record_unseen", record_unseen)
+        raise KeyboardInterrupt
 
     def step_until(self: EpisodeLog) -> Any:
         if self._timestep >= timestep:
-            monkeypatch.setattr(EpisodeLog, "step_wait", step_wait)
-            raise KeyboardInterrupt
+            break_off()
         return step_wait(self)
 
+    def record_until(self: EpisodeLog, episodes: Any) -> None:
+        recorded = list(episodes)
+        if recorded and recorded[-1][0] >= timestep:
+            break_off()
+        record_unseen(self, recorded)
+
     monkeypatch.setattr(EpisodeLog, "step_wait", step_until)
+    monkeypatch.setattr(EpisodeLog, "record_unseen", record_until)
 
 
 def folder_of(config: ExperimentConfig, path: Path) -> RunFolder:

@@ -25,6 +25,7 @@ ACTIONS = {
     "crossq": ONLY_BOX,
     "ddpg": ONLY_BOX,
     "dqn": ONLY_DISCRETE,
+    "geometric_dqn": ONLY_DISCRETE,
     "maskable_ppo": ALL_FINITE,
     "ppo": ("Box", *ALL_FINITE),
     "q_learning": ONLY_DISCRETE,

@@ -14,8 +14,11 @@ import yaml
 import rl_runner
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.cli.app import COMMANDS
+from rl_runner.cli.train import _where_they_stopped
 from rl_runner.config import config_from_dict, experiment_hash, load_config
+from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.seeding import SeedTree
+from rl_runner.training.train import ExperimentResult, RunResult
 
 Rl = Callable[..., Any]
 WriteYaml = Callable[..., Path]
@@ -39,6 +42,9 @@ RUN_KEYS = [
     "mean_reward",
     "std_reward",
     "best_mean_reward",
+    "selection_optimism",
+    "exact_mean_reward",
+    "regret",
 ]
 
 
@@ -303,9 +309,10 @@ def test_eval_of_an_experiment_reproduces_training(rl: Rl, trained: Trained):
     outcome = rl("eval", trained.path, "--json")
     assert outcome.exit_code == 0
     document = outcome.document
-    assert list(document) == EXPERIMENT_KEYS
+    assert list(document) == [*EXPERIMENT_KEYS, "interval_over"]
     for run, was in zip(document["runs"], trained.document["runs"], strict=True):
-        assert list(run) == [*RUN_KEYS, "n_episodes"]
+        assert set(run) >= {*RUN_KEYS, "n_episodes", "mean_ep_length", "optimal_mean_reward"}
+        assert run["exact_mean_reward"] == was["exact_mean_reward"]
         assert run["seed"] == was["seed"]
         assert run["mean_reward"] == was["mean_reward"]
         assert run["std_reward"] == was["std_reward"]
@@ -395,6 +402,61 @@ def test_runs_shows_a_damaged_record(rl: Rl, lake: Path):
     assert outcome.exit_code == 0
     assert "unreadable" in outcome.stdout
     assert [run["status"] for run in rl("runs", "--json").document] == ["finished", "unreadable"]
+
+
+DAMAGED_RECORDS = [
+    '{"status":"finished"}',
+    '{"status":"finished","seed":0,"results":5}',
+    '{"status":"done"}',
+    "[]",
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGED_RECORDS)
+def test_an_edited_record_is_listed_and_not_evaluated(rl: Rl, lake: Path, damage: str):
+    (lake / "seed-1" / "run.json").write_text(damage, encoding="utf-8")
+    listed = rl("runs")
+    assert listed.exit_code == 0
+    assert [word in listed.stdout for word in ("finished", "unreadable")] == [True, True]
+    assert [run["status"] for run in rl("runs", "--json").document] == ["finished", "unreadable"]
+    before = contents(lake)
+    refused = rl("eval", lake / "seed-1")
+    assert refused.exit_code == 2
+    assert "run.json" in refused.message
+    assert "--fresh" in refused.message
+    assert contents(lake) == before
+
+
+def test_a_seed_with_an_edited_record_does_not_stop_the_others(rl: Rl, lake: Path):
+    (lake / "seed-0" / "run.json").write_text(DAMAGED_RECORDS[1], encoding="utf-8")
+    shutil.rmtree(lake / "seed-1")
+    outcome = rl("train", "lake.yaml", "--json")
+    assert outcome.exit_code == 1
+    assert [run["status"] for run in outcome.document["runs"]] == ["failed", "finished"]
+    assert f"Failed: {Path('runs') / lake.name / 'seed-0'}" in outcome.message
+    assert "--fresh" in outcome.message
+    assert (lake / "seed-0" / "run.json").read_text(encoding="utf-8") == DAMAGED_RECORDS[1]
+    assert record_of(lake / "seed-1")["status"] == "finished"
+
+
+def test_runs_that_have_not_begun_are_listed(rl: Rl, lake: Path):
+    ExperimentFolder(lake, "q_table.npz").run(2).announce({"status": "pending", "seed": 2})
+    (pending,) = rl("runs", "--status", "pending", "--json").document
+    assert (pending["seed"], pending["status"]) == (2, "pending")
+    assert "pending" in rl("runs", "--status", "pending").stdout
+
+
+def test_where_stopped_runs_go_on_is_said(tmp_path: Path):
+    def stopped(*records: dict[str, Any]) -> str:
+        runs = tuple(RunResult(seed, tmp_path, record) for seed, record in enumerate(records))
+        return _where_they_stopped([ExperimentResult(tmp_path, "lake", "0123abcd", runs)])
+
+    interrupted = {"status": "interrupted", "timesteps": 1200}
+    begun = {"status": "interrupted", "timesteps": 0}
+    pending, finished = {"status": "pending"}, {"status": "finished", "timesteps": 2000}
+    said = stopped(interrupted, finished, begun, pending)
+    assert said == "(seed 0 from 1,200, seed 2 from 0 timesteps)"
+    assert stopped(finished, pending) == "with the runs that have not begun"
 
 
 @pytest.mark.parametrize("there_is_a_folder", [True, False])

@@ -68,3 +68,18 @@ def test_importing_the_package_loads_nothing_heavy(tmp_path: Path):
     )
     loaded = {name.partition(".")[0] for name in result.stdout.split()}
     assert not loaded & (HEAVY | {"gymnasium", "numpy", "pydantic", "typer"})
+
+
+def test_checking_a_config_loads_no_compiler(tmp_path: Path):
+    code = """
+import sys
+from rl_runner import config_from_dict
+from rl_runner.training.resolve import resolve
+raw = {"env": {"id": "CartPole-v1"}, "algo": {"name": "ppo"}, "train": {"total_timesteps": 9000}}
+assert resolve(config_from_dict(raw)).algo.engine == "fast"
+print(" ".join({"numba", "sympy", "torch._dynamo"} & set(sys.modules)))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == []

@@ -268,7 +268,6 @@ def play(env: VecEnv, n_steps: int = 30) -> tuple[np.ndarray, np.ndarray, list[d
 def test_there_is_one_copy_per_seed() -> None:
     with built(config_of("CartPole-v1"), range(3)) as env:
         assert env.num_envs == 3
-        assert isinstance(env, DummyVecEnv)
         assert env.reset().shape == (3, 4)
 
 
@@ -451,7 +450,37 @@ def test_returns_are_recorded_without_normalisation() -> None:
 
 def test_observations_that_cannot_be_normalised_are_refused() -> None:
     problem = problem_of(config_of("FrozenLake-v1", normalize=True))
-    assert "could not be wrapped as `env.normalize`" in problem.what
+    assert problem == Problem(
+        "The observations of `FrozenLake-v1`, Discrete(16), cannot be normalised.",
+        "env.normalize",
+        "Normalise only rewards (`normalize: {observations: false, rewards: true}`), or let "
+        "`env.wrappers: [gymnasium.wrappers.FlattenObservation]` make them vectors.",
+    )
+
+
+@pytest.mark.parametrize(
+    "cure",
+    [
+        {"normalize": {"rewards": True}},
+        *(
+            {"wrappers": ["gymnasium.wrappers.FlattenObservation"], **asked}
+            for asked in ({"normalize": True}, {"frame_stack": 2})
+        ),
+    ],
+)
+def test_the_cures_for_observations_that_are_labels_work(cure: dict[str, Any]) -> None:
+    with built(config_of("FrozenLake-v1", **cure)) as env:
+        env.reset()
+        env.step([0])
+
+
+def test_observations_that_can_be_neither_are_refused_for_both() -> None:
+    with pytest.raises(EnvError) as caught:
+        build_env(config_of("FrozenLake-v1", normalize=True, frame_stack=2), [0])
+    assert [problem.where for problem in caught.value.problems] == [
+        "env.normalize",
+        "env.frame_stack",
+    ]
 
 
 # --- frame stacking -----------------------------------------------------------------------------
@@ -476,4 +505,6 @@ def test_frames_are_stacked_after_they_are_normalised() -> None:
 
 def test_observations_that_cannot_be_stacked_are_refused() -> None:
     problem = problem_of(config_of("FrozenLake-v1", frame_stack=2))
-    assert "could not be wrapped as `env.normalize` and `env.frame_stack` ask" in problem.what
+    assert problem.what == ("The observations of `FrozenLake-v1`, Discrete(16), cannot be stacked.")
+    assert problem.where == "env.frame_stack"
+    assert problem.cure.startswith("Leave it out, or let `env.wrappers:")

@@ -9,12 +9,15 @@ import torch
 from gymnasium import spaces
 from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3 import PPO
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_normalize
 
 from rl_runner.config import EnvConfig
 from rl_runner.config.schema import NormalizeConfig
-from rl_runner.envs import build_env
+from rl_runner.envs import build_env, make_single_env
 from rl_runner.envs.normalization import set_statistics, statistics
+from rl_runner.envs.seeded import EpisodeSeeds
 from rl_runner.evaluation.episodes import (
     Episodes,
     play_episodes,
@@ -495,3 +498,21 @@ def test_the_mean_and_the_sample_deviation_of_returns():
 
 def test_a_single_episode_has_no_deviation():
     assert _episodes([4.0]).std_reward == 0.0
+
+
+# --- as SB3 plays them ---------------------------------------------------------------------------
+
+
+def test_returns_are_those_of_sb3s_evaluate_policy_with_one_environment():
+    config = EnvConfig(id="CartPole-v1")
+    seeds = [11 * k for k in range(25)]
+    ours = build_env(config, seeds[:10], training=False)
+    agent = PPO("MlpPolicy", ours, n_steps=64, batch_size=64, learning_rate=0.02, seed=0)
+    agent.learn(64 * 10)
+    theirs = Monitor(EpisodeSeeds(make_single_env(config), seeds))
+    returns, lengths = evaluate_policy(agent, theirs, len(seeds), return_episode_rewards=True)
+    episodes = play_episodes(agent, ours, seeds)
+    ours.close()
+    assert episodes.returns.tolist() == returns
+    assert episodes.lengths.tolist() == lengths
+    assert len(set(lengths)) > 5

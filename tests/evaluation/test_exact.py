@@ -1,16 +1,21 @@
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from gymnasium import spaces
+from scipy.stats import binom
 
 from rl_runner.config import EnvConfig
 from rl_runner.config.schema import NormalizeConfig, WrapperConfig
 from rl_runner.envs import build_env
 from rl_runner.evaluation.episodes import play_episodes
-from rl_runner.evaluation.exact import TransitionTable, exact_mean_reward, transition_table
+from rl_runner.evaluation.exact import (
+    ExactScorer,
+    TransitionTable,
+    exact_mean_reward,
+    transition_table,
+)
 from rl_runner.evaluation.saved_agent import load_run
 
 LAKE = EnvConfig(id="FrozenLake-v1")
@@ -169,9 +174,107 @@ def test_a_run_reports_no_exact_return_where_there_is_none(
 def test_the_agent_is_asked_for_its_deterministic_policy():
     asked: list[Any] = []
 
-    def predict(observation: Any, **keywords: Any) -> tuple[np.ndarray, None]:
-        asked.append((np.asarray(observation).tolist(), keywords.get("deterministic")))
-        return np.zeros(len(observation), dtype=int), None
+    class Asked:
+        def predict(self, observation: Any, **keywords: Any) -> tuple[np.ndarray, None]:
+            asked.append((np.asarray(observation).tolist(), keywords.get("deterministic")))
+            return np.zeros(len(observation), dtype=int), None
 
-    exact_mean_reward(SimpleNamespace(predict=predict), LAKE)
+    exact_mean_reward(Asked(), LAKE)
     assert asked == [(list(range(16)), True)]
+
+
+# --- a chain whose values are known in closed form -----------------------------------------------
+
+
+def _chain(n_states: int, p: float, quit_reward: float, time_limit: int) -> TransitionTable:
+    """Action 0 steps right with probability p, and is paid 1 at the end; action 1 gives up."""
+    continues = np.zeros((n_states, 2, n_states))
+    rewards = np.zeros((n_states, 2))
+    for state in range(n_states):
+        continues[state, 0, state] = 1 - p
+        if state + 1 < n_states:
+            continues[state, 0, state + 1] = p
+    rewards[-1, 0] = p
+    rewards[:, 1] = quit_reward
+    initial = np.eye(n_states)[0]
+    return TransitionTable(continues, rewards, initial, time_limit)
+
+
+@pytest.mark.parametrize("p", [1.0, 0.6, 0.1])
+@pytest.mark.parametrize("gamma", [0.5, 0.9, 0.999])
+def test_the_values_of_a_chain_are_those_of_the_closed_form(p: float, gamma: float):
+    # A step forward takes a geometric time T with E[γ^T] = γ p / (1 − γ (1 − p)); k of them are
+    # independent, and the reward comes at the last step, not after it: v = E[γ^T]^k / γ.
+    n_states, quit_reward = 6, 0.3
+    table = _chain(n_states, p, quit_reward, 10)
+    advance = gamma * p / (1 - gamma * (1 - p))
+    walking = advance ** np.arange(n_states, 0, -1) / gamma
+    np.testing.assert_allclose(table.discounted_values(np.zeros(6, dtype=int), gamma), walking)
+    best = table.greedy_actions(gamma)
+    np.testing.assert_array_equal(best, walking < quit_reward)
+    values = table.discounted_values(best, gamma)
+    np.testing.assert_allclose(values, np.maximum(walking, quit_reward))
+
+
+@pytest.mark.parametrize("p", [0.9, 0.4])
+@pytest.mark.parametrize("time_limit", [1, 3, 4, 20])
+def test_the_optimum_of_a_chain_with_a_time_limit_is_a_binomial_tail(p: float, time_limit: int):
+    # The end is reached in time with probability P(Binomial(time_limit, p) >= 3).
+    table = _chain(3, p, 0.0, time_limit)
+    arrive = float(binom.sf(2, time_limit, p))
+    assert table.optimal_return() == pytest.approx(arrive, abs=1e-12)
+    assert table.policy_return(np.zeros(3, dtype=int)) == pytest.approx(arrive, abs=1e-12)
+    assert table.random_return() <= arrive + 1e-12
+
+
+def test_with_few_steps_left_the_best_policy_of_a_chain_gives_up():
+    table = _chain(3, 1.0, 0.5, 3)
+    actions = table.optimal_actions()
+    assert actions.shape == (3, 3)
+    assert actions[0].tolist() == [1, 1, 0]  # one step left: only the last state gets there
+    assert actions[1, 1:].tolist() == [0, 0]  # in the first state both ways pay .5 at last
+    assert actions[2].tolist() == [0, 0, 0]
+    assert table.optimal_return() == 1.0
+
+
+def test_policy_iteration_agrees_with_value_iteration():
+    for config in (LAKE, LAKE_8X8, EnvConfig(id="Taxi-v4", time_limit=50)):
+        table = _table(config)
+        ours, theirs = table.greedy_actions(0.97), _greedy(table, 0.97)
+        np.testing.assert_allclose(
+            table.discounted_values(ours, 0.97), table.discounted_values(theirs, 0.97), atol=1e-8
+        )
+
+
+@pytest.mark.parametrize("gamma", [1.0, -0.1, 1.5])
+def test_an_endless_problem_needs_a_discount(gamma: float):
+    with pytest.raises(ValueError, match="discount"):
+        _table(LAKE).greedy_actions(gamma)
+
+
+def test_the_random_policy_has_the_published_return():
+    assert _table(LAKE).random_return() == pytest.approx(0.014, abs=0.0005)
+    assert _table(LAKE_8X8).random_return() == pytest.approx(0.002, abs=0.0005)
+
+
+def test_regret_is_what_the_best_policy_gets_more():
+    scorer = ExactScorer.for_env(LAKE)
+    assert scorer is not None
+    agent: Any = Acting(_greedy(scorer.table, 0.99))
+    score = scorer.score(agent)
+    assert score is not None
+    assert score.describe() == {
+        "exact_mean_reward": pytest.approx(0.7402, abs=1e-4),
+        "optimal_mean_reward": pytest.approx(0.7442, abs=1e-4),
+        "regret": pytest.approx(0.0040, abs=1e-4),
+    }
+
+
+def test_an_agent_that_is_told_valid_actions_has_no_exact_return():
+    class Masked(Acting):
+        def predict(self, observation: Any, *, action_masks: Any = None, **_: Any) -> Any:
+            del action_masks
+            return super().predict(observation)
+
+    agent: Any = Masked(np.zeros(16, dtype=int))
+    assert exact_mean_reward(agent, LAKE) is None

@@ -2,23 +2,34 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from rl_runner.evaluation.statistics import Summary, summarize
+from rl_runner.evaluation.intervals import mean_interval
+from rl_runner.evaluation.statistics import Estimate, Summary, aggregate, summarize
 
 NUMBERS = st.floats(min_value=-1e6, max_value=1e6)
 
 
-@settings(deadline=None)
-@given(st.lists(NUMBERS, min_size=2, max_size=30).filter(lambda values: np.std(values) > 1e-3))
-def test_the_interval_is_scipys_t_interval_over_runs(run_means: list[float]):
+@given(st.lists(NUMBERS, min_size=2, max_size=30))
+def test_the_interval_is_that_of_the_mean_over_runs(run_means: list[float]):
     summary = summarize(run_means)
-    expected = stats.ttest_1samp(run_means, 0.0).confidence_interval(0.95)
     assert summary.n == len(run_means)
     assert summary.mean == pytest.approx(np.mean(run_means), rel=1e-9, abs=1e-6)
-    assert summary.ci95 == pytest.approx(tuple(expected), rel=1e-6, abs=1e-6)
+    expected = tuple(map(float, mean_interval(np.array(run_means))))
+    assert summary.ci95 == expected
+    aggregates = aggregate(run_means)
+    assert aggregates.mean == Estimate(summary.mean, expected)
+    assert aggregates.median.value == pytest.approx(np.median(run_means))
+    assert aggregates.interquartile_mean.value == pytest.approx(
+        stats.trim_mean(run_means, 0.25), abs=1e-6
+    )
+
+
+def test_two_runs_have_students_interval():
+    expected = stats.ttest_1samp([1.0, 4.0], 0.0).confidence_interval(0.95)
+    assert summarize([1.0, 4.0]).ci95 == pytest.approx(tuple(expected))
 
 
 def test_a_known_interval():

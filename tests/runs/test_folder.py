@@ -1,13 +1,15 @@
 import errno
+import fcntl
 import gc
 import json
 import os
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -139,6 +141,62 @@ def test_different_seeds_are_claimed_independently(tmp_path: Path):
     second.release()
 
 
+def test_whether_a_run_is_claimed_is_seen_while_another_process_has_it(
+    tmp_path: Path, hold: Callable[[Path], "subprocess.Popen[str]"]
+):
+    run = RunFolder(tmp_path / "exp" / "seed-0", "model.zip")
+    assert not run.is_claimed()
+    holder = hold(run.path)
+    assert _answer(holder) == "True"
+    assert run.is_claimed()
+    holder.kill()
+    holder.wait()
+    assert not run.is_claimed()
+
+
+def test_to_look_whether_a_run_is_claimed_writes_nothing(run: RunFolder, tmp_path: Path):
+    def state() -> dict[Path, tuple[int, int, int]]:
+        stats = {path: path.stat() for path in (tmp_path, *tmp_path.rglob("*"))}
+        return {path: (s.st_ino, s.st_size, s.st_mtime_ns) for path, s in stats.items()}
+
+    (tmp_path / "never-trained").mkdir()
+    before = state()
+    assert run.is_claimed()
+    assert not RunFolder(tmp_path / "never-trained", "model.zip").is_claimed()
+    assert not RunFolder(tmp_path / "nowhere", "model.zip").is_claimed()
+    run.release()
+    assert not run.is_claimed()
+    assert state() == before
+
+
+def test_a_run_in_a_folder_that_may_only_be_read_can_be_looked_at(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+):
+    modes: list[str] = []
+    opened = Path.open
+
+    def spy(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> IO[Any]:
+        modes.append(mode)
+        return opened(path, mode, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", spy)
+    assert run.is_claimed()
+    assert modes == ["rb"]
+
+
+def test_a_claim_succeeds_while_somebody_looks(tmp_path: Path):
+    run = RunFolder(tmp_path / "seed-0", "model.zip")
+    assert run.claim()
+    run.release()
+    with (run.path / LOCK).open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        gone = threading.Timer(0.05, fcntl.flock, (looking, fcntl.LOCK_UN))
+        gone.start()
+        assert run.claim()
+        gone.join()
+    run.release()
+
+
 # --- clear ----------------------------------------------------------------------------------------
 
 
@@ -166,7 +224,7 @@ def test_clear_removes_a_link_to_a_folder_but_not_what_it_points_to(run: RunFold
 
 
 def test_a_record_comes_back_as_it_was_written(run: RunFolder):
-    record = {"status": "finished", "name": "Größe ×", "results": {"last": {"mean_reward": 1.5}}}
+    record = {"status": "interrupted", "name": "Größe ×", "results": {"last": {"mean_reward": 1.5}}}
     run.write_record({"status": "running"})
     run.write_record(record)
     assert run.read_record() == record
@@ -178,6 +236,19 @@ def test_a_run_that_never_started_has_an_empty_record(tmp_path: Path):
     assert RunFolder(tmp_path / "nowhere", "model.zip").read_record() == {}
     (tmp_path / "file").touch()
     assert read_record(tmp_path / "file" / "seed-0") == {}
+
+
+def test_a_run_is_announced_once(tmp_path: Path):
+    run = RunFolder(tmp_path / "exp-0123abcd" / "seed-0", "model.zip")
+    run.announce({"status": "pending"})
+    run.announce({"status": "something else"})
+    assert run.read_record() == {"status": "pending"}
+    assert not run.is_claimed()
+
+
+def test_a_run_that_another_process_has_is_not_announced(run: RunFolder):
+    RunFolder(run.path, "model.zip").announce({"status": "pending"})
+    assert run.read_record() == {}
 
 
 def test_damaged_json_names_the_file_and_the_cure(run: RunFolder):
@@ -220,10 +291,10 @@ def test_a_crash_while_writing_the_record_leaves_the_old_one(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", _write_half_then_die)
         with pytest.raises(PowerCutError):
-            run.write_record({"status": "finished", "results": list(range(100))})
+            run.write_record({"status": "interrupted", "results": list(range(100))})
     assert run.read_record() == {"status": "running"}
-    run.write_record({"status": "finished"})
-    assert run.read_record() == {"status": "finished"}
+    run.write_record({"status": "interrupted"})
+    assert run.read_record() == {"status": "interrupted"}
 
 
 def test_a_record_that_is_not_json_leaves_the_old_one(run: RunFolder):
@@ -479,7 +550,7 @@ def test_a_full_disk_leaves_the_old_record(run: RunFolder, monkeypatch: pytest.M
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", half_of_it)
         with pytest.raises(RunFolderError, match="No space left"):
-            run.write_record({"status": "finished"})
+            run.write_record({"status": "interrupted"})
     assert json.loads((run.path / "run.json").read_text()) == {"status": "running"}
 
 
@@ -505,3 +576,29 @@ def test_writing_a_config_creates_the_folder_and_leaves_nothing_else(tmp_path: P
     experiment.write_config("name: exp\n")
     assert _files_below(tmp_path) == {str(Path("runs", "exp-0123abcd", "config.yaml"))}
     assert (experiment.path / "config.yaml").read_text(encoding="utf-8") == "name: exp\n"
+
+
+# --- damaged agents -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["best", "halfway", "20"])
+@pytest.mark.parametrize("damage", [b"", b"half of", None])
+def test_a_damaged_agent_is_named_with_its_file_and_refused(
+    run: RunFolder, name: str, damage: bytes | None
+):
+    run.save_best(20, _saver("the best so far"))
+    run.save_halfway(10, _saver("halfway"))
+    run.checkpoints.write("20", _saver("all that training needs"))
+    place = run.checkpoint(name)
+    file = place / "model.zip"
+    if damage is None:
+        (place / "checksums.json").unlink()
+    else:
+        file.write_bytes(damage)
+    with pytest.raises(CheckpointError) as caught:
+        run.checkpoint(name)
+    (problem,) = caught.value.problems
+    assert problem.where == str(place)
+    assert ("checksums.json" if damage is None else "`model.zip`") in problem.what
+    assert problem.cure
+    assert "pickle" not in str(problem)

@@ -47,12 +47,57 @@ def test_the_index_answers_for_what_has_not_changed(
     assert read == [tmp_path / "exp/seed-1"]
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"format": 99, "runs": {}}'])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *("", "{", "[]", "5", "\xff", '{"format": 99, "runs": {}}', '{"format": 3}'),
+        *('{"format": 3, "runs": []}', '{"format": 3, "runs": 5}', '{"format": 3, "runs": null}'),
+    ],
+)
 def test_a_damaged_index_changes_nothing(tmp_path: Path, damage: str):
     experiment(tmp_path / "exp", 0)
     before = runs_below(tmp_path)
-    (tmp_path / INDEX).write_text(damage, encoding="utf-8")
+    (tmp_path / INDEX).write_text(damage, encoding="latin-1")
     assert runs_below(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "gist",
+    [
+        *(5, None, [], {}, {"status": "unreadable"}, {"status": "unreadable", "error": 5}),
+        *({"status": "odd"}, {"status": "finished"}, {"status": "finished", "results": 5}),
+        {"status": "finished", "results": {"last": 5, "best": {}}},
+        {"status": "finished", "results": {"last": {"mean_reward": "much"}, "best": {}}},
+        {"status": "finished", "seconds": "long", "results": {"last": {}, "best": {}}},
+    ],
+    ids=str,
+)
+def test_an_entry_of_another_shape_changes_nothing(tmp_path: Path, gist: object):
+    experiment(tmp_path / "exp", 0, 1)
+    before = runs_below(tmp_path)
+    index = json.loads((tmp_path / INDEX).read_text(encoding="utf-8"))
+    index["runs"]["exp/seed-0"][2] = gist  # for the very run.json that is there
+    (tmp_path / INDEX).write_text(json.dumps(index), encoding="utf-8")
+    assert runs_below(tmp_path) == before
+
+
+@pytest.mark.parametrize("entry", [5, None, [], [1, 2], ["a", "b", {}], {"a": 1}], ids=str)
+def test_an_entry_that_is_none_changes_nothing(tmp_path: Path, entry: object):
+    experiment(tmp_path / "exp", 0, 1)
+    before = runs_below(tmp_path)
+    index = json.loads((tmp_path / INDEX).read_text(encoding="utf-8"))
+    index["runs"]["exp/seed-0"] = entry
+    (tmp_path / INDEX).write_text(json.dumps(index), encoding="utf-8")
+    assert runs_below(tmp_path) == before
+
+
+def test_the_index_remembers_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = experiment(tmp_path / "exp", 0)
+    (path / "seed-0" / "run.json").write_text("[]", encoding="utf-8")
+    before = runs_below(tmp_path)
+    monkeypatch.delattr("rl_runner.runs.index.read_record")  # not read again
+    assert runs_below(tmp_path) == before
+    assert before[0].status == "unreadable"
 
 
 def test_a_damaged_record_does_not_hide_the_others(tmp_path: Path):

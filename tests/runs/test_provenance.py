@@ -89,6 +89,11 @@ def test_the_command_can_be_pasted_into_a_shell(monkeypatch: pytest.MonkeyPatch)
     assert provenance()["command"] == "rl train 'my config.yaml' --seeds=2"
 
 
+def test_the_command_of_a_package_names_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "argv", ["/somewhere/rl_runner/__main__.py", "train", "a.yaml"])
+    assert provenance()["command"] == "python -m rl_runner train a.yaml"
+
+
 def test_the_machine_is_described():
     machine = provenance()["machine"]
     assert machine["cores"] == os.cpu_count()

@@ -38,3 +38,16 @@ class Misbehaving(gym.Wrapper[Any, Any, Any, Any]):
         except FileExistsError:
             return False
         return True
+
+
+class Hopeless(gym.Wrapper[Any, Any, Any, Any]):
+    """Breaks at its tenth step, always."""
+
+    n_steps = 0
+
+    def step(self, action: Any) -> Any:
+        self.n_steps += 1
+        if self.n_steps == 10:
+            message = "it always breaks"
+            raise RuntimeError(message)
+        return self.env.step(action)

@@ -12,6 +12,7 @@ from stable_baselines3.common.logger import Logger
 
 import rl_runner.training.callbacks as module
 from rl_runner.config import EnvConfig
+from rl_runner.config.schema import EvalConfig
 from rl_runner.envs import build_env
 from rl_runner.evaluation.episodes import Episodes
 from rl_runner.runs.folder import RunFolder
@@ -153,7 +154,7 @@ def _evaluate_at(
     monkeypatch.setattr(module, "share_normalization", lambda _agent, _env: None)
     env: Any = None
     evaluation = PeriodicEvaluation(
-        env, run, SeedTree(0), every=10, n_episodes=3, deterministic=True
+        env, run, SeedTree(0), every=10, config=EvalConfig(n_episodes=3, final_episodes=3)
     )
     model: Any = _Saver()
     evaluation.init_callback(model)
@@ -215,10 +216,22 @@ def test_every_evaluation_is_on_disk_as_soon_as_it_is_made(
     assert arrays["seeds"].tolist() == SeedTree(0).evaluation(3)
 
 
+def test_a_run_that_goes_on_tells_its_earlier_evaluations_again(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+):
+    before = _evaluate_at(run, monkeypatch, [1.0, 3.0, 2.0])
+    told: list[tuple[int, float]] = []
+    env: Any = None
+    after = PeriodicEvaluation(env, run, SeedTree(0), every=10, n_episodes=3, deterministic=True)
+    after.report = lambda timesteps, mean: told.append((timesteps, mean))
+    after.restore_arrays(before.arrays())
+    assert told == [(10, 1.0), (20, 3.0), (30, 2.0)]
+
+
 def test_before_the_first_evaluation_there_is_no_last_one(run: RunFolder):
     env: Any = None
     evaluation = PeriodicEvaluation(
-        env, run, SeedTree(0), every=10, n_episodes=3, deterministic=True
+        env, run, SeedTree(0), every=10, config=EvalConfig(n_episodes=3, final_episodes=3)
     )
     assert evaluation.last_mean_reward is None
 

@@ -125,6 +125,7 @@ def test_updates_are_part_of_the_rate_although_learning_starts_late(
 ):
     monkeypatch.setattr(DQN, "train", lambda *_, **__: time.sleep(0.02))
     algo = {"name": "dqn", "learning_starts": 50_000, "batch_size": 8, "train_freq": 1}
+    algo |= {"engine": "stock"}  # whose update is replaced above
     raw = {
         "env": {"id": "CartPole-v1"},
         "algo": {**algo, "policy_kwargs": {"net_arch": [8]}},

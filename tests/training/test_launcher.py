@@ -12,7 +12,10 @@ import pytest
 from rl_runner.config import ExperimentConfig, config_from_dict
 from rl_runner.evaluation.sameness import differences
 from rl_runner.runs.folder import RunFolder
-from rl_runner.training.reporting import Progress, Reporter
+from rl_runner.training.launcher import Launcher
+from rl_runner.training.reporting import Evaluated, Progress, Reporter
+from rl_runner.training.resolve import resolve
+from rl_runner.training.task import RunTask
 from rl_runner.training.train import ExperimentResult, train, train_many
 
 HERE = Path(__file__).parent
@@ -213,3 +216,44 @@ def test_two_commands_at_once_share_the_work(tmp_path: Path, undisturbed: list[R
         assert differences(a, b) == []
     starts = [line for _, err in outputs for line in err.splitlines() if "held-out" in line]
     assert len({line.split(" over ")[0] for line in starts}) >= 2
+
+
+class Hearing(Reporter):
+    def __init__(self) -> None:
+        self.evaluated: list[Evaluated] = []
+
+    def run_evaluated(self, evaluated: Evaluated) -> None:
+        self.evaluated.append(evaluated)
+
+
+def test_a_hopeless_run_is_given_up_and_others_may_be_added_meanwhile(tmp_path: Path):
+    raw = {
+        "name": "long",
+        "env": {"id": "CliffWalking-v1", "time_limit": 20},
+        "algo": {"name": "q_learning"},
+        "train": {"total_timesteps": 2_000_000, "seeds": [0]},
+        "eval": {"every": 1000, "n_episodes": 1, "final_episodes": 1},
+        "checkpoint": {"every": 1_000_000},
+    }
+    short = {**raw, "name": "short", "train": {"total_timesteps": 100, "seeds": [0]}}
+    hopeless, other = (
+        RunTask(resolve(config_from_dict(config)), 0, tmp_path / str(config["name"]))
+        for config in (raw, short)
+    )
+    reporter = Hearing()
+    launcher = Launcher(reporter, jobs=1)
+    statuses = {}
+    with launcher.heeding_signals():
+        launcher.add(hopeless)
+        while launcher.busy:
+            time.sleep(0.02)
+            for task, result in launcher.poll():
+                statuses[task.config.name] = result.status
+            if len(reporter.evaluated) == 1:
+                launcher.give_up(hopeless)
+                launcher.add(other)
+                reporter.evaluated.append(reporter.evaluated[0])
+    assert statuses == {"long": "pruned", "short": "finished"}
+    assert hopeless.folder.read_record()["status"] == "pruned"
+    assert reporter.evaluated[0].run == hopeless.run
+    assert reporter.evaluated[0].timesteps == 1000

@@ -1,6 +1,10 @@
 import io
+import itertools
+import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +20,7 @@ from rl_runner.config import EnvConfig, ExperimentConfig, dump_config
 from rl_runner.config.yaml_text import parse_yaml
 from rl_runner.envs import build_env
 from rl_runner.training.resolve import resolve
+from rl_runner.training.tensorboard import build_logger
 from rl_runner.training.train import ExperimentResult
 
 Trained = Callable[[str], ExperimentResult]
@@ -66,6 +71,32 @@ def table_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (run,) = train(config, runs_dir=tmp_path_factory.mktemp("table")).runs
     assert run.status == "finished", run.record.get("traceback")
     return run.path
+
+
+# --- the clock ---------------------------------------------------------------------------------
+
+
+def test_a_clock_that_was_set_back_is_told_once(
+    tmp_path: Path, trained: Trained, witness: Any, monkeypatch: pytest.MonkeyPatch
+):
+    copy = shutil.copytree(trained("cliff").path, tmp_path / trained("cliff").path.name)
+    (copy / "seed-0" / "q_table.npz").unlink()  # so that it is opened once more
+    ticks = itertools.count(0.0, 0.3)
+    clock = SimpleNamespace(time=lambda: 5.0, monotonic=lambda: next(ticks), sleep=lambda _: None)
+    monkeypatch.setattr("rl_runner.training.tensorboard.time", clock)
+    (run,) = train(load_config(copy), runs_dir=tmp_path, reporter=witness).runs
+    assert run.path == copy / "seed-0"
+    assert run.status == "finished"
+    (note,) = (note for note in witness.told("note") if "clock" in note)
+    assert f"The clock was set back since {run.path} was last trained" in note
+
+
+def test_a_clock_that_runs_on_is_no_news(tmp_path: Path):
+    file = tmp_path / f"events.out.tfevents.{int(time.time())}.host.1.0"  # in this very second
+    file.touch()
+    build_logger(tmp_path, None, pytest.fail).close()
+    others = [other for other in tmp_path.iterdir() if other != file]
+    assert [other.name > file.name for other in others] == [True]
 
 
 # --- tags -----------------------------------------------------------------------------------------
@@ -128,6 +159,15 @@ def test_evaluations_are_those_on_disk(trained: Trained, events: Events, name: s
     np.testing.assert_allclose(list(logged.values()), lengths, rtol=1e-6)
 
 
+def test_exact_returns_and_regret_stand_beside_the_sampled_ones(table_run: Path, events: Events):
+    found = _read(table_run)  # on the lake that is not slippery one episode tells all
+    sampled = _scalars(found, "eval/mean_reward")
+    assert _scalars(found, "eval/exact_mean_reward") == sampled
+    assert _scalars(found, "eval/regret") == [(step, 1.0 - value) for step, value in sampled]
+    tags = events("ppo").Tags()["scalars"]
+    assert not {"eval/exact_mean_reward", "eval/regret"} & set(tags)
+
+
 @pytest.mark.parametrize("name", ["ppo", "reinforce"])
 def test_rollout_means_are_those_of_the_recorded_episodes(
     trained: Trained, events: Events, name: str
@@ -185,7 +225,7 @@ def test_hyperparameters_and_final_metrics_are_on_the_hparams_page(
     }
     config = load_config(trained("ppo").path)
     assert set(shown) == {
-        *("seed", "env", "algo", "n_envs", "total_timesteps"),
+        *("seed", "env", "algo", "engine", "n_envs", "total_timesteps"),
         *(key for key, value in config.algo.hyperparameters.items() if value is not None),
     }
     assert shown["env"] == "CartPole-v1"

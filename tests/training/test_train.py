@@ -3,6 +3,7 @@ import itertools
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -15,12 +16,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from rl_runner import config_from_dict, train
+from rl_runner import Reporter, config_from_dict, train
 from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, load_config
 from rl_runner.errors import ConfigError, EnvError, RunFolderError
 from rl_runner.evaluation.saved_agent import evaluate
 from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.seeding import SeedTree
+from rl_runner.training.reporting import RunId
 from rl_runner.training.resolve import resolve
 from rl_runner.training.train import ExperimentResult, RunResult
 
@@ -83,8 +85,12 @@ def test_a_run_folder_holds_exactly_what_the_architecture_says(
     files = {str(file.relative_to(run)) for file in run.rglob("*") if file.is_file()}
     (events,) = (file for file in files if file.startswith("events.out.tfevents"))
     best = (run / "checkpoints" / "best").read_text().strip()
-    whole = [place.name for place in (run / "checkpoints").iterdir() if place.name.isdigit()]
+    places = [place.name for place in (run / "checkpoints").iterdir()]
+    whole = [place for place in places if place.isdigit()]
     assert whole
+    # Of the others the first checkpoint is the last, or comes before half of the budget.
+    halfway = ["half-200"] if name == "q_learning" else []
+    assert [place for place in places if place.startswith("half-")] == halfway
     state = {"state.json", "random.npz", "evaluations.npz", "progress.json", "checksums.json"}
     assert files == {
         ".lock",
@@ -94,7 +100,11 @@ def test_a_run_folder_holds_exactly_what_the_architecture_says(
         events,
         "checkpoints/best",
         *agent_files,
-        *(f"checkpoints/{best}/{file}" for file in agent_files | {"checksums.json"}),
+        *(
+            f"checkpoints/{place}/{file}"
+            for place in (best, *halfway)
+            for file in agent_files | {"checksums.json"}
+        ),
         *(f"checkpoints/{t}/{file}" for t in whole for file in agent_files | state),
     }
 
@@ -127,10 +137,12 @@ def test_the_record_says_what_was_run_and_where(trained: Trained, name: str):
     result = trained(name).runs[0]
     record = _strict_json(result.path / "run.json")
     assert record == result.record
-    assert set(record) == {
-        *("format", "status", "name", "env", "algo", "seed", "started", "finished", "seconds"),
-        *("command", "versions", "git", "machine", "timesteps", "results"),
+    assert set(record) - {"heartbeat"} == {  # which a run of ten seconds has
+        *("format", "status", "name", "env", "algo", "engine", "seed", "started", "finished"),
+        *("seconds", "training_seconds", "command", "versions", "git", "machine", "timesteps"),
+        "results",
     }
+    assert record["engine"] == "fast"
     assert record["format"] == 1
     assert record["status"] == result.status == "finished"
     assert (record["name"], record["seed"]) == (name, 0)
@@ -222,6 +234,7 @@ def test_evaluations_come_at_the_multiples_and_at_the_end(
         "lengths": (n, 2),
         "successes": (n, 2),
         "seeds": (2,),
+        "exact": (n if name == "q_learning" else 0,),
     }
     assert arrays["seeds"].tolist() == SeedTree(0).evaluation(2)
 
@@ -422,7 +435,7 @@ def test_an_interrupted_run_is_recorded_and_goes_on_next_time(
     assert record["status"] == "interrupted"
     assert "results" not in record
     assert datetime.fromisoformat(record["finished"])
-    assert not (experiment / "seed-1").exists()
+    assert _strict_json(experiment / "seed-1" / "run.json")["status"] == "pending"
     with np.load(experiment / "seed-0" / "evaluations.npz") as file:
         assert file["timesteps"].tolist() == [100]
 
@@ -641,6 +654,24 @@ def test_a_damaged_record_is_a_run_folder_problem_that_fresh_cures(
     assert again.record["results"] == run.record["results"]
 
 
+@pytest.mark.parametrize("damage", ["name: [\nenv:", "name: cliff\nenvv: {}\n", "\x00"])
+def test_a_damaged_config_on_disk_is_written_anew_with_all_seeds(
+    tmp_path: Path, config_of: ConfigOf, witness: Witness, damage: str
+):
+    before = train(config_of("cliff"), runs_dir=tmp_path, seeds=[0, 3])
+    whole = (before.path / "config.yaml").read_text(encoding="utf-8")
+    (before.path / "config.yaml").write_text(damage, encoding="utf-8")
+    after = train(config_of("cliff"), runs_dir=tmp_path, seeds=[3], reporter=witness)
+    assert after.runs[0].record == before.runs[1].record
+    (note,) = witness.told("note")
+    assert f"{before.path / 'config.yaml'}" in note
+    if "\n" in damage:
+        assert re.search(r"config\.yaml:[12]\b", note)
+    assert "It is written anew, with the seeds whose folders are there." in note
+    assert (before.path / "config.yaml").read_text(encoding="utf-8") == whole
+    assert load_config(before.path).train.seeds == (0, 3)
+
+
 # --- what a reporter hears ------------------------------------------------------------------------
 
 
@@ -721,3 +752,16 @@ def test_training_takes_no_longer_than_its_record_says(tmp_path: Path, config_of
     started = time.monotonic()
     (run,) = train(config_of("cliff"), runs_dir=tmp_path).runs
     assert run.record["seconds"] <= time.monotonic() - started
+
+
+def test_every_run_is_pending_before_the_first_begins(tmp_path: Path, config_of: ConfigOf):
+    seen: list[set[str]] = []
+
+    class Onlooker(Reporter):
+        def run_started(self, run: RunId) -> None:
+            del run
+            records = [json.loads(path.read_text()) for path in tmp_path.glob("*/*/run.json")]
+            seen.append({record["status"] for record in records if record["seed"] > 0})
+
+    train(config_of("q_learning"), runs_dir=tmp_path, seeds=[0, 1, 2], reporter=Onlooker())
+    assert seen[0] == {"pending"}

@@ -1,0 +1,152 @@
+"""Tabular Q-learning, environment and all, in compiled code.
+
+What is drawn at random: everything, actions, transitions and first states, comes from the agent's
+own generator, four numbers a step and copy; only the first states of a ``learn`` come from the
+environment itself, which is not stepped.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
+from stable_baselines3.common.type_aliases import MaybeCallback
+
+from rl_runner.agents.fast.tabular import DRAWS, learn_steps, read_dynamics
+from rl_runner.agents.q_learning import QLearning
+
+AT_ONCE = 20_000  # timesteps in one call of compiled code, at most: some milliseconds
+
+
+class FastQLearning(QLearning):
+    """The readable loop's twin, for environments that tell their transition table.
+
+    It has the same keywords, files and metrics. Callbacks are called when they say they want to be
+    (``next_timestep``), those that do not say it after every step.
+    """
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        table, initial = (self.env.get_attr(name)[0] for name in ("P", "initial_state_distrib"))
+        time_limit = self.env.get_attr("spec")[0].max_episode_steps
+        self._dynamics = read_dynamics(table, initial, time_limit)
+        self._started_playing = time.monotonic()
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        *,
+        reset_num_timesteps: bool = True,
+        log_interval: int = 1000,  # ten times the readable loop's, which is slower by more
+    ) -> Self:
+        """Learn for at least ``total_timesteps`` environment timesteps.
+
+        :param log_interval: finished episodes between two writes of the metrics
+        """
+        callback = self._begin(total_timesteps, callback, reset_num_timesteps)
+        callback.on_training_start(locals(), globals())
+        states = self.states.of_batch(self.env.reset())
+        lengths, returns = np.zeros(self.n_envs, np.int64), np.zeros(self.n_envs)
+        while self.num_timesteps < self._total_timesteps:
+            callback.on_rollout_start()
+            until_log = self._logged_episodes + log_interval - self.n_episodes
+            n_steps = min(self._vector_steps_until_called(callback), self._steps_of(until_log))
+            ended = np.empty((n_steps * self.n_envs, 5))
+            random_state = self.rng.bit_generator.state
+            steps, n_ended, errors = learn_steps(
+                self.q_table,
+                self.visits,
+                self._dynamics.arrays,
+                self._learner,
+                self._schedules(n_steps),
+                self.rng.random((n_steps, self.n_envs, DRAWS)),
+                states,
+                lengths,
+                returns,
+                ended,
+                until_log,
+            )
+            if steps < n_steps:  # the numbers that were not needed are drawn again
+                self.rng.bit_generator.state = random_state
+                self.rng.bit_generator.advance(steps * self.n_envs * DRAWS)  # type: ignore[attr-defined]
+            self._note(ended[:n_ended])
+            self.num_timesteps += steps * self.n_envs
+            self.n_episodes += n_ended
+            self._note_td_errors(errors, steps * self.n_envs)
+            callback.update_locals(locals())
+            if not callback.on_step():
+                break
+            callback.on_rollout_end()
+            if self.n_episodes >= self._logged_episodes + log_interval:
+                self.dump_logs()
+        if self._n_td_errors:
+            self.dump_logs()
+        callback.on_training_end()
+        return self
+
+    @property
+    def _learner(self) -> tuple[float, float, float, float]:
+        ucb_coef = self.ucb_coef if self.exploration == "ucb" else -1.0
+        numbers = self.gamma, self.learning_rate_power, self.learning_rate_min, ucb_coef
+        gamma, power, lowest, coefficient = map(float, numbers)
+        return gamma, power, lowest, coefficient
+
+    def _schedules(self, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return α and ε at each of the coming vector steps."""
+        timesteps = self.num_timesteps + self.n_envs * np.arange(n_steps)
+        progress = np.minimum(1.0, timesteps / max(1, self._total_timesteps))
+        first, last = (self.lr_schedule(1.0 - progress[k]) for k in (0, -1))
+        if first == last == self.lr_schedule(1.0):  # constant so far, as most are
+            alphas = np.full(n_steps, first)
+        else:
+            alphas = np.array([self.lr_schedule(1.0 - p) for p in progress])
+        initial, final = self.eps_ends
+        done = np.minimum(1.0, progress / self.exploration_fraction)
+        if self.exploration_schedule == "exponential":
+            return alphas, initial * (final / initial) ** done
+        return alphas, initial + done * (final - initial)
+
+    def _vector_steps_until_called(self, callback: BaseCallback) -> int:
+        """Return after how many steps of all copies a callback, or the budget's end, is due."""
+        due = min(_due_timesteps(callback), default=math.inf)
+        left = min(due, self._total_timesteps) - self.num_timesteps
+        return max(1, math.ceil(min(left, AT_ONCE) / self.n_envs))
+
+    def _steps_of(self, n_episodes: int) -> int:
+        """Return about how many vector steps so many episodes take, so as not to draw in vain."""
+        recent = [info["l"] for info in self.ep_info_buffer]
+        mean_length = sum(recent) / len(recent) if recent else self._dynamics.time_limit
+        return 1 + int(1.1 * n_episodes * mean_length / self.n_envs)
+
+    def _note(self, ended: np.ndarray) -> None:
+        """Remember finished episodes, and report them to the environment's log if there is one."""
+        seconds = round(time.monotonic() - self._started_playing, 6)
+        self.ep_info_buffer.extend(
+            {"r": round(episode_return, 6), "l": int(length), "t": seconds}
+            for _, _, episode_return, length, _ in ended[-100:].tolist()
+        )
+        record = getattr(self.env, "record_unseen", None)
+        if record is not None:
+            record(
+                (
+                    self.num_timesteps + (int(t) + 1) * self.n_envs,
+                    round(episode_return, 6),
+                    int(length),
+                    bool(terminated),
+                )
+                for t, _, episode_return, length, terminated in ended.tolist()
+            )
+
+
+def _due_timesteps(callback: BaseCallback) -> Iterator[float]:
+    """Yield the timesteps at which callbacks want to be called; 0 if one does not say."""
+    if isinstance(callback, ConvertCallback) and callback.callback is None:
+        return
+    children = getattr(callback, "callbacks", None)
+    if children is None:
+        yield getattr(callback, "next_timestep", 0)
+    for child in children or ():
+        yield from _due_timesteps(child)

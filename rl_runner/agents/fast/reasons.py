@@ -1,0 +1,141 @@
+"""What the compiled twins do not do, asked of an agent built by stock SB3; nothing is compiled."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import gymnasium as gym
+import torch
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
+from sb3_contrib.qrdqn.policies import QRDQNPolicy
+from stable_baselines3.common.buffers import ReplayBuffer, RolloutBuffer
+from stable_baselines3.common.distributions import (
+    CategoricalDistribution,
+    DiagGaussianDistribution,
+)
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.torch_layers import FlattenExtractor
+from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.dqn.policies import DQNPolicy
+from torch import nn
+
+from rl_runner.agents.fast.features import features_of
+from rl_runner.agents.fast.memory import KINDS
+from rl_runner.envs.seeded import EpisodeSeeds
+
+# They change neither observations nor rewards nor transitions, the time limit aside.
+HARMLESS_WRAPPERS = {EpisodeSeeds, Monitor, OrderEnforcing, PassiveEnvChecker, TimeLimit}
+
+# Settings of the optimisers that change what a step is, at the values that are implemented.
+PLAIN = {
+    "weight_decay": 0,
+    "momentum": 0,
+    "centered": False,
+    "amsgrad": False,
+    "maximize": False,
+    "capturable": False,
+    "decoupled_weight_decay": False,
+}
+
+
+def reason_against_on_policy(agent: Any) -> str | None:
+    """Return what about a stock agent the compiled twin does not do; None if it does all."""
+    policy: Any = agent.policy
+    if type(policy) is not ActorCriticPolicy or type(policy.features_extractor) is not (
+        FlattenExtractor
+    ):
+        return "policies other than `MlpPolicy` with its own features extractor"
+    if type(policy.action_dist) not in {CategoricalDistribution, DiagGaussianDistribution}:
+        how = " with gSDE" if agent.use_sde else ""
+        return f"{type(agent.action_space).__name__} actions{how}"
+    if features_of(agent.observation_space) is None:
+        return f"{type(agent.observation_space).__name__} observations of this kind"
+    if type(agent.rollout_buffer) is not RolloutBuffer:
+        return "a rollout buffer of another class"
+    if agent.device != torch.device("cpu"):
+        return f"the device {agent.device}"
+    return reason_against_layers(
+        [*policy.mlp_extractor.policy_net, *policy.mlp_extractor.value_net]
+    ) or reason_against_optimizer(policy.optimizer)
+
+
+def reason_against_optimizer(optimizer: torch.optim.Optimizer) -> str | None:
+    """Return why compiled code cannot take this optimiser's steps; None if it can."""
+    if type(optimizer) not in KINDS or len(optimizer.param_groups) != 1:
+        return f"the optimiser {type(optimizer).__name__}"
+    (group,) = optimizer.param_groups
+    changed = [name for name, plain in PLAIN.items() if group.get(name, plain) != plain]
+    return f"the optimiser's {', '.join(changed)}" if changed else None
+
+
+def reason_against_layers(modules: Iterable[nn.Module]) -> str | None:
+    """Return what of a network is no ``Linear`` with biases, ``Tanh`` or ``ReLU``, if anything."""
+    kinds = set()
+    for module in modules:
+        if isinstance(module, nn.Linear) and module.bias is not None:
+            continue
+        if type(module) not in {nn.Tanh, nn.ReLU}:
+            return f"the layer {type(module).__name__}"
+        kinds.add(type(module))
+    return "two kinds of activations" if len(kinds) > 1 else None
+
+
+def reason_against_value_learning(agent: Any) -> str | None:
+    """Return why the compiled DQN and QR-DQN cannot take a stock agent's place."""
+    policy: Any = agent.policy
+    names = {DQNPolicy: "q_net", QRDQNPolicy: "quantile_net"}
+    name = next((name for known, name in names.items() if type(policy) is known), "")
+    network: Any = getattr(policy, name, None)
+    if type(getattr(network, "features_extractor", None)) is not FlattenExtractor:
+        return "policies other than `MlpPolicy` with its own features extractor"
+    if features_of(agent.observation_space) is None:
+        return f"{type(agent.observation_space).__name__} observations of this kind"
+    if type(agent.replay_buffer) is not ReplayBuffer or agent.optimize_memory_usage:
+        return "replay buffers other than the plain one"
+    if agent.get_vec_normalize_env() is not None:
+        return "normalised environments"
+    if agent.device != torch.device("cpu"):
+        return f"the device {agent.device}"
+    optimizer = reason_against_optimizer(policy.optimizer)
+    return reason_against_layers(getattr(network, name)) or optimizer
+
+
+def reason_against_q_learning(agent: Any) -> str | None:
+    """Return why an environment cannot be learned on its transition table alone."""
+    if not isinstance(agent.env, DummyVecEnv):
+        return "environments whose copies are wrapped together"
+    env: Any = agent.env.envs[0]
+    while isinstance(env, gym.Wrapper):
+        if type(env) not in HARMLESS_WRAPPERS:
+            return f"the wrapper {type(env).__name__}"
+        env = env.env
+    table, initial = getattr(env, "P", None), getattr(env, "initial_state_distrib", None)
+    if not isinstance(table, Mapping) or initial is None:
+        return "environments without a transition table"
+    if getattr(env, "fickle_passenger", False):  # Taxi's, of which its table does not know
+        return "passengers that change their mind"
+    space = env.observation_space
+    if not isinstance(space, gym.spaces.Discrete) or space.start != 0 or space.n != len(table):
+        return "observations other than the table's states"
+    return None
+
+
+def reason_against_reinforce(agent: Any) -> str | None:
+    """Return why the compiled REINFORCE cannot take the readable one's place."""
+    if features_of(agent.observation_space) is None:
+        return f"{type(agent.observation_space).__name__} observations of this kind"
+    if agent.device != torch.device("cpu"):
+        return f"the device {agent.device}"
+    return reason_against_layers(agent.policy.body) or reason_against_optimizer(agent.optimizer)
+
+
+# algorithm → the function that returns why its twin cannot take an agent's place, or None
+REASONS: dict[str, Callable[[Any], str | None]] = {
+    "a2c": reason_against_on_policy,
+    "dqn": reason_against_value_learning,
+    "geometric_dqn": reason_against_value_learning,
+    "ppo": reason_against_on_policy,
+    "q_learning": reason_against_q_learning,
+    "qrdqn": reason_against_value_learning,
+    "reinforce": reason_against_reinforce,
+}

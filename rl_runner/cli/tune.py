@@ -1,0 +1,119 @@
+"""``rl tune``."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rl_runner.cli import _options as options
+from rl_runner.cli._console import show_json, tell
+from rl_runner.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+INTERRUPTED = 130
+SAMPLERS = "tpe|random|cmaes|gp|qmc|grid"
+PRUNERS = "median|hyperband|asha|wilcoxon|none"
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def tune(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file.")],
+    overrides: options.Overrides = None,
+    trials: Annotated[
+        int | None, typer.Option("--trials", min=1, help="Settings to try, in all.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Runs at a time; default: one per core.")
+    ] = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option("--timeout", metavar="T", help="Begin no trial after 90s, 30m, 2h, 1d."),
+    ] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option("--sampler", metavar=SAMPLERS, help="How settings are proposed."),
+    ] = None,
+    pruner: Annotated[
+        str | None,
+        typer.Option("--pruner", metavar=PRUNERS, help="How hopeless trials are found."),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage", metavar="URL", help="A database for several processes, as Optuna's URL."
+        ),
+    ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option("--study", metavar="NAME", help="The study's name, which names its folder."),
+    ] = None,
+    confirm: Annotated[
+        int | None,
+        typer.Option("--confirm", metavar="K", min=0, help="Best trials to train on fresh seeds."),
+    ] = None,
+    runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
+    as_json: options.AsJson = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+) -> None:
+    """Search for better hyperparameters and confirm the best of them on fresh seeds.
+
+    The config's `tune` section says what is searched; without one it is the algorithm's default
+    space. Typed again, the command goes on where the study stopped. The result is best.yaml in
+    the study's folder, ready for `rl train`.
+
+    Example: rl tune configs/cartpole/ppo.yaml --trials 30 --jobs 2
+    """
+    from rl_runner.cli import _tuning
+    from rl_runner.config import load_config
+    from rl_runner.training.launcher import start_fork_server
+
+    chosen = {
+        "trials": trials,
+        "sampler": sampler,
+        "pruner": pruner,
+        "confirm.trials": confirm,
+    }
+    loaded = load_config(config, [*(overrides or []), *_as_overrides(chosen)])
+    start_fork_server([loaded.algo.name])
+    from rl_runner.tuning.tune import tune as run_study  # both processes load torch meanwhile
+
+    reporter = _tuning.reporter(quiet=quiet)
+    try:
+        result = run_study(
+            loaded,
+            runs_dir=runs_dir,
+            jobs=jobs or options.cores(),
+            study=study,
+            storage=storage,
+            timeout=_seconds(timeout),
+            reporter=reporter,
+        )
+    finally:
+        reporter.close()
+    if as_json:
+        show_json(result.summary)
+    else:
+        _tuning.show_result(result)
+    if result.stopped:
+        tell("Stopped. The same command goes on where it was.")
+        raise typer.Exit(INTERRUPTED)
+    if result.winner is None and result.confirmed:
+        raise typer.Exit(1)
+
+
+def _as_overrides(chosen: "Mapping[str, object]") -> list[str]:
+    return [f"tune.{key}={value}" for key, value in chosen.items() if value is not None]
+
+
+def _seconds(text: str | None) -> float | None:
+    """Read 90, 90s, 30m, 2h or 1d."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if found is None or float(found[1]) == 0:
+        cure = "Write seconds, `--timeout 90`, or with a unit: 90s, 30m, 2h, 1d."
+        raise ConfigError(Problem(f"`{text}` is no length of time.", f"--timeout {text}", cure))
+    return float(found[1]) * UNITS[found[2]]

@@ -1,0 +1,71 @@
+"""Which environments have a batched version that SB3 can be given, and why others cannot."""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from rl_runner.config.schema import EnvConfig
+
+BatchedEnv = VectorEnv[Any, Any, Any]
+
+# Gymnasium's own batched versions that begin the next episode a step late, and what stands in.
+STAND_INS = {
+    "gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv": (
+        "rl_runner.envs.cartpole:SameStepCartPole"
+    ),
+}
+
+
+def make_batched_env(
+    config: EnvConfig, spec: EnvSpec, n_copies: int, time_limit: int
+) -> BatchedEnv:
+    """Build the batched version of an environment that :func:`reason_against_batching` lets pass.
+
+    :param time_limit: the steps after which an episode is truncated
+    """
+    keywords = {**spec.kwargs, **config.kwargs, "max_episode_steps": time_limit}
+    return _load(spec)(num_envs=n_copies, **keywords)
+
+
+def reason_against_batching(
+    config: EnvConfig, spec: EnvSpec, *, render_mode: str | None, training: bool
+) -> str | None:
+    """Return why the copies cannot be stepped as a batch, with the same numbers; None if they can.
+
+    :param training: False asks for chosen seeds of all episodes, not of each copy's first only
+    """
+    if spec.vector_entry_point is None:
+        return "it has no batched version"
+    if config.wrappers or spec.additional_wrappers:
+        return "`env.wrappers` go around single copies"
+    if render_mode is not None:
+        return "pictures are drawn of single copies"
+    try:
+        return _what_is_missing(_load(spec), every_seed=not training)
+    except ImportError as error:
+        return f"its batched version needs the package `{error.name}`"
+
+
+def _what_is_missing(creator: Callable[..., BatchedEnv], *, every_seed: bool) -> str | None:
+    """Return what a batched environment cannot do that we need; None if it can."""
+    if getattr(creator, "metadata", {}).get("autoreset_mode") is not AutoresetMode.SAME_STEP:
+        return "its batched version does not begin new episodes in the step that ended the last"
+    if "max_episode_steps" not in inspect.signature(creator).parameters:
+        return "its batched version takes no `max_episode_steps`"
+    if every_seed and not hasattr(creator, "begin_episodes"):
+        return "its batched version cannot be told each episode's seed"
+    return None
+
+
+def _load(spec: EnvSpec) -> Callable[..., BatchedEnv]:
+    """Import the batched version of a registered environment."""
+    entry_point = spec.vector_entry_point
+    if callable(entry_point):
+        return entry_point
+    module, _, name = STAND_INS.get(str(entry_point), str(entry_point)).partition(":")
+    creator: Callable[..., BatchedEnv] = getattr(importlib.import_module(module), name)
+    return creator

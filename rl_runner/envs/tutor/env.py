@@ -1,0 +1,223 @@
+"""``Tutor-v0``: teach the business of music to one learner at a time."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.error import InvalidAction, ResetNeeded
+
+from rl_runner.envs.tutor import model
+from rl_runner.envs.tutor.observation import OBSERVATION_SIZE, observation_space
+from rl_runner.envs.tutor.options import Model, TutorOptions
+from rl_runner.envs.tutor.record import EpisodeRecord
+from rl_runner.envs.tutor.state import ENDING, MINUTES, Learners, hidden_state
+from rl_runner.envs.tutor.view import TutorView
+from rl_runner.envs.tutor.window import Window
+from rl_runner.errors import EnvError, Problem, did_you_mean
+
+RENDER_MODES = ("human", "rgb_array", "ansi")
+
+
+class TutorEnv(gym.Env[np.ndarray, np.int64]):
+    """A tutor of African music creatives picks the next step for a learner it cannot look into.
+
+    ## Description
+    Three topics (music distribution, copyright and licensing, social media marketing) of two
+    modules each. What the learner knows, how engaged and whether confused, which topic it came
+    for and how fast it learns is hidden. The model's numbers and which of them literature supports
+    are in :mod:`rl_runner.envs.tutor.model`; the rest is calibrated, not measured on people.
+
+    ## Action Space
+    ``Discrete(6)``: 0, 1, 2 suggest the next module of topic 0, 1, 2; 3 provide a resource link on
+    the topic last suggested; 4 ask a clarifying question; 5 recommend a quiz.
+
+    ## Observation Space
+    ``Box(0, 1, (47,), float32)``: profile, progress, engagement, knowledge, recent history, in the
+    slices :data:`rl_runner.envs.tutor.observation.SLICES`. All of it is a function of what the
+    platform has observed. The knowledge is the posterior mean of the platform's Bayesian filter.
+
+    ## Starting State
+    A learner drawn from the population, with nothing completed.
+
+    ## Rewards
+    +1 a module completed, +0.5 a quiz question answered correctly, +5 positive feedback, −1 a
+    suggested module skipped, −5 negative feedback or leaving (once a step), −0.1 every step.
+
+    ## Episode End
+    Terminated: every module is completed and its topic's last quiz passed (``graduated``), or the
+    learner leaves (``left``). Truncated: after ``horizon`` steps.
+
+    ## Information
+    ``reward_terms``, which sum to the reward; ``response``, one of
+    :data:`rl_runner.envs.tutor.model.RESPONSES`; ``correct``, the quiz's right answers; flags
+    ``completed``, ``skipped``, ``positive_feedback``, ``negative_feedback``, ``left``,
+    ``graduated`` (also as ``is_success``). ``hidden`` only with ``reveal_hidden=True``.
+
+    ## Arguments
+    See :class:`rl_runner.envs.tutor.options.TutorOptions`.
+
+    ## References
+    See :mod:`rl_runner.envs.tutor.model`.
+
+    ## Version History
+    v0: first version.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]  # Env's is an instance's
+        "render_modes": [*RENDER_MODES],
+        "render_fps": 2,
+    }
+
+    def __init__(self, render_mode: str | None = None, **options: Any) -> None:
+        self.options = TutorOptions.from_keywords(options)
+        self.model: Model = self.options.build_model()
+        self.observation_space = observation_space()
+        self.action_space = spaces.Discrete(model.N_ACTIONS)
+        if render_mode is not None and render_mode not in RENDER_MODES:
+            cure = did_you_mean(render_mode, RENDER_MODES) or f"Known: {', '.join(RENDER_MODES)}."
+            raise EnvError(Problem(f"There is no render mode `{render_mode}`.", "", cure))
+        self.render_mode = render_mode
+        self.learners = Learners.empty(1, self.model.n_levels)
+        self._seeded = False
+        self._in_episode = False
+        self._observation = np.zeros(OBSERVATION_SIZE, dtype=np.float32)
+        self._record = EpisodeRecord()
+        self._window: Window | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Draw the next learner; with a seed, the first learner of that seed."""
+        from rl_runner.envs.tutor.batch import reset_learners
+        from rl_runner.envs.tutor.draws import new_stream
+
+        super().reset(seed=seed, options=options)
+        if seed is not None or not self._seeded:
+            self.learners.streams[0] = new_stream(self.np_random)
+            self.learners.episodes[0] = 0
+            self._seeded = True
+        observations = np.empty((1, OBSERVATION_SIZE), dtype=np.float32)
+        reset_learners(self.model, self.learners, np.ones(1, dtype=bool), observations)
+        self._in_episode = True
+        self._observation = observations[0].copy()
+        self._record = EpisodeRecord()
+        if self.render_mode == "human":
+            self.render()
+        return observations[0], self._with_hidden({})
+
+    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Let the learner respond to an action.
+
+        :raises ResetNeeded: before the first reset, and after an episode's end
+        :raises InvalidAction: if the action is not a whole number from 0 to 5
+        """
+        from rl_runner.envs.tutor.batch import Outcome, step_learners
+
+        if not self._in_episode:
+            message = "the episode is over (or none has begun): call reset() before step()"
+            raise ResetNeeded(message)
+        outcome, actions = Outcome.empty(1), checked_actions([action], 1)
+        step_learners(self.model, self.learners, actions, outcome, autoreset=False)
+        ending = int(self.learners.rows[0, ENDING])
+        self._in_episode = ending == model.GOING_ON
+        info = {
+            "reward_terms": dict(
+                zip(model.REWARD_TERMS, map(float, outcome.terms[0]), strict=True)
+            ),
+            **{name: value[0].item() for name, value in event_flags(outcome.events).items()},
+        }
+        info["response"] = model.RESPONSES[info["response"]]
+        info["is_success"] = info["graduated"]
+        terminated = ending in {model.GRADUATED, model.LEFT}
+        truncated = ending == model.TIME_OVER
+        reward = float(outcome.rewards[0])
+        if self.render_mode is not None:
+            self._record.note(self.learners.rows[0], reward)
+            self._observation = outcome.observations[0].copy()
+        if self.render_mode == "human":
+            self.render()
+        return outcome.observations[0], reward, terminated, truncated, self._with_hidden(info)
+
+    def render(self) -> Any:
+        """Show the platform's page: (600, 960, 3) uint8 for ``rgb_array``, text for ``ansi``.
+
+        :raises ResetNeeded: before the first reset
+        """
+        if self.render_mode is None:
+            return None
+        from rl_runner.envs.tutor.page import render_page, render_text
+
+        view = self.view()
+        if self.render_mode == "ansi":
+            return render_text(view)
+        page = render_page(view)
+        if self.render_mode == "rgb_array":
+            return page
+        if self._window is None:
+            self._window = Window("Tutor", self.metadata["render_fps"])
+        self._window.show(page)
+        return None
+
+    def view(self) -> TutorView:
+        """Return what the page shows; the exchanges are noted only with a render mode.
+
+        :raises ResetNeeded: before the first reset
+        """
+        if not self._seeded:
+            message = "there is no learner yet: call reset() first"
+            raise ResetNeeded(message)
+        row, minutes = self.learners.rows[0], float(self.learners.measured[0, MINUTES])
+        return self._record.view(row, self._observation, minutes, self.options)
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._window is not None:
+            self._window.close()
+            self._window = None
+
+    def full_states(self) -> np.ndarray:
+        """Return the learner's row, see :mod:`.state`; it includes what is hidden."""
+        row: np.ndarray = self.learners.rows[0].copy()
+        return row
+
+    def _with_hidden(self, info: dict[str, Any]) -> dict[str, Any]:
+        return (
+            info | {"hidden": hidden_state(self.learners.rows[0])}
+            if self.options.reveal_hidden
+            else info
+        )
+
+
+def checked_actions(actions: Any, n: int) -> np.ndarray:
+    """Return actions as (n,) int64.
+
+    :raises InvalidAction: if one of them is not a whole number from 0 to 5, or some are missing
+    """
+    checked = np.asarray(actions)
+    if checked.shape != (n,):
+        checked = checked.reshape(-1)
+    if checked.shape != (n,) or checked.dtype.kind not in "iu":
+        message = f"expected {n} whole numbers as actions, not {actions!r}"
+        raise InvalidAction(message)
+    if checked.min() < 0 or checked.max() >= model.N_ACTIONS:
+        wrong = sorted({int(a) for a in checked if not 0 <= a < model.N_ACTIONS})
+        message = f"actions are whole numbers from 0 to {model.N_ACTIONS - 1}, not {wrong}"
+        raise InvalidAction(message)
+    return checked.astype(np.int64, copy=False)
+
+
+def event_flags(events: np.ndarray) -> Mapping[str, np.ndarray]:
+    """Name (n,) what happened in a step, from :attr:`rl_runner.envs.tutor.batch.Outcome.events`."""
+    response, feedback, correct, ending = events.T
+    return {
+        "response": response,
+        "correct": correct,
+        "completed": response == model.COMPLETED,
+        "skipped": response == model.SKIPPED,
+        "positive_feedback": feedback > 0,
+        "negative_feedback": feedback < 0,
+        "left": ending == model.LEFT,
+        "graduated": ending == model.GRADUATED,
+    }

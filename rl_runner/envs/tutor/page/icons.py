@@ -1,0 +1,55 @@
+"""The page's few signs, drawn as shapes: kinds of content, states, feedback."""
+
+from rl_runner.envs.tutor.page.canvas import Box, Canvas, Colour
+from rl_runner.envs.tutor.page.palette import BLUE, CARD, GREEN, LINE
+
+CHECK = ((0.12, 0.52), (0.24, 0.40), (0.42, 0.58), (0.77, 0.20), (0.89, 0.32), (0.42, 0.82))
+PLAY = ((0.28, 0.18), (0.82, 0.5), (0.28, 0.82))
+ARROW_UP = ((0.5, 0.1), (0.95, 0.85), (0.05, 0.85))
+ARROW_DOWN = ((0.05, 0.15), (0.95, 0.15), (0.5, 0.9))
+SIZE, DISC = 13, 16
+
+
+def draw_kind(canvas: Canvas, x: int, y: int, kind: str, colour: Colour) -> None:
+    """Draw a page of text, a video or a quiz, 13 × 13 pixels from (x, y)."""
+    box = Box(x, y, x + SIZE, y + SIZE)
+    if kind == "text":
+        canvas.rectangle(Box(x + 1, y, x + 12, y + SIZE), colour, 2)
+        for row, length in ((3, 7), (6, 7), (9, 4)):
+            canvas.rectangle(Box(x + 3, y + row, x + 3 + length, y + row + 1), CARD)
+    elif kind == "video":
+        canvas.rectangle(Box(x, y + 1, x + SIZE, y + 12), colour, 3)
+        canvas.polygon(box.inset(3, 3), PLAY, CARD)
+    else:
+        canvas.disc(x, y, SIZE, colour)
+        canvas.polygon(box.inset(3, 3), CHECK, CARD)
+
+
+def draw_check(canvas: Canvas, x: int, y: int, diameter: int, colour: Colour) -> None:
+    """Draw a disc with a check mark."""
+    canvas.disc(x, y, diameter, colour)
+    canvas.polygon(_inner(x, y, diameter), CHECK, CARD)
+
+
+def draw_state(canvas: Canvas, x: int, y: int, state: str) -> None:
+    """Draw a module's state (see ``words.module_state``) as a disc of 16 pixels."""
+    if state == "later":
+        _draw_circle(canvas, x, y, LINE)
+    elif state == "next":
+        canvas.disc(x, y, DISC, BLUE)
+        canvas.polygon(_inner(x, y, DISC), PLAY, CARD)
+    elif state == "quiz open":
+        _draw_circle(canvas, x, y, GREEN)
+        canvas.polygon(_inner(x, y, DISC), CHECK, GREEN)
+    else:
+        draw_check(canvas, x, y, DISC, GREEN)
+
+
+def _inner(x: int, y: int, diameter: int) -> Box:
+    margin = diameter // 5
+    return Box(x, y, x + diameter, y + diameter).inset(margin, margin)
+
+
+def _draw_circle(canvas: Canvas, x: int, y: int, colour: Colour) -> None:
+    canvas.disc(x, y, DISC, colour)
+    canvas.disc(x + 2, y + 2, DISC - 4, CARD)

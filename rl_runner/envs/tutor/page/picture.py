@@ -1,0 +1,45 @@
+"""The platform's page as a picture: header, dashboard, chat, library, progress tracker."""
+
+import numpy as np
+
+from rl_runner.envs.tutor.page import chat, dashboard, header, library, path, summary, tracker
+from rl_runner.envs.tutor.page.canvas import Box, Canvas
+from rl_runner.envs.tutor.page.palette import PAGE
+from rl_runner.envs.tutor.view import TutorView
+
+SMALLEST = (960, 600)
+MARGIN = 12
+LEFT_COLUMN, RIGHT_COLUMN = 276, 288
+
+
+def render_page(view: TutorView, size: tuple[int, int] = SMALLEST) -> np.ndarray:
+    """Draw the page of one learner.
+
+    :param size: width and height in pixels, at least 960 × 600
+    :returns: (height, width, 3) uint8, RGB
+    :raises ValueError: ``size`` is too small for the page to be read
+    """
+    return np.asarray(draw_page(view, size).image).copy()
+
+
+def draw_page(view: TutorView, size: tuple[int, int] = SMALLEST) -> Canvas:
+    """Draw the page and return its canvas, with the record of the texts on it."""
+    width, height = size
+    if width < SMALLEST[0] or height < SMALLEST[1]:
+        message = f"the page needs at least {SMALLEST[0]} × {SMALLEST[1]} pixels, not {size}"
+        raise ValueError(message)
+    canvas = Canvas(width, height, PAGE)
+    header.draw(canvas, Box(0, 0, width, header.HEIGHT), view)
+    body = Box(MARGIN, header.HEIGHT + MARGIN, width - MARGIN, height - MARGIN)
+    left = Box(body.left, body.top, body.left + LEFT_COLUMN, body.bottom)
+    right = Box(body.right - RIGHT_COLUMN, body.top, body.right, body.bottom)
+    middle = Box(left.right + MARGIN, body.top, right.left - MARGIN, body.bottom)
+    split = left.top + dashboard.HEIGHT
+    dashboard.draw(canvas, Box(left.left, left.top, left.right, split), view)
+    below = Box(left.left, split + MARGIN, left.right, left.bottom)
+    (summary.draw if view.ending else path.draw)(canvas, below, view)
+    chat.draw(canvas, middle, view)
+    split = right.bottom - tracker.HEIGHT
+    library.draw(canvas, Box(right.left, right.top, right.right, split - MARGIN), view)
+    tracker.draw(canvas, Box(right.left, split, right.right, right.bottom), view)
+    return canvas

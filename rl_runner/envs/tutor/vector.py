@@ -1,0 +1,148 @@
+"""``Tutor-v0`` for many learners at a time, as a Gymnasium ``VectorEnv``."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from rl_runner.envs.tutor import model
+from rl_runner.envs.tutor.env import checked_actions
+from rl_runner.envs.tutor.observation import observation_space
+from rl_runner.envs.tutor.options import Model, TutorOptions
+from rl_runner.envs.tutor.state import Learners, hidden_state
+
+
+class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+    """n learners, stepped together in compiled code; learner ``i`` is exactly a ``TutorEnv``.
+
+    ``infos`` are about the step just made: ``reward_terms`` (n, 6) in the order of
+    :data:`rl_runner.envs.tutor.model.REWARD_TERMS`, and ``events`` (n, 4) int32: response, feedback
+    (−1, 0, 1), right answers of the quiz, ending, numbered as in :mod:`rl_runner.envs.tutor.model`.
+    An episode that ends begins anew in the same step; then ``final_obs`` (n, 47) and ``final_info``
+    hold what the scalar environment would have returned, for the learners in the masks
+    ``_final_obs`` and ``_final_info`` (n,).
+
+    Reset with one seed, learner ``i`` has seed + i, as in Gymnasium's vector environments; a list
+    gives each its own.
+
+    :param max_episode_steps: truncate before ``horizon``, as Gymnasium's ``TimeLimit`` would
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]  # VectorEnv's is an instance's
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        max_episode_steps: int | None = None,
+        render_mode: str | None = None,
+        **options: Any,
+    ) -> None:
+        self.options = TutorOptions.from_keywords(options)
+        self.model: Model = self.options.build_model(max_episode_steps)
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self.single_observation_space = observation_space()
+        self.single_action_space = spaces.Discrete(model.N_ACTIONS)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.learners = Learners.empty(num_envs, self.model.n_levels)
+        self._observations = np.empty(self.observation_space.shape or (), dtype=np.float32)
+        self._seeded = np.zeros(num_envs, dtype=bool)
+        self._begun = np.zeros(num_envs, dtype=bool)
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Draw new learners; ``options={"reset_mask": (n,) bool}`` leaves the others as they are.
+
+        :param seed: one seed, or one per learner (None: that learner goes on in its stream)
+        """
+        from rl_runner.envs.tutor.batch import reset_learners
+        from rl_runner.envs.tutor.draws import new_stream
+
+        chosen = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, dtype=bool)))
+        for i, given in enumerate(self._seeds(seed)):
+            if chosen[i] and given is not None:
+                self.begin_episodes(i, [given])
+            elif chosen[i] and not self._seeded[i]:
+                self.learners.streams[i] = new_stream(self.np_random)
+                self._seeded[i] = True
+        self._observations = self._observations.copy()
+        reset_learners(self.model, self.learners, chosen, self._observations)
+        self._begun |= chosen
+        return self._observations, self._with_hidden({})
+
+    def step(
+        self, actions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Step every learner.
+
+        :param actions: (n,) whole numbers from 0 to 5
+        :raises ResetNeeded: before the first reset
+        :raises InvalidAction: if an action is out of range
+        """
+        from rl_runner.envs.tutor.batch import Outcome, step_learners
+
+        if not self._begun.all():
+            message = "no episode has begun: call reset() before step()"
+            raise ResetNeeded(message)
+        outcome = Outcome.empty(self.num_envs)
+        checked = checked_actions(actions, self.num_envs)
+        step_learners(self.model, self.learners, checked, outcome, autoreset=True)
+        self._observations = outcome.observations
+        ending = outcome.events[:, -1]
+        ended = ending != model.GOING_ON
+        infos: dict[str, Any] = {"reward_terms": outcome.terms, "events": outcome.events}
+        if ended.any():
+            infos |= {
+                "final_obs": outcome.final_observations,
+                "_final_obs": ended,
+                "final_info": infos | {"is_success": ending == model.GRADUATED},
+                "_final_info": ended,
+            }
+        truncated = ending == model.TIME_OVER
+        terminated = ended & ~truncated
+        return self._observations, outcome.rewards, terminated, truncated, self._with_hidden(infos)
+
+    def full_states(self) -> np.ndarray:
+        """Return (n, N_COLUMNS) the learners' rows, see :mod:`.state`; they include the hidden."""
+        return self.learners.rows.copy()
+
+    def begin_episodes(self, copy: int, seeds: Sequence[int]) -> None:
+        """Use these seeds, one for each of the coming resets of learner ``copy``."""
+        from rl_runner.envs.tutor.draws import streams_of
+
+        planned = streams_of(seeds)
+        width = max(self.learners.planned.shape[1], len(planned))
+        if width > self.learners.planned.shape[1]:
+            wider = np.zeros((self.num_envs, width), dtype=np.uint64)
+            wider[:, : self.learners.planned.shape[1]] = self.learners.planned
+            self.learners = self.learners._replace(planned=wider)
+        self.learners.planned[copy, : len(planned)] = planned
+        self.learners.plans[copy] = 0, len(planned)
+        self._seeded[copy] = True
+
+    def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
+        if seed is None:
+            return [None] * self.num_envs
+        counted = range(seed, seed + self.num_envs) if isinstance(seed, int) else seed
+        seeds: list[int | None] = list(counted)
+        if len(seeds) != self.num_envs:
+            message = f"{len(seeds)} seeds were given for {self.num_envs} learners"
+            raise ValueError(message)
+        return seeds
+
+    def _with_hidden(self, infos: dict[str, Any]) -> dict[str, Any]:
+        if self.options.reveal_hidden:
+            infos["hidden"] = np.array([hidden_state(row) for row in self.learners.rows])
+        return infos

@@ -1,0 +1,189 @@
+"""Experiment folders as data: what every seed reached, how, and which seeds are missing.
+
+Nothing is left out silently: a seed that failed, was stopped or holds a return that is no number is
+here with its reason, and without a score.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from rl_runner.config import ExperimentConfig, load_config
+from rl_runner.errors import Problem, RunFolderError, RunnerError
+from rl_runner.runs.find import find_runs
+from rl_runner.runs.folder import CONFIG, RECORD, RunFolder, seed_number
+
+AgentName = Literal["last", "best"]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The periodic evaluations of one run, n of them."""
+
+    timesteps: np.ndarray  # (n,) int64, increasing
+    returns: np.ndarray  # (n,) float64: the mean over the evaluation's episodes
+    seconds: np.ndarray  # (n,) float64 of training and evaluation; NaN if they were not recorded
+
+
+@dataclass(frozen=True)
+class FinalResult:
+    """How one agent did on the held-out episodes."""
+
+    mean_reward: float
+    n_episodes: int
+    exact_mean_reward: float | None  # where the environment has a transition table
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """One seed of an experiment, as it stands on disk."""
+
+    seed: int
+    path: Path
+    status: str
+    problem: str  # why it has no result; empty if it has one
+    last: FinalResult | None
+    best: FinalResult | None
+    selection_optimism: float | None  # the best agent's periodic mean less its held-out mean
+    timesteps: int | None
+    seconds: float | None
+    curve: Curve | None
+    versions: Mapping[str, str] = field(default_factory=dict)  # of Python and the packages
+
+    def result(self, agent: AgentName) -> FinalResult | None:
+        """Return the result of the last or of the best agent."""
+        return self.last if agent == "last" else self.best
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One config and all of its seeds, in order."""
+
+    path: Path
+    config: ExperimentConfig
+    runs: tuple[SeedRun, ...]
+
+    @property
+    def finished(self) -> tuple[SeedRun, ...]:
+        """The runs that have a result."""
+        return tuple(run for run in self.runs if not run.problem)
+
+    @property
+    def missing(self) -> tuple[SeedRun, ...]:
+        """The runs that have none: failed, stopped, under way, never begun, or not a number."""
+        return tuple(run for run in self.runs if run.problem)
+
+
+def load_experiments(paths: Sequence[str | Path]) -> list[Experiment]:
+    """Read several experiments; see :func:`load_experiment`.
+
+    :raises RunFolderError: if one is named twice
+    """
+    places = [Path(path).resolve() for path in paths]
+    for path, place in zip(paths, places, strict=True):
+        if places.count(place) > 1:
+            cure = "Name each experiment once."
+            raise RunFolderError(Problem("This experiment is named twice.", str(path), cure))
+    return [load_experiment(path) for path in paths]
+
+
+def load_experiment(path: str | Path) -> Experiment:
+    """Read an experiment's folder, every seed that its config lists or that lies there.
+
+    :raises RunFolderError: if ``path`` is no experiment, or one of its seeds, or empty
+    :raises ConfigError: if its config.yaml is damaged
+    """
+    path = Path(path)
+    places = find_runs(path)
+    if places == [path]:
+        cure = f"Name the experiment it belongs to: {path.parent}"
+        raise RunFolderError(Problem("This is a single run.", str(path), cure))
+    config = load_config(path / CONFIG)
+    seeds = {seed_number(place.name) for place in places} | set(config.train.seeds)
+    runs = tuple(_load_run(path / f"seed-{seed}", seed) for seed in sorted(seeds))
+    return Experiment(path, config, runs)
+
+
+def _load_run(path: Path, seed: int) -> SeedRun:
+    run = RunFolder(path, "")
+    try:
+        record = run.read_record()
+    except RunnerError as error:
+        why = " ".join(problem.what for problem in error.problems)
+        return SeedRun(
+            seed, path, "unreadable", f"{RECORD}: {why}", None, None, None, None, None, None
+        )
+    results = record.get("results") or {}
+    last, best = _final_result(results.get("last")), _final_result(results.get("best"))
+    status = str(record.get("status", "pending"))
+    if status == "running" and not run.is_claimed():
+        status = "crashed"
+    problem = _problem(status, record, last)
+    return SeedRun(
+        seed,
+        path,
+        status,
+        problem,
+        None if problem else last,
+        None if problem else best,
+        _number((results.get("best") or {}).get("selection_optimism")),
+        record.get("timesteps"),
+        _number(record.get("seconds")),
+        None if problem else _load_curve(run),
+        record.get("versions") or {},
+    )
+
+
+def _problem(status: str, record: dict[str, Any], last: FinalResult | None) -> str:
+    """Say why a run has no result; an empty text if it has one."""
+    if status == "failed":
+        return f"failed: {record.get('error', 'no reason was recorded')}"
+    if status != "finished":
+        return {"pending": "never begun", "running": "under way"}.get(status, status)
+    return "" if last is not None else "finished, but its returns are not finite numbers"
+
+
+def _final_result(described: dict[str, Any] | None) -> FinalResult | None:
+    """Read what run.json says of one agent; None if its mean is no finite number."""
+    mean = _number((described or {}).get("mean_reward"))
+    if described is None or mean is None:
+        return None
+    exact = _number(described.get("exact_mean_reward"))
+    return FinalResult(mean, int(described.get("n_episodes", 0)), exact)
+
+
+def _number(value: object) -> float | None:
+    """Return a finite number, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if np.isfinite(value) else None
+
+
+def _load_curve(run: RunFolder) -> Curve | None:
+    """Read the periodic evaluations; None if there are none that can be read."""
+    try:
+        arrays = run.load_evaluations()
+        timesteps, returns = arrays["timesteps"], arrays["returns"].mean(axis=1)
+    except (RunFolderError, KeyError, ValueError):
+        return None
+    if len(timesteps) == 0 or len(timesteps) != len(returns) or not np.isfinite(returns).all():
+        return None
+    return Curve(timesteps, returns, _seconds_at(run, timesteps))
+
+
+def _seconds_at(run: RunFolder, timesteps: np.ndarray) -> np.ndarray:
+    """Return when the run had made so many timesteps, from the times its episodes ended at."""
+    import polars as pl
+
+    types = {"timestep": pl.Float64, "wall_time": pl.Float64}
+    try:
+        episodes = pl.read_csv(run.episodes_file, columns=[*types], schema_overrides=types)
+        made, seconds = (episodes[column].to_numpy() for column in types)
+    except (OSError, pl.exceptions.PolarsError):
+        return np.full(len(timesteps), np.nan)
+    if len(made) == 0:
+        return np.full(len(timesteps), np.nan)
+    return np.asarray(np.interp(timesteps, np.append(0.0, made), np.append(0.0, seconds)))

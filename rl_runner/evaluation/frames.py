@@ -1,0 +1,74 @@
+"""Frames of a film: pictures of the environment with a line above and a line below."""
+
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+
+from rl_runner.envs.film import Frame
+
+WIDEST_PANEL = 600
+WIDEST_FRAME = 1080  # of all panels together
+NARROWEST_PANEL = 240  # smaller pictures are enlarged, or the writing would not fit
+GAP = 6
+PAPER, INK, FAINT, OVER = "#e6ebf0", "#1b2733", "#52616f", "#9a4a00"
+
+
+def panel_width(n_panels: int) -> int:
+    """Return the width of each of some panels, in pixels."""
+    width = (WIDEST_FRAME - (n_panels - 1) * GAP) // n_panels
+    return max(NARROWEST_PANEL, min(WIDEST_PANEL, width))
+
+
+def compose(
+    frames: Sequence[Frame], titles: Sequence[str], where: str = "", *, size: int = 0
+) -> Image.Image:
+    """Draw panels side by side, each with its title above, step and return below.
+
+    :param where: e.g. which episode this is; written above all
+    :param size: of the letters in pixels; 0 lets them follow the panels' width
+    """
+    pictures = [_enlarged(Image.fromarray(frame.pixels)) for frame in frames]
+    width, height = pictures[0].size
+    size = size or max(14, round(width / 22))
+    font, line = ImageFont.load_default(size), round(1.7 * size)
+    top = line * (2 if where else 1)
+    total = width * len(pictures) + GAP * (len(pictures) - 1)
+    sheet = Image.new("RGB", (_even(total), _even(height + top + line)), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    if where:
+        draw.text((total / 2, line / 2), where, FAINT, font, anchor="mm")
+    for i, (frame, picture, title) in enumerate(zip(frames, pictures, titles, strict=True)):
+        left = i * (width + GAP)
+        middle = left + width / 2
+        draw.text((middle, top - line / 2), title, INK, _fitting(title, size, width), anchor="mm")
+        sheet.paste(picture, (left, top))
+        said = f"step {frame.step:,}    return {_short(frame.episode_return)}"
+        said += f"    {frame.ending}" if frame.ending else ""
+        colour = OVER if frame.ending else INK
+        below = (middle, top + height + line / 2)
+        draw.text(below, said, colour, _fitting(said, size, width), anchor="mm")
+    return sheet
+
+
+def _fitting(text: str, size: int, width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return the font in the largest size up to ``size`` in which a text fits."""
+    while size > 8 and ImageFont.load_default(size).getlength(text) > width - 4:
+        size -= 1
+    return ImageFont.load_default(size)
+
+
+def _enlarged(picture: Image.Image) -> Image.Image:
+    factor = -(-NARROWEST_PANEL // picture.width)
+    if factor == 1:
+        return picture
+    size = (picture.width * factor, picture.height * factor)
+    return picture.resize(size, Image.Resampling.NEAREST)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
+
+
+def _even(length: int) -> int:
+    """Round up to an even number, as video encoders ask."""
+    return length + length % 2

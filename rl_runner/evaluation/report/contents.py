@@ -1,0 +1,226 @@
+"""What a report says, gathered from experiment folders; how it looks is the template's business."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any
+
+from rl_runner.config import dump_config
+from rl_runner.evaluation.caveats import caveats, verdict
+from rl_runner.evaluation.comparison import Comparison, Pair, Row, compare
+from rl_runner.evaluation.experiments import AgentName, Experiment, SeedRun
+from rl_runner.evaluation.report.pictures import Picture, agent_pictures, comparison_pictures
+from rl_runner.evaluation.scales import Scale, load_scale_or_none
+from rl_runner.runs.folder import RunFolder
+
+MOST_PAIRS_OPEN = 6  # longer tables of pairs are folded
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run without a result, and why."""
+
+    run: SeedRun
+    trace: str  # the traceback, or the end of its log; may be empty
+
+
+@dataclass(frozen=True)
+class ExperimentPart:
+    """One experiment's own part of the report."""
+
+    label: str
+    experiment: Experiment
+    results: Mapping[int, Mapping[str, Any]]  # run.json's results by seed, of finished runs
+    config_text: str
+    optimum: float | None = None  # the best mean return of any policy, where it is known exactly
+    pictures: Sequence[Picture] = ()
+
+    @property
+    def has_exact(self) -> bool:
+        """Whether any run has an exact return."""
+        return any("exact_mean_reward" in result["last"] for result in self.results.values())
+
+    def regret(self, seed: int) -> float | None:
+        """Return what the best of all policies gets more than a run's last agent."""
+        exact: float | None = self.results[seed]["last"].get("exact_mean_reward")
+        return None if exact is None or self.optimum is None else self.optimum - exact
+
+    @property
+    def seconds(self) -> float:
+        """How long the runs took together, one after another."""
+        return sum(run.seconds or 0.0 for run in self.experiment.runs)
+
+
+@dataclass(frozen=True)
+class EnvironmentPart:
+    """All experiments on one environment."""
+
+    name: str
+    scale: Scale | None
+    comparison: Comparison | None  # None if no run has a result
+    experiments: Sequence[ExperimentPart]
+    failures: Sequence[Failure]
+    pictures: Sequence[Picture] = ()
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The lines of the table of results."""
+        return () if self.comparison is None else self.comparison.rows
+
+    @property
+    def pairs(self) -> Sequence[tuple[Pair, str]]:
+        """Each pair with what can be said of it."""
+        pairs = () if self.comparison is None else self.comparison.pairs
+        return [(pair, verdict(pair)) for pair in pairs]
+
+    @property
+    def are_pairs_folded(self) -> bool:
+        """Whether the table of pairs is too long to stand open."""
+        return len(self.pairs) > MOST_PAIRS_OPEN
+
+    @property
+    def caveats(self) -> list[str]:
+        """What the reader must know."""
+        return [] if self.comparison is None else caveats(self.comparison)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a report says."""
+
+    written: str
+    version: str
+    agent: AgentName
+    environments: Sequence[EnvironmentPart]
+    surroundings: Mapping[str, Sequence[tuple[str, list[str]]]] = field(default_factory=dict)
+
+    @property
+    def experiments(self) -> list[ExperimentPart]:
+        """All experiments, in order."""
+        return [part for environment in self.environments for part in environment.experiments]
+
+    @property
+    def environment_ids(self) -> list[str]:
+        """The ids of the environments, each once."""
+        return list(dict.fromkeys(part.experiment.config.env.id for part in self.experiments))
+
+    @property
+    def has_exact(self) -> bool:
+        """Whether any run has an exact return."""
+        return any(part.has_exact for part in self.experiments)
+
+    @property
+    def n_runs(self) -> int:
+        """How many runs there are, with a result or without."""
+        return sum(len(part.experiment.runs) for part in self.experiments)
+
+    @property
+    def n_failures(self) -> int:
+        """How many of them have no result."""
+        return sum(len(environment.failures) for environment in self.environments)
+
+
+def gather(
+    experiments: Sequence[Experiment], *, agent: AgentName = "last", with_pictures: bool = True
+) -> Report:
+    """Gather a report; experiments on the same environment are compared.
+
+    :param with_pictures: play an episode per experiment for pictures of its agent
+    """
+    from rl_runner.runs.provenance import now
+
+    groups: dict[str, list[Experiment]] = {}
+    for experiment in experiments:
+        groups.setdefault(_environment_name(experiment), []).append(experiment)
+    environments = [
+        _environment(name, group, agent, with_pictures) for name, group in groups.items()
+    ]
+    version = metadata.version("rl-runner")
+    return Report(now(), version, agent, environments, _surroundings(experiments))
+
+
+def _environment(
+    name: str, experiments: list[Experiment], agent: AgentName, with_pictures: bool
+) -> EnvironmentPart:
+    first = experiments[0]
+    scale = load_scale_or_none(first.config.env, first.path.resolve().parent)
+    comparison = None
+    if any(experiment.finished for experiment in experiments):
+        comparison = compare(experiments, scale=scale, agent=agent)
+    labels = [e.path.name for e in experiments] if comparison is None else [
+        row.label for row in comparison.rows
+    ]  # fmt: skip
+    parts = [
+        _experiment(label, experiment, scale, with_pictures)
+        for label, experiment in zip(labels, experiments, strict=True)
+    ]
+    failures = [
+        Failure(run, _trace(run)) for experiment in experiments for run in experiment.missing
+    ]
+    pictures = () if comparison is None else tuple(comparison_pictures(comparison))
+    return EnvironmentPart(name, scale, comparison, parts, failures, pictures)
+
+
+def _experiment(
+    label: str, experiment: Experiment, scale: Scale | None, with_pictures: bool
+) -> ExperimentPart:
+    results = {run.seed: _record(run)["results"] for run in experiment.finished}
+    pictures = tuple(agent_pictures(experiment)) if with_pictures else ()
+    optimum = scale.best if scale is not None and scale.best_is == "optimum" else None
+    text = dump_config(experiment.config)
+    return ExperimentPart(label, experiment, results, text, optimum, pictures)
+
+
+def _environment_name(experiment: Experiment) -> str:
+    """Name the environment by what makes it another one: id, arguments, time limit."""
+    env = experiment.config.env
+    settings = [f"{key}={value!r}" for key, value in sorted(env.kwargs.items())]
+    if env.time_limit is not None:
+        settings.append(f"at most {env.time_limit:,} steps")
+    return f"{env.id} ({', '.join(settings)})" if settings else env.id
+
+
+def _record(run: SeedRun) -> dict[str, Any]:
+    return RunFolder(run.path, "").read_record()
+
+
+def _trace(run: SeedRun) -> str:
+    """Return what a run left behind when it failed."""
+    if run.status == "unreadable":
+        return ""
+    record = _record(run)
+    return str(record.get("traceback") or "\n".join(record.get("log_tail", ()))).strip()
+
+
+def _surroundings(experiments: Sequence[Experiment]) -> dict[str, list[tuple[str, list[str]]]]:
+    """Return what the runs ran on: section → (name, values).
+
+    Where runs differ, every value comes with the number of runs it belongs to, most first.
+    """
+    readable = [run for e in experiments for run in e.runs if run.status != "unreadable"]
+    records = [record for run in readable if (record := _record(run))]
+    flat = [dict(_facts(record)) for record in records]
+    found: dict[str, list[tuple[str, list[str]]]] = {}
+    for section, name in dict.fromkeys(key for facts in flat for key in facts):
+        counts = Counter(facts[section, name] for facts in flat if (section, name) in facts)
+        shown = [
+            value if len(counts) == 1 else f"{value} ({n} run{'s' if n > 1 else ''})"
+            for value, n in counts.most_common()
+        ]
+        found.setdefault(section, []).append((name, shown))
+    return found
+
+
+def _facts(record: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
+    for name, value in (record.get("versions") or {}).items():
+        yield ("Packages", name), str(value)
+    for name, value in (record.get("machine") or {}).items():
+        yield ("Machine", name), str(value)
+    git = record.get("git")
+    commit = "not in a repository"
+    if git is not None:
+        commit = git["commit"][:12] + (" with uncommitted changes" if git["dirty"] else "")
+    yield ("Code and command", "commit"), commit
+    if "command" in record:
+        yield ("Code and command", "command"), record["command"]

@@ -1,0 +1,88 @@
+"""From what a report says to one HTML file."""
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from rl_runner.errors import ConfigError, Problem
+from rl_runner.evaluation.experiments import AgentName, load_experiments
+from rl_runner.evaluation.intervals import Interval
+from rl_runner.evaluation.report.contents import Report, gather
+from rl_runner.runs.disk import write_aside
+
+TEMPLATE = "report.html"
+STYLE = "report.css"
+
+
+def check_report_path(path: Path) -> None:
+    """Refuse a file that cannot become a report before anything is read; raises ConfigError."""
+    if path.suffix not in {".html", ".htm"}:
+        what = f"A report is an HTML file, and `{path.name}` is not called like one."
+        raise ConfigError(Problem(what, f"--out {path}", f"Write `--out {path.stem}.html`."))
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(Problem("There is no such folder.", str(path.absolute().parent)))
+
+
+def write_report(
+    paths: Sequence[Path], out: Path, *, agent: AgentName = "last", with_pictures: bool = True
+) -> Report:
+    """Write a report on experiments into one file and return what it says.
+
+    :param with_pictures: play an episode per experiment for pictures of its agent
+    :raises RunnerError: if an experiment does not exist, or the file cannot be written
+    """
+    check_report_path(out)
+    report = gather(load_experiments(paths), agent=agent, with_pictures=with_pictures)
+    html = render(report)
+    write_aside(out, lambda path: path.write_text(html, encoding="utf-8"))
+    return report
+
+
+def render(report: Report) -> str:
+    """Return the page."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.FunctionLoader(_read),
+    )
+    environment.filters |= {
+        "number": number,
+        "count": lambda value: "–" if value is None else f"{value:,.0f}",
+        "duration": duration,
+        "interval": interval,
+        "estimate": lambda estimate: "–" if estimate is None else number(estimate.value),
+        "ci": lambda estimate: interval(None if estimate is None else estimate.ci95),
+        "exactly": lambda value: "–" if value is None else f"{value:,.4f}",
+    }
+    return environment.get_template(TEMPLATE).render(report=report, style=_read(STYLE))
+
+
+def number(value: float | None) -> str:
+    """Write a number with as many digits as tell something."""
+    if value is None:
+        return "–"
+    text = f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
+    return text.replace("-", "−")
+
+
+def interval(ends: Interval | None) -> str:
+    """Write the two ends of an interval."""
+    return "" if ends is None else f"{number(ends[0])} to {number(ends[1])}"
+
+
+def duration(seconds: float | None) -> str:
+    """Write seconds as 12 s, 4 min 5 s or 2 h 3 min."""
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _read(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,57 @@
+"""Agents in a window, where there is a display."""
+
+import os
+import sys
+
+from rl_runner.envs import build_env, make_single_env
+from rl_runner.errors import EnvError, Problem
+from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
+from rl_runner.evaluation.saved_agent import Run
+from rl_runner.seeding import SeedTree
+
+DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+INSTEAD = "`rl record RUN --out agent.gif` makes a film instead."
+
+
+def has_display() -> bool:
+    """Whether a window can appear: on Linux only with X, Wayland or a driver named to SDL."""
+    return not sys.platform.startswith("linux") or any(map(os.environ.get, DISPLAYS))
+
+
+def check_display() -> None:
+    """Raise EnvError where no window can appear."""
+    if not has_display():
+        what = "There is no display here for a window to appear on."
+        raise EnvError(Problem(what, "rl watch", INSTEAD))
+
+
+def play_in_window(run: Run, n_episodes: int, *, deterministic: bool = True) -> Episodes:
+    """Play held-out episodes as fast as the environment draws them.
+
+    :raises EnvError: if the environment has no window, or it cannot be opened
+    """
+    config = run.config.env
+    single = make_single_env(config)
+    modes = single.metadata.get("render_modes", [])
+    single.close()
+    if "human" not in modes:
+        what = f"{config.id} has no window (`human` is not among its render modes: {modes})."
+        raise EnvError(Problem(what, "env.id", INSTEAD))
+    seeds = SeedTree(run.seed)
+    episode_seeds = seeds.final_evaluation(n_episodes)
+    env = build_env(config, episode_seeds[:1], training=False, render_mode="human")
+    share_normalization(run.agent, env)
+    try:
+        return play_episodes(
+            run.agent,
+            env,
+            episode_seeds,
+            deterministic=deterministic,
+            sampling_seed=seeds.policy_sampling,
+        )
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in {"pygame", "glfw"}:
+            raise
+        raise EnvError(Problem(f"The window failed: {error}.", "rl watch", INSTEAD)) from error
+    finally:
+        env.close()

@@ -1,0 +1,206 @@
+"""Confirmation: the best trials and the starting config, on seeds that nothing selected on.
+
+The best of many noisy numbers is too good on average: the search chose it for its luck as well.
+Fresh seeds tell by how much the search has flattered itself.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rl_runner.config import ExperimentConfig
+from rl_runner.config.tune import ObjectiveConfig, TuneConfig
+from rl_runner.evaluation.intervals import welch
+from rl_runner.evaluation.statistics import Summary, summarize
+from rl_runner.training.launcher import POLL_SECONDS, Launcher
+from rl_runner.training.task import RunResult, RunTask
+from rl_runner.tuning.folder import StudyFolder
+from rl_runner.tuning.objective import RunOutcome, over_seeds, score_of_run
+from rl_runner.tuning.reporting import StudyReporter, TrialReport
+from rl_runner.tuning.storage import RETRIES
+from rl_runner.tuning.trials import for_confirming, with_values, write_experiment
+
+START = "start"
+LOOK_SECONDS = 3.0  # between two looks at a run that another process trains
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A setting to confirm, and what the search thought of it."""
+
+    label: str  # `start`, or `trial-0012`
+    config: ExperimentConfig
+    trial: TrialReport | None  # None for the starting config
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """What the trial changed; nothing for the starting config."""
+        return self.trial.values if self.trial else {}
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """A candidate after training on fresh seeds."""
+
+    candidate: Candidate
+    scores: tuple[float, ...]  # per objective, over the seeds; empty if a run failed
+    seeds: tuple[tuple[float, ...], ...]  # per objective, one per seed
+    causes: tuple[str, ...]  # of runs that failed
+
+    @property
+    def summary(self) -> Summary | None:
+        """Mean and interval of the first objective; None if a run failed."""
+        return summarize(self.seeds[0]) if self.scores else None
+
+
+@dataclass(frozen=True)
+class Optimism:
+    """By how much the search's mean was better than the one on fresh seeds (below 0: worse)."""
+
+    mean: float
+    ci95: tuple[float, float] | None  # Welch's; None with fewer than two seeds or no spread
+
+
+def candidates(
+    start: ExperimentConfig, tune: TuneConfig, trials: Sequence[TrialReport]
+) -> list[Candidate]:
+    """Return the starting config and the best trials, as ``tune.confirm`` says.
+
+    With several objectives the trials come from the Pareto front.
+    """
+    complete = [trial for trial in trials if trial.outcome == "complete"]
+    ranked = pareto_front(tune.objective, complete)
+    if len(tune.objective) == 1:
+        ranked = ranking(tune.objective[0], complete)
+    best = [
+        Candidate(f"trial-{trial.number:04d}", with_values(start, dict(trial.values)), trial)
+        for trial in ranked[: max(1, tune.confirm.trials)]
+    ]
+    return [Candidate(START, start, None), *best]
+
+
+def ranking(objective: ObjectiveConfig, trials: Sequence[TrialReport]) -> list[TrialReport]:
+    """Sort trials by the first objective, the best first."""
+    sign = -1.0 if objective.maximized else 1.0
+    return sorted(trials, key=lambda trial: (sign * trial.scores[0], trial.number))
+
+
+def pareto_front(
+    objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialReport]
+) -> list[TrialReport]:
+    """Return the trials that no other is better than in every objective, best first."""
+    signs = np.array([1.0 if objective.maximized else -1.0 for objective in objectives])
+    points = [signs * np.array(trial.scores) for trial in trials]
+    front = [
+        trial
+        for trial, point in zip(trials, points, strict=True)
+        if not any((other >= point).all() and (other > point).any() for other in points)
+    ]
+    return ranking(objectives[0], front)
+
+
+def confirm(
+    chosen: Sequence[Candidate],
+    tune: TuneConfig,
+    folder: StudyFolder,
+    reporter: StudyReporter,
+    jobs: int,
+) -> list[Confirmed] | None:
+    """Train every candidate on the fresh seeds, all at once; None if it was stopped before."""
+    tasks: dict[str, list[RunTask]] = {}
+    for candidate in chosen:
+        config = for_confirming(candidate.config, tune, candidate.label)
+        experiment = write_experiment(config, folder.candidate(candidate.label))
+        tasks[candidate.label] = [
+            RunTask(config, seed, experiment.path) for seed in config.train.seeds
+        ]
+    everything = [task for group in tasks.values() for task in group]
+    reporter.confirming([candidate.label for candidate in chosen], len(everything))
+    results = _run(everything, reporter, jobs)
+    if results is None:
+        return None
+    return [
+        _confirmed(candidate, [results[id(task)] for task in tasks[candidate.label]], tune, folder)
+        for candidate in chosen
+    ]
+
+
+def _run(
+    tasks: Sequence[RunTask], reporter: StudyReporter, jobs: int
+) -> dict[int, RunResult] | None:
+    launcher = Launcher(reporter, jobs=jobs)
+    tries = dict.fromkeys(map(id, tasks), 0)
+    elsewhere: list[RunTask] = []  # another process that shares the study is at these
+    results: dict[int, RunResult] = {}
+    look_again = 0.0
+    with launcher.heeding_signals():
+        for task in tasks:
+            launcher.add(task)
+        while launcher.busy or (elsewhere and not launcher.stop_requests):
+            time.sleep(POLL_SECONDS)
+            for task, result in launcher.poll():
+                if result.record.get("ended_by_signal") and tries[id(task)] < RETRIES:
+                    tries[id(task)] += 1
+                    launcher.add(task)
+                elif result.status == "running":
+                    elsewhere.append(task)
+                else:
+                    results[id(task)] = result
+            if elsewhere and not launcher.busy and time.monotonic() >= look_again:
+                look_again = time.monotonic() + LOOK_SECONDS
+                launcher.add(elsewhere.pop(0))
+    return None if launcher.stop_requests else results
+
+
+def _confirmed(
+    candidate: Candidate, results: Sequence[RunResult], tune: TuneConfig, folder: StudyFolder
+) -> Confirmed:
+    total = candidate.config.train.total_timesteps
+    experiment = write_experiment(
+        for_confirming(candidate.config, tune, candidate.label), folder.candidate(candidate.label)
+    )
+    causes = tuple(
+        f"seed {result.seed}: {result.record.get('error', result.status)}"
+        for result in results
+        if result.status != "finished"
+    )
+    if causes:
+        return Confirmed(candidate, (), (), causes)
+    outcomes = [RunOutcome.of(experiment.run(result.seed)) for result in results]
+    seeds = tuple(
+        tuple(score_of_run(objective, outcome, total) for outcome in outcomes)
+        for objective in tune.objective
+    )
+    pairs = zip(tune.objective, seeds, strict=True)
+    scores = tuple(over_seeds(objective, numbers) for objective, numbers in pairs)
+    return Confirmed(candidate, scores, seeds, ())
+
+
+def winner_of(tune: TuneConfig, confirmed: Sequence[Confirmed]) -> Confirmed | None:
+    """Return the best on fresh seeds by the first objective; None if none was trained to the end.
+
+    Of equals the starting config wins, then the one that the search preferred.
+    """
+    whole = [item for item in confirmed if item.scores]
+    if not whole:
+        return None
+    sign = 1.0 if tune.objective[0].maximized else -1.0
+    return max(whole, key=lambda item: sign * item.scores[0])
+
+
+def optimism_of(objective: ObjectiveConfig, confirmed: Confirmed) -> Optimism | None:
+    """Return by how much the search flattered a candidate, by the first objective.
+
+    The interval is Welch's for the difference of two means; the unit is the seed.
+    """
+    trial = confirmed.candidate.trial
+    if trial is None or not confirmed.scores:
+        return None
+    sign = 1.0 if objective.maximized else -1.0
+    searched, fresh = (sign * np.asarray(x) for x in (trial.seeds[0], confirmed.seeds[0]))
+    mean = float(searched.mean() - fresh.mean())
+    compared = welch(searched, fresh)
+    return Optimism(mean, (compared.low, compared.high) if compared else None)

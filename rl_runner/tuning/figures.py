@@ -1,0 +1,302 @@
+"""Pictures of a study, drawn from its summary alone (summary.json)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Document = Mapping[str, Any]
+
+# Okabe and Ito's colours, which most colour-blind people can tell apart.
+BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "0.6"
+PER_ROW = 4
+LOG_RATIO = 50.0  # of the largest to the smallest value, from which an axis is logarithmic
+
+
+def draw_figures(document: Document) -> Iterator[tuple[str, "Figure"]]:
+    """Yield the pictures that a study's summary allows, with their names."""
+    complete = [trial for trial in document["trials"] if trial["outcome"] == "complete"]
+    if complete:
+        yield "history", draw_history(document)
+        yield "slices", draw_slices(document)
+        yield "parallel-coordinates", draw_parallel_coordinates(document)
+    if any(len(trial["curve"]) > 1 for trial in document["trials"]):
+        yield "learning-curves", draw_curves(document)
+    if document["importances"]:
+        yield "importances", draw_importances(document)
+    if len(document["objectives"]) > 1 and complete:
+        yield "pareto-front", draw_pareto_front(document)
+    if any(item["seeds"] for item in document["confirmed"]):
+        yield "confirmation", draw_confirmation(document)
+
+
+def draw_history(document: Document) -> "Figure":
+    """Draw each trial's score in the order of the trials, and the best so far."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure, axes = _one_panel()
+    trials = _complete(document)
+    numbers = [trial["number"] for trial in trials]
+    scores = np.array([trial["scores"][0] for trial in trials])
+    best = np.maximum.accumulate(scores) if _maximized(document) else np.minimum.accumulate(scores)
+    axes.plot(numbers, scores, "o", color=BLUE, ms=5, label="complete")
+    axes.step(numbers, best, where="post", color=VERMILION, lw=1.5, label="best so far")
+    for outcome, mark in (("pruned", "|"), ("failed", "x"), ("infeasible", "+")):
+        missed = [t["number"] for t in document["trials"] if t["outcome"] == outcome]
+        floor = axes.get_xaxis_transform()
+        if missed:
+            axes.plot(
+                missed, [0.02] * len(missed), mark, color=GREY, transform=floor, label=outcome
+            )
+    axes.set(xlabel="trial", ylabel=_name(document))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def draw_curves(document: Document) -> "Figure":
+    """Draw the learning curves by which trials were compared: mean over the seeds so far."""
+    figure, axes = _one_panel()
+    sign = 1.0 if _maximized(document) else -1.0
+    best, total = document["best_trial"], document["total_timesteps"]
+    styles = {"complete": (BLUE, 0.7), "pruned": (GREY, 0.6)}
+    last = 0
+    for trial in document["trials"]:
+        color, alpha = styles.get(trial["outcome"], (GREY, 0.3))
+        if trial["number"] == best:
+            color, alpha = VERMILION, 1.0
+        for seed in _by_seed(trial["curve"], total):
+            steps, values = seed[:, 0], sign * seed[:, 1]
+            axes.plot(steps, values, ".-", color=color, alpha=alpha, lw=1, zorder=2 + alpha)
+            last = max(last, int(steps[-1]))
+    for end in range(total, last, total):
+        axes.axvline(end, color="0.4", lw=0.8, ls=":")
+    for label, color in (("complete", BLUE), ("pruned", GREY), (f"trial {best}", VERMILION)):
+        axes.plot([], [], ".-", color=color, label=label)
+    axes.set(
+        xlabel="timesteps, one seed after another",
+        ylabel="mean return over the seeds so far",
+    )
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def _by_seed(curve: Sequence[Sequence[float]], total: int) -> list[np.ndarray]:
+    """Cut a curve into those of its seeds, each (n, 2): steps and values."""
+    if not curve:
+        return []
+    points = np.array(curve, dtype=float)
+    seeds = np.ceil(points[:, 0] / total)
+    return [points[seeds == seed] for seed in np.unique(seeds)]
+
+
+def draw_slices(document: Document) -> "Figure":
+    """Draw the score against each hyperparameter."""
+    from matplotlib.figure import Figure
+
+    trials = _complete(document)
+    names = _searched(document)
+    n_rows = -(-len(names) // PER_ROW)
+    n_columns = min(PER_ROW, len(names))
+    size = (2.7 * n_columns + 0.8, 2.5 * n_rows + 0.2)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False).flat
+    last = max(1, *(trial["number"] for trial in trials))
+    shades = None
+    for name, axes in zip(names, panels, strict=False):
+        having = [trial for trial in trials if name in trial["values"]]
+        axis = _Axis(name, [trial["values"][name] for trial in having])
+        scores = [trial["scores"][0] for trial in having]
+        order = [trial["number"] for trial in having]
+        shades = axes.scatter(axis.places, scores, c=order, cmap="viridis", s=18, vmin=0, vmax=last)
+        axis.dress(axes)
+        axes.set_axisbelow(True)
+        axes.set_xlabel(name, fontsize=9)
+        axes.grid(color="0.92")
+    for axes in list(panels)[len(names) :]:
+        axes.set_visible(False)
+    figure.supylabel(_name(document), fontsize=10)
+    if shades is not None:
+        figure.colorbar(shades, ax=figure.axes, label="trial", shrink=0.8)
+    return figure
+
+
+def draw_parallel_coordinates(document: Document) -> "Figure":
+    """Draw each complete trial as a line through its hyperparameters to its score."""
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    trials = sorted(_complete(document), key=_score, reverse=not _maximized(document))
+    names = [name for name in _searched(document) if all(name in t["values"] for t in trials)]
+    axes_of = [_Axis(name, [trial["values"][name] for trial in trials]) for name in names]
+    axes_of.append(_Axis("score", [_score(trial) for trial in trials]))
+    figure = Figure(figsize=(1.15 * len(axes_of) + 1.5, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    ranks = np.linspace(0.0, 1.0, len(trials)) if len(trials) > 1 else np.array([1.0])
+    places = np.array([axis.share() for axis in axes_of])  # (n_axes, n_trials)
+    for i, rank in enumerate(ranks):
+        color = colormaps["viridis"](rank)
+        axes.plot(places[:, i], color=color, lw=1.0 + rank, alpha=0.35 + 0.6 * rank)
+    for x, axis in enumerate(axes_of):
+        axes.axvline(x, color="0.4", lw=0.8, zorder=0)
+        for share, text in axis.marks():
+            axes.annotate(text, (x, share), xytext=(3, 0), textcoords="offset points", fontsize=7)
+    axes.set_xticks(range(len(axes_of)), [axis.name.replace(".", ".\n") for axis in axes_of])
+    axes.tick_params(axis="x", labelsize=8, rotation=25)
+    axes.set(yticks=[], xlim=(-0.1, len(axes_of) - 0.4), ylim=(-0.05, 1.05))
+    for side in ("left", "right", "top"):
+        axes.spines[side].set_visible(False)
+    axes.set_title(f"the lighter, the better: {_name(document)}", fontsize=9, loc="left")
+    return figure
+
+
+def draw_importances(document: Document) -> "Figure":
+    """Draw each hyperparameter's share of the score's variance."""
+    figure, axes = _one_panel(height=0.8 + 0.32 * len(document["importances"]))
+    names = list(document["importances"])[::-1]
+    shares = [document["importances"][name] for name in names]
+    axes.barh(names, shares, color=BLUE, height=0.65)
+    for name, share in zip(names, shares, strict=True):
+        axes.annotate(
+            f"{share:.2f}",
+            (share, name),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+    axes.set(xlabel="share of the score's variance (functional ANOVA)")
+    axes.set_xlim(0, 1.12 * max(shares))
+    return figure
+
+
+def draw_pareto_front(document: Document) -> "Figure":
+    """Draw the first two objectives against each other; nobody beats the marked trials in all."""
+    figure, axes = _one_panel()
+    front = set(document["pareto_front"])
+    for trial in _complete(document):
+        on_front = trial["number"] in front
+        x, y = trial["scores"][1], trial["scores"][0]
+        axes.plot(x, y, "o", color=VERMILION if on_front else GREY, ms=7 if on_front else 5)
+        if on_front:
+            axes.annotate(
+                f"trial {trial['number']}",
+                (x, y),
+                xytext=(5, 4),
+                textcoords="offset points",
+                fontsize=8,
+            )
+    axes.set(xlabel=document["objectives"][1]["description"], ylabel=_name(document))
+    return figure
+
+
+def draw_confirmation(document: Document) -> "Figure":
+    """Draw what the search thought of each candidate, and what fresh seeds say."""
+    items = [item for item in document["confirmed"] if item["seeds"]]
+    figure, axes = _one_panel(height=1.1 + 0.55 * len(items))
+    trials = {f"trial-{trial['number']:04d}": trial for trial in document["trials"]}
+    for place, item in enumerate(items):
+        if item["candidate"] in trials:
+            searched = trials[item["candidate"]]["seeds"][0]
+            _dots(axes, searched, place - 0.16, GREY, "search" if place == 1 else None)
+        label = "fresh seeds" if place == 0 else None
+        _dots(axes, item["seeds"][0], place + 0.16, BLUE, label)
+        if item["ci95"]:
+            axes.plot(item["ci95"], [place + 0.16] * 2, color=BLUE, lw=2)
+    names = [
+        item["candidate"] + (" ★" if item["candidate"] == document["winner"] else "")
+        for item in items
+    ]
+    axes.set_yticks(range(len(items)), names)
+    axes.set_ylim(len(items) - 0.5, -0.5)
+    axes.set_xlabel(f"{_name(document)}; dots: seeds, ring: mean, bar: its 95 % interval")
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def _dots(
+    axes: "Axes", values: Sequence[float], height: float, color: str, label: str | None
+) -> None:
+    axes.plot(values, [height] * len(values), ".", color=color, alpha=0.6, label=label)
+    mean = float(np.mean(values))
+    axes.plot(mean, height, "o", color=color, ms=8, markerfacecolor="white", mew=1.8, zorder=3)
+
+
+def _one_panel(height: float = 4.0) -> tuple["Figure", "Axes"]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.grid(color="0.92")
+    axes.set_axisbelow(True)
+    for side in ("right", "top"):
+        axes.spines[side].set_visible(False)
+    return figure, axes
+
+
+def _complete(document: Document) -> list[Any]:
+    return [trial for trial in document["trials"] if trial["outcome"] == "complete"]
+
+
+def _searched(document: Document) -> list[str]:
+    names = (name for trial in _complete(document) for name in trial["values"])
+    return list(dict.fromkeys(names))
+
+
+def _score(trial: Document) -> float:
+    return float(trial["scores"][0])
+
+
+def _maximized(document: Document) -> bool:
+    return bool(document["objectives"][0]["direction"] == "maximize")
+
+
+def _name(document: Document) -> str:
+    return str(document["objectives"][0]["description"])
+
+
+class _Axis:
+    """The values of one hyperparameter as places on an axis: by size, or one place per choice."""
+
+    def __init__(self, name: str, values: Sequence[Any]) -> None:
+        self.name = name
+        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        self.choices = [] if numbers else sorted({str(value) for value in values})
+        if self.choices:
+            self.places = np.array([float(self.choices.index(str(value))) for value in values])
+        else:
+            self.places = np.array(values, dtype=float)
+        low, high = float(self.places.min()), float(self.places.max())
+        self.is_log = not self.choices and low > 0 and high / low >= LOG_RATIO
+
+    def dress(self, axes: "Axes") -> None:
+        """Set the axis's scale and ticks."""
+        if self.is_log:
+            axes.set_xscale("log")
+        if self.choices:
+            axes.set_xticks(range(len(self.choices)), self.choices)
+            axes.margins(x=0.2)
+        axes.tick_params(labelsize=8)
+
+    def share(self) -> np.ndarray:
+        """Return where each value lies between the lowest (0) and the highest (1)."""
+        places = np.log(self.places) if self.is_log else self.places
+        low, high = places.min(), places.max()
+        return np.asarray(
+            (places - low) / (high - low) if high > low else np.full(len(places), 0.5)
+        )
+
+    def marks(self) -> list[tuple[float, str]]:
+        """Return what to write beside the axis, and where."""
+        if self.choices:
+            top = max(1, len(self.choices) - 1)
+            only = len(self.choices) == 1
+            return [(0.5 if only else i / top, text) for i, text in enumerate(self.choices)]
+        ends = sorted({float(self.places.min()), float(self.places.max())})
+        if len(ends) == 1:
+            return [(0.5, f"{ends[0]:.3g}")]
+        return [(0.0, f"{ends[0]:.3g}"), (1.0, f"{ends[1]:.3g}")]

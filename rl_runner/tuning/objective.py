@@ -1,0 +1,109 @@
+"""What makes a trial good: a number from each of its runs, and one from all of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rl_runner.config import ExperimentConfig
+from rl_runner.config.tune import ObjectiveConfig
+from rl_runner.envs.build import find_spec
+from rl_runner.errors import ConfigError, Problem
+from rl_runner.evaluation.intervals import interquartile_mean
+from rl_runner.runs.folder import RunFolder
+
+NEVER = (
+    2.0  # budgets that a run counts which never reached the threshold (PAR2, as in SAT contests)
+)
+
+Curve = dict[int, float]  # timesteps → mean return of that periodic evaluation
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a finished run gave; mean returns are exact where the environment allows it."""
+
+    last_mean_reward: float
+    best_mean_reward: float
+    training_seconds: float
+    curve: Curve
+
+    @classmethod
+    def of(cls, run: RunFolder) -> "RunOutcome":
+        """Read a finished run's results; raises RunFolderError if they cannot be read."""
+        record = run.read_record()
+        last, best = (record["results"][agent] for agent in ("last", "best"))
+        return cls(
+            last.get("exact_mean_reward", last["mean_reward"]),
+            best.get("exact_mean_reward", best["mean_reward"]),
+            record["training_seconds"],
+            load_curve(run),
+        )
+
+
+def load_curve(run: RunFolder) -> Curve:
+    """Return the mean return of each periodic evaluation that a run has made."""
+    arrays = run.load_evaluations()
+    means = arrays["returns"].mean(axis=1)
+    if len(arrays.get("exact", ())) == len(means):
+        means = arrays["exact"]
+    return dict(zip(arrays["timesteps"].tolist(), means.tolist(), strict=True))
+
+
+def score_of_run(objective: ObjectiveConfig, outcome: RunOutcome, total_timesteps: int) -> float:
+    """Return the run's number, in the objective's own unit and direction."""
+    match objective.measure:
+        case "final":
+            return outcome.last_mean_reward
+        case "best":
+            return outcome.best_mean_reward
+        case "last_mean":
+            return float(np.mean(list(outcome.curve.values())[-objective.last :]))
+        case "time_to_threshold":
+            threshold = objective.threshold
+            reached = (t for t, mean in outcome.curve.items() if mean >= (threshold or 0.0))
+            return float(next(reached, NEVER * total_timesteps))
+        case "wall_time":
+            return outcome.training_seconds
+
+
+def over_seeds(objective: ObjectiveConfig, scores: Sequence[float]) -> float:
+    """Take the seeds' numbers together."""
+    values = np.asarray(scores, dtype=float)
+    match objective.over_seeds:
+        case "mean":
+            return float(values.mean())
+        case "median":
+            return float(np.median(values))
+        case "iqm":
+            return float(interquartile_mean(values))
+        case "worst":
+            return float(values.min() if objective.maximized else values.max())
+
+
+def complete_objective(objective: ObjectiveConfig, config: ExperimentConfig) -> ObjectiveConfig:
+    """Fill in the threshold that the environment itself names.
+
+    :raises ConfigError: if a threshold is needed and neither the config nor the environment has one
+    """
+    if objective.measure != "time_to_threshold" or objective.threshold is not None:
+        return objective
+    threshold = find_spec(config.env).reward_threshold
+    if threshold is None:
+        what = f"{config.env.id} names no reward threshold of its own."
+        cure = "Write `objective: {measure: time_to_threshold, threshold: …}`."
+        raise ConfigError(Problem(what, config.source.locate(("tune", "objective")), cure))
+    return objective.model_copy(update={"threshold": threshold})
+
+
+def describe_objective(objective: ObjectiveConfig) -> str:
+    """Say in a few words what an objective is."""
+    of_seeds = {"mean": "mean", "median": "median", "iqm": "IQM", "worst": "worst"}
+    what = {
+        "final": "final return",
+        "best": "best agent's return",
+        "last_mean": f"return over the last {objective.last} evaluations",
+        "time_to_threshold": f"timesteps to {objective.threshold}",
+        "wall_time": "training seconds",
+    }
+    return f"{of_seeds[objective.over_seeds]} {what[objective.measure]} over seeds"

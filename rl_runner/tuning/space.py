@@ -1,0 +1,182 @@
+"""The search space: which hyperparameters are varied, and a trial's values put into a config.
+
+Names are dotted paths below ``algo``: ``gamma``, ``learning_rate.initial``,
+``policy_kwargs.net_arch``.
+"""
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optuna import Trial
+from optuna.distributions import (
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from rl_runner.config.tune import ParameterConfig
+from rl_runner.errors import ConfigError, Problem
+
+Values = dict[str, Any]
+SCALARS = (bool, int, float, str, type(None))
+MAX_GRID = 100_000
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Parameters by dotted name, those that others depend on (``when``) before these."""
+
+    parameters: Mapping[str, ParameterConfig]
+
+    def suggest(self, trial: Trial) -> Values:
+        """Let the trial choose a value for each parameter that is active in it."""
+        values: Values = {}
+        for name, parameter in self.parameters.items():
+            if _is_active(parameter, values):
+                values[name] = value_of(parameter, _suggest(trial, name, parameter))
+        return values
+
+    def values_of(self, params: Mapping[str, Any]) -> Values:
+        """Return a trial's values, given what Optuna recorded of them."""
+        return {
+            name: value_of(parameter, params[name])
+            for name, parameter in self.parameters.items()
+            if name in params
+        }
+
+    def grid(self) -> list[Values]:
+        """Return every combination, as Optuna's parameters; inactive parameters are left out.
+
+        :raises ConfigError: if a parameter has no finite set of values, or there are too many
+        """
+        axes = {name: grid_axis(name, parameter) for name, parameter in self.parameters.items()}
+        points = list(itertools.islice(self._combinations(axes, {}), MAX_GRID + 1))
+        if len(points) > MAX_GRID:
+            cure = "Give fewer values, larger steps, or another `--sampler`."
+            what = f"The grid has more than {MAX_GRID:,} points."
+            raise ConfigError(Problem(what, "tune.search_space", cure))
+        return points
+
+    def _combinations(self, axes: Mapping[str, list[Any]], chosen: Values) -> Iterator[Values]:
+        if len(chosen) == len(self.parameters):
+            yield {name: axes[name][i] for name, i in chosen.items() if i is not None}
+            return
+        name = list(self.parameters)[len(chosen)]
+        parameter = self.parameters[name]
+        values = {
+            other: value_of(self.parameters[other], axes[other][i])
+            for other, i in chosen.items()
+            if i is not None
+        }
+        choices = range(len(axes[name])) if _is_active(parameter, values) else (None,)
+        for i in choices:
+            yield from self._combinations(axes, {**chosen, name: i})
+
+
+def parents_first(parameters: Mapping[str, ParameterConfig]) -> dict[str, ParameterConfig]:
+    """Order parameters so that those named in a ``when`` come before it.
+
+    :raises ConfigError: if a condition names no categorical parameter of the space, a value that it
+        cannot have, or leads back to itself
+    """
+    ordered: dict[str, ParameterConfig] = {}
+    waiting = dict(parameters)
+    while waiting:
+        ready = [name for name, p in waiting.items() if ordered.keys() >= p.when.keys()]
+        if not ready:
+            problems = (_problem_of_condition(n, p, parameters) for n, p in waiting.items())
+            raise ConfigError(*problems)
+        ordered |= {name: waiting.pop(name) for name in ready}
+    return ordered
+
+
+def _problem_of_condition(
+    name: str, parameter: ParameterConfig, parameters: Mapping[str, ParameterConfig]
+) -> Problem:
+    where = f"tune.search_space.{name}"
+    missing = [parent for parent in parameter.when if parent not in parameters]
+    if missing:
+        cure = "A condition names another parameter of the search space."
+        return Problem(f"`when` names `{missing[0]}`, which is not searched.", where, cure)
+    return Problem("`when` leads back to the parameter itself.", where)
+
+
+def _suggest(trial: Trial, name: str, parameter: ParameterConfig) -> Any:
+    match distribution_of(parameter):
+        case CategoricalDistribution() as d:
+            return trial.suggest_categorical(name, d.choices)
+        case IntDistribution() as d:
+            return trial.suggest_int(name, d.low, d.high, step=d.step, log=d.log)
+        case FloatDistribution() as d:
+            return trial.suggest_float(name, d.low, d.high, step=d.step, log=d.log)
+
+
+def _is_active(parameter: ParameterConfig, values: Values) -> bool:
+    return all(
+        parent in values and values[parent] in _allowed(wanted)
+        for parent, wanted in parameter.when.items()
+    )
+
+
+def _allowed(wanted: Any) -> list[Any]:
+    return wanted if isinstance(wanted, list) else [wanted]
+
+
+def distribution_of(
+    parameter: ParameterConfig,
+) -> CategoricalDistribution | IntDistribution | FloatDistribution:
+    """Return Optuna's distribution of a parameter."""
+    if parameter.type == "categorical":
+        return CategoricalDistribution([label_of(choice) for choice in parameter.choices or ()])
+    low, high = parameter.low, parameter.high
+    if parameter.type == "int":
+        step = int(parameter.step or 1)
+        return IntDistribution(int(low or 0), int(high or 0), log=parameter.log, step=step)
+    return FloatDistribution(
+        float(low or 0), float(high or 0), log=parameter.log, step=parameter.step
+    )
+
+
+def label_of(choice: Any) -> bool | int | float | str | None:
+    """Return what Optuna stores of a choice: itself, or its text if it is a list or mapping."""
+    return choice if isinstance(choice, SCALARS) else json.dumps(choice)
+
+
+def value_of(parameter: ParameterConfig, chosen: Any) -> Any:
+    """Return the value of a config that Optuna's ``chosen`` stands for."""
+    if parameter.type != "categorical":
+        return chosen
+    choices = parameter.choices or ()
+    return next(choice for choice in choices if label_of(choice) == chosen)
+
+
+def grid_axis(name: str, parameter: ParameterConfig) -> list[Any]:
+    """Return the finitely many values of a parameter, as Optuna stores them."""
+    distribution = distribution_of(parameter)
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    if isinstance(distribution, IntDistribution) and not distribution.log:
+        return list(range(distribution.low, distribution.high + 1, distribution.step))
+    if isinstance(distribution, FloatDistribution) and distribution.step:
+        n = round((distribution.high - distribution.low) / distribution.step)
+        return [distribution.low + i * distribution.step for i in range(n + 1)]
+    if distribution.single():
+        return [parameter.low]
+    what = f"A grid needs finitely many values of `{name}`."
+    cure = "Give it `step: …` or `type: categorical` with `choices: […]`."
+    raise ConfigError(Problem(what, f"tune.search_space.{name}", cure))
+
+
+def put(hyperparameters: Mapping[str, Any], values: Values) -> dict[str, Any]:
+    """Return the hyperparameters with the values of dotted names put in."""
+    changed = dict(hyperparameters)
+    for name, value in values.items():
+        head, _, rest = name.partition(".")
+        inner = changed.get(head)
+        changed[head] = (
+            put(inner if isinstance(inner, Mapping) else {}, {rest: value}) if rest else value
+        )
+    return changed

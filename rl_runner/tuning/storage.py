@@ -1,0 +1,186 @@
+"""Optuna's storage: a file in the study's folder, or a database that several processes share.
+
+Only `rl tune` itself touches it, never the processes in which runs train. A trial that was under
+way when its process died is taken up again: with the file by going on with the very trial, since
+nobody else can be at it; with a database by Optuna's heartbeats, since somebody else may be.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+
+from rl_runner.errors import Problem, StudyError
+from rl_runner.tuning.folder import StudyFolder
+from rl_runner.tuning.samplers import quietly
+
+HEARTBEAT_SECONDS = 10
+GRACE_SECONDS = 60  # without a heartbeat until a trial counts as abandoned
+RETRIES = 2  # of a trial or run that was ended from outside
+
+IDENTITY, DESCRIPTION = "rl_runner:identity", "rl_runner:description"
+
+
+def open_storage(url: str | None, folder: StudyFolder) -> BaseStorage:
+    """Open the database at ``url``, or the journal in the folder, which must be claimed.
+
+    :raises StudyError: if the storage cannot be reached
+    """
+    if url is None:
+        _cut_unfinished_line(folder)
+        return JournalStorage(JournalFileBackend(str(folder.journal)))
+    try:
+        return _open_database(url)
+    except Exception as error:
+        raise unreachable(url, error) from error
+
+
+def _open_database(url: str) -> RDBStorage:
+    """Open a database, and make Optuna's tables in it if there are none.
+
+    Of several processes that begin at once only one can make them; the others try again.
+    """
+    from sqlalchemy.exc import DBAPIError
+
+    for tries_left in (2, 1, 0):
+        try:
+            with quietly():
+                callback = optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
+                return RDBStorage(
+                    url,
+                    heartbeat_interval=HEARTBEAT_SECONDS,
+                    grace_period=GRACE_SECONDS,
+                    heartbeat_stale_trial_callback=callback,
+                )
+        except DBAPIError as error:
+            if not tries_left or "already exists" not in str(error):
+                raise
+            time.sleep(0.5)
+    raise AssertionError
+
+
+def unreachable(url: str, error: Exception) -> StudyError:
+    """Say that a database cannot be used, and what to do."""
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    cure = "Is the database running, and are host, name, user and password right?"
+    if isinstance(error, ArgumentError | NoSuchModuleError | ValueError):
+        cure = "Write it as Optuna does: `postgresql://user:password@host/database`."
+    if isinstance(error, ImportError):
+        cure = "Install its driver, for PostgreSQL `pip install psycopg[binary]`."
+    return StudyError(Problem(f"The storage cannot be used: {_gist(error)}.", _place(url), cure))
+
+
+def lost(url: str, error: Exception) -> StudyError:
+    """Say that the storage failed in the middle of a search."""
+    what = f"The storage failed: {_gist(error)}."
+    cure = "The runs are on disk. When it is back, the same command goes on where they stopped."
+    return StudyError(Problem(what, _place(url), cure))
+
+
+def _gist(error: Exception) -> str:
+    """Return the first line of what is behind an error, without SQLAlchemy's references."""
+    text = str(error.__cause__ or error).strip().partition("\n")[0]
+    return text.removesuffix(".")
+
+
+def _place(url: str) -> str:
+    """Return the option with the URL, without the password in it."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return f"--storage {make_url(url).render_as_string(hide_password=True)}"
+    except ArgumentError:
+        return f"--storage {url}"
+
+
+def _cut_unfinished_line(folder: StudyFolder) -> None:
+    """Take back what a process that was killed had begun to write."""
+    if not folder.journal.exists():
+        return
+    content = folder.journal.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(folder.journal, whole)
+
+
+def open_study(
+    storage: BaseStorage,
+    name: str,
+    directions: Sequence[StudyDirection],
+    identity: str,
+    description: dict[str, Any],
+) -> optuna.Study:
+    """Create the study, or open the one that is there.
+
+    :param identity: of the config and what is searched; a study goes on only with the same
+    :param description: what the identity stands for, to tell what is different
+    :raises StudyError: if a study of that name was begun with something else
+    """
+    with quietly():
+        study = optuna.create_study(
+            study_name=name,
+            storage=storage,
+            directions=directions,
+            load_if_exists=True,
+        )
+    known = study.user_attrs.get(IDENTITY)
+    if known is None and not study.get_trials(deepcopy=False):
+        study.set_user_attr(DESCRIPTION, description)
+        study.set_user_attr(IDENTITY, identity)
+    elif known != identity:
+        before = study.user_attrs.get(DESCRIPTION)
+        what = f"The study `{name}` was not begun by `rl tune`."
+        if before is not None:
+            listed = "; ".join(_differences(before, description))
+            what = f"The study `{name}` was begun with something else: {listed}."
+        cure = "Give this one another name with `--study`, or go back to the earlier config."
+        raise StudyError(Problem(what, f"--study {name}", cure))
+    return study
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Name what two flat descriptions do not have in common."""
+    missing = object()
+    return [
+        f"{key} was {before.get(key, 'not set')!r} and is {now.get(key, 'not set')!r}"
+        for key in sorted({*before, *now})
+        if before.get(key, missing) != now.get(key, missing)
+    ][:5]
+
+
+def retire_abandoned(study: optuna.Study) -> None:
+    """Queue trials again whose process has not been heard of for a while (databases only)."""
+    with quietly():
+        optuna.storages.fail_stale_trials(study)
+
+
+def queue_again(study: optuna.Study, storage: BaseStorage, trial: optuna.Trial) -> None:
+    """Give a trial that was interrupted back, for whoever goes on."""
+    if not isinstance(storage, RDBStorage):
+        return  # it stays as it is; nobody else can be at it
+    study.tell(trial, state=TrialState.FAIL)
+    callback = storage.get_heartbeat_stale_trial_callback()
+    if callback is not None:
+        with quietly():
+            callback(study, study.get_trials()[trial.number])
+
+
+def close_storage(storage: BaseStorage) -> None:
+    """Close the connections to a database."""
+    if isinstance(storage, RDBStorage):
+        storage.scoped_session.remove()
+        storage.engine.dispose()
+
+
+def beat(storage: BaseStorage, trial: optuna.Trial) -> None:
+    """Say that somebody is at work on the trial."""
+    if isinstance(storage, RDBStorage):
+        storage.record_heartbeat(trial._trial_id)  # noqa: SLF001 - has no public name

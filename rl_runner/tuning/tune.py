@@ -1,0 +1,198 @@
+"""The road of a study: a config in; better hyperparameters out, confirmed on fresh seeds."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from optuna.exceptions import StorageInternalError
+from optuna.study import StudyDirection
+
+from rl_runner.config import ExperimentConfig, dump_config, load_config
+from rl_runner.config.identity import meaning_of, short_hash
+from rl_runner.config.schema import plain_name
+from rl_runner.config.tune import TuneConfig
+from rl_runner.errors import Problem, StudyError
+from rl_runner.training.resolve import resolve
+from rl_runner.tuning.check import complete_tuning
+from rl_runner.tuning.confirm import Candidate, Confirmed, candidates, confirm, winner_of
+from rl_runner.tuning.folder import BEST, START, StudyFolder
+from rl_runner.tuning.importance import importances_of
+from rl_runner.tuning.objective import describe_objective
+from rl_runner.tuning.records import trial_report
+from rl_runner.tuning.report import write_report
+from rl_runner.tuning.reporting import StudyPlan, StudyReporter, TrialReport
+from rl_runner.tuning.samplers import build_pruner
+from rl_runner.tuning.search import Search, SearchTask
+from rl_runner.tuning.space import SearchSpace, parents_first
+from rl_runner.tuning.storage import close_storage, lost, open_storage, open_study
+from rl_runner.tuning.summary import TuneResult
+
+MAXIMIZE, MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
+WITHOUT_MEANING = ("trials", "confirm")  # of the tune section: how long, and what comes after
+
+
+def tune(
+    config: ExperimentConfig | str | Path,
+    *,
+    runs_dir: str | Path = Path("runs"),
+    jobs: int = 1,
+    study: str | None = None,
+    storage: str | None = None,
+    timeout: float | None = None,
+    reporter: StudyReporter | None = None,
+) -> TuneResult:
+    """Search for better hyperparameters, confirm the best on fresh seeds, and write best.yaml.
+
+    Called again it goes on where it stopped. (A script needs Python's usual
+    ``if __name__ == "__main__":``, because the runs' processes import it.)
+
+    :param config: a config, or the YAML file to load it from; its ``tune`` section says how
+    :param jobs: runs at a time
+    :param study: the study's name and its folder's; by default the config's name and a hash
+    :param storage: the URL of a database that several processes share, as Optuna writes it
+    :param timeout: seconds after which no trial begins
+    :raises RunnerError: if the config, the search space or the storage is wrong
+    """
+    reporter = reporter or StudyReporter()
+    loaded = config if isinstance(config, ExperimentConfig) else load_config(config)
+    start = resolve(loaded)
+    settings = complete_tuning(start)
+    task = _open(start, settings, Path(runs_dir), study, storage, timeout)
+    try:
+        return _search_and_confirm(task, reporter, jobs)
+    except StorageInternalError as error:
+        raise lost(storage or str(task.folder.journal), error) from error
+    finally:
+        close_storage(task.storage)
+        task.folder.release()
+
+
+def _search_and_confirm(task: SearchTask, reporter: StudyReporter, jobs: int) -> TuneResult:
+    reporter.search_started(_plan(task))
+    if not Search(task, reporter, jobs).run():
+        return _result(task, (), stopped=True)
+    trials = _reports(task)
+    if not any(trial.outcome == "complete" for trial in trials):
+        what = "No trial was completed, so that there is nothing to choose from."
+        cure = "Allow more trials or time, or `--pruner none`."
+        raise StudyError(Problem(what, str(task.folder.path), cure))
+    chosen = candidates(task.start, task.tune, trials)
+    if not task.tune.confirm.trials:  # nobody knows how good it is, but so it was asked for
+        task.folder.write(BEST, _best_yaml(task, chosen[1], None))
+        return _finished(task, ())
+    confirmed = confirm(chosen, task.tune, task.folder, reporter, jobs)
+    if confirmed is None:
+        return _result(task, (), stopped=True)
+    winner = winner_of(task.tune, confirmed)
+    if winner is not None:
+        task.folder.write(BEST, _best_yaml(task, winner.candidate, winner))
+    return _finished(task, confirmed)
+
+
+def _finished(task: SearchTask, confirmed: Sequence[Confirmed]) -> TuneResult:
+    """Keep what was found: as data, as pictures, in TensorBoard."""
+    result = _result(task, confirmed, stopped=False)
+    write_report(task.folder, result.summary)
+    return result
+
+
+def _open(
+    start: ExperimentConfig,
+    settings: TuneConfig,
+    runs_dir: Path,
+    name: str | None,
+    url: str | None,
+    timeout: float | None,
+) -> SearchTask:
+    """Open the study; without a database it is claimed for this process."""
+    description = _description(start, settings)
+    identity = short_hash(description)
+    folder = StudyFolder(runs_dir / (_checked(name) or f"{start.name}-tune-{identity}"))
+    directions = [MAXIMIZE if o.maximized else MINIMIZE for o in settings.objective]
+    if url is None:
+        folder.create()
+        folder.claim()
+    try:
+        storage = open_storage(url, folder)
+        study = open_study(storage, folder.name, directions, identity, description)
+        study.pruner = build_pruner(settings, start)
+        written = start.model_copy(update={"tune": settings})
+        folder.write(START, dump_config(written))
+    except BaseException:
+        folder.release()
+        raise
+    space = SearchSpace(parents_first(settings.parameters))
+    plain = start.model_copy(update={"tune": None}).with_source(start.source)
+    return SearchTask(plain, settings, space, folder, study, storage, timeout)
+
+
+def _checked(name: str | None) -> str | None:
+    try:
+        return name if name is None else plain_name(name)
+    except ValueError as error:
+        what = f"`{name}` cannot be a study's name: {error}."
+        raise StudyError(Problem(what, f"--study {name}")) from None
+
+
+def _description(start: ExperimentConfig, settings: TuneConfig) -> dict[str, Any]:
+    """Return what makes two studies the same, flat: the config, and what is searched and how."""
+    left_out = set(WITHOUT_MEANING)
+    search = start.model_copy(update={"tune": settings}).to_dict()["tune"]
+    search = {key: value for key, value in search.items() if key not in left_out}
+    return dict(_flat({**meaning_of(start), "tune": search}))
+
+
+def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{prefix}.{key}" if prefix else key)
+    else:
+        yield prefix, value
+
+
+def _reports(task: SearchTask) -> list[TrialReport]:
+    """Return every trial, those that were abandoned and queued again left out."""
+    reports = (trial_report(trial, task.space) for trial in task.study.get_trials())
+    return [report for report in reports if report.outcome != "abandoned"]
+
+
+def _plan(task: SearchTask) -> StudyPlan:
+    return StudyPlan(
+        path=task.folder.path,
+        study=task.folder.name,
+        n_trials=task.tune.trials,
+        n_seeds=task.tune.seeds,
+        total_timesteps=task.start.train.total_timesteps,
+        objectives=tuple(describe_objective(objective) for objective in task.tune.objective),
+        maximized=task.tune.objective[0].maximized,
+        done=_reports(task),
+    )
+
+
+def _result(task: SearchTask, confirmed: Sequence[Confirmed], *, stopped: bool) -> TuneResult:
+    winner = winner_of(task.tune, confirmed)
+    written = not stopped and (winner is not None or not task.tune.confirm.trials)
+    return TuneResult(
+        path=task.folder.path,
+        study=task.folder.name,
+        tune=task.tune,
+        total_timesteps=task.start.train.total_timesteps,
+        trials=_reports(task),
+        confirmed=confirmed,
+        winner=winner,
+        best_config=task.folder.best if written else None,
+        stopped=stopped,
+        importances=importances_of(task.study, task.tune),
+    )
+
+
+def _best_yaml(task: SearchTask, candidate: Candidate, confirmed: Confirmed | None) -> str:
+    """Return the winner's config, and above it where it comes from."""
+    origin = "the starting config" if candidate.trial is None else f"trial {candidate.trial.number}"
+    lines = [f"# Found by `rl tune` in the study {task.folder.name}: {origin}."]
+    if confirmed is None:
+        lines.append("# It was not confirmed on fresh seeds.")
+    else:
+        what = describe_objective(task.tune.objective[0])
+        lines.append(f"# {len(confirmed.seeds[0])} fresh seeds: {what} {confirmed.scores[0]:.6g}.")
+    return "\n".join(lines) + "\n" + dump_config(candidate.config)

@@ -1,0 +1,125 @@
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from synthetic_experiments import change_record, write_experiment
+
+Rl = Callable[..., Any]
+
+LAKE = {"id": "FrozenLake-v1", "time_limit": 100}
+GOOD = [0.70, 0.72, 0.74, 0.71, 0.73]
+BAD = [0.10, 0.12, 0.09, 0.13, 0.11]
+
+
+def _lake(runs_dir: Path, name: str, scores: list[float], **options: Any) -> Path:
+    return write_experiment(runs_dir, name, scores, env=LAKE, **options)
+
+
+def test_two_experiments_are_shown_with_intervals_and_claims(rl: Rl, tmp_path: Path):
+    outcome = rl("compare", _lake(tmp_path, "good", GOOD), _lake(tmp_path, "bad", BAD))
+    assert outcome.exit_code == 0
+    shown = " ".join(outcome.stdout.split())
+    assert "FrozenLake-v1: mean held-out return of the last agent" in shown
+    assert "good 5 of 5 0.720" in shown
+    assert "reached 0.700" in shown
+    assert "the random policy, 0.014 (exact), is 0; the optimum, 0.744, is 1" in shown
+    assert "good − …" in shown
+    assert "bad 0.610" in shown
+    assert "decided" in shown
+    assert "!" not in shown
+
+
+def test_a_comparison_as_json(rl: Rl, tmp_path: Path):
+    places = [_lake(tmp_path, "good", GOOD, exact=True), _lake(tmp_path, "bad", BAD, exact=True)]
+    document = rl("compare", *places, "--json", "--threshold", "0.5").document
+    assert document["measure"] == "exact"
+    assert document["threshold"] == 0.5
+    assert [row["label"] for row in document["experiments"]] == ["good", "bad"]
+    assert document["experiments"][0]["reached"]["n"] == 5
+    assert document["pairs"][0]["verdict"] == "decided"
+    assert document["caveats"] == []
+    assert "until_decided" not in document
+
+
+def test_files_go_where_out_says_and_are_named(rl: Rl, tmp_path: Path):
+    outcome = rl("compare", _lake(tmp_path, "good", GOOD), "--out", "made/report", "--json")
+    assert outcome.exit_code == 0
+    made = {path.name for path in (tmp_path / "made" / "report").iterdir()}
+    assert {"comparison.json", "comparison.tex", "intervals.png", "intervals.svg"} <= made
+    for name in made:
+        assert name in outcome.stderr
+
+
+def test_many_pairs_are_shown_against_the_first_experiment(rl: Rl, tmp_path: Path):
+    places = [_lake(tmp_path, f"e{i}", [x + i / 100 for x in GOOD]) for i in range(7)]
+    shown = rl("compare", *places).stdout
+    assert "from e0; --json has all 21 pairs" in shown
+    assert "e0 − …" in shown
+    assert "e2 " in shown
+
+
+def test_what_is_missing_is_said_and_not_averaged_away(rl: Rl, tmp_path: Path):
+    path = _lake(tmp_path, "holes", [0.7, 0.7, math.nan, 0.7])
+    change_record(path / "seed-1", status="failed", error="the motor burned out")
+    shown = " ".join(rl("compare", path).stdout.split())
+    assert "holes 2 of 4 0.700" in shown
+    assert "2 of 4 seeds have no result" in shown
+    assert "the motor burned out" in shown
+    assert "not finite numbers" in shown
+    assert "2 seeds are too few" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("gone",), "There is no such folder"),
+        (("empty",), "Neither a run nor an experiment"),
+        (("{good}", "{good}"), "named twice"),
+        (("{good}/seed-0",), "single run"),
+        (("{good}", "{cart}"), "different environments cannot be compared"),
+        (("{nothing}",), "No run here has a result yet"),
+        (("{good}", "--until-decided"), "compares two experiments, not 1"),
+        (("{good}", "{bad}", "--until-decided", "--error-rate", "2"), "lies between 0 and 1"),
+    ],
+)
+def test_a_mistake_is_explained_and_nothing_is_written(
+    rl: Rl, tmp_path: Path, arguments: tuple[str, ...], message: str
+):
+    runs = tmp_path / "runs"
+    places = {
+        "good": _lake(runs, "good", GOOD),
+        "bad": _lake(runs, "bad", BAD),
+        "cart": write_experiment(runs, "cart", [100.0] * 5),
+        "nothing": _lake(runs, "nothing", [math.nan] * 2),
+    }
+    (tmp_path / "empty").mkdir()
+    before = sorted(runs.rglob("*"))
+    written = [argument.format(**places) for argument in arguments]
+    outcome = rl("compare", *written, "--out", tmp_path / "out")
+    assert outcome.exit_code == 2
+    assert message in outcome.message
+    assert not (tmp_path / "out").exists()
+    assert [path for path in sorted(runs.rglob("*")) if path.name != ".scales.json"] == before
+
+
+def test_seeds_are_added_until_it_is_decided(rl: Rl, tmp_path: Path, write_yaml):
+    text = """
+        name: {name}
+        env: {{id: FrozenLake-v1, kwargs: {{is_slippery: false}}}}
+        algo: {{name: q_learning, learning_rate: {rate}, exploration_final_eps: {eps}}}
+        train: {{total_timesteps: 60, seeds: 1}}
+        eval: {{every: 60, n_episodes: 1, final_episodes: 1}}
+    """
+    for name, rate, eps in (("one", 0.5, 0.1), ("other", 0.5, 0.2)):
+        config = write_yaml(text.format(name=name, rate=rate, eps=eps), f"{name}.yaml")
+        assert rl("train", config, "-q", "--jobs", "1").exit_code == 0
+    places = sorted((tmp_path / "runs").glob("o*-*"))
+    options = ("--until-decided", "--max-seeds", "5", "--jobs", "1", "-q")
+    document = rl("compare", *places, *options, "--json").document
+    assert document["until_decided"]["outcome"] == "undecided"
+    assert [look["n"] for look in document["until_decided"]["looks"]] == [5]
+    assert [len(row["seeds"]) for row in document["experiments"]] == [5, 5]
+    shown = " ".join(rl("compare", *places, *options).stdout.split())
+    assert "Not decided with 5 seeds of each, at an error rate of 0.05" in shown

@@ -1,0 +1,179 @@
+"""The ladder of policies, and the oracle above it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rl_runner.config.schema import EnvConfig
+from rl_runner.envs.baselines import baselines_of, load_baseline
+from rl_runner.envs.build import build_env
+from rl_runner.envs.tutor import baselines, oracle
+from rl_runner.envs.tutor.bandit import train_bandit
+from rl_runner.envs.tutor.options import TutorOptions
+from rl_runner.envs.tutor.oracle import load_values, start_value
+from rl_runner.envs.tutor.qmdp import QMDP
+from rl_runner.envs.tutor.simulate import Played, play
+from rl_runner.errors import EnvError
+
+SHORT = TutorOptions(modules_per_topic=1, horizon=15)
+STANDARD = TutorOptions()
+N = 4000
+
+
+def oracle_of(values: np.ndarray):
+    return lambda options, full_states: baselines.Oracle(options, full_states, values)
+
+
+def simple(cls, *arguments):
+    return lambda _options, _full_states: cls(*arguments)
+
+
+def interval(returns: np.ndarray, z: float = 1.96) -> tuple[float, float]:
+    half = z * returns.std(ddof=1) / np.sqrt(len(returns))
+    return returns.mean() - half, returns.mean() + half
+
+
+@pytest.fixture(scope="module")
+def values() -> np.ndarray:
+    return load_values(STANDARD)
+
+
+@pytest.fixture(scope="module")
+def ladder(values: np.ndarray) -> dict[str, Played]:
+    policies = {
+        "random": simple(baselines.Random, 0),
+        "round robin": simple(baselines.RoundRobin),
+        "greedy gap": simple(baselines.GreedyGap),
+        "fixed": simple(baselines.FixedCurriculum),
+        "mastery": simple(baselines.Mastery),
+        "quiz farmer": simple(baselines.QuizFarmer),
+        "oracle": oracle_of(values),
+        **{f"always {action}": simple(baselines.Constant, action) for action in range(6)},
+    }
+    return {name: play(policy, STANDARD, range(N)) for name, policy in policies.items()}
+
+
+def test_the_oracles_analytic_value_lies_in_its_interval(ladder, values: np.ndarray):
+    low, high = interval(ladder["oracle"].returns, z=3.0)
+    assert low < start_value(STANDARD, values) < high
+
+
+def test_no_policy_exceeds_the_oracle(ladder, values: np.ndarray):
+    top = start_value(STANDARD, values)
+    for name, played in ladder.items():
+        if name != "oracle":
+            assert interval(played.returns)[1] < top
+            assert interval(ladder["oracle"].returns - played.returns)[0] > 0.0
+
+
+def test_the_rungs_are_in_order(ladder):
+    """Paired, on common random numbers."""
+    for lower, higher in (
+        ("round robin", "random"),
+        ("random", "fixed"),
+        ("fixed", "mastery"),
+        ("mastery", "oracle"),
+    ):
+        difference = ladder[higher].returns - ladder[lower].returns
+        assert interval(difference)[0] > 0.0, (lower, higher)
+
+
+def test_shortcuts_lose_to_the_fixed_curriculum(ladder):
+    fixed = ladder["fixed"].returns
+    for name, played in ladder.items():
+        if name.startswith("always") or name == "quiz farmer":
+            assert interval(fixed - played.returns)[0] > 0.0, name
+
+
+def test_the_same_policy_plays_the_same_episodes(ladder):
+    again = play(simple(baselines.Mastery), STANDARD, range(100))
+    np.testing.assert_array_equal(again.returns, ladder["mastery"].returns[:100])
+
+
+@pytest.mark.parametrize("learner", ["bkt", "half_life"])
+def test_qmdp_and_bandit_stay_below_a_short_oracle(learner: str):
+    options = TutorOptions(modules_per_topic=1, horizon=15, learner=learner)
+    values = load_values(options)
+    top, n = start_value(options, values), 1000
+    seen = play(oracle_of(values), options, range(n))
+    assert interval(seen.returns, 3.0)[0] < top < interval(seen.returns, 3.0)[1]
+    bandit = train_bandit(options, seed=0)
+    myopic = play(lambda *_: bandit, options, range(n))
+    chance = play(simple(baselines.Random, 0), options, range(n))
+    unseen = play(lambda o, _: QMDP(o, values), options, range(200))
+    assert interval(seen.returns[:200] - unseen.returns)[0] > 0.0
+    assert interval(unseen.returns - chance.returns[:200])[0] > 0.0
+    assert interval(myopic.returns - chance.returns)[0] > 0.0
+
+
+def test_the_bandit_repeats_itself():
+    one, other = train_bandit(SHORT, seed=3), train_bandit(SHORT, seed=3)
+    first, second = (play(lambda *_, b=b: b, SHORT, range(50)).returns for b in (one, other))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_values_are_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(oracle, "cache_folder", lambda: tmp_path)
+    calls = []
+    first = load_values(SHORT, lambda done, total: calls.append((done, total)))
+    assert calls[-1] == (6 * 15, 6 * 15)
+    assert [done for done, _ in calls] == list(range(1, 91))
+    calls.clear()
+    second = load_values(SHORT, lambda *_: calls.append(_))
+    assert not calls
+    np.testing.assert_array_equal(first, second)
+    (path,) = tmp_path.glob("values-*.npy")
+    path.write_bytes(b"damaged")
+    np.testing.assert_array_equal(load_values(SHORT), first)
+    load_values(TutorOptions(modules_per_topic=1, horizon=14))
+    assert len(list(tmp_path.glob("*"))) == 2
+
+
+def test_without_a_place_to_keep_them_values_are_computed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(oracle, "cache_folder", lambda: None)
+    assert load_values(TutorOptions(modules_per_topic=1, horizon=2)).shape == (2, 6, 6480)
+
+
+def test_a_problem_too_large_is_refused():
+    with pytest.raises(EnvError, match="too many"):
+        load_values(TutorOptions(modules_per_topic=4))
+
+
+def test_more_time_is_worth_more():
+    start = [
+        start_value(options, load_values(options))
+        for options in (TutorOptions(modules_per_topic=1, horizon=h) for h in (2, 5, 15))
+    ]
+    assert start == sorted(start)
+
+
+@pytest.mark.parametrize("name", baselines_of("rl_runner:Tutor-v0"))
+def test_every_baseline_plays_by_its_name(name: str):
+    """As ``rl eval --policy`` does: in SB3's vectorised environment, copy by copy."""
+    kwargs = {"modules_per_topic": 1, "horizon": 15}
+    env = build_env(EnvConfig(id="Tutor-v0", kwargs=kwargs), [3, 4, 5], training=False)
+    policy = load_baseline("Tutor-v0", name)(env, 0)
+    observations = env.reset()
+    state, started, n_ended = None, np.ones(3, dtype=bool), 0
+    for _ in range(30):
+        actions, state = policy.predict(observations, state, started)
+        observations, _, started, _ = env.step(actions)
+        n_ended += started.sum()
+    assert n_ended >= 3
+    env.close()
+
+
+def test_the_oracle_plays_the_same_through_sb3_and_beside_it():
+    values = load_values(SHORT)
+    beside = play(oracle_of(values), SHORT, range(6))
+    kwargs = {"modules_per_topic": 1, "horizon": 15}
+    env = build_env(EnvConfig(id="Tutor-v0", kwargs=kwargs), range(6), training=False)
+    policy = load_baseline("Tutor-v0", "oracle")(env, 0)
+    observations, returns, open_ = env.reset(), np.zeros(6), np.ones(6, dtype=bool)
+    while open_.any():
+        observations, rewards, ended, _ = env.step(policy.predict(observations)[0])
+        returns += np.where(open_, rewards, 0.0)
+        open_ &= ~ended
+    np.testing.assert_allclose(returns, beside.returns, atol=1e-5)
+    env.close()

@@ -1,0 +1,145 @@
+import time
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.exceptions import StorageInternalError
+
+from rl_runner.config import ExperimentConfig, config_from_dict
+from rl_runner.errors import StudyError
+from rl_runner.tuning import storage as storages
+from rl_runner.tuning.folder import StudyFolder
+from rl_runner.tuning.race import Race
+from rl_runner.tuning.reporting import StudyReporter
+from rl_runner.tuning.samplers import quietly
+from rl_runner.tuning.tune import tune
+
+CLIFF: dict[str, Any] = {
+    "name": "cliff",
+    "env": {"id": "CliffWalking-v1", "time_limit": 20},
+    "algo": {"name": "q_learning"},
+    "train": {"total_timesteps": 120, "seeds": 2},
+    "eval": {"every": 40, "n_episodes": 2, "final_episodes": 2},
+    "tune": {"trials": 2, "seeds": 1, "confirm": {"trials": 0}},
+}
+
+
+def study() -> ExperimentConfig:
+    return config_from_dict(CLIFF)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/optuna.db"
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql+psycopg://me:secret@127.0.0.1:1/none", "database running"),
+        ("sqlite:////nowhere/at/all.db", "database running"),
+        ("nonsense", "as Optuna does"),
+        ("fantasql://me:secret@host/name", "as Optuna does"),
+    ],
+)
+def test_a_storage_that_cannot_be_used_is_named_without_its_password(
+    tmp_path: Path, url: str, told: str
+):
+    with pytest.raises(StudyError) as caught:
+        tune(study(), runs_dir=tmp_path / "runs", storage=url)
+    (problem,) = caught.value.problems
+    assert told in problem.cure
+    assert "secret" not in str(problem)
+    assert url.partition("@")[2] in problem.where
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_driver_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: Any, **__: Any) -> None:
+        message = "Failed to import DB access module for the specified storage URL."
+        raise ImportError(message)
+
+    monkeypatch.setattr(storages, "RDBStorage", refuse)
+    with pytest.raises(StudyError) as caught:
+        tune(study(), runs_dir=tmp_path, storage="mysql://me@host/name")
+    assert "Install its driver" in caught.value.problems[0].cure
+
+
+def test_an_unfinished_line_of_the_journal_is_taken_back(tmp_path: Path):
+    folder = StudyFolder(tmp_path)
+    with quietly():
+        optuna.create_study(study_name="mine", storage=storages.open_storage(None, folder))
+    whole = folder.journal.read_bytes()
+    folder.journal.write_bytes(whole + b'{"op_code": 5, "wor')
+    storage = storages.open_storage(None, folder)
+    assert folder.journal.read_bytes() == whole
+    assert [study.study_name for study in storage.get_all_studies()] == ["mine"]
+
+
+def test_a_study_that_optuna_made_is_not_touched(tmp_path: Path, url: str):
+    theirs = optuna.create_study(study_name="theirs", storage=url)
+    theirs.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    with pytest.raises(StudyError, match="was not begun by `rl tune`"):
+        tune(study(), runs_dir=tmp_path / "runs", storage=url, study="theirs")
+    assert len(theirs.trials) == 1
+
+
+class Heard(StudyReporter):
+    def __init__(self) -> None:
+        self.started: list[int] = []
+
+    def trial_started(self, number: int, values: Any) -> None:
+        del values
+        self.started.append(number)
+
+
+def test_an_abandoned_trial_is_taken_up_again(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(storages, "HEARTBEAT_SECONDS", 1)
+    monkeypatch.setattr(storages, "GRACE_SECONDS", 2)
+    runs = tmp_path / "runs"
+    with pytest.raises(StudyError):  # makes the study, and begins nothing
+        tune(study(), runs_dir=runs, storage=url, study="mine", timeout=0.0)
+    storage = storages.open_storage(url, StudyFolder(runs / "mine"))
+    with quietly():
+        dead = optuna.load_study(study_name="mine", storage=storage)
+        trial = dead.ask()
+        trial.suggest_categorical("gamma", [0.9, 0.95, 0.98, 0.99, 0.995, 0.999])
+    storages.beat(storage, trial)
+    storages.close_storage(storage)
+    time.sleep(2.5)
+    heard = Heard()
+    result = tune(study(), runs_dir=runs, storage=url, study="mine", reporter=heard)
+    assert [t.outcome for t in result.trials] == ["complete", "complete"]
+    assert heard.started == [0, 2]  # Optuna counts the second go at trial 0
+    assert result.trials[0].values["gamma"] == trial.params["gamma"]
+    assert {path.name for path in (runs / "mine" / "trials").iterdir()} == {
+        "trial-0000",
+        "trial-0002",
+    }
+
+
+def test_a_storage_that_fails_in_the_middle_loses_nothing(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(storages, "HEARTBEAT_SECONDS", 1)
+    monkeypatch.setattr(storages, "GRACE_SECONDS", 2)
+
+    def fail(self: Race) -> Any:
+        del self
+        message = "An exception is raised during the commit."
+        raise StorageInternalError(message) from OSError("server closed the connection")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Race, "attributes", fail)
+        with pytest.raises(StudyError, match="server closed the connection") as caught:
+            tune(study(), runs_dir=tmp_path / "runs", storage=url)
+    assert "goes on" in caught.value.problems[0].cure
+    (record,) = tmp_path.glob("runs/*/trials/trial-0000/seed-*/run.json")
+    trained_at = record.stat().st_mtime_ns
+    time.sleep(2.5)
+    result = tune(study(), runs_dir=tmp_path / "runs", storage=url)
+    assert [t.outcome for t in result.trials] == ["complete", "complete"]
+    assert record.stat().st_mtime_ns == trained_at
