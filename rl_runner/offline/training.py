@@ -161,6 +161,7 @@ def checklist(
 ) -> dict[str, bool | None]:
     """Return what should hold before the policy is deployed; None: it cannot be known."""
     headline = None if judgement is None else judgement.headline
+    sessions = None if judgement is None else judgement.sessions
     coverage = learner.coverage()
     lowest = getattr(learner, "eps", (0, 0, coverage["epsilon"]))[2]
     return {
@@ -169,5 +170,8 @@ def checklist(
         "epsilon_at_its_minimum": coverage["epsilon"] <= lowest,
         "better_than_rule_based": (
             None if headline is None else headline.versus_rule_based_ci95[0] > 0
+        ),
+        "better_than_rule_based_over_sessions": (
+            None if sessions is None else sessions.versus_rule_based_ci95[0] > 0
         ),
     }

@@ -89,7 +89,7 @@ def fill(agent: Any, rng: np.random.Generator) -> None:
 
 @both_algorithms
 @pytest.mark.parametrize("seed", range(12))
-def test_updates_equal_stock_ones(algorithm: str, seed: int, record_property: Any):
+def test_updates_equal_stock_ones(algorithm: str, seed: int):
     rng = np.random.default_rng([seed, *algorithm.encode()])
     observations, actions = twins.SPACES[seed % len(twins.SPACES)]
     stock, fast = twins.twins(
@@ -103,8 +103,7 @@ def test_updates_equal_stock_ones(algorithm: str, seed: int, record_property: An
         for agent in (stock, fast):
             np.random.seed(update)  # noqa: NPY002 - SB3 draws from it
             agent.train()
-        worst = twins.assert_alike(stock, fast)
-    record_property("largest deviation of a weight", worst)
+        twins.assert_alike(stock, fast)
 
 
 def copy_rollout(source: Any, target: Any) -> None:
