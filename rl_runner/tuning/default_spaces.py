@@ -153,6 +153,15 @@ def _dqn(config: ExperimentConfig) -> Space:
     }
 
 
+def _geometric_dqn(config: ExperimentConfig) -> Space:
+    """Let ε fall from 1 to a twentieth within these shares of the budget."""
+    space = _dqn(config)
+    del space["exploration_fraction"]
+    budget = config.train.total_timesteps
+    decays = (round(0.05 ** (1 / (share * budget)), 9) for share in (0.05, 0.1, 0.2, 0.5))
+    return {**space, "exploration_decay": _one_of(*dict.fromkeys(decays))}
+
+
 def _qrdqn(config: ExperimentConfig) -> Space:
     return {**_dqn(config), "policy_kwargs.n_quantiles": _one_of(10, 25, 50, 100, 200)}
 
@@ -207,6 +216,7 @@ DEFAULT_SPACES: dict[str, Callable[[ExperimentConfig], Space]] = {
     "crossq": _crossq,
     "ddpg": _actor_critic,
     "dqn": _dqn,
+    "geometric_dqn": _geometric_dqn,
     "maskable_ppo": _ppo,
     "ppo": _ppo,
     "q_learning": _q_learning,

@@ -12,7 +12,7 @@ from rl_runner.tuning.samplers import quietly
 from rl_runner.tuning.space import SearchSpace, parents_first
 from rl_runner.tuning.trials import with_values
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*/*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
 
 
 def shipped(algorithm: str) -> ExperimentConfig:
