@@ -19,11 +19,16 @@ def wrong_in_record(record: Any) -> str | None:
         if type(record.get(key)) not in NUMBER:
             return f"`{key}` is no number."
     results = record.get("results", {})
-    if not isinstance(results, dict) or not all(map(_is_result, results.values())):
+    if not isinstance(results, dict) or not all(map(_is_result, _of_agents(results))):
         return "`results` is not what a run writes there."
     if record.get("status") == "finished" and "last" not in results:
         return "The run is said to be finished and has no results."
     return None
+
+
+def _of_agents(results: dict[str, Any]) -> list[Any]:
+    """Return what was measured of agents; learning from logs writes more beside it."""
+    return [results[agent] for agent in ("last", "best") if agent in results]
 
 
 def _is_result(part: Any) -> bool:

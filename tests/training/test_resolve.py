@@ -14,7 +14,7 @@ from rl_runner.errors import ConfigError, EnvError
 from rl_runner.training.resolve import build_config_agent, resolve
 
 CONFIGS = Path(rl_runner.__file__).parents[1] / "configs"
-SHIPPED = sorted(CONFIGS.glob("*/*.yaml"))
+SHIPPED = [file for file in sorted(CONFIGS.glob("**/*.yaml")) if load_config(file).data is None]
 CONTINUOUS = {"sac", "td3", "ddpg", "tqc", "crossq"}
 
 ConfigOf = Callable[..., ExperimentConfig]
