@@ -222,7 +222,9 @@ def test_a_run_that_goes_on_tells_its_earlier_evaluations_again(
     before = _evaluate_at(run, monkeypatch, [1.0, 3.0, 2.0])
     told: list[tuple[int, float]] = []
     env: Any = None
-    after = PeriodicEvaluation(env, run, SeedTree(0), every=10, n_episodes=3, deterministic=True)
+    after = PeriodicEvaluation(
+        env, run, SeedTree(0), every=10, config=EvalConfig(n_episodes=3, final_episodes=3)
+    )
     after.report = lambda timesteps, mean: told.append((timesteps, mean))
     after.restore_arrays(before.arrays())
     assert told == [(10, 1.0), (20, 3.0), (30, 2.0)]
