@@ -53,7 +53,7 @@ def against_the_zoo(options: argparse.Namespace) -> int:
             folder,
             *("--trials", trials, "--jobs", options.jobs, "--confirm", 0),
             *("--set", f"train.total_timesteps={timesteps}", "--set", "tune.seeds=1"),
-            *("--set", f"train.engine={options.engine}"),
+            *("--set", f"algo.engine={options.engine}"),
             *("--set", f"eval.every={max(1, timesteps // 10)}"),
         )
     outcomes = ", ".join(f"{n} {outcome}" for outcome, n in document["n_trials"].items())
@@ -77,7 +77,7 @@ def from_bad_values(options: argparse.Namespace) -> int:
             folder,
             *("--trials", trials, "--jobs", options.jobs, "--confirm", 3),
             *("--set", f"train.total_timesteps={timesteps}"),
-            *("--set", f"train.engine={options.engine}"),
+            *("--set", f"algo.engine={options.engine}"),
             *("--set", f"eval.every={max(1, timesteps // 10)}"),
             *("--set", "algo.learning_rate=1e-5", "--set", "algo.gamma=0.8"),
             *("--set", "tune.seeds=2", "--set", "tune.confirm.seeds=5"),
