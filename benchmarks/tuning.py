@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int)
     parser.add_argument("--timesteps", type=int)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--engine", default="stock", help="stock (SB3 itself), fast or auto")
     parser.add_argument("--zoo", type=Path, default=ROOT / ".zoo", help="its environment")
     parser.add_argument("--without-zoo", action="store_true")
     options = parser.parse_args()
@@ -52,6 +53,7 @@ def against_the_zoo(options: argparse.Namespace) -> int:
             folder,
             *("--trials", trials, "--jobs", options.jobs, "--confirm", 0),
             *("--set", f"train.total_timesteps={timesteps}", "--set", "tune.seeds=1"),
+            *("--set", f"algo.engine={options.engine}"),
             *("--set", f"eval.every={max(1, timesteps // 10)}"),
         )
     outcomes = ", ".join(f"{n} {outcome}" for outcome, n in document["n_trials"].items())
@@ -75,6 +77,7 @@ def from_bad_values(options: argparse.Namespace) -> int:
             folder,
             *("--trials", trials, "--jobs", options.jobs, "--confirm", 3),
             *("--set", f"train.total_timesteps={timesteps}"),
+            *("--set", f"algo.engine={options.engine}"),
             *("--set", f"eval.every={max(1, timesteps // 10)}"),
             *("--set", "algo.learning_rate=1e-5", "--set", "algo.gamma=0.8"),
             *("--set", "tune.seeds=2", "--set", "tune.confirm.seeds=5"),

@@ -37,7 +37,7 @@ def with_values(start: ExperimentConfig, values: Values) -> ExperimentConfig:
     :raises ConfigError: if the values cannot go together
     """
     hyperparameters = put(start.algo.hyperparameters, values)
-    algo = AlgoConfig.model_validate({"name": start.algo.name, **hyperparameters})
+    algo = AlgoConfig.model_validate({**start.algo.model_dump(), **hyperparameters})
     changed = start.model_copy(update={"algo": algo, "tune": None})
     return resolve(changed.with_source(start.source))
 

@@ -56,6 +56,14 @@ def test_every_minibatch_divides_every_rollout(n_envs: int, total_timesteps: int
             assert (n_steps * n_envs) % batch_size == 0
 
 
+def test_what_is_no_hyperparameter_is_kept():
+    start = shipped("ppo")
+    algo = start.algo.model_copy(update={"engine": "stock"})
+    changed = with_values(start.model_copy(update={"algo": algo}), {"n_epochs": 3})
+    assert changed.algo.engine == "stock"
+    assert changed.algo.hyperparameters["n_epochs"] == 3
+
+
 def test_a_schedule_keeps_its_course():
     start = shipped("ppo")
     space = default_space(start)
