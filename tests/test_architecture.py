@@ -141,3 +141,9 @@ def f(text):
     assert _dangers(tree) == ["cloudpickle", "eval", "pickle"]
     assert len(MODULES) > 40
     assert _prints(_tree(THE_ONE_THAT_PRINTS)) == ["sys.stdout.write"]
+
+
+def test_no_two_test_files_share_a_name():
+    """Pytest imports them by their names alone."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert sorted(set(names)) == sorted(names)

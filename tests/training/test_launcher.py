@@ -230,7 +230,7 @@ def test_a_hopeless_run_is_given_up_and_others_may_be_added_meanwhile(tmp_path: 
     raw = {
         "name": "long",
         "env": {"id": "CliffWalking-v1", "time_limit": 20},
-        "algo": {"name": "q_learning"},
+        "algo": {"name": "q_learning", "engine": "stock"},
         "train": {"total_timesteps": 2_000_000, "seeds": [0]},
         "eval": {"every": 1000, "n_episodes": 1, "final_episodes": 1},
         "checkpoint": {"every": 1_000_000},
@@ -242,17 +242,17 @@ def test_a_hopeless_run_is_given_up_and_others_may_be_added_meanwhile(tmp_path: 
     )
     reporter = Hearing()
     launcher = Launcher(reporter, jobs=1)
-    statuses = {}
+    statuses, is_given_up = {}, False
     with launcher.heeding_signals():
         launcher.add(hopeless)
         while launcher.busy:
             time.sleep(0.02)
             for task, result in launcher.poll():
                 statuses[task.config.name] = result.status
-            if len(reporter.evaluated) == 1:
+            if reporter.evaluated and not is_given_up:
+                is_given_up = True
                 launcher.give_up(hopeless)
                 launcher.add(other)
-                reporter.evaluated.append(reporter.evaluated[0])
     assert statuses == {"long": "pruned", "short": "finished"}
     assert hopeless.folder.read_record()["status"] == "pruned"
     assert reporter.evaluated[0].run == hopeless.run
