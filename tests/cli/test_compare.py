@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from synthetic_experiments import change_record, write_experiment
 
+from rl_runner.cli._console import show, table
+
 Rl = Callable[..., Any]
 
 LAKE = {"id": "FrozenLake-v1", "time_limit": 100}
@@ -69,6 +71,21 @@ def test_what_is_missing_is_said_and_not_averaged_away(rl: Rl, tmp_path: Path):
     assert "the motor burned out" in shown
     assert "not finite numbers" in shown
     assert "2 seeds are too few" in shown
+
+
+def test_brackets_in_names_and_messages_are_shown_as_they_are(rl: Rl, tmp_path: Path):
+    path = _lake(tmp_path, "holes", [0.7, math.nan, 0.7])
+    change_record(path / "seed-1", status="failed", error="no [/x] in [bold] :bug:")
+    outcome = rl("compare", path)
+    assert outcome.exit_code == 0
+    assert "no [/x] in [bold] :bug:" in " ".join(outcome.stdout.split())
+
+
+def test_a_table_shows_text_and_no_markup(capsys: pytest.CaptureFixture[str]):
+    show("say [/a]", table(["[/b]", ">[/c]"], [["[/d]", "[/e]"]], "[/f]"))
+    shown = capsys.readouterr().out
+    for letter in "abcdef":
+        assert f"[/{letter}]" in shown
 
 
 @pytest.mark.parametrize(
