@@ -163,6 +163,23 @@ def test_what_the_numbers_cannot_carry_is_said(tmp_path: Path):
     assert [verdict(pair) for pair in comparison.pairs] == ["a single seed cannot tell"]
 
 
+def test_a_best_agent_without_a_finite_return_is_named(tmp_path: Path):
+    path = write_experiment(tmp_path, "a", GOOD)
+    last = {"mean_reward": 430.0, "n_episodes": 10}
+    change_record(path / "seed-2", results={"last": last, "best": {"mean_reward": math.nan}})
+    said = "\n".join(caveats(_compare(path, agent="best")))
+    assert "a: the best agent of seed 2 has no finite return" in said
+    assert "no finite return" not in "\n".join(caveats(_compare(path)))
+
+
+def test_runs_for_want_of_whose_exact_returns_sampled_ones_are_compared_are_named(tmp_path: Path):
+    exact = write_experiment(tmp_path, "exact", GOOD, exact=True)
+    sampled = write_experiment(tmp_path, "sampled", BAD)
+    said = "\n".join(caveats(_compare(exact, sampled)))
+    assert "others have none: sampled seed 0, 1, 2, 3, 4." in said
+    assert caveats(_compare(exact)) == caveats(_compare(sampled)) == []
+
+
 def test_equal_runs_are_no_certainty(tmp_path: Path):
     flat = write_experiment(tmp_path, "flat", [500.0] * 5)
     (said,) = caveats(_compare(flat))
