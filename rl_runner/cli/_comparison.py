@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from rich.text import Text
+
 from rl_runner.cli._console import duration, number, show, table
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def show_comparison(comparison: "Comparison") -> None:
     if comparison.pairs:
         show("", _pair_table(comparison, digits))
     for text in caveats(comparison):
-        show(f"[yellow]![/yellow] {text}")
+        show(Text.assemble(("!", "yellow"), " ", text))
 
 
 def _result_cells(row: "Row", digits: int) -> list[str]:

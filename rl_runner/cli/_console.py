@@ -21,13 +21,13 @@ def console(*, stderr: bool = False) -> Console:
     """Return a console; made anew each time because tests and pipes replace the streams."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PIPE_WIDTH
-    return Console(file=stream, width=width, highlight=False, soft_wrap=False)
+    return Console(file=stream, width=width, highlight=False, soft_wrap=False, emoji=False)
 
 
 def show(*renderables: Any) -> None:
-    """Print results, for people."""
+    """Print results, for people; text as it is, for messages and names may hold brackets."""
     for renderable in renderables:
-        console().print(renderable)
+        console().print(Text(renderable) if isinstance(renderable, str) else renderable)
 
 
 def show_text(text: str) -> None:
@@ -62,9 +62,10 @@ def show_error(error: RunnerError) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
     """Build a table; columns whose name begins with ``>`` are set flush right."""
-    built = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    built = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    built.title = escape(title) or None
     for column in columns:
-        name = column.removeprefix(">")
+        name = escape(column.removeprefix(">"))
         built.add_column(name, justify="right" if column.startswith(">") else "left")
     for row in rows:
         built.add_row(*("" if cell is None else escape(str(cell)) for cell in row))

@@ -1,5 +1,6 @@
 """``rl compare``."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -64,6 +65,12 @@ def compare(
     from rl_runner.evaluation.experiments import load_experiments
     from rl_runner.evaluation.scales import load_scale_or_none
 
+    if threshold is not None and not math.isfinite(threshold):
+        what = f"A threshold is a finite mean return; {threshold} is none."
+        raise RunnerError(Problem(what, "--threshold", "Leave it out for the environment's own."))
+    if out is not None and out.exists() and not out.is_dir():
+        what = "This is a file; a comparison is written into a folder."
+        raise RunnerError(Problem(what, str(out), "Name another place with `--out DIR`."))
     decision = None
     if until_decided:
         _check_two(experiments, error_rate)

@@ -16,6 +16,8 @@ def caveats(comparison: Comparison) -> list[str]:
     """Return one sentence for each thing that a reader of the table must know."""
     return [
         *_missing_runs(comparison),
+        *_without_best_agent(comparison),
+        *_partly_exact(comparison),
         *_undecided(comparison),
         *_few_seeds(comparison.rows),
         *_equal_runs(comparison.rows),
@@ -58,6 +60,40 @@ def _missing_runs(comparison: Comparison) -> Iterator[str]:
             f"{row.label}: {len(experiment.missing)} of {total} seeds have no result and are in no "
             f"figure here, {effect} ({named}{more})."
         )
+
+
+def _without_best_agent(comparison: Comparison) -> Iterator[str]:
+    for row in comparison.rows:
+        runs = row.experiment.finished
+        without = [run.seed for run in runs if run.result(comparison.agent) is None]
+        if without:
+            yield (
+                f"{row.label}: the {comparison.agent} agent of seed {_seeds(without)} has no "
+                "finite return and is in no figure here, which may flatter it."
+            )
+
+
+def _partly_exact(comparison: Comparison) -> Iterator[str]:
+    """Name the runs for want of whose exact returns sampled ones are compared."""
+    if comparison.measure == "exact":
+        return
+    lacking, n_exact = [], 0
+    for row in comparison.rows:
+        results = [(run.seed, run.result(comparison.agent)) for run in row.experiment.finished]
+        known = [(seed, result) for seed, result in results if result is not None]
+        without = [seed for seed, result in known if result.exact_mean_reward is None]
+        n_exact += len(known) - len(without)
+        if without:
+            lacking.append(f"{row.label} seed {_seeds(without)}")
+    if n_exact and lacking:
+        yield (
+            "Sampled returns are compared although some runs have exact ones, because others have "
+            f"none: {'; '.join(lacking)}."
+        )
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds[:NAMED])) + (", …" if len(seeds) > NAMED else "")
 
 
 def _undecided(comparison: Comparison) -> Iterator[str]:

@@ -26,6 +26,7 @@ from rl_runner.evaluation.statistics import Aggregates, Estimate, aggregate
 
 Measure = Literal["held-out", "exact"]
 ERROR_RATE = 1 - LEVEL
+ROUNDING = 1e-9  # of the largest score
 
 
 @dataclass(frozen=True)
@@ -165,16 +166,21 @@ def _environment_key(config: EnvConfig) -> str:
 def paired_differences(
     first: Experiment, second: Experiment, agent: AgentName = "last"
 ) -> dict[int, float]:
-    """Return first minus second for every seed of which both have a result, by seed."""
+    """Return first minus second for every seed of which both have a result, by seed.
+
+    What is no more than rounding beside the largest score is no difference.
+    """
     runs = {run.seed: run for run in second.finished}
     couples = [(run, runs[run.seed]) for run in first.finished if run.seed in runs]
     measure = _measure([run for couple in couples for run in couple], agent)
-    differences = {}
+    differences: dict[int, float] = {}
+    largest = 0.0
     for a, b in couples:
         of_first, of_second = _score(a, agent, measure), _score(b, agent, measure)
         if of_first is not None and of_second is not None:
             differences[a.seed] = of_first - of_second
-    return differences
+            largest = max(largest, abs(of_first), abs(of_second))
+    return {s: d if abs(d) > ROUNDING * largest else 0.0 for s, d in differences.items()}
 
 
 def _measure(runs: Sequence[SeedRun], agent: AgentName) -> Measure:

@@ -93,7 +93,8 @@ def load_experiments(paths: Sequence[str | Path]) -> list[Experiment]:
 def load_experiment(path: str | Path) -> Experiment:
     """Read an experiment's folder, every seed that its config lists or that lies there.
 
-    :raises RunFolderError: if ``path`` is no experiment, or one of its seeds, or empty
+    :raises RunFolderError: if ``path`` is no experiment, or one of its seeds, or empty, or learned
+        from logs: its results are estimates and no returns of episodes
     :raises ConfigError: if its config.yaml is damaged
     """
     path = Path(path)
@@ -102,6 +103,10 @@ def load_experiment(path: str | Path) -> Experiment:
         cure = f"Name the experiment it belongs to: {path.parent}"
         raise RunFolderError(Problem("This is a single run.", str(path), cure))
     config = load_config(path / CONFIG)
+    if config.data is not None:
+        what = "This experiment learned from logs; it has no returns of episodes to compare."
+        cure = "`rl eval RUN --data LOG` judges what learned from a log."
+        raise RunFolderError(Problem(what, str(path), cure))
     seeds = {seed_number(place.name) for place in places} | set(config.train.seeds)
     runs = tuple(_load_run(path / f"seed-{seed}", seed) for seed in sorted(seeds))
     return Experiment(path, config, runs)

@@ -52,6 +52,8 @@ def look_at(differences: np.ndarray, error_rate: float) -> Look:
     critical = critical_quantile(n, error_rate)
     if critical is None:
         return Look(n, mean, None, e, is_decided=False)
+    if moments_of_mean(differences)[1] == 0.0:  # no spread
+        return Look(n, mean, None, e, is_decided=False)
     low, high = (float(end) for end in interval_at(differences, critical))
     return Look(n, mean, (low, high), e, is_decided=not low <= 0.0 <= high)
 
@@ -67,6 +69,9 @@ def critical_quantile(n: int, error_rate: float) -> float | None:
 def e_value(differences: np.ndarray) -> np.ndarray:
     """Return the wager's worth: 1 at the start, large where equal means are hard to believe.
 
+    Differences without any spread say nothing of how much the next one may differ: 1, as
+    Welch's test says nothing of them either.
+
     :param differences: (n, …) of n pairs, n ≥ 2
     :return: (…)
     """
@@ -75,5 +80,4 @@ def e_value(differences: np.ndarray) -> np.ndarray:
     t = transform(mean / np.where(error > 0, error, 1.0), skewness)
     f = t**2 / (n - 1)
     e = (1 + n) ** -0.5 * ((1 + f) / (1 + f / (1 + n))) ** (n / 2)
-    largest = (1 + n) ** ((n - 1) / 2)  # as t grows without bound
-    return np.asarray(np.where((error > 0) | (mean == 0), e, largest))
+    return np.asarray(np.where(error > 0, e, 1.0))

@@ -24,11 +24,15 @@ class FinishedRun:
 def find_finished(path: Path) -> FinishedRun:
     """Return the run that ``path`` names: itself, or the first finished one of an experiment.
 
-    :raises RunFolderError: if there is none
+    :raises RunFolderError: if there is none, or it learned from logs
     """
     config = None
     for place in find_runs(path):
         config = config or load_config(place.parent)
+        if config.data is not None:
+            what = "Only what trained in an environment can be reproduced; this learned from logs."
+            cure = "`rl eval RUN --data LOG` judges what learned from a log."
+            raise RunFolderError(Problem(what, str(path), cure))
         task = RunTask(config, seed_number(place.name), place.parent)
         record = task.folder.read_record()
         if record.get("status") == "finished":

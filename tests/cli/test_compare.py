@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from synthetic_experiments import change_record, write_experiment
 
+from rl_runner.cli._console import show, table
+
 Rl = Callable[..., Any]
 
 LAKE = {"id": "FrozenLake-v1", "time_limit": 100}
@@ -71,6 +73,21 @@ def test_what_is_missing_is_said_and_not_averaged_away(rl: Rl, tmp_path: Path):
     assert "2 seeds are too few" in shown
 
 
+def test_brackets_in_names_and_messages_are_shown_as_they_are(rl: Rl, tmp_path: Path):
+    path = _lake(tmp_path, "holes", [0.7, math.nan, 0.7])
+    change_record(path / "seed-1", status="failed", error="no [/x] in [bold] :bug:")
+    outcome = rl("compare", path)
+    assert outcome.exit_code == 0
+    assert "no [/x] in [bold] :bug:" in " ".join(outcome.stdout.split())
+
+
+def test_a_table_shows_text_and_no_markup(capsys: pytest.CaptureFixture[str]):
+    show("say [/a]", table(["[/b]", ">[/c]"], [["[/d]", "[/e]"]], "[/f]"))
+    shown = capsys.readouterr().out
+    for letter in "abcdef":
+        assert f"[/{letter}]" in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -80,6 +97,8 @@ def test_what_is_missing_is_said_and_not_averaged_away(rl: Rl, tmp_path: Path):
         (("{good}/seed-0",), "single run"),
         (("{good}", "{cart}"), "different environments cannot be compared"),
         (("{nothing}",), "No run here has a result yet"),
+        (("{good}", "--threshold", "nan"), "finite mean return; nan is none"),
+        (("{good}", "--threshold", "inf"), "finite mean return; inf is none"),
         (("{good}", "--until-decided"), "compares two experiments, not 1"),
         (("{good}", "{bad}", "--until-decided", "--error-rate", "2"), "lies between 0 and 1"),
     ],
@@ -102,6 +121,34 @@ def test_a_mistake_is_explained_and_nothing_is_written(
     assert message in outcome.message
     assert not (tmp_path / "out").exists()
     assert [path for path in sorted(runs.rglob("*")) if path.name != ".scales.json"] == before
+
+
+def test_a_file_in_the_place_of_out_is_refused_before_anything_is_read(rl: Rl, tmp_path: Path):
+    (tmp_path / "taken").write_text("mine", encoding="utf-8")
+    outcome = rl("compare", "gone", "--out", "taken")
+    assert outcome.exit_code == 2
+    assert "written into a folder" in outcome.message
+    assert "--out DIR" in outcome.message
+    assert (tmp_path / "taken").read_text(encoding="utf-8") == "mine"
+
+
+LOGS = """
+    env: {id: Recommender-v0}
+    algo: {name: q_learning}
+    data: {path: log.parquet, window: 11d}
+"""
+
+
+@pytest.mark.parametrize("command", ["compare", "report", "reproduce"])
+def test_what_learned_from_logs_is_refused(rl: Rl, tmp_path: Path, write_yaml, command: str):
+    folder = write_yaml(LOGS, "runs/logged/config.yaml").parent
+    (folder / "seed-0").mkdir()
+    change_record(folder / "seed-0", status="finished", results={"last": {"mean_reward": 0.3}})
+    outcome = rl(command, folder)
+    assert outcome.exit_code == 2
+    assert "learned from logs" in outcome.message
+    assert "`rl eval RUN --data LOG`" in outcome.message
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 
 def test_seeds_are_added_until_it_is_decided(rl: Rl, tmp_path: Path, write_yaml):

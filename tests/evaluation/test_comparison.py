@@ -163,6 +163,23 @@ def test_what_the_numbers_cannot_carry_is_said(tmp_path: Path):
     assert [verdict(pair) for pair in comparison.pairs] == ["a single seed cannot tell"]
 
 
+def test_a_best_agent_without_a_finite_return_is_named(tmp_path: Path):
+    path = write_experiment(tmp_path, "a", GOOD)
+    last = {"mean_reward": 430.0, "n_episodes": 10}
+    change_record(path / "seed-2", results={"last": last, "best": {"mean_reward": math.nan}})
+    said = "\n".join(caveats(_compare(path, agent="best")))
+    assert "a: the best agent of seed 2 has no finite return" in said
+    assert "no finite return" not in "\n".join(caveats(_compare(path)))
+
+
+def test_runs_for_want_of_whose_exact_returns_sampled_ones_are_compared_are_named(tmp_path: Path):
+    exact = write_experiment(tmp_path, "exact", GOOD, exact=True)
+    sampled = write_experiment(tmp_path, "sampled", BAD)
+    said = "\n".join(caveats(_compare(exact, sampled)))
+    assert "others have none: sampled seed 0, 1, 2, 3, 4." in said
+    assert caveats(_compare(exact)) == caveats(_compare(sampled)) == []
+
+
 def test_equal_runs_are_no_certainty(tmp_path: Path):
     flat = write_experiment(tmp_path, "flat", [500.0] * 5)
     (said,) = caveats(_compare(flat))
@@ -202,6 +219,13 @@ def test_pairs_are_runs_of_the_same_seed_that_both_have_a_result(tmp_path: Path)
     change_record(other / "seed-2", status="failed")
     differences = paired_differences(load_experiment(one), load_experiment(other))
     assert differences == {1: 19.0, 3: 37.0}
+
+
+def test_rounding_is_no_difference_between_pairs(tmp_path: Path):
+    one = write_experiment(tmp_path, "one", [0.3, 0.3, 0.7])
+    other = write_experiment(tmp_path, "other", [0.1 + 0.2, 0.3, 0.6])
+    differences = paired_differences(load_experiment(one), load_experiment(other))
+    assert differences == {0: 0.0, 1: 0.0, 2: pytest.approx(0.1)}
 
 
 def test_a_learning_band_is_the_interquartile_mean_where_all_runs_have_steps():
