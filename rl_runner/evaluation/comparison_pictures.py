@@ -27,6 +27,7 @@ MOST_TOGETHER = 4  # experiments in one pair of axes: more bands hide each other
 WIDE_BUDGETS = 5
 MOST_PAIRS_LISTED = 10
 PANELS_PER_ROW = 4
+DOTS_SPREAD = 0.36  # of the height of an experiment's row
 
 
 def draw_all(comparison: Comparison) -> Iterator[tuple[str, "Figure"]]:
@@ -89,14 +90,16 @@ def draw_intervals(comparison: Comparison) -> "Figure":
     from matplotlib.figure import Figure
 
     rows = [row for row in comparison.rows if row.aggregates is not None]
-    height = 1.3 + 0.42 * len(rows)
+    height = 1.3 + 0.55 * len(rows)
     figure = Figure(figsize=(10, height), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True, sharex=True)
     colors = _colors(comparison)
     for axes, name in zip(panels, ("mean", "interquartile_mean", "median"), strict=True):
         for place, row in enumerate(rows):
             color = colors[row.label]
-            axes.plot(row.scores, _beside(row.scores, place), "o", color="0.6", ms=3.5, alpha=0.8)
+            axes.plot(
+                row.scores, _beside(row.scores, place), "o", c="0.5", ms=3.5, mec="w", mew=0.4
+            )
             _draw_estimate(axes, getattr(row.aggregates, name), place, color)
         axes.set_title(name.replace("_", " "), fontsize=11)
         axes.grid(axis="x", color="0.9")
@@ -252,9 +255,9 @@ def _steps(scores: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
 
 
 def _beside(scores: np.ndarray, place: int) -> np.ndarray:
-    """Spread the dots of equal runs a little, below the bar; always the same way."""
+    """Spread the dots of runs evenly below the bar, so that equal ones are all seen."""
     order = np.argsort(np.argsort(scores, kind="stable"), kind="stable")
-    shifts: np.ndarray = place + 0.24 + 0.06 * (order % 3 - 1)
+    shifts: np.ndarray = place + 0.32 + DOTS_SPREAD * ((order + 0.5) / len(scores) - 0.5)
     return shifts
 
 

@@ -6,10 +6,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from rl_runner.envs.film import Frame
 
-WIDEST_PANEL = 600
-WIDEST_FRAME = 1080  # of all panels together
+WIDEST_PANEL = 960  # a page with writing on it must stay readable
+WIDEST_FRAME = 1440  # of several panels together
 NARROWEST_PANEL = 240  # smaller pictures are enlarged, or the writing would not fit
 GAP = 6
+SMALLEST_LETTERS, LARGEST_LETTERS = 14, 24  # pixels
 PAPER, INK, FAINT, OVER = "#e6ebf0", "#1b2733", "#52616f", "#9a4a00"
 
 
@@ -29,7 +30,7 @@ def compose(
     """
     pictures = [_enlarged(Image.fromarray(frame.pixels)) for frame in frames]
     width, height = pictures[0].size
-    size = size or max(14, round(width / 22))
+    size = size or min(LARGEST_LETTERS, max(SMALLEST_LETTERS, round(width / 22)))
     font, line = ImageFont.load_default(size), round(1.7 * size)
     top = line * (2 if where else 1)
     total = width * len(pictures) + GAP * (len(pictures) - 1)

@@ -10,7 +10,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from rl_runner.agents.build import build_agent, load_parameters
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.registry import find_algorithm
-from rl_runner.agents.state import load_numbers, save_numbers
+from rl_runner.agents.state import NUMBERS, load_numbers, save_numbers
 from rl_runner.config import EnvConfig, ExperimentConfig, load_config
 from rl_runner.config.schema import AlgoConfig
 from rl_runner.envs import build_env
@@ -22,6 +22,7 @@ from rl_runner.seeding import SeedTree
 
 MOST_COPIES = 64
 EPISODES_PER_COPY = 15
+TRAIN_ANEW = "Train it anew with this version: `rl train … --fresh`."
 
 
 def save_agent(agent: Agent, folder: Path, weights_file: str) -> None:
@@ -40,9 +41,12 @@ def load_agent(agent: Agent, folder: Path, weights_file: str) -> None:
     load_parameters(agent, str(folder / weights_file))
     try:
         load_numbers(agent, folder)
+    except FileNotFoundError as error:
+        what = f"Another version of rl_runner saved this agent: {NUMBERS} is missing."
+        raise CheckpointError(Problem(what, str(folder), TRAIN_ANEW)) from error
     except (OSError, ValueError, AttributeError) as error:
         what = f"The agent's counters cannot be loaded: {error}"
-        raise CheckpointError(Problem(what, str(folder))) from error
+        raise CheckpointError(Problem(what, str(folder), TRAIN_ANEW)) from error
     if (vec_normalize := agent.get_vec_normalize_env()) is not None:
         try:
             load_statistics(vec_normalize, folder / NORMALIZATION)

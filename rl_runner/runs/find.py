@@ -6,6 +6,9 @@ from pathlib import Path
 from rl_runner.errors import Problem, RunFolderError, did_you_mean
 from rl_runner.runs.folder import CONFIG, RECORD, seed_number
 
+STUDY = "start.yaml"  # what a tuning study's folder begins with
+BEST = "best.yaml"  # and its winner's config
+
 
 def find_runs(path: Path) -> list[Path]:
     """Return the run folders that ``path`` names: itself, or every seed of an experiment.
@@ -22,6 +25,8 @@ def find_runs(path: Path) -> list[Path]:
         if runs:
             return runs
         raise RunFolderError(Problem("This experiment has no runs yet.", str(path)))
+    if _is_file(path / STUDY):
+        raise RunFolderError(Problem("This is a tuning study.", str(path), _of_a_study(path)))
     if os.path.isdir(path):  # noqa: PTH112 - as below
         cure = "Name an experiment (it holds a config.yaml) or one of its seed-… folders."
         raise RunFolderError(Problem("Neither a run nor an experiment.", str(path), cure))
@@ -30,6 +35,14 @@ def find_runs(path: Path) -> list[Path]:
     beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     cure = did_you_mean(path.name, beside) or "`rl runs` lists what there is."
     raise RunFolderError(Problem("There is no such folder.", str(path), cure))
+
+
+def _of_a_study(path: Path) -> str:
+    """Say which experiments a study leads to."""
+    cure = f"Its trials are experiments: name one below {path / 'trials'}."
+    if not _is_file(path / BEST):
+        return cure
+    return f"`rl train {path / BEST}` makes an experiment of its winner. {cure}"
 
 
 def _is_file(path: Path) -> bool:

@@ -13,7 +13,7 @@ from synthetic_experiments import write_experiment
 from rl_runner.errors import RunFolderError
 from rl_runner.evaluation.comparison import Comparison, compare
 from rl_runner.evaluation.comparison_files import to_document, to_latex, write_comparison
-from rl_runner.evaluation.comparison_pictures import draw_all
+from rl_runner.evaluation.comparison_pictures import draw_all, draw_intervals
 from rl_runner.evaluation.experiments import load_experiments
 from rl_runner.evaluation.scales import Scale
 
@@ -108,3 +108,12 @@ def test_twenty_experiments_of_ten_seeds_are_drawn_in_time(tmp_path: Path):
         figure.savefig(tmp_path / "picture.png")
     assert time.process_time() - began < 10
     assert len(comparison.pairs) == 190
+
+
+def test_equal_runs_each_have_a_dot_of_their_own(tmp_path: Path):
+    path = write_experiment(tmp_path, "equal", [200.0] * 5)
+    figure = draw_intervals(compare(load_experiments([path]), scale=SCALE))
+    for axes in figure.axes:
+        (dots,) = (line for line in axes.lines if line.get_marker() == "o")
+        assert len(np.unique(np.asarray(dots.get_ydata()))) == 5
+        assert (np.asarray(dots.get_xdata()) == 200.0).all()

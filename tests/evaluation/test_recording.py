@@ -90,8 +90,13 @@ def test_long_titles_fit_into_their_panel(width: int):
 def test_many_panels_are_narrower_than_few():
     widths = [panel_width(n) for n in (1, 2, 3, 4, 10)]
     assert widths == sorted(widths, reverse=True)
-    assert widths[0] == 600
-    assert 3 * widths[2] <= 1080
+    assert widths[0] == 960
+    assert 3 * widths[2] <= 1440
+
+
+def test_the_writing_grows_with_the_picture_only_so_far():
+    heights = [compose([frame(width=width)], ["a"]).height - 200 for width in (240, 400, 600, 960)]
+    assert heights[0] < heights[1] < heights[2] == heights[3]
 
 
 # --- films ----------------------------------------------------------------------------------------

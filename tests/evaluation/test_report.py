@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from synthetic_experiments import write_experiment
 
 from rl_runner.config import load_config
 from rl_runner.errors import ConfigError, RunFolderError
+from rl_runner.evaluation.comparison import compare
+from rl_runner.evaluation.experiments import load_experiments
 from rl_runner.evaluation.report import check_report_path, write_report
 from rl_runner.evaluation.report.write import duration, number
 
@@ -98,6 +101,22 @@ def test_exact_returns_and_regret_are_shown(runs: Path):
     assert f"{last['regret']:.4f}" in text
     assert "exactly" in text
     assert "exactly" not in written(runs / "ppo").text.replace("Exactly", "")
+
+
+def test_the_caption_of_the_intervals_names_their_measure(runs: Path):
+    assert "the mean return over held-out episodes of each" in written(runs / "ppo").text
+    assert "the exact mean return of each" in written(runs / "q_learning").text
+
+
+def test_the_probability_of_improvement_has_its_interval(tmp_path: Path):
+    paths = [
+        write_experiment(tmp_path, name, [base + i for i in range(5)])
+        for name, base in (("a", 100.0), ("b", 300.0))
+    ]
+    estimate = compare(load_experiments(paths)).pairs[0].probability_of_improvement
+    assert estimate.ci95 is not None
+    low, high = estimate.ci95
+    assert f"{estimate.value:.2f} {low:.2f} to {high:.2f}" in written(*paths).text
 
 
 def test_nothing_is_fetched_when_it_is_read(runs: Path):

@@ -5,6 +5,7 @@ import pytest
 
 from rl_runner.errors import RunFolderError
 from rl_runner.runs.find import find_runs
+from rl_runner.tuning.folder import BEST, START
 
 
 def _experiment(path: Path, *seeds: int) -> Path:
@@ -47,6 +48,18 @@ def test_an_experiment_without_runs_says_so(tmp_path: Path):
 def test_another_folder_is_neither_a_run_nor_an_experiment(tmp_path: Path):
     _experiment(tmp_path / "exp", 0)
     with pytest.raises(RunFolderError, match="Neither a run nor an experiment"):
+        find_runs(tmp_path)
+
+
+def test_a_tuning_study_says_which_experiments_it_leads_to(tmp_path: Path):
+    _experiment(tmp_path / "trials" / "trial-0000", 0)
+    (tmp_path / START).touch()
+    with pytest.raises(RunFolderError, match="a tuning study") as caught:
+        find_runs(tmp_path)
+    (problem,) = caught.value.problems
+    assert problem.cure == f"Its trials are experiments: name one below {tmp_path / 'trials'}."
+    (tmp_path / BEST).touch()
+    with pytest.raises(RunFolderError, match="makes an experiment of its winner"):
         find_runs(tmp_path)
 
 

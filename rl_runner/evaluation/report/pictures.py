@@ -18,12 +18,17 @@ CAPTIONS = {
     "learning-curves": "Periodic evaluations while training: interquartile mean over seeds, with "
     "95 % intervals, or with every run where there are fewer than five. Every evaluation of a run "
     "plays the same episodes.",
-    "intervals": "What the runs reached on held-out episodes. Dots are runs, bars 95 % intervals "
+    "intervals": "What the runs reached: {measure} of each. Dots are runs, bars 95 % intervals "
     "over runs.",
     "performance-profiles": "How large a share of the runs reached at least a return, with 95 % "
     "bands. Higher is better everywhere.",
     "probability-of-improvement": "How probable it is that a run of one experiment beats a run of "
     "another, with 95 % intervals. One half is no difference.",
+}
+
+MEASURES = {
+    "held-out": "the mean return over held-out episodes",
+    "exact": "the exact mean return",
 }
 
 TELLING_ALONE = {"learning-curves", "intervals"}  # where there is nothing to compare with
@@ -43,10 +48,11 @@ def comparison_pictures(comparison: Comparison) -> Iterator[Picture]:
     from rl_runner.evaluation.comparison_pictures import draw_all
 
     alone = len(comparison.rows) == 1
+    measure = MEASURES[comparison.measure]
     for name, figure in draw_all(comparison):
         if alone and name not in TELLING_ALONE:
             continue
-        yield Picture(_svg(figure), CAPTIONS[name], name.replace("-", " "))
+        yield Picture(_svg(figure), CAPTIONS[name].format(measure=measure), name.replace("-", " "))
 
 
 def agent_pictures(experiment: Experiment) -> Iterator[Picture]:
