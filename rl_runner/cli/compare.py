@@ -58,7 +58,7 @@ def compare(
 ) -> None:
     """Compare experiments on the same environment, with intervals over seeds.
 
-    Example: rl compare runs/cartpole-ppo-047f9429 runs/cartpole-dqn-4fe21192 --out report
+    Example: rl compare runs/cartpole-ppo-c340ea73 runs/cartpole-dqn-7f91b108 --out report
     """
     from rl_runner.evaluation.comparison import compare as compare_experiments
     from rl_runner.evaluation.comparison_files import to_document, write_comparison

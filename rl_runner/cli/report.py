@@ -32,7 +32,7 @@ def report(
     It needs no network to be read, and prints well. Experiments on different environments get a
     section each.
 
-    Example: rl report runs/cartpole-ppo-047f9429 runs/cartpole-dqn-4fe21192 --out cartpole.html
+    Example: rl report runs/cartpole-ppo-c340ea73 runs/cartpole-dqn-7f91b108 --out cartpole.html
     """
     from rl_runner.evaluation.report import write_report
 
