@@ -64,4 +64,4 @@ def _show(path: str, found: "Reproduction") -> None:
     if found.surroundings:
         show("What it ran on differs:", *(f"  {line}" for line in found.surroundings))
     else:
-        show("It ran on the same packages, machine and commit.")
+        show("The packages, machine and commit recorded are the same.")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+CODE = Path(__file__).parents[1]  # of rl_runner
 PACKAGES = (
     "rl-runner",
     "stable-baselines3",
@@ -59,17 +60,22 @@ def _package_versions() -> dict[str, str]:
 
 
 def _git_state() -> dict[str, Any] | None:
-    """Return the commit of the working directory; None outside a repository."""
-    commit = _git("rev-parse", "HEAD")
+    """Return the commit of rl_runner's code, else of the working directory; None without either.
+
+    An installed copy may lie inside somebody else's repository, which does not track it.
+    """
+    tracked = _git(CODE, "ls-files", "--error-unmatch", "__init__.py") is not None
+    of, folder = ("rl_runner", CODE) if tracked else ("working directory", Path())
+    commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None
-    return {"commit": commit, "dirty": bool(_git("status", "--porcelain"))}
+    return {"of": of, "commit": commit, "dirty": bool(_git(folder, "status", "--porcelain", "."))}
 
 
-def _git(*arguments: str) -> str | None:
+def _git(folder: Path, *arguments: str) -> str | None:
     try:
         result = subprocess.run(  # noqa: S603 - fixed arguments
-            ["git", *arguments],  # noqa: S607 - the user's git, wherever it is
+            ["git", "-C", str(folder), *arguments],  # noqa: S607 - the user's git, wherever it is
             capture_output=True,
             text=True,
             timeout=10,

@@ -19,6 +19,7 @@ needs_git = pytest.mark.skipif(GIT is None, reason="git is not installed")
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rl_runner.runs.provenance.CODE", tmp_path / "installed")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):  # set while a git hook runs tests
         monkeypatch.delenv(name, raising=False)
@@ -42,7 +43,7 @@ def _commit_a_file() -> str:
 @needs_git
 def test_a_clean_repository_is_named_by_its_commit():
     commit = _commit_a_file()
-    assert provenance()["git"] == {"commit": commit, "dirty": False}
+    assert provenance()["git"] == {"of": "working directory", "commit": commit, "dirty": False}
 
 
 @needs_git
@@ -50,7 +51,21 @@ def test_a_clean_repository_is_named_by_its_commit():
 def test_changed_and_new_files_make_a_repository_dirty(change: str):
     commit = _commit_a_file()
     Path(change).write_text("two")
-    assert provenance()["git"] == {"commit": commit, "dirty": True}
+    assert provenance()["git"] == {"of": "working directory", "commit": commit, "dirty": True}
+
+
+@needs_git
+def test_the_code_of_a_checkout_counts_before_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    _commit_a_file()
+    code = tmp_path / "checkout"
+    code.mkdir()
+    (code / "__init__.py").touch()
+    monkeypatch.setattr("rl_runner.runs.provenance.CODE", code)
+    assert provenance()["git"]["of"] == "working directory"  # not tracked
+    _git("add", "checkout")
+    assert provenance()["git"]["of"] == "rl_runner"
 
 
 @needs_git

@@ -151,7 +151,7 @@ def test_the_record_says_what_was_run_and_where(trained: Trained, name: str):
     assert record["versions"]["python"] == platform.python_version()
     assert record["versions"]["gymnasium"] == gym.__version__
     assert record["machine"]["cores"] == os.cpu_count()
-    assert record["git"] is None or set(record["git"]) == {"commit", "dirty"}
+    assert record["git"] is None or set(record["git"]) == {"of", "commit", "dirty"}
     assert record["command"]
     started, finished = (datetime.fromisoformat(record[key]) for key in ("started", "finished"))
     assert 0 <= (finished - started).total_seconds() <= record["seconds"] + 1

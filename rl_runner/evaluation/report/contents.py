@@ -221,6 +221,7 @@ def _facts(record: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
     commit = "not in a repository"
     if git is not None:
         commit = git["commit"][:12] + (" with uncommitted changes" if git["dirty"] else "")
-    yield ("Code and command", "commit"), commit
+    of = (git or {}).get("of", "working directory")
+    yield ("Code and command", f"commit of {of}"), commit
     if "command" in record:
         yield ("Code and command", "command"), record["command"]
