@@ -66,11 +66,11 @@ def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[[Scores], Pretended]:
 
 
 def test_a_large_difference_is_decided_with_the_fewest_seeds(begun, pretend):
-    pretended = pretend(lambda name, seed: 100.0 * (name == "one") + seed % 3)
+    pretended = pretend(lambda name, seed: (100.0 + seed % 3) * (name == "one"))
     decision = train_until_decided(*begun, max_seeds=30)
     assert (decision.outcome, decision.looks[-1].n) == ("decided", 5)
     assert pretended.asked == [[0, 1, 2, 3, 4]]
-    assert decision.looks[-1].difference == 100.0
+    assert decision.looks[-1].difference == pytest.approx(100.8)
 
 
 def test_no_difference_uses_the_budget_and_no_more(begun, pretend):
