@@ -471,7 +471,8 @@ def test_observations_that_cannot_be_normalised_are_refused() -> None:
 def test_the_cures_for_observations_that_are_labels_work(cure: dict[str, Any]) -> None:
     with built(config_of("FrozenLake-v1", **cure)) as env:
         env.reset()
-        env.step([0])
+        _, rewards, dones, _ = env.step([0])
+    assert (rewards.shape, dones.shape) == ((1,), (1,))
 
 
 def test_observations_that_can_be_neither_are_refused_for_both() -> None:
