@@ -27,7 +27,7 @@ from rl_runner.seeding import SeedTree
 from rl_runner.training.resolve import resolve
 
 CONFIG = Path(__file__).parents[1] / "configs/tutor/ppo.yaml"
-TRAINED_STEPS = 50_000
+TRAINED_STEPS = 100_000
 WARM_STEPS = 10_000  # what is compiled or loaded at first use is not training
 REPEATS = 5
 SECONDS = 0.2
@@ -58,7 +58,7 @@ def print_share(path: Path) -> None:
     """Train for a while and print how much of the time went into the environment."""
     config = resolve(load_config(path))
     seeds = SeedTree(0)
-    env = build_training_env(config.env.in_this_process, config.algo, seeds)
+    env = build_training_env(config.env, config.algo, seeds)
     step, spent = env.step, 0.0
 
     def timed(actions: np.ndarray) -> VecEnvStepReturn:

@@ -158,6 +158,7 @@ DESIGN = [  # the learner, the action, what comes of it, with what probability: 
     ({"modules": 1, "knowledge": 1}, 5, {"tested": 1}, PASS_KNOWN),
     ({"modules": 1, "knowledge": 1}, 5, {"confused": 1}, (1 - PASS_KNOWN) * 0.35),
     ({"modules": 1}, 5, {"knowledge": 1}, (1 - PASS_GUESSED) * 0.1),
+    ({"modules": 1, "knowledge": 1}, 5, {"knowledge": 1}, 1.0),
     ({"modules": 1}, 5, {"confused": 1, "engagement": 1}, (1 - PASS_GUESSED) * 0.35),
     ({"modules": 1}, 5, {"engagement": 1}, (1 - PASS_GUESSED) * 0.35),
 ]
