@@ -134,6 +134,8 @@ PASSED = {"modules": 1, "tested": 1, "knowledge": 1}
 DESIGN = [  # the learner, the action, what comes of it, with what probability: as designed
     ({"goal": 1}, 0, {"engagement": 3}, OPENS * 0.8 * 0.6),
     ({"goal": 1, "pace": model.FAST}, 0, {"knowledge": 1}, OPENS * 0.6),
+    ({**PASSED, "goal": 1}, 0, {"modules": 2, "tested": 0}, OPENS * 0.8),
+    ({**PASSED, "goal": 1}, 0, {"modules": 2}, OPENS * 0.8),
     (EASY, 0, {"response": model.COMPLETED}, OPENS_EASY * 0.95),
     (EASY, 0, {"engagement": 1}, OPENS_EASY * 0.4 + (1 - OPENS_EASY) * 0.3),
     (EASY, 0, {"knowledge": 1}, 1.0),
@@ -141,6 +143,8 @@ DESIGN = [  # the learner, the action, what comes of it, with what probability: 
     (HARD, 0, {"engagement": 1}, OPENS_HARD * 0.5 + (1 - OPENS_HARD) * 0.3),
     (HARD, 0, {"knowledge": 1}, OPENS_HARD * 0.05),
     (HARD, 0, {"response": model.SKIPPED, "feedback": -1}, (1 - OPENS_HARD) * 0.04),
+    (HARD, 0, {"response": model.COMPLETED, "feedback": -1}, OPENS_HARD * 0.3 * 0.04 / 2),
+    (HARD, 0, {"feedback": 1}, 0.0),
     ({"confused": 1, "goal": 1}, 0, {"response": model.SKIPPED}, 1 / (1 + np.exp(0.9))),
     ({"engagement": 4}, 0, {"response": model.SKIPPED}, 1 / (1 + np.exp(1.4 + 1.2 + 0.9))),
     ({}, 3, {"knowledge": 1}, 0.10),
