@@ -4,9 +4,9 @@ python benchmarks/tutor_table.py [runs] [--episodes 4000] [--options '{"learner"
 
 Every policy plays the same learners with the same luck. A score is 0 for random actions and 1 for
 the oracle's exact value. A baseline's interval is over episodes; that of an experiment with two
-seeds or more is Student's over its seeds. The last column is paired: the difference to the
-mastery-gated curriculum, learner by learner. ``--options`` tries agents trained on other learners
-on these.
+seeds or more is over its seeds, as ``rl compare`` makes it. The last column is paired: the
+difference to the mastery-gated curriculum, learner by learner. ``--options`` tries agents that
+were trained on other learners on these.
 """
 
 import argparse

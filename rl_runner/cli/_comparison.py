@@ -50,10 +50,12 @@ def _scale_line(comparison: "Comparison") -> str:
         return ""
     measured = "exact" if not scale.random_episodes else f"± {number(2 * scale.random_error)}"
     random = f"the random policy, {number(scale.random)} ({measured})"
+    names = (f"{name.replace('_', ' ')}, {number(at)}" for name, at in scale.references.items())
+    others = f" Baselines: {'; '.join(names)}." if scale.references else ""
     if scale.best is None:
-        return f"For comparison: {random}."
+        return f"For comparison: {random}.{others}"
     best = f"the {str(scale.best_is).replace('_', ' ')}, {number(scale.best)}"
-    return f"Normalised means: {random}, is 0; {best}, is 1."
+    return f"Normalised means: {random}, is 0; {best}, is 1.{others}"
 
 
 def _learning_table(comparison: "Comparison") -> object:

@@ -38,6 +38,16 @@ BASELINES: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+# The baselines that comparisons show beside random and best: those worth beating, quick to play.
+REFERENCES: Mapping[str, tuple[str, ...]] = {
+    "Tutor-v0": ("mastery", "bandit", "fixed_curriculum"),
+}
+
+
+def references_of(env_id: str) -> tuple[str, ...]:
+    """Return the names of the baselines that comparisons show as reference lines."""
+    return REFERENCES.get(env_id.rpartition(":")[2], ())
+
 
 def baselines_of(env_id: str) -> tuple[str, ...]:
     """Return the names of the baselines that an environment brings itself."""

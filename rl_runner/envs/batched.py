@@ -21,6 +21,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 Info = dict[str, Any]
+ABOUT_ENDS = {"final_obs", "final_info", "_final_obs", "_final_info"}
 
 
 class BatchedVecEnv(VecEnv):
@@ -29,10 +30,14 @@ class BatchedVecEnv(VecEnv):
     :param env: resets each copy in the step that ended its episode (``AutoresetMode.SAME_STEP``);
         its ``reset`` takes a list of seeds, one for each copy, None for going on
     :param seeds: copy ``i`` begins its first episode on ``seeds[i]``
+    :param every_info: tell the environment's infos of every step; else only of the steps that end
+        an episode, which is all that training reads, and quicker
     :raises ValueError: if the environment resets its copies in another way
     """
 
-    def __init__(self, env: VectorEnv[Any, Any, Any], seeds: Sequence[int]) -> None:
+    def __init__(
+        self, env: VectorEnv[Any, Any, Any], seeds: Sequence[int], *, every_info: bool = True
+    ) -> None:
         if env.metadata.get("autoreset_mode") is not AutoresetMode.SAME_STEP:
             message = (
                 f"{type(env).__name__} does not begin new episodes in the step that ended the last "
@@ -41,6 +46,7 @@ class BatchedVecEnv(VecEnv):
             raise ValueError(message)
         self.env = env
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+        self._every_info = every_info
         self._first_seeds = [deque([seed]) for seed in seeds]
         self._returns = np.zeros(self.num_envs)  # of the open episodes, summed in float64
         self._lengths = np.zeros(self.num_envs, np.int64)
@@ -86,7 +92,7 @@ class BatchedVecEnv(VecEnv):
         dones = terminated | truncated
         self._returns += rewards
         self._lengths += 1
-        infos = _one_per_copy(batched_infos, self.num_envs)
+        infos = _one_per_copy(batched_infos if self._every_info else {}, self.num_envs)
         if dones.any():
             for i in map(int, np.flatnonzero(dones)):
                 self._end_episode(i, infos[i], batched_infos, bool(terminated[i]))
@@ -94,8 +100,8 @@ class BatchedVecEnv(VecEnv):
 
     def _end_episode(self, i: int, info: Info, batched: Info, terminated: bool) -> None:
         """Say of a copy what SB3's DummyVecEnv and Monitor say at the end of an episode."""
-        if "final_info" in batched:
-            info.update(_row_of(batched["final_info"], i))
+        told = batched.get("final_info", {} if self._every_info else _about_steps(batched))
+        info.update(_row_of(told, i))
         info["terminal_observation"] = np.asarray(batched["final_obs"][i])
         info["TimeLimit.truncated"] = not terminated
         info["episode"] = {
@@ -144,13 +150,36 @@ class BatchedVecEnv(VecEnv):
 def _one_per_copy(batched: Info, n: int) -> list[Info]:
     """Split Gymnasium's batched infos: ``_key`` says for which copies ``key`` holds."""
     infos: list[Info] = [{"TimeLimit.truncated": False} for _ in range(n)]
-    for key, values in batched.items():
-        if key.startswith("_") or key in {"final_obs", "final_info"}:
+    for key, values in _about_steps(batched).items():
+        if key.startswith("_"):
             continue
         mask = batched.get(f"_{key}")
-        for i in range(n) if mask is None else map(int, np.flatnonzero(mask)):
-            infos[i][key] = _row_of(values, i)
+        if mask is not None:
+            for i in map(int, np.flatnonzero(mask)):
+                infos[i][key] = _row_of(values, i)
+        else:
+            for info, value in zip(infos, _rows_of(values, n), strict=True):
+                info[key] = value
     return infos
+
+
+def _about_steps(batched: Info) -> Info:
+    """Return the infos without what is only about the ends of episodes."""
+    return {key: values for key, values in batched.items() if key not in ABOUT_ENDS}
+
+
+def _rows_of(values: Any, n: int) -> Sequence[Any]:
+    """Return every copy's part of an info that holds for all of them.
+
+    Column by column, which is several times as fast as :func:`_row_of` copy by copy.
+    """
+    if isinstance(values, np.ndarray):
+        rows: list[Any] = values.tolist() if values.ndim == 1 else list(values)
+        return rows
+    if not isinstance(values, dict) or any(key.startswith("_") for key in values):
+        return [_row_of(values, i) for i in range(n)]
+    columns = [_rows_of(value, n) for value in values.values()]
+    return [dict(zip(values, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _row_of(values: Any, i: int) -> Any:

@@ -108,7 +108,8 @@ def _build_copies(
         if reason is None:
             with _explained(config, "built"):
                 limit, _ = time_limit_of(config)
-                return BatchedVecEnv(make_batched_env(config, spec, len(seeds), limit), seeds)
+                batched = make_batched_env(config, spec, len(seeds), limit)
+                return BatchedVecEnv(batched, seeds, every_info=not training)
         if config.vec == "batched" and training:
             what = f"`{config.id}` cannot be stepped as a batch: {reason}."
             raise EnvError(Problem(what, "env.vec", "Leave it to `env.vec: auto`."))

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
 GREY = "0.82"
-MARKS = ((0, (5, 3)), (0, (1, 2)))  # of the scale's upper and lower end
+# dashes of the scale's upper and lower end, then of the baselines in between
+MARKS = (
+    (0, (5, 3)), (0, (1, 2)),
+    (0, (5, 2, 1, 2)), (0, (5, 2, 1, 2, 1, 2)), (0, (9, 3)),
+)  # fmt: skip
+SIGNS = ("dashed", "dotted", "dash-dotted", "dash-dot-dotted", "long dashes")
 MOST_TOGETHER = 4  # experiments in one pair of axes: more bands hide each other
 WIDE_BUDGETS = 5
 MOST_PAIRS_LISTED = 10
@@ -205,8 +210,7 @@ def _draw_bands(
     for i, axes in enumerate(grid.flat[len(bands) :], start=len(bands)):
         axes.remove()
         grid.flat[i - PANELS_PER_ROW].tick_params(labelbottom=True)
-    signs = ("dashed", "dotted")
-    named = [f"{sign}: {mark}" for sign, mark in zip(signs, marks, strict=False)]
+    named = [f"{sign}: {mark}" for sign, mark in zip(SIGNS, marks, strict=False)]
     figure.supxlabel("; ".join([x_label, *named]), fontsize=11)
     figure.supylabel(y_label, fontsize=11)
     return figure
@@ -225,12 +229,13 @@ def _draw_estimate(axes: "Axes", estimate: Estimate, place: float, color: str) -
 
 
 def _scale_marks(comparison: Comparison) -> dict[str, float]:
-    """Name the random policy's return and the best known one."""
+    """Name the returns of the best known policy, the random one and the references."""
     scale = comparison.scale
     if scale is None:
         return {}
     best = {} if scale.best is None else {str(scale.best_is).replace("_", " "): scale.best}
-    return {**best, "random policy": scale.random}
+    references = {name.replace("_", " "): value for name, value in scale.references.items()}
+    return {**best, "random policy": scale.random, **references}
 
 
 def _colors(comparison: Comparison) -> dict[str, str]:

@@ -9,20 +9,20 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from rl_runner.config import EnvConfig
-from rl_runner.envs.baselines import BaselineFactory, baselines_of, load_baseline
+from rl_runner.envs.baselines import BaselineFactory, baselines_of, load_baseline, references_of
 from rl_runner.errors import EnvError, RunnerError
 from rl_runner.runs.disk import write_aside
 from rl_runner.seeding import SeedTree
 
 CACHE = ".scales.json"
-FORMAT = 1
+FORMAT = 2
 STEPS = 100_000  # about so many steps at most are played to measure a policy
 EPISODES = (100, 1000)  # but no fewer and no more episodes than these
 N_ENVS = 10
@@ -41,6 +41,7 @@ class Scale:
     best: float | None
     best_is: BestIs | None
     reward_threshold: float | None
+    references: Mapping[str, float] = field(default_factory=dict)  # baselines in between, by name
 
     def normalized(self, mean_return: float) -> float | None:
         """Return 0 for the random policy's return and 1 for the best; None without a best."""
@@ -92,7 +93,12 @@ def measure_scale(config: EnvConfig) -> Scale:
     returns = _returns_of(RandomPolicy, config)
     best, best_is = _upper_end(config, threshold)
     error = float(returns.std(ddof=1) / np.sqrt(len(returns)))
-    return Scale(float(returns.mean()), error, len(returns), best, best_is, threshold)
+    references = {
+        name: float(_returns_of(load_baseline(config.id, name), config).mean())
+        for name in references_of(config.id)
+    }
+    mean = float(returns.mean())
+    return Scale(mean, error, len(returns), best, best_is, threshold, references)
 
 
 def _upper_end(

@@ -2,18 +2,24 @@ import csv
 import json
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 from synthetic_experiments import write_experiment
 
 from rl_runner.errors import RunFolderError
 from rl_runner.evaluation.comparison import Comparison, compare
 from rl_runner.evaluation.comparison_files import to_document, to_latex, write_comparison
-from rl_runner.evaluation.comparison_pictures import draw_all, draw_intervals
+from rl_runner.evaluation.comparison_pictures import (
+    draw_all,
+    draw_intervals,
+    draw_learning_curves,
+)
 from rl_runner.evaluation.experiments import load_experiments
 from rl_runner.evaluation.scales import Scale
 
@@ -108,6 +114,18 @@ def test_twenty_experiments_of_ten_seeds_are_drawn_in_time(tmp_path: Path):
         figure.savefig(tmp_path / "picture.png")
     assert time.process_time() - began < 10
     assert len(comparison.pairs) == 190
+
+
+@pytest.mark.parametrize("n_experiments", [1, 6])
+def test_baselines_are_lines_across_the_learning_curves(tmp_path: Path, n_experiments: int):
+    paths = [write_experiment(tmp_path, f"e{i}", [200.0, 250.0]) for i in range(n_experiments)]
+    scale = replace(SCALE, references={"rule_of_thumb": 111.0})
+    figure = draw_learning_curves(compare(load_experiments(paths), scale=scale))
+    for axes in figure.axes:
+        levels = [np.unique(np.asarray(line.get_ydata())) for line in axes.lines]
+        assert sum(level.tolist() == [111.0] for level in levels) == 1
+    named = [text.get_text() for text in figure.findobj(Text)]
+    assert any("rule of thumb" in text for text in named)
 
 
 def test_equal_runs_each_have_a_dot_of_their_own(tmp_path: Path):

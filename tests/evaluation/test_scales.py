@@ -55,6 +55,15 @@ def test_an_environments_own_best_policy_is_the_upper_end(monkeypatch: pytest.Mo
         assert scale.best_is == meaning
 
 
+def test_baselines_that_are_worth_beating_are_measured_too():
+    options = {"modules_per_topic": 1, "horizon": 15}
+    scale = measure_scale(EnvConfig(id="Tutor-v0", kwargs=options, time_limit=15))
+    assert set(scale.references) == {"mastery", "bandit", "fixed_curriculum"}
+    assert scale.best is not None
+    assert all(scale.random < value < scale.best for value in scale.references.values())
+    assert measure_scale(CARTPOLE).references == {}
+
+
 def test_a_threshold_of_zero_is_one():
     assert scales._upper_end(CARTPOLE, 0.0) == (0.0, "reward_threshold")
     assert scales._upper_end(CARTPOLE, None) == (None, None)

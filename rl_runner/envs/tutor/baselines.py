@@ -172,21 +172,22 @@ def mastery(env: "VecEnv", seed: int) -> Tutor:
 
 def oracle(env: "VecEnv", seed: int) -> Tutor:
     """Build :class:`Oracle`; its values are computed once and kept on disk."""
-    from rl_runner.envs.tutor.oracle import load_values
+    from rl_runner.envs.tutor.oracle import load_values_shown
 
     del seed
     options = env.get_attr("options")[0]
-    return Oracle(options, lambda: np.stack(env.env_method("full_states")), load_values(options))
+    values = load_values_shown(options)
+    return Oracle(options, lambda: np.stack(env.env_method("full_states")), values)
 
 
 def qmdp(env: "VecEnv", seed: int) -> Tutor:
     """Build :class:`rl_runner.envs.tutor.qmdp.QMDP`."""
-    from rl_runner.envs.tutor.oracle import load_values
+    from rl_runner.envs.tutor.oracle import load_values_shown
     from rl_runner.envs.tutor.qmdp import QMDP
 
     del seed
     options = env.get_attr("options")[0]
-    return QMDP(options, load_values(options))
+    return QMDP(options, load_values_shown(options))
 
 
 def bandit(env: "VecEnv", seed: int) -> Tutor:

@@ -1,6 +1,6 @@
 """Many learners a step at a time, compiled. The scalar environment is a batch of one."""
 
-from typing import Final, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from rl_runner.envs.tutor.state import (
     GENRE,
     MINUTES,
     MODULES,
+    N_COLUMNS,
     READING,
     RESPONSE,
     SCORE,
@@ -33,9 +34,6 @@ from rl_runner.envs.tutor.state import (
     TIME,
     Learners,
 )
-
-# columns of Outcome.events: the learner's record of the step, kept where the row begins anew
-EVENTS: Final = (RESPONSE, FEEDBACK, CORRECT, ENDING)
 
 (
     GENRE_AT,
@@ -60,10 +58,11 @@ class Outcome(NamedTuple):
     """What a step of n learners leaves behind."""
 
     observations: np.ndarray  # (n, OBSERVATION_SIZE) float32, of the new episode where one ended
-    final_observations: np.ndarray  # the same, before episodes began anew
-    rewards: np.ndarray  # (n,) float64
-    terms: np.ndarray  # (n, N_TERMS) float64; they sum to the rewards
-    events: np.ndarray  # (n, len(EVENTS)) int32
+    final_observations: np.ndarray  # the same before it began anew; only where one ended
+    final_rows: np.ndarray  # (n, N_COLUMNS) int32, the learner who ended; only where one ended
+    sums: np.ndarray  # (1 + N_TERMS, n) float64: the rewards, then the terms that they are made of
+    correct: np.ndarray  # (n,) int32: right answers in the step's quiz
+    flags: np.ndarray  # (len(model.FLAGS), n) bool
 
     @classmethod
     def empty(cls, n: int) -> Self:
@@ -71,45 +70,73 @@ class Outcome(NamedTuple):
         return cls(
             np.empty((n, OBSERVATION_SIZE), dtype=np.float32),
             np.empty((n, OBSERVATION_SIZE), dtype=np.float32),
-            np.empty(n),
-            np.empty((n, N_TERMS)),
-            np.empty((n, len(EVENTS)), dtype=np.int32),
+            np.empty((n, N_COLUMNS), dtype=np.int32),
+            np.empty((1 + N_TERMS, n)),
+            np.empty(n, dtype=np.int32),
+            np.empty((len(model.FLAGS), n), dtype=np.bool_),
         )
 
 
 @compiled
 def step_learners(
     model_: Model, learners: Learners, actions: np.ndarray, outcome: Outcome, autoreset: bool
-) -> None:
-    """Step n learners; with ``autoreset``, those whose episode ends begin the next one at once."""
+) -> int:
+    """Step n learners; return how many episodes ended, or −1 and do nothing.
+
+    Nothing is done if an action is out of range.
+
+    :param autoreset: those whose episode ends begin the next one at once
+    """
     # One learner at a time is worked on in arrays of its own, and the tables are named beforehand:
     # views of a row and fields of a tuple are counted, with a locked instruction each time.
     rows, measurements, beliefs = learners.rows, learners.measured, learners.belief
     streams, episodes = learners.streams, learners.episodes
-    observations, final_observations, rewards, all_terms, events = outcome
+    observations, final_observations, final_rows, sums, correct, flags = outcome
     row, measured, belief, seen = scratch(learners)
-    draws, trace, terms = np.empty(N_SLOTS), np.ones(2), np.empty(N_TERMS)
+    draws, terms = np.empty(N_SLOTS), np.empty(N_TERMS)
+    for i in range(len(actions)):
+        if not 0 <= actions[i] < model.N_ACTIONS:
+            return -1
+    n_ended = 0
     for i in range(len(actions)):
         load(rows, i, row)
         load(measurements, i, measured)
         load(beliefs, i, belief)
         draw(episode_key(streams[i], episodes[i]), row[TIME] + 1, draws)
-        act(row, actions[i], model_, draws, trace)
-        pass_time(row, model_, draws, trace)
+        act(row, actions[i], model_, draws, None)
+        pass_time(row, model_, draws, None)
         measure(row, measured, draws)
         update_belief(belief, row, measured[MINUTES], model_)
-        rewards[i] = write_reward(row, terms)
-        store(terms, all_terms, i)
-        for column in range(len(EVENTS)):
-            events[i, column] = row[EVENTS[column]]
+        sums[0, i] = write_reward(row, terms)
+        for index in range(N_TERMS):
+            sums[1 + index, i] = terms[index]
+        correct[i] = row[CORRECT]
+        write_flags(row, flags, i)
         write_observation(row, measured, belief, model_, seen)
-        if row[ENDING] != model.GOING_ON and autoreset:
-            store(seen, final_observations, i)
-            begin_episode(model_, learners, i, draws, row, measured, belief, seen)
+        if row[ENDING] != model.GOING_ON:
+            n_ended += 1
+            if autoreset:
+                store(seen, final_observations, i)
+                store(row, final_rows, i)
+                begin_episode(model_, learners, i, draws, row, measured, belief, seen)
         store(row, rows, i)
         store(measured, measurements, i)
         store(belief, beliefs, i)
         store(seen, observations, i)
+    return n_ended
+
+
+@inlined
+def write_flags(row: np.ndarray, flags: np.ndarray, i: int) -> None:
+    """Write how learner ``i`` ended and what happened, see :attr:`Outcome.flags`."""
+    flags[0, i] = row[ENDING] == model.GRADUATED or row[ENDING] == model.LEFT
+    flags[1, i] = row[ENDING] == model.TIME_OVER
+    flags[2, i] = row[RESPONSE] == model.COMPLETED
+    flags[3, i] = row[RESPONSE] == model.SKIPPED
+    flags[4, i] = row[FEEDBACK] > 0
+    flags[5, i] = row[FEEDBACK] < 0
+    flags[6, i] = row[ENDING] == model.LEFT
+    flags[7, i] = row[ENDING] == model.GRADUATED
 
 
 @compiled

@@ -29,20 +29,23 @@ NOISE_ANGLE: Final = 10
 # trace: the probability of the branch taken, and the last slot of it that came true (−1: none)
 PROBABILITY: Final = 0
 LAST_TRUE: Final = 1
+Trace = np.ndarray | None  # None where chance is only drawn: the compiler leaves out the notes then
 
 
 @inlined
-def happens(draws: np.ndarray, slot: int, probability: float, trace: np.ndarray) -> bool:
+def happens(draws: np.ndarray, slot: int, probability: float, trace: Trace) -> bool:
     """Decide whether something of this probability comes true, and note it in ``trace``."""
     if probability <= 0.0:
         return False
     if probability >= 1.0:
         return True
     if draws[slot] < probability:
-        trace[PROBABILITY] *= probability
-        trace[LAST_TRUE] = slot
+        if trace is not None:
+            trace[PROBABILITY] *= probability
+            trace[LAST_TRUE] = slot
         return True
-    trace[PROBABILITY] *= 1.0 - probability
+    if trace is not None:
+        trace[PROBABILITY] *= 1.0 - probability
     return False
 
 

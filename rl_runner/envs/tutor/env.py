@@ -1,6 +1,5 @@
 """``Tutor-v0``: teach the business of music to one learner at a time."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -12,7 +11,7 @@ from rl_runner.envs.tutor import model
 from rl_runner.envs.tutor.observation import OBSERVATION_SIZE, observation_space
 from rl_runner.envs.tutor.options import Model, TutorOptions
 from rl_runner.envs.tutor.record import EpisodeRecord
-from rl_runner.envs.tutor.state import ENDING, MINUTES, Learners, hidden_state
+from rl_runner.envs.tutor.state import MINUTES, RESPONSE, Learners, hidden_state
 from rl_runner.envs.tutor.view import TutorView
 from rl_runner.envs.tutor.window import Window
 from rl_runner.errors import EnvError, Problem, did_you_mean
@@ -118,21 +117,20 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
         if not self._in_episode:
             message = "the episode is over (or none has begun): call reset() before step()"
             raise ResetNeeded(message)
-        outcome, actions = Outcome.empty(1), checked_actions([action], 1)
-        step_learners(self.model, self.learners, actions, outcome, autoreset=False)
-        ending = int(self.learners.rows[0, ENDING])
-        self._in_episode = ending == model.GOING_ON
+        outcome, actions = Outcome.empty(1), as_actions([action], 1)
+        n_ended = step_learners(self.model, self.learners, actions, outcome, autoreset=False)
+        if n_ended < 0:
+            raise out_of_range(actions)
+        reward, *terms = outcome.sums[:, 0].tolist()
+        terminated, truncated, *flags = outcome.flags[:, 0].tolist()
+        self._in_episode = n_ended == 0
         info = {
-            "reward_terms": dict(
-                zip(model.REWARD_TERMS, map(float, outcome.terms[0]), strict=True)
-            ),
-            **{name: value[0].item() for name, value in event_flags(outcome.events).items()},
+            "reward_terms": dict(zip(model.REWARD_TERMS, terms, strict=True)),
+            "response": model.RESPONSES[self.learners.rows[0, RESPONSE]],
+            "correct": int(outcome.correct[0]),
+            **dict(zip(model.FLAGS[2:], flags, strict=True)),
         }
-        info["response"] = model.RESPONSES[info["response"]]
         info["is_success"] = info["graduated"]
-        terminated = ending in {model.GRADUATED, model.LEFT}
-        truncated = ending == model.TIME_OVER
-        reward = float(outcome.rewards[0])
         if self.render_mode is not None:
             self._record.note(self.learners.rows[0], reward)
             self._observation = outcome.observations[0].copy()
@@ -190,34 +188,21 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
         )
 
 
-def checked_actions(actions: Any, n: int) -> np.ndarray:
-    """Return actions as (n,) int64.
+def as_actions(actions: Any, n: int) -> np.ndarray:
+    """Return actions as (n,) int64; their range is looked at by the compiled step.
 
-    :raises InvalidAction: if one of them is not a whole number from 0 to 5, or some are missing
+    :raises InvalidAction: if they are not whole numbers, or not n of them
     """
-    checked = np.asarray(actions)
-    if checked.shape != (n,):
-        checked = checked.reshape(-1)
-    if checked.shape != (n,) or checked.dtype.kind not in "iu":
+    given = np.asarray(actions)
+    if given.shape != (n,):
+        given = given.reshape(-1)
+    if given.shape != (n,) or given.dtype.kind not in "iu":
         message = f"expected {n} whole numbers as actions, not {actions!r}"
         raise InvalidAction(message)
-    if checked.min() < 0 or checked.max() >= model.N_ACTIONS:
-        wrong = sorted({int(a) for a in checked if not 0 <= a < model.N_ACTIONS})
-        message = f"actions are whole numbers from 0 to {model.N_ACTIONS - 1}, not {wrong}"
-        raise InvalidAction(message)
-    return checked.astype(np.int64, copy=False)
+    return given.astype(np.int64, order="C", copy=False)
 
 
-def event_flags(events: np.ndarray) -> Mapping[str, np.ndarray]:
-    """Name (n,) what happened in a step, from :attr:`rl_runner.envs.tutor.batch.Outcome.events`."""
-    response, feedback, correct, ending = events.T
-    return {
-        "response": response,
-        "correct": correct,
-        "completed": response == model.COMPLETED,
-        "skipped": response == model.SKIPPED,
-        "positive_feedback": feedback > 0,
-        "negative_feedback": feedback < 0,
-        "left": ending == model.LEFT,
-        "graduated": ending == model.GRADUATED,
-    }
+def out_of_range(actions: np.ndarray) -> InvalidAction:
+    """Return the complaint about actions of which some are not 0 to 5."""
+    wrong = sorted({int(a) for a in actions if not 0 <= a < model.N_ACTIONS})
+    return InvalidAction(f"actions are whole numbers from 0 to {model.N_ACTIONS - 1}, not {wrong}")

@@ -19,6 +19,7 @@ from rl_runner.envs.tutor.branches import (
     LEAVE,
     NOISE_ANGLE,
     NOISE_RADIUS,
+    Trace,
     happens,
 )
 from rl_runner.envs.tutor.compiled import inlined
@@ -83,7 +84,7 @@ def difficulty(row: np.ndarray, topic: int) -> int:
 
 
 @inlined
-def act(row: np.ndarray, action: int, model_: Model, draws: np.ndarray, trace: np.ndarray) -> None:
+def act(row: np.ndarray, action: int, model_: Model, draws: np.ndarray, trace: Trace) -> None:
     """Let the learner respond to an action; everything but the passing of time."""
     row[ACTION] = action
     row[FEEDBACK] = 0
@@ -104,9 +105,7 @@ def act(row: np.ndarray, action: int, model_: Model, draws: np.ndarray, trace: n
 
 
 @inlined
-def _consider(
-    row: np.ndarray, topic: int, n_levels: int, draws: np.ndarray, trace: np.ndarray
-) -> None:
+def _consider(row: np.ndarray, topic: int, n_levels: int, draws: np.ndarray, trace: Trace) -> None:
     """Skip the suggested module, or open it."""
     kind = difficulty(row, topic)
     skip = 1.0  # of a topic that is finished
@@ -131,7 +130,7 @@ def _consider(
 
 
 @inlined
-def _skip(row: np.ndarray, draws: np.ndarray, trace: np.ndarray) -> None:
+def _skip(row: np.ndarray, draws: np.ndarray, trace: Trace) -> None:
     """Skip a suggestion, perhaps with a complaint."""
     complaint = NEGATIVE[row[ENGAGEMENT]]
     row[RESPONSE] = SKIPPED
@@ -143,9 +142,7 @@ def _skip(row: np.ndarray, draws: np.ndarray, trace: np.ndarray) -> None:
 
 
 @inlined
-def _work_through_ready(
-    row: np.ndarray, completed: bool, draws: np.ndarray, trace: np.ndarray
-) -> None:
+def _work_through_ready(row: np.ndarray, completed: bool, draws: np.ndarray, trace: Trace) -> None:
     """Open a module at the right level: it teaches, and one that is completed may be praised."""
     praise = POSITIVE[row[ENGAGEMENT]]
     if happens(draws, 2, LEARN_READY[row[PACE]], trace):
@@ -158,9 +155,7 @@ def _work_through_ready(
 
 
 @inlined
-def _work_through_hard(
-    row: np.ndarray, completed: bool, draws: np.ndarray, trace: np.ndarray
-) -> None:
+def _work_through_hard(row: np.ndarray, completed: bool, draws: np.ndarray, trace: Trace) -> None:
     """Open a module that asks for more than is known: it bores, confuses and may anger."""
     complaint = 0.5 * NEGATIVE[row[ENGAGEMENT]]
     if happens(draws, 2, model.LEARN_HARD, trace):
@@ -174,7 +169,7 @@ def _work_through_hard(
 
 
 @inlined
-def _read(row: np.ndarray, n_levels: int, draws: np.ndarray, trace: np.ndarray) -> None:
+def _read(row: np.ndarray, n_levels: int, draws: np.ndarray, trace: Trace) -> None:
     """Open a resource on the focus topic: it helps most who is confused."""
     topic, confused = row[FOCUS], row[CONFUSED]
     row[RESPONSE] = model.READ
@@ -193,7 +188,7 @@ def _read(row: np.ndarray, n_levels: int, draws: np.ndarray, trace: np.ndarray) 
 
 
 @inlined
-def _answer(row: np.ndarray, draws: np.ndarray, trace: np.ndarray) -> None:
+def _answer(row: np.ndarray, draws: np.ndarray, trace: Trace) -> None:
     """Answer a clarifying question: welcome when confused or bored, tiresome otherwise."""
     confused = row[CONFUSED]
     row[RESPONSE] = model.ANSWERED
@@ -213,7 +208,7 @@ def untested(row: np.ndarray, topic: int) -> bool:
 
 
 @inlined
-def _take_quiz(row: np.ndarray, draws: np.ndarray, trace: np.ndarray) -> None:
+def _take_quiz(row: np.ndarray, draws: np.ndarray, trace: Trace) -> None:
     """Take the quiz on the focus topic, or on the first topic that has an untested module."""
     topic = row[FOCUS]
     if not untested(row, topic):
@@ -247,7 +242,7 @@ def _take_quiz(row: np.ndarray, draws: np.ndarray, trace: np.ndarray) -> None:
 
 
 @inlined
-def pass_time(row: np.ndarray, model_: Model, draws: np.ndarray, trace: np.ndarray) -> None:
+def pass_time(row: np.ndarray, model_: Model, draws: np.ndarray, trace: Trace) -> None:
     """End the step: the learner graduates, leaves, or forgets; or the time is over."""
     row[TIME] += 1
     graduated = True
@@ -264,7 +259,7 @@ def pass_time(row: np.ndarray, model_: Model, draws: np.ndarray, trace: np.ndarr
 
 
 @inlined
-def _forget(row: np.ndarray, model_: Model, draws: np.ndarray, trace: np.ndarray) -> None:
+def _forget(row: np.ndarray, model_: Model, draws: np.ndarray, trace: Trace) -> None:
     """Let at most one of the two topics out of focus lose a level."""
     first, second = (row[FOCUS] + 1) % N_TOPICS, (row[FOCUS] + 2) % N_TOPICS
     rate = model_.forget[row[MODULES + first] + row[TESTED + first]]

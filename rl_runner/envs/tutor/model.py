@@ -41,6 +41,18 @@ COMPLETED, STOPPED, SKIPPED, READ, ANSWERED, PASSED, FAILED, NOTHING = range(len
 ENDINGS: Final = ("", "graduated", "left", "time over")
 GOING_ON, GRADUATED, LEFT, TIME_OVER = range(len(ENDINGS))
 
+# What may happen in a step. The first two are returned, the others are in ``info``.
+FLAGS: Final = (
+    "terminated",
+    "truncated",
+    "completed",
+    "skipped",
+    "positive_feedback",
+    "negative_feedback",
+    "left",
+    "graduated",
+)
+
 # What a step can be rewarded for, in this order, and by how much.
 REWARD_TERMS: Final = (
     "module_completed",

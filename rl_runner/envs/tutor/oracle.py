@@ -58,6 +58,20 @@ def load_values(options: TutorOptions, progress: Progress | None = None) -> np.n
     return values
 
 
+def load_values_shown(options: TutorOptions) -> np.ndarray:
+    """Return :func:`load_values`, with a bar on the terminal while they are computed."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Solving for the oracle", visible=False)
+        return load_values(
+            options,
+            lambda done, total: bar.update(task, completed=done, total=total, visible=True),
+        )
+
+
 def start_value(options: TutorOptions, values: np.ndarray) -> float:
     """Return the oracle's expected return: V_0 over the population of learners."""
     model_ = options.build_model()

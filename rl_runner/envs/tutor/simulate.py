@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rl_runner.envs.tutor.baselines import FullStates
-from rl_runner.envs.tutor.model import GRADUATED, LEFT, N_ACTIONS
+from rl_runner.envs.tutor.model import N_ACTIONS
 from rl_runner.envs.tutor.options import TutorOptions
 from rl_runner.envs.tutor.vector import TutorVectorEnv
 
@@ -42,9 +42,8 @@ def play(factory: PolicyFactory, options: TutorOptions, seeds: Sequence[int]) ->
         returns += np.where(open_, rewards, 0.0)
         lengths += open_
         counts[np.arange(n), actions] += open_
-        endings = infos["events"][:, -1]
         started = terminated | truncated
-        graduated |= open_ & (endings == GRADUATED)
-        left |= open_ & (endings == LEFT)
+        graduated |= open_ & infos["graduated"]
+        left |= open_ & infos["left"]
         open_ &= ~started
     return Played(returns, lengths, graduated, left, counts)

@@ -10,21 +10,24 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from rl_runner.envs.tutor import model
-from rl_runner.envs.tutor.env import checked_actions
+from rl_runner.envs.tutor.env import as_actions, out_of_range
 from rl_runner.envs.tutor.observation import observation_space
 from rl_runner.envs.tutor.options import Model, TutorOptions
 from rl_runner.envs.tutor.state import Learners, hidden_state
+
+REWARD = "reward"
+SUMS = (REWARD, *model.REWARD_TERMS)
 
 
 class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """n learners, stepped together in compiled code; learner ``i`` is exactly a ``TutorEnv``.
 
-    ``infos`` are about the step just made: ``reward_terms`` (n, 6) in the order of
-    :data:`rl_runner.envs.tutor.model.REWARD_TERMS`, and ``events`` (n, 4) int32: response, feedback
-    (−1, 0, 1), right answers of the quiz, ending, numbered as in :mod:`rl_runner.envs.tutor.model`.
-    An episode that ends begins anew in the same step; then ``final_obs`` (n, 47) and ``final_info``
-    hold what the scalar environment would have returned, for the learners in the masks
-    ``_final_obs`` and ``_final_info`` (n,).
+    ``infos`` are about the step just made and have the scalar environment's names, but for
+    ``response``, which the observations tell: arrays (n,), ``reward_terms`` a dictionary of them.
+    An episode that ends begins anew in the same step; then ``final_obs`` (n, 47) and
+    ``final_info`` hold what the scalar environment would have returned, for the learners in the
+    masks ``_final_obs`` and ``_final_info`` (n,). Only ``hidden`` differs between ``infos`` and
+    ``final_info``: the next learner's, and that of the learner whose episode ended.
 
     Reset with one seed, learner ``i`` has seed + i, as in Gymnasium's vector environments; a list
     gives each its own.
@@ -56,6 +59,7 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._observations = np.empty(self.observation_space.shape or (), dtype=np.float32)
         self._seeded = np.zeros(num_envs, dtype=bool)
         self._begun = np.zeros(num_envs, dtype=bool)
+        self._all_begun = False
 
     def reset(
         self,
@@ -80,6 +84,7 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._observations = self._observations.copy()
         reset_learners(self.model, self.learners, chosen, self._observations)
         self._begun |= chosen
+        self._all_begun = bool(self._begun.all())
         return self._observations, self._with_hidden({})
 
     def step(
@@ -93,26 +98,34 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """
         from rl_runner.envs.tutor.batch import Outcome, step_learners
 
-        if not self._begun.all():
+        if not self._all_begun:
             message = "no episode has begun: call reset() before step()"
             raise ResetNeeded(message)
-        outcome = Outcome.empty(self.num_envs)
-        checked = checked_actions(actions, self.num_envs)
-        step_learners(self.model, self.learners, checked, outcome, autoreset=True)
+        outcome, given = Outcome.empty(self.num_envs), as_actions(actions, self.num_envs)
+        n_ended = step_learners(self.model, self.learners, given, outcome, autoreset=True)
+        if n_ended < 0:
+            raise out_of_range(given)
         self._observations = outcome.observations
-        ending = outcome.events[:, -1]
-        ended = ending != model.GOING_ON
-        infos: dict[str, Any] = {"reward_terms": outcome.terms, "events": outcome.events}
-        if ended.any():
+        terms: dict[str, Any] = dict(zip(SUMS, outcome.sums, strict=True))
+        infos: dict[str, Any] = dict(zip(model.FLAGS, outcome.flags, strict=True))
+        rewards = terms.pop(REWARD)
+        terminated, truncated = infos.pop("terminated"), infos.pop("truncated")
+        infos |= {
+            "reward_terms": terms,
+            "correct": outcome.correct,
+            "is_success": infos["graduated"],
+        }
+        if n_ended:
+            ended = terminated | truncated
+            final_info = self._with_hidden(infos.copy(), ended, outcome.final_rows)
             infos |= {
                 "final_obs": outcome.final_observations,
                 "_final_obs": ended,
-                "final_info": infos | {"is_success": ending == model.GRADUATED},
+                "final_info": final_info,
                 "_final_info": ended,
             }
-        truncated = ending == model.TIME_OVER
-        terminated = ended & ~truncated
-        return self._observations, outcome.rewards, terminated, truncated, self._with_hidden(infos)
+        infos = self._with_hidden(infos)
+        return self._observations, rewards, terminated, truncated, infos
 
     def full_states(self) -> np.ndarray:
         """Return (n, N_COLUMNS) the learners' rows, see :mod:`.state`; they include the hidden."""
@@ -142,7 +155,13 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise ValueError(message)
         return seeds
 
-    def _with_hidden(self, infos: dict[str, Any]) -> dict[str, Any]:
+    def _with_hidden(
+        self, infos: dict[str, Any], ended: np.ndarray | None = None, final_rows: Any = None
+    ) -> dict[str, Any]:
+        """Add what is hidden, if asked for; of the learners who ``ended`` as they were then."""
         if self.options.reveal_hidden:
-            infos["hidden"] = np.array([hidden_state(row) for row in self.learners.rows])
+            rows = self.learners.rows
+            if ended is not None:
+                rows = np.where(ended[:, np.newaxis], final_rows, rows)
+            infos["hidden"] = np.array([hidden_state(row) for row in rows])
         return infos

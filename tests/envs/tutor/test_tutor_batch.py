@@ -4,11 +4,15 @@ import pytest
 from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.vector import AutoresetMode
 
+from rl_runner.config.schema import EnvConfig
+from rl_runner.envs.batched import BatchedVecEnv
+from rl_runner.envs.build import build_env
 from rl_runner.envs.tutor import model
 from rl_runner.envs.tutor.env import TutorEnv
 from rl_runner.envs.tutor.vector import TutorVectorEnv
 from rl_runner.errors import EnvError
 
+APART = {"reward_terms", "response"}
 OPTION_SETS = [{}, {"modules_per_topic": 1, "horizon": 9}, {"learner": "half_life"}]
 
 
@@ -28,7 +32,10 @@ def test_a_batch_is_its_learners_bit_for_bit(n: int, options: dict):
         for i, env in enumerate(singles):
             observation, *rest, info = env.step(actions[i])
             assert rest == [rewards[i], terminated[i], truncated[i]]
-            assert list(info["reward_terms"].values()) == infos["reward_terms"][i].tolist()
+            assert {name: terms[i] for name, terms in infos["reward_terms"].items()} == info[
+                "reward_terms"
+            ]
+            assert all(infos[name][i] == info[name] for name in info if name not in APART)
             if terminated[i] or truncated[i]:
                 n_ended += 1
                 assert infos["_final_obs"][i]
@@ -122,7 +129,48 @@ def test_hidden_states_come_with_the_option_only():
     assert set(hidden[1]) == {"knowledge", "engagement", "confused", "goal", "fast"}
 
 
-@pytest.mark.parametrize("actions", [[0, 6], [-1, 0], [0.5, 0.5], [0], [[0, 1]] * 2], ids=str)
+def test_hidden_states_at_an_end_are_the_learners_who_ended():
+    options = {"reveal_hidden": True, "horizon": 3, "dropout_scale": 0}
+    env, singles = TutorVectorEnv(2, **options), [TutorEnv(**options) for _ in range(2)]
+    env.reset(seed=0)
+    for seed, single in enumerate(singles):
+        single.reset(seed=seed)
+    for _ in range(3):
+        infos = env.step(np.array([0, 1]))[4]
+        told = [single.step(action)[4]["hidden"] for action, single in enumerate(singles)]
+    assert infos["final_info"]["hidden"].tolist() == told
+    assert infos["hidden"].tolist() == [single.reset()[1]["hidden"] for single in singles]
+
+
+def test_sb3_is_told_the_same_of_a_batch_and_of_single_learners():
+    """Else an evaluation would have other columns for the same episodes."""
+    config = EnvConfig(id="Tutor-v0", n_envs=3)
+    batch = build_env(config, [5, 6, 7], training=False)
+    single = build_env(config.model_copy(update={"vec": "dummy"}), [5, 6, 7], training=False)
+    assert isinstance(batch, BatchedVecEnv)
+    assert not isinstance(single, BatchedVecEnv)
+    batch.reset()
+    single.reset()
+    random, open_ = np.random.default_rng(0), np.ones(3, dtype=bool)
+    while open_.any():
+        actions = random.integers(model.N_ACTIONS, size=3)
+        told, expected = batch.step(actions), single.step(actions)
+        for i in np.flatnonzero(open_):
+            for info in (told[3][i], expected[3][i]):
+                info.pop("response", None)
+                info.get("episode", {}).pop("t", None)
+                info.pop("terminal_observation", None)
+            assert told[3][i] == expected[3][i]
+        open_ &= ~told[2]
+    batch.close()
+    single.close()
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [[0, 6], [-1, 0], [0.5, 0.5], [0], [[0, 1]] * 2, [True, False], ["0", "1"], [2**63, 0]],
+    ids=str,
+)
 def test_actions_out_of_range_are_refused(actions: list):
     env = TutorVectorEnv(2)
     env.reset(seed=0)

@@ -14,6 +14,7 @@ from rl_runner.envs.tutor.dynamic_programme import (
 from rl_runner.envs.tutor.kernel import difficulty, write_reward
 from rl_runner.envs.tutor.options import TutorOptions
 from rl_runner.envs.tutor.state import (
+    ANSWER,
     CONFUSED,
     ENDING,
     ENGAGEMENT,
@@ -26,7 +27,6 @@ from rl_runner.envs.tutor.state import (
     N_COLUMNS,
     PACE,
     RESPONSE,
-    SKIPS,
     TESTED,
 )
 from rl_runner.envs.tutor.vector import TutorVectorEnv
@@ -123,6 +123,79 @@ def test_a_hard_module_that_is_not_completed_confuses():
     assert complained == pytest.approx(opened * 0.7 * 0.04 / 2)
 
 
+OPENS = 1 - 1 / (1 + np.exp(1.4))  # a ready module that is not of the goal, at engagement 2
+OPENS_EASY = 1 - 1 / (1 + np.exp(0.5))
+OPENS_HARD = 1 - 1 / (1 + np.exp(0.8))
+PASS_KNOWN = 0.9**3 + 3 * 0.81 * 0.1
+PASS_GUESSED = 0.2**3 + 3 * 0.04 * 0.8
+EASY = {"knowledge": 1, "goal": 1}
+HARD = {"modules": 1, "goal": 1}
+PASSED = {"modules": 1, "tested": 1, "knowledge": 1}
+DESIGN = [  # the learner, the action, what comes of it, with what probability: as designed
+    ({"goal": 1}, 0, {"engagement": 3}, OPENS * 0.8 * 0.6),
+    ({"goal": 1, "pace": model.FAST}, 0, {"knowledge": 1}, OPENS * 0.6),
+    ({**PASSED, "goal": 1}, 0, {"modules": 2, "tested": 0}, OPENS * 0.8),
+    ({**PASSED, "goal": 1}, 0, {"modules": 2}, OPENS * 0.8),
+    (EASY, 0, {"response": model.COMPLETED}, OPENS_EASY * 0.95),
+    (EASY, 0, {"engagement": 1}, OPENS_EASY * 0.4 + (1 - OPENS_EASY) * 0.3),
+    (EASY, 0, {"knowledge": 1}, 1.0),
+    (HARD, 0, {"response": model.COMPLETED}, OPENS_HARD * 0.3),
+    (HARD, 0, {"engagement": 1}, OPENS_HARD * 0.5 + (1 - OPENS_HARD) * 0.3),
+    (HARD, 0, {"knowledge": 1}, OPENS_HARD * 0.05),
+    (HARD, 0, {"response": model.SKIPPED, "feedback": -1}, (1 - OPENS_HARD) * 0.04),
+    (HARD, 0, {"response": model.COMPLETED, "feedback": -1}, OPENS_HARD * 0.3 * 0.04 / 2),
+    (HARD, 0, {"feedback": 1}, 0.0),
+    ({"confused": 1, "goal": 1}, 0, {"response": model.SKIPPED}, 1 / (1 + np.exp(0.9))),
+    ({"engagement": 4}, 0, {"response": model.SKIPPED}, 1 / (1 + np.exp(1.4 + 1.2 + 0.9))),
+    ({}, 3, {"knowledge": 1}, 0.10),
+    ({}, 3, {"engagement": 1}, 0.15),
+    ({"confused": 1}, 3, {"knowledge": 1}, 0.25),
+    ({"confused": 1}, 3, {"engagement": 2}, 1.0),
+    ({"confused": 1}, 4, {"confused": 0}, 0.4),
+    ({"confused": 1}, 4, {"engagement": 3}, 0.35),
+    ({}, 4, {"engagement": 1}, 0.2),
+    ({"engagement": 1}, 4, {"engagement": 2}, 0.35),
+    ({"engagement": 4}, 4, {"engagement": 3}, 0.2),
+    ({}, 5, {"engagement": 1}, 0.3),
+    (PASSED, 5, {"engagement": 1}, 0.3),
+    ({"modules": 1, "knowledge": 1}, 5, {"engagement": 3}, PASS_KNOWN * 0.3),
+    ({"modules": 1, "knowledge": 1}, 5, {"tested": 1}, PASS_KNOWN),
+    ({"modules": 1, "knowledge": 1}, 5, {"confused": 1}, (1 - PASS_KNOWN) * 0.35),
+    ({"modules": 1}, 5, {"knowledge": 1}, (1 - PASS_GUESSED) * 0.1),
+    ({"modules": 1, "knowledge": 1}, 5, {"knowledge": 1}, 1.0),
+    ({"modules": 1}, 5, {"confused": 1, "engagement": 1}, (1 - PASS_GUESSED) * 0.35),
+    ({"modules": 1}, 5, {"engagement": 1}, (1 - PASS_GUESSED) * 0.35),
+]
+
+
+@pytest.mark.parametrize(("columns", "action", "after", "expected"), DESIGN, ids=str)
+def test_a_step_does_what_was_designed(columns: dict, action: int, after: dict, expected: float):
+    assert probability(learner(**columns), action, **after) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("engagement", range(5))
+def test_feedback_and_leaving_depend_on_engagement(engagement: int):
+    positive = (0, 0.02, 0.06, 0.12, 0.20)[engagement]
+    negative = (0.15, 0.08, 0.04, 0.015, 0.005)[engagement]
+    row = learner(engagement=engagement)
+    completed = probability(row, 0, response=model.COMPLETED)
+    assert probability(row, 0, feedback=1) == pytest.approx(completed * positive)
+    skipped = probability(row, 0, response=model.SKIPPED)
+    assert probability(row, 0, feedback=-1) == pytest.approx(skipped * negative)
+    known = learner(engagement=engagement, modules=1, knowledge=1)
+    failed = {"response": model.FAILED, "confused": 0, "ending": model.LEFT}
+    hazard = (0.15, 0.06, 0.02, 0.006, 0.002)[engagement]
+    assert probability(known, 5, **failed) == pytest.approx((1 - PASS_KNOWN) * 0.65 * hazard)
+
+
+def test_an_answer_names_the_goal_mostly_and_the_others_alike():
+    n = 20_000
+    env = TutorVectorEnv(n)
+    env.reset(seed=0)
+    shifts = (outcome_rows(env, model.CLARIFY)[:, ANSWER] - env.full_states()[:, GOAL]) % 3
+    assert chisquare(np.bincount(shifts), n * np.array([0.85, 0.075, 0.075])).pvalue > 0.001
+
+
 def test_a_finished_topic_is_always_skipped():
     finished = learner(modules=2, tested=1, knowledge=2)
     assert probability(finished, 0, response=model.SKIPPED) == pytest.approx(1.0)
@@ -192,9 +265,7 @@ def test_leaving_after_a_complaint_costs_no_more_than_one_of_both():
 def test_frequencies_agree_with_the_kernel():
     """χ² over twelve situations, corrected for their number (Bonferroni)."""
     n, p_values = 20_000, []
-    chosen = rows_on_the_way(OPTIONS, 40)
-    chosen = chosen[chosen[:, SKIPS] >= 0][:12]
-    for number, row in enumerate(chosen):
+    for number, row in enumerate(rows_on_the_way(OPTIONS, 12)):
         action = number % model.N_ACTIONS
         env = TutorVectorEnv(n, **vars(OPTIONS))
         env.reset(seed=1000 * number)

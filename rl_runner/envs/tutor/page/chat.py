@@ -3,6 +3,8 @@
 The latest exchanges are written out; above them, what came before fits on a line each.
 """
 
+import math
+
 from rl_runner.envs.tutor.page import phrases
 from rl_runner.envs.tutor.page.canvas import Box, Canvas, Colour, Style, wrapped
 from rl_runner.envs.tutor.page.dashboard import draw_card
@@ -28,7 +30,7 @@ from rl_runner.envs.tutor.view import Exchange, TutorView
 
 LEARNER = Style(12, CARD)
 WELCOME = (
-    "Welcome. You make {genre} and have the experience of a {experience}. I suggest modules, "
+    "Welcome. You make {genre}, at {experience} level. I suggest modules, "
     "resources and quizzes; tell me what helps and what does not."
 )
 ACTIONS_LABEL = "The agent’s six actions"
@@ -81,11 +83,12 @@ def _draw_earlier(canvas: Canvas, room: Box, earlier: tuple[Exchange, ...], heig
     top = room.top
     if not n_shown:
         return top
+    left = room.left + max(26, math.ceil(SMALL.width(str(earlier[-1].step))) + 6)
     for exchange in earlier[-n_shown:]:
         line = Box(room.left, top, room.right, top + EARLIER)
         key = f"exchange {exchange.step}"
-        canvas.text(Box(line.left, top, line.left + 26, line.bottom), str(exchange.step), SMALL)
-        text_room = Box(line.left + 26, top, line.right - 70, line.bottom)
+        canvas.text(Box(line.left, top, left, line.bottom), str(exchange.step), SMALL)
+        text_room = Box(left, top, line.right - 70, line.bottom)
         ink = canvas.text(text_room, in_short(exchange), SMALL, key=key)
         _draw_feedback_mark(canvas, ink.right + 8, top + 4, exchange.feedback)
         reward = signed(exchange.reward)
