@@ -80,4 +80,8 @@ def _describe_candidate(item: Mapping[str, Any]) -> str:
         text += f" ({item['ci95'][0]:.4g} to {item['ci95'][1]:.4g})"
     if item["search_scores"]:
         text += f"; the search had {item['search_scores'][0]:.4g}"
+    if item["optimism"] is not None:
+        text += f" and flattered itself by {item['optimism']:.4g}"
+    if item["optimism_ci95"]:
+        text += f" ({item['optimism_ci95'][0]:.4g} to {item['optimism_ci95'][1]:.4g})"
     return text + "."
