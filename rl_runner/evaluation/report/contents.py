@@ -123,7 +123,7 @@ class Report:
     @property
     def labels(self) -> list[str]:
         """What the report is on."""
-        return [part.label for part in (*self.experiments, *self.studies)]
+        return [*(part.label for part in self.experiments), *(s.label for s in self.studies)]
 
     @property
     def title(self) -> str:
