@@ -63,9 +63,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "Mnih et al. 2016",
             fast_path="rl_runner.agents.fast.a2c:FastA2C",
         ),
-        Algorithm(
-            "ars", "rl_runner.agents.ars:AbsoluteARS", "Mania et al. 2018", optimizer=False
-        ),
+        Algorithm("ars", "rl_runner.agents.ars:AbsoluteARS", "Mania et al. 2018", optimizer=False),
         Algorithm("crossq", "sb3_contrib:CrossQ", "Bhatt et al. 2024"),
         Algorithm("ddpg", "stable_baselines3:DDPG", "Lillicrap et al. 2016"),
         Algorithm(

@@ -47,7 +47,7 @@ def write_report(folder: StudyFolder, document: Mapping[str, Any]) -> StudyRepor
             old.unlink()
         for name, figure in report.figures.items():
             figure.savefig(folder.figures / f"{name}.png", dpi=DOTS_PER_INCH)
-        log_study(folder.path, report.figures, report.text)
+        log_study(folder.path, sorted(folder.figures.glob("*.png")), report.text)
     return report
 
 
