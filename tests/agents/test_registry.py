@@ -22,7 +22,7 @@ from rl_runner.config.source import SourceMap
 from rl_runner.errors import ConfigError
 
 every_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=list(ALGORITHMS))
-METHODS = [name for name in vars(Agent) if not name.startswith("_") and name != "num_timesteps"]
+METHODS = [name for name in dir(Agent) if not name.startswith("_") and name != "num_timesteps"]
 
 
 def fitting_env(algorithm: Algorithm) -> DummyVecEnv:
