@@ -1,98 +1,204 @@
 """`rl tune` measured: against rl-baselines3-zoo, and from deliberately bad starting values.
 
     python benchmarks/tuning.py zoo [--trials 20] [--timesteps 20000] [--jobs 2] [--zoo DIR]
-    python benchmarks/tuning.py bad-start [--trials 30] [--timesteps 50000] [--jobs 2]
+    python benchmarks/tuning.py bad-start [--trials 30] [--timesteps 100000] [--jobs 2]
 
 `zoo` times whole commands that search PPO's hyperparameters on CartPole, one seed a trial: ours
-without confirmation, which rl-baselines3-zoo has not, and its own with as many jobs. It is
-installed by name into an environment of its own in DIR, unless it is there already. `--without-zoo`
-leaves it out, to be compared with an earlier measurement.
+without confirmation, which rl-baselines3-zoo has not, and its own with as many jobs. What both
+call their best trial is chosen for its luck as well, so both are then trained from the beginning
+on five fresh seeds, by the same code and outside of the time: "confirmed". Ours evaluates five
+times in a trial, ten episodes each, and the last and the best agent at its end; theirs once, five
+episodes. It is installed by name into an environment of its own in DIR, unless it is there
+already. `--without-zoo` leaves it out.
 
 `bad-start` searches from a learning rate of 1e-5 and a gamma of .8, and fails unless the winner
 reaches a mean of 475 over five fresh seeds.
+
+`--json FILE` writes what was measured there as well.
 """
 
 import argparse
 import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "configs/cartpole/ppo.yaml"
 SOLVED = 475.0
+ZOO = "rl_zoo3==2.9.2"
+FRESH_SEEDS = range(5_000, 5_005)
 SAME = ("torch", "stable-baselines3", "sb3-contrib", "gymnasium")  # in both environments
+ZOO_N_ENVS = 8  # of its PPO on CartPole, and of ours
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def main() -> int:
     """Measure and print; 1 if a search from bad values does not find good ones."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=("zoo", "bad-start"))
     parser.add_argument("--trials", type=int)
     parser.add_argument("--timesteps", type=int)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--engine", default="stock", help="stock (SB3 itself), fast or auto")
-    parser.add_argument("--zoo", type=Path, default=ROOT / ".zoo", help="its environment")
+    parser.add_argument("--engine", help="stock (SB3 itself), fast or auto")
+    parser.add_argument("--zoo", type=Path, default=Path(tempfile.gettempdir()) / "rl-zoo")
     parser.add_argument("--without-zoo", action="store_true")
+    parser.add_argument("--json", type=Path, help="write the figures there, too")
     options = parser.parse_args()
-    return against_the_zoo(options) if options.what == "zoo" else from_bad_values(options)
+    measure = against_the_zoo if options.what == "zoo" else from_bad_values
+    figures = measure(options)
+    if options.json is not None:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return 0 if figures.get("solved", True) else 1
 
 
-def against_the_zoo(options: argparse.Namespace) -> int:
-    """Time both commands, one after the other."""
+def against_the_zoo(options: argparse.Namespace) -> dict[str, Any]:
+    """Time both commands, one after the other, and confirm what both found."""
     trials, timesteps = options.trials or 20, options.timesteps or 20_000
+    print(
+        f"{trials} trials × {timesteps:,} timesteps, {options.jobs} jobs, {machine()}", flush=True
+    )
+    figures = {"rl tune": ours(trials, timesteps, options)}
+    if not options.without_zoo:
+        figures["rl_zoo3"] = theirs(trials, timesteps, options)
+    print(f"{'':10}{'seconds':>9}{'best trial':>12}{'confirmed':>11}  each fresh seed; trials")
+    for name, told in figures.items():
+        each = ", ".join(f"{score:.0f}" for score in told["confirmed"])
+        mean = statistics.mean(told["confirmed"])
+        best = f"{told['best']:>12.1f}{mean:>11.1f}"
+        print(f"{name:10}{told['seconds']:>9.1f}{best}  {each}; {told['trials']}")
+    if "rl_zoo3" in figures:
+        print(f"ratio {figures['rl_zoo3']['seconds'] / figures['rl tune']['seconds']:.2f}")
+    return figures
+
+
+def machine() -> str:
+    """Say what it was measured on, and whether anything else was running."""
+    return f"{os.cpu_count()} cores, load before: {os.getloadavg()[0]:.1f}"
+
+
+def ours(trials: int, timesteps: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Search with `rl tune`, and train its best.yaml on fresh seeds."""
     with tempfile.TemporaryDirectory() as folder:
-        ours, document = timed_search(
+        seconds, document = timed_search(
             folder,
             *("--trials", trials, "--jobs", options.jobs, "--confirm", 0),
             *("--set", f"train.total_timesteps={timesteps}", "--set", "tune.seeds=1"),
-            *("--set", f"algo.engine={options.engine}"),
-            *("--set", f"eval.every={max(1, timesteps // 10)}"),
+            *("--set", f"algo.engine={options.engine or 'stock'}"),
+            *("--set", f"eval.every={max(1, timesteps // 5)}", "--set", "eval.n_episodes=10"),
         )
-    outcomes = ", ".join(f"{n} {outcome}" for outcome, n in document["n_trials"].items())
-    best = max(t["scores"][0] for t in document["trials"] if t["outcome"] == "complete")
-    print(f"rl tune: {ours:.1f} s, best trial {best:.1f} ({outcomes})", flush=True)
-    if options.without_zoo:
-        return 0
-    python = zoo_python(options.zoo)
-    theirs, output = timed_zoo(python, trials, timesteps, options.jobs)
-    values = re.findall(r"^\s*Value: *([-\d.]+)", output, flags=re.MULTILINE)
-    print(f"rl_zoo3: {theirs:.1f} s, best trial {values[-1] if values else 'unknown'}")
-    print(f"ratio {theirs / ours:.2f}")
-    return 0
+        confirmed = confirmed_returns(document["best_config"], folder, options.jobs)
+    return {
+        "seconds": seconds,
+        "best": max(t["scores"][0] for t in document["trials"] if t["outcome"] == "complete"),
+        "trials": ", ".join(f"{n} {outcome}" for outcome, n in document["n_trials"].items()),
+        "confirmed": confirmed,
+    }
 
 
-def from_bad_values(options: argparse.Namespace) -> int:
+def theirs(trials: int, timesteps: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Search with rl-baselines3-zoo, and train its best trial's hyperparameters on fresh seeds."""
+    seconds, output = timed_zoo(zoo_python(options.zoo), trials, timesteps, options.jobs)
+    best = output.rpartition("Best trial:")[2]
+    value = re.search(r"^\s*Value: *([-\d.]+)", best, flags=re.MULTILINE)
+    outcomes = output.count(" finished with value"), output.count(" pruned.")
+    if value is None:
+        sys.exit(f"rl_zoo3 named no best trial:\n{output[-2000:]}")
+    with tempfile.TemporaryDirectory() as folder:
+        settings = as_ours(zoo_parameters(best))
+        assigned = [f"algo.{name}={json.dumps(value)}" for name, value in settings.items()]
+        assigned.append(f"train.total_timesteps={timesteps}")
+        confirmed = confirmed_returns(str(CONFIG), folder, options.jobs, assigned)
+    return {
+        "seconds": seconds,
+        "best": float(value[1]),
+        "trials": f"{outcomes[0]} complete, {outcomes[1]} pruned",
+        "confirmed": confirmed,
+    }
+
+
+def zoo_parameters(best: str) -> dict[str, str]:
+    """Read what rl_zoo3 prints of its best trial, `    name: value` lines, sampled and derived."""
+    return dict(re.findall(r"^    (\w+): (.+)$", best, flags=re.MULTILINE))
+
+
+def as_ours(sampled: dict[str, str]) -> dict[str, Any]:
+    """Write the zoo's sampled values of PPO as `algo` keys, as its own converter does."""
+    kept = ("learning_rate", "ent_coef", "clip_range", "max_grad_norm")
+    n_steps, batch_size = int(sampled["n_steps"]), int(sampled["batch_size"])
+    layers = {"tiny": [64], "small": [64, 64], "medium": [256, 256]}[sampled["net_arch"]]
+    network = {
+        "net_arch": {"pi": layers, "vf": layers},
+        "activation_fn": {"tanh": "Tanh", "relu": "ReLU"}[sampled["activation_fn"]],
+    }
+    return {
+        **{name: float(sampled[name]) for name in kept},
+        "gamma": 1 - float(sampled["one_minus_gamma"]),
+        "gae_lambda": 1 - float(sampled["one_minus_gae_lambda"]),
+        "n_epochs": int(sampled["n_epochs"]),
+        "n_steps": n_steps,
+        "batch_size": min(batch_size, n_steps * ZOO_N_ENVS),  # SB3 cuts a larger one down itself
+        "policy_kwargs": network,
+    }
+
+
+def confirmed_returns(
+    config: str, folder: str, jobs: int, assigned: Sequence[str] = ()
+) -> list[float]:
+    """Train a config on fresh seeds; return the mean return of each last agent."""
+    runs = Path(folder) / "fresh"
+    seeds = f"train.seeds={json.dumps(list(FRESH_SEEDS))}"
+    command = [sys.executable, "-m", "rl_runner", "train", config, "-q", "--jobs", str(jobs)]
+    for assignment in (*assigned, seeds):
+        command += ["--set", assignment]
+    subprocess.run(  # noqa: S603 - our own command
+        [*command, "--runs-dir", str(runs)], cwd=ROOT, stdout=subprocess.DEVNULL, check=True
+    )
+    records = [json.loads(path.read_text()) for path in sorted(runs.glob("*/seed-*/run.json"))]
+    return [record["results"]["last"]["mean_reward"] for record in records]
+
+
+def from_bad_values(options: argparse.Namespace) -> dict[str, Any]:
     """Search from values that learn nothing, and confirm on five fresh seeds."""
-    trials, timesteps = options.trials or 30, options.timesteps or 50_000
+    trials, timesteps = options.trials or 30, options.timesteps or 100_000
     with tempfile.TemporaryDirectory() as folder:
         seconds, document = timed_search(
             folder,
             *("--trials", trials, "--jobs", options.jobs, "--confirm", 3),
             *("--set", f"train.total_timesteps={timesteps}"),
-            *("--set", f"algo.engine={options.engine}"),
+            *("--set", f"algo.engine={options.engine or 'auto'}"),
             *("--set", f"eval.every={max(1, timesteps // 10)}"),
             *("--set", "algo.learning_rate=1e-5", "--set", "algo.gamma=0.8"),
             *("--set", "tune.seeds=2", "--set", "tune.confirm.seeds=5"),
         )
     print(f"{trials} trials × {timesteps:,} timesteps: {seconds:.0f} s, {document['n_trials']}")
+    print(f"{'':12}{'search':>8}{'fresh seeds':>13}  95 %, optimism with its 95 %")
     for item in document["confirmed"]:
+        searched = f"{item['search_scores'][0]:8.1f}" if item["search_scores"] else f"{'':8}"
         print(
-            f"{item['candidate']}: search {item['search_scores']}, fresh seeds {item['mean']} "
-            f"{item['ci95']}, optimism {item['optimism']} {item['optimism_ci95']}"
+            f"{item['candidate']:12}{searched}{item['mean']:13.1f}  {interval(item['ci95'])}, "
+            f"{item['optimism']} {interval(item['optimism_ci95'])}"
         )
     winner = next(i for i in document["confirmed"] if i["candidate"] == document["winner"])
     print(f"winner {winner['candidate']}: {winner['values']}")
     solved = winner["mean"] >= SOLVED
     print(f"{'reached' if solved else 'MISSED'}: {winner['mean']:.1f} of {SOLVED}")
-    return 0 if solved else 1
+    return {"seconds": seconds, "solved": solved, "confirmed": document["confirmed"]}
+
+
+def interval(ends: Sequence[float] | None) -> str:
+    """Write the two ends of an interval, if there is one."""
+    return f"({ends[0]:.1f} to {ends[1]:.1f})" if ends else "(no interval)"
 
 
 def timed_search(folder: str, *arguments: object) -> tuple[float, dict[str, Any]]:
@@ -117,7 +223,7 @@ def zoo_python(folder: Path) -> Path:
         lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
         same = [line for line in lines if line.partition("==")[0].replace("_", "-") in SAME]
         # It needs pandas at the end of a search, and does not say so.
-        install = [str(python), "-m", "pip", "install", "-q", *same, "rl_zoo3", "pandas"]
+        install = [str(python), "-m", "pip", "install", "-q", *same, ZOO, "pandas"]
         subprocess.run(install, check=True)  # noqa: S603 - pip, with names from here
     return python
 

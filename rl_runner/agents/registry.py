@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rl_runner.agents.without_compiler import spare_compiler
+from rl_runner.config.schema import Engine
 from rl_runner.errors import ConfigError, Problem, did_you_mean
 
 
@@ -21,6 +22,7 @@ class Algorithm:
     reference: str
     weights_file: str = "model.zip"  # SB3's format, which stock SB3 loads
     fast_path: str = ""  # "module:Class" of its compiled twin, if it has one
+    optimizer: bool = True  # whether its own class steps one of torch's optimisers
 
     def load_class(self) -> type[Any]:
         """Import the algorithm's class (this loads torch)."""
@@ -29,6 +31,15 @@ class Algorithm:
     def load_fast_class(self) -> type[Any]:
         """Import its compiled twin, which it must have."""
         return _load(self.fast_path)
+
+    def modules_to_share(self, engine: Engine) -> list[str]:
+        """Return what to import once before runs are forked, beside torch, so that none need.
+
+        Whatever steps one of torch's optimisers imports torch's compiler, over a second of work.
+        """
+        if self.fast_path and engine != "stock":
+            return [self.fast_path.partition(":")[0], "rl_runner.agents.fast.loaded"]
+        return ["torch._dynamo"] if self.optimizer else []
 
     @property
     def package(self) -> str:
@@ -52,7 +63,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "Mnih et al. 2016",
             fast_path="rl_runner.agents.fast.a2c:FastA2C",
         ),
-        Algorithm("ars", "rl_runner.agents.ars:AbsoluteARS", "Mania et al. 2018"),
+        Algorithm("ars", "rl_runner.agents.ars:AbsoluteARS", "Mania et al. 2018", optimizer=False),
         Algorithm("crossq", "sb3_contrib:CrossQ", "Bhatt et al. 2024"),
         Algorithm("ddpg", "stable_baselines3:DDPG", "Lillicrap et al. 2016"),
         Algorithm(
@@ -79,6 +90,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "rl_runner.agents.q_learning:QLearning",
             "Watkins & Dayan 1992",
             weights_file="q_table.npz",
+            optimizer=False,
             fast_path="rl_runner.agents.fast.q_learning:FastQLearning",
         ),
         Algorithm(

@@ -53,7 +53,7 @@ def train(
     if any(config.data is not None for config in loaded):
         learn_from_logs(loaded, runs_dir=runs_dir, fresh=fresh, extend=extend, as_json=as_json)
         return
-    start_fork_server(config.algo.name for config in loaded)
+    start_fork_server(config.algo for config in loaded)
     from rl_runner.training.train import train_many  # both processes load torch meanwhile
 
     reporter = _progress.reporter(quiet=quiet, verbose=verbose)

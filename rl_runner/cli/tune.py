@@ -77,7 +77,7 @@ def tune(
         "confirm.trials": confirm,
     }
     loaded = load_config(config, [*(overrides or []), *_as_overrides(chosen)])
-    start_fork_server([loaded.algo.name])
+    start_fork_server([loaded.algo])
     from rl_runner.tuning.tune import tune as run_study  # both processes load torch meanwhile
 
     reporter = _tuning.reporter(quiet=quiet)

@@ -1,9 +1,11 @@
 """What a config says about tuning: the search space, what is looked for, and how."""
 
 import json
+import math
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from rl_runner.config.section import Section
 
@@ -13,8 +15,16 @@ Measure = Literal["final", "best", "last_mean", "time_to_threshold", "wall_time"
 
 MAXIMIZED: tuple[Measure, ...] = ("final", "best", "last_mean")
 
-Number = int | float
-Scalar = bool | int | float | str | None
+
+def _finite_number(value: object) -> object:
+    """Refuse it once; pydantic would say that it is no int, and then that it is no float."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        message = "expected a finite number"
+        raise ValueError(message)
+    return value
+
+
+Number = Annotated[int | float, BeforeValidator(_finite_number)]
 
 
 class ParameterConfig(Section):
@@ -73,20 +83,34 @@ def _problem_of_ends(parameter: ParameterConfig, low: Number, high: Number) -> s
         return f"a logarithmic scale needs `low` above 0, not {low}"
     if parameter.log and parameter.step is not None:
         return "give `log` or `step`, not both"
+    if parameter.step is not None and low < high < low + parameter.step:
+        return f"`step` {parameter.step} leads from `low` {low} past `high` {high} at once"
     return ""
 
 
-def _shape_of_node(value: object) -> str:
-    """Tell a parameter from a mapping of parameters, such as ``policy_kwargs: {net_arch: …}``."""
-    nested = isinstance(value, dict) and value and all(isinstance(v, dict) for v in value.values())
-    return "nested" if nested else "parameter"
+def _with_dotted_names(value: object) -> object:
+    """Write ``policy_kwargs: {net_arch: …}`` as ``policy_kwargs.net_arch: …``, however deep."""
+    if not isinstance(value, Mapping):
+        return value
+    flat: dict[str, object] = {}
+    for name, parameter in _leaves(value):
+        if name in flat:
+            message = f"`{name}` is there twice, nested and with dots in its name"
+            raise ValueError(message)
+        flat[name] = parameter
+    return flat
 
 
-_Node = Annotated[
-    Annotated[ParameterConfig, Tag("parameter")]
-    | Annotated[dict[str, ParameterConfig], Tag("nested")],
-    Discriminator(_shape_of_node),
-]
+def _leaves(space: Mapping[Any, object]) -> Iterator[tuple[str, object]]:
+    """Yield parameters by dotted name; what holds nothing but mappings is no parameter itself."""
+    for name, value in space.items():
+        if isinstance(value, dict) and value and all(isinstance(v, dict) for v in value.values()):
+            yield from ((f"{name}.{inner}", leaf) for inner, leaf in _leaves(value))
+        else:
+            yield name, value
+
+
+_SearchSpace = Annotated[dict[str, ParameterConfig], BeforeValidator(_with_dotted_names)]
 
 
 def _measure_from_name(value: object) -> object:
@@ -152,22 +176,20 @@ class TuneConfig(Section):
     seed: Annotated[int, Field(ge=0, lt=10**8)] = 0
     confirm: ConfirmConfig = ConfirmConfig()
     final_episodes: Annotated[int, Field(ge=1, le=10**6)] | None = None
-    search_space: dict[str, _Node] | None = None
+    search_space: _SearchSpace | None = None
 
     @model_validator(mode="after")
-    def _something_to_search(self) -> Self:
+    def _something_to_search_for(self) -> Self:
         if self.search_space is not None and not self.search_space:
             message = "the search space is empty; name a parameter, or leave `search_space` out"
+            raise ValueError(message)
+        measures = [objective.measure for objective in self.objective]
+        if len(set(measures)) < len(measures):
+            message = "an `objective` is named twice; each is to be something else"
             raise ValueError(message)
         return self
 
     @property
     def parameters(self) -> dict[str, ParameterConfig]:
-        """The search space by dotted names, ``policy_kwargs.net_arch``."""
-        flat: dict[str, ParameterConfig] = {}
-        for name, node in (self.search_space or {}).items():
-            if isinstance(node, ParameterConfig):
-                flat[name] = node
-            else:
-                flat |= {f"{name}.{inner}": parameter for inner, parameter in node.items()}
-        return flat
+        """The search space by dotted names, ``policy_kwargs.net_arch`` (none: left open)."""
+        return self.search_space or {}

@@ -75,16 +75,21 @@ def unknown_key(key: object, known: Iterable[str], where: str) -> Problem:
 
 
 def _path_in_file(raw: object, details: ErrorDetails) -> Path:
-    """Keep of pydantic's location what the file has; drop the names of union members."""
+    """Keep of pydantic's location what the file has; drop the names of union members.
+
+    A dotted name leads into mappings where it is no key itself: ``policy_kwargs.net_arch``.
+    """
     path: list[str | int] = []
     node = raw
     last = len(details["loc"]) - 1
     for i, part in enumerate(details["loc"]):
-        inner = _child(node, part)
         absent = i == last and details["type"] in {"missing", "extra_forbidden"}
-        if inner is not _NOTHING or absent:
-            path.append(part)
-            node = inner
+        steps = part.split(".") if isinstance(part, str) and not absent else [part]
+        for step in [part] if _child(node, part) is not _NOTHING else steps:
+            inner = _child(node, step)
+            if inner is not _NOTHING or absent:
+                path.append(step)
+                node = inner
     return tuple(path)
 
 

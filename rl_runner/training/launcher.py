@@ -25,6 +25,7 @@ from typing import Any
 from pebble import ProcessExpired, concurrent
 
 from rl_runner.agents.registry import ALGORITHMS
+from rl_runner.config.schema import AlgoConfig
 from rl_runner.errors import RunnerError
 from rl_runner.training.reporting import Reporter, StopRequest
 from rl_runner.training.task import RunResult, RunTask, execute, record_failure, record_interruption
@@ -142,23 +143,20 @@ class RunningTask:
             self.send(signal.SIGKILL)
 
 
-def start_fork_server(algorithms: Iterable[str] = ()) -> None:
+def start_fork_server(algorithms: Iterable[AlgoConfig] = ()) -> None:
     """Let the process from which runs are forked load torch now, while this one does other things.
 
     Called again, or while it runs already, it changes nothing.
 
-    :param algorithms: whose compiled twins, if they have any, to load too
+    :param algorithms: that will run, to load what they need beside torch
     """
     for variable in THREAD_VARIABLES:
         os.environ.setdefault(variable, "1")
-    twins = {
-        ALGORITHMS[name].fast_path.partition(":")[0] for name in algorithms if name in ALGORITHMS
-    }
-    twins -= {""}
-    preload = ["rl_runner.training.run", *sorted(twins)]
-    if twins:
-        preload.append("rl_runner.agents.fast.loaded")
-    multiprocessing.get_context("forkserver").set_forkserver_preload(preload)
+    preload = dict.fromkeys(["rl_runner.training.run"])
+    for algo in algorithms:
+        if algo.name in ALGORITHMS:
+            preload |= dict.fromkeys(ALGORITHMS[algo.name].modules_to_share(algo.engine))
+    multiprocessing.get_context("forkserver").set_forkserver_preload([*preload])
     multiprocessing.forkserver.ensure_running()
 
 
@@ -234,7 +232,7 @@ class Launcher:
 
     def heeding_signals(self) -> contextlib.AbstractContextManager[None]:
         """Stop the runs at SIGINT and SIGTERM, instead of dying of them."""
-        start_fork_server(task.config.algo.name for task, _ in self.waiting)
+        start_fork_server(task.config.algo for task, _ in self.waiting)
         return _handling_signals(self._request_stop)
 
     def _start_waiting(self) -> None:

@@ -79,7 +79,7 @@ def candidates(
         Candidate(f"trial-{trial.number:04d}", with_values(start, dict(trial.values)), trial)
         for trial in ranked[: max(1, tune.confirm.trials)]
     ]
-    return [Candidate(START, start, None), *best]
+    return [Candidate(START, with_values(start, {}), None), *best]
 
 
 def ranking(objective: ObjectiveConfig, trials: Sequence[TrialReport]) -> list[TrialReport]:

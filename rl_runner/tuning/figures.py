@@ -43,8 +43,11 @@ def draw_history(document: Document) -> "Figure":
     numbers = [trial["number"] for trial in trials]
     scores = np.array([trial["scores"][0] for trial in trials])
     best = np.maximum.accumulate(scores) if _maximized(document) else np.minimum.accumulate(scores)
+    last = max(trial["number"] for trial in document["trials"])
     axes.plot(numbers, scores, "o", color=BLUE, ms=5, label="complete")
-    axes.step(numbers, best, where="post", color=VERMILION, lw=1.5, label="best so far")
+    axes.step(
+        [*numbers, last], [*best, best[-1]], where="post", color=VERMILION, label="best so far"
+    )
     for outcome, mark in (("pruned", "|"), ("failed", "x"), ("infeasible", "+")):
         missed = [t["number"] for t in document["trials"] if t["outcome"] == outcome]
         floor = axes.get_xaxis_transform()
@@ -104,12 +107,12 @@ def draw_slices(document: Document) -> "Figure":
     n_columns = min(PER_ROW, len(names))
     size = (2.7 * n_columns + 0.8, 2.5 * n_rows + 0.2)
     figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False).flat
+    panels = list(figure.subplots(n_rows, n_columns, sharey=True, squeeze=False).flat)
     last = max(1, *(trial["number"] for trial in trials))
     shades = None
     for name, axes in zip(names, panels, strict=False):
         having = [trial for trial in trials if name in trial["values"]]
-        axis = _Axis(name, [trial["values"][name] for trial in having])
+        axis = _Axis(name, [trial["values"][name] for trial in having], _is_log(document, name))
         scores = [trial["scores"][0] for trial in having]
         order = [trial["number"] for trial in having]
         shades = axes.scatter(axis.places, scores, c=order, cmap="viridis", s=18, vmin=0, vmax=last)
@@ -117,7 +120,7 @@ def draw_slices(document: Document) -> "Figure":
         axes.set_axisbelow(True)
         axes.set_xlabel(name, fontsize=9)
         axes.grid(color="0.92")
-    for axes in list(panels)[len(names) :]:
+    for axes in panels[len(names) :]:
         axes.set_visible(False)
     figure.supylabel(_name(document), fontsize=10)
     if shades is not None:
@@ -132,7 +135,10 @@ def draw_parallel_coordinates(document: Document) -> "Figure":
 
     trials = sorted(_complete(document), key=_score, reverse=not _maximized(document))
     names = [name for name in _searched(document) if all(name in t["values"] for t in trials)]
-    axes_of = [_Axis(name, [trial["values"][name] for trial in trials]) for name in names]
+    axes_of = [
+        _Axis(name, [trial["values"][name] for trial in trials], _is_log(document, name))
+        for name in names
+    ]
     axes_of.append(_Axis("score", [_score(trial) for trial in trials]))
     figure = Figure(figsize=(1.15 * len(axes_of) + 1.5, 4.2), layout="constrained")
     axes = figure.add_subplot()
@@ -259,10 +265,14 @@ def _name(document: Document) -> str:
     return str(document["objectives"][0]["description"])
 
 
+def _is_log(document: Document, name: str) -> bool:
+    return bool(document["search_space"][name]["log"])
+
+
 class _Axis:
     """The values of one hyperparameter as places on an axis: by size, or one place per choice."""
 
-    def __init__(self, name: str, values: Sequence[Any]) -> None:
+    def __init__(self, name: str, values: Sequence[Any], is_log: bool = False) -> None:
         self.name = name
         numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
         self.choices = [] if numbers else sorted({str(value) for value in values})
@@ -271,7 +281,8 @@ class _Axis:
         else:
             self.places = np.array(values, dtype=float)
         low, high = float(self.places.min()), float(self.places.max())
-        self.is_log = not self.choices and low > 0 and high / low >= LOG_RATIO
+        spread = low > 0 and high / low >= LOG_RATIO
+        self.is_log = not self.choices and (is_log or spread)
 
     def dress(self, axes: "Axes") -> None:
         """Set the axis's scale and ticks."""
@@ -280,6 +291,8 @@ class _Axis:
         if self.choices:
             axes.set_xticks(range(len(self.choices)), self.choices)
             axes.margins(x=0.2)
+        elif not self.is_log:
+            axes.locator_params(axis="x", nbins=4)
         axes.tick_params(labelsize=8)
 
     def share(self) -> np.ndarray:

@@ -47,7 +47,7 @@ def write_report(folder: StudyFolder, document: Mapping[str, Any]) -> StudyRepor
             old.unlink()
         for name, figure in report.figures.items():
             figure.savefig(folder.figures / f"{name}.png", dpi=DOTS_PER_INCH)
-        log_study(folder.path, report.figures, report.text)
+        log_study(folder.path, sorted(folder.figures.glob("*.png")), report.text)
     return report
 
 
@@ -80,4 +80,8 @@ def _describe_candidate(item: Mapping[str, Any]) -> str:
         text += f" ({item['ci95'][0]:.4g} to {item['ci95'][1]:.4g})"
     if item["search_scores"]:
         text += f"; the search had {item['search_scores'][0]:.4g}"
+    if item["optimism"] is not None:
+        text += f" and flattered itself by {item['optimism']:.4g}"
+    if item["optimism_ci95"]:
+        text += f" ({item['optimism_ci95'][0]:.4g} to {item['optimism_ci95'][1]:.4g})"
     return text + "."

@@ -33,7 +33,7 @@ LOOK_SECONDS = 2.0  # between two looks at what other processes have done
 class SearchTask:
     """What is searched, where it is kept, and when it is enough."""
 
-    start: ExperimentConfig  # resolved
+    start: ExperimentConfig  # from complete_start
     tune: TuneConfig
     space: SearchSpace
     folder: StudyFolder

@@ -18,7 +18,7 @@ from optuna.distributions import (
 )
 
 from rl_runner.config.tune import ParameterConfig
-from rl_runner.errors import ConfigError, Problem
+from rl_runner.errors import ConfigError, Problem, did_you_mean
 
 Values = dict[str, Any]
 SCALARS = (bool, int, float, str, type(None))
@@ -84,24 +84,42 @@ def parents_first(parameters: Mapping[str, ParameterConfig]) -> dict[str, Parame
     """
     ordered: dict[str, ParameterConfig] = {}
     waiting = dict(parameters)
+    if problems := [
+        problem
+        for name, parameter in parameters.items()
+        for problem in _problems_of_conditions(name, parameter, parameters)
+    ]:
+        raise ConfigError(*problems)
     while waiting:
         ready = [name for name, p in waiting.items() if ordered.keys() >= p.when.keys()]
         if not ready:
-            problems = (_problem_of_condition(n, p, parameters) for n, p in waiting.items())
-            raise ConfigError(*problems)
+            what = "`when` leads back to the parameter itself."
+            raise ConfigError(*(Problem(what, f"tune.search_space.{name}") for name in waiting))
         ordered |= {name: waiting.pop(name) for name in ready}
     return ordered
 
 
-def _problem_of_condition(
+def _problems_of_conditions(
     name: str, parameter: ParameterConfig, parameters: Mapping[str, ParameterConfig]
-) -> Problem:
+) -> Iterator[Problem]:
+    """Yield what makes a condition impossible: the parameter would never be varied."""
     where = f"tune.search_space.{name}"
-    missing = [parent for parent in parameter.when if parent not in parameters]
-    if missing:
-        cure = "A condition names another parameter of the search space."
-        return Problem(f"`when` names `{missing[0]}`, which is not searched.", where, cure)
-    return Problem("`when` leads back to the parameter itself.", where)
+    for parent, wanted in parameter.when.items():
+        if parent not in parameters:
+            cure = "A condition names another parameter of the search space."
+            yield Problem(f"`when` names `{parent}`, which is not searched.", where, cure)
+            continue
+        choices = parameters[parent].choices
+        if choices is None:
+            cure = f"A condition names a parameter of `type: categorical`; give `{parent}` choices."
+            yield Problem(f"`when` names `{parent}`, which has a range of values.", where, cure)
+            continue
+        known = [label_of(choice) for choice in choices]
+        for value in _allowed(wanted):
+            if label_of(value) not in known:
+                what = f"`when` waits for {value!r}, which `{parent}` never is."
+                cure = did_you_mean(value, map(str, known))
+                yield Problem(what, where, cure or f"Its choices are {list(choices)}.")
 
 
 def _suggest(trial: Trial, name: str, parameter: ParameterConfig) -> Any:

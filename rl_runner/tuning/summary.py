@@ -44,6 +44,7 @@ class TuneResult:
             "total_timesteps": self.total_timesteps,
             "seeds_per_trial": self.tune.seeds,
             "objectives": [_objective(objective) for objective in self.tune.objective],
+            "search_space": {k: p.model_dump() for k, p in self.tune.parameters.items()},
             "n_trials": self.counts,
             "best_trial": self.complete[0].number if self.complete else None,
             "pareto_front": [t.number for t in front] if len(self.tune.objective) > 1 else None,

@@ -1,15 +1,14 @@
 """The search in TensorBoard: one line per trial on the HPARAMS page, and pictures of the whole."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from rl_runner.config.tune import TuneConfig
 from rl_runner.tuning.reporting import TrialReport
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 EVENTS = "events.out.tfevents*"
 
@@ -30,13 +29,20 @@ def log_trial(folder: Path, trial: TrialReport, tune: TuneConfig) -> None:
     _write(folder, {**metrics, "hparams": HParam(hyperparameters, metrics)}, trial.number)
 
 
-def log_study(folder: Path, figures: Mapping[str, "Figure"], text: str) -> None:
-    """Write the pictures and the text summary."""
-    from stable_baselines3.common.logger import Figure as Picture
-
-    pictures = {f"tune/{name}": Picture(figure, close=False) for name, figure in figures.items()}
+def log_study(folder: Path, pictures: Sequence[Path], text: str) -> None:
+    """Write the pictures, which are PNG files, and the text summary."""
+    images = {f"tune/{path.stem}": _image(path) for path in pictures}
     indented = "".join(f"    {line}\n" for line in text.splitlines())
-    _write(folder, {**pictures, "tune/summary": indented}, 0)
+    _write(folder, {**images, "tune/summary": indented}, 0)
+
+
+def _image(path: Path) -> Any:
+    """Read a picture: to draw it again would take longer."""
+    from PIL import Image
+    from stable_baselines3.common.logger import Image as Logged
+
+    with Image.open(path) as file:
+        return Logged(np.asarray(file.convert("RGB")), "HWC")
 
 
 def _write(folder: Path, values: Mapping[str, Any], step: int) -> None:

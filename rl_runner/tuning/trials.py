@@ -31,8 +31,20 @@ def confirm_seeds(tune: TuneConfig) -> tuple[int, ...]:
     return tuple(first + i for i in range(tune.confirm.seeds))
 
 
+def complete_start(loaded: ExperimentConfig) -> ExperimentConfig:
+    """Return the config that a search begins with: resolved, but for the engine that it asks for.
+
+    With ``engine: auto`` every trial gets the one that can do its values.
+
+    :raises ConfigError: if it cannot be trained
+    """
+    resolved = resolve(loaded)
+    algo = resolved.algo.model_copy(update={"engine": loaded.algo.engine})
+    return resolved.model_copy(update={"algo": algo}).with_source(resolved.source)
+
+
 def with_values(start: ExperimentConfig, values: Values) -> ExperimentConfig:
-    """Return the resolved starting config with a trial's values, resolved again.
+    """Return the starting config with a trial's values, resolved.
 
     :raises ConfigError: if the values cannot go together
     """

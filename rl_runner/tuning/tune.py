@@ -12,7 +12,6 @@ from rl_runner.config.identity import meaning_of, short_hash
 from rl_runner.config.schema import plain_name
 from rl_runner.config.tune import TuneConfig
 from rl_runner.errors import Problem, StudyError
-from rl_runner.training.resolve import resolve
 from rl_runner.tuning.check import complete_tuning
 from rl_runner.tuning.confirm import Candidate, Confirmed, candidates, confirm, winner_of
 from rl_runner.tuning.folder import BEST, START, StudyFolder
@@ -26,6 +25,7 @@ from rl_runner.tuning.search import Search, SearchTask
 from rl_runner.tuning.space import SearchSpace, parents_first
 from rl_runner.tuning.storage import close_storage, lost, open_storage, open_study
 from rl_runner.tuning.summary import TuneResult
+from rl_runner.tuning.trials import complete_start
 
 MAXIMIZE, MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
 WITHOUT_MEANING = ("trials", "confirm")  # of the tune section: how long, and what comes after
@@ -55,7 +55,7 @@ def tune(
     """
     reporter = reporter or StudyReporter()
     loaded = config if isinstance(config, ExperimentConfig) else load_config(config)
-    start = resolve(loaded)
+    start = complete_start(loaded)
     settings = complete_tuning(start)
     task = _open(start, settings, Path(runs_dir), study, storage, timeout)
     try:

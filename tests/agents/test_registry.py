@@ -1,3 +1,4 @@
+import importlib.util
 import inspect
 import re
 from typing import Any
@@ -21,7 +22,7 @@ from rl_runner.config.source import SourceMap
 from rl_runner.errors import ConfigError
 
 every_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=list(ALGORITHMS))
-METHODS = [name for name in vars(Agent) if not name.startswith("_") and name != "num_timesteps"]
+METHODS = [name for name in dir(Agent) if not name.startswith("_") and name != "num_timesteps"]
 
 
 def fitting_env(algorithm: Algorithm) -> DummyVecEnv:
@@ -167,3 +168,29 @@ def test_a_name_like_no_other_gets_the_whole_list() -> None:
         find_algorithm("xyzzy")
     (problem,) = caught.value.problems
     assert problem.cure == f"Algorithms: {', '.join(ALGORITHMS)}."
+
+
+def test_what_runs_share_depends_on_the_engine() -> None:
+    ppo = ALGORITHMS["ppo"]
+    assert ppo.modules_to_share("stock") == ["torch._dynamo"]
+    for engine in ("auto", "fast"):
+        assert ppo.modules_to_share(engine) == [
+            "rl_runner.agents.fast.ppo",
+            "rl_runner.agents.fast.loaded",
+        ]
+    assert ALGORITHMS["sac"].modules_to_share("auto") == ["torch._dynamo"]
+    assert ALGORITHMS["ars"].modules_to_share("auto") == []
+    assert ALGORITHMS["q_learning"].modules_to_share("stock") == []
+
+
+def test_what_runs_share_can_be_imported() -> None:
+    for algorithm in ALGORITHMS.values():
+        for module in algorithm.modules_to_share("auto"):
+            assert importlib.util.find_spec(module) is not None
+
+
+@pytest.mark.parametrize("name", ["ars", "q_learning"])
+def test_who_steps_no_optimiser_of_torch_says_so(name: str) -> None:
+    source = inspect.getsource(inspect.getmodule(ALGORITHMS[name].load_class()))
+    assert "torch.optim" not in source
+    assert not ALGORITHMS[name].optimizer

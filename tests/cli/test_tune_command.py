@@ -42,6 +42,11 @@ def test_a_study_is_run_reported_and_gone_on_with(rl: Any, write_yaml: Any):
     assert rl("check", best).exit_code == 0
     assert rl("train", best, "-q", "--seeds", 1).exit_code == 0
 
+    page = rl("report", "runs/mine", "--out", "study.html")
+    assert page.exit_code == 0, page.stderr
+    assert "1 search → study.html" in page.stderr
+    assert "Confirmed on fresh seeds" in Path("study.html").read_text(encoding="utf-8")
+
     again = rl("tune", config, "--jobs", 1, "--study", "mine")
     assert again.exit_code == 0
     assert "2 trials are there already" in again.stderr

@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, load_config
+from rl_runner.config import (
+    ExperimentConfig,
+    config_from_dict,
+    dump_config,
+    experiment_hash,
+    load_config,
+)
 from rl_runner.errors import ConfigError, Problem
 
 WriteYaml = Callable[..., Path]
@@ -66,6 +72,7 @@ def test_a_search_space_may_be_dotted_or_nested(read: ReadTune):
         ("{type: float, low: 0.0, high: 1.0, log: true}", "above 0"),
         ("{type: float, low: 0.1, high: 1.0, log: true, step: 0.1}", "`log` or `step`"),
         ("{type: float, choices: [1, 2]}", "belong to `type: categorical`"),
+        ("{type: float, low: 0.1, high: 0.2, step: 0.5}", "past `high` 0.2"),
         ("{type: categorical, choices: []}", "at least one"),
         ("{type: categorical, low: 1, high: 2}", "has `choices`"),
         ("{type: categorical, choices: [a], log: true}", "no scale"),
@@ -118,6 +125,52 @@ def test_objectives_may_be_a_name_a_mapping_or_a_list(read: ReadTune):
     assert [o.measure for o in one.objective] == ["best"]
     assert [o.measure for o in two.objective] == ["final", "wall_time"]
     assert [o.maximized for o in two.objective] == [True, False]
+
+
+def test_a_search_space_is_nested_as_deep_as_one_likes(read: ReadTune, recwarn: Any):
+    deep = read(
+        "tune:\n  search_space:\n    policy_kwargs:\n      optimizer_kwargs:\n"
+        "        eps: {type: float, low: 1e-8, high: 1e-3, log: true}\n"
+        "      net_arch: {type: categorical, choices: [{pi: [8], vf: [9]}, [8]]}\n"
+    )
+    assert deep.tune is not None
+    names = {"policy_kwargs.optimizer_kwargs.eps", "policy_kwargs.net_arch"}
+    assert set(deep.tune.parameters) == names
+    assert config_from_dict(deep.to_dict()) == deep
+    assert not recwarn.list
+
+
+def test_a_mistake_deep_in_the_space_is_placed(read: ReadTune):
+    problem = refused(
+        read,
+        "tune:\n  search_space:\n    gamma: {type: float, low: 0, high: 1}\n    policy_kwargs:\n"
+        "      log_std_init: {type: float, low: 1, high: 0}\n",
+    )
+    assert "above" in problem.what
+    assert "tuned.yaml:8" in problem.where
+    assert "tune.search_space.policy_kwargs.log_std_init" in problem.where
+
+
+def test_a_parameter_written_twice_is_refused(read: ReadTune):
+    what = refused(
+        read,
+        "tune:\n  search_space:\n    policy_kwargs.log_std_init: {type: float, low: 0, high: 1}\n"
+        "    policy_kwargs: {log_std_init: {type: float, low: 0, high: 2}}\n",
+    ).what
+    assert "`policy_kwargs.log_std_init` is there twice" in what
+
+
+@pytest.mark.parametrize("low", [".nan", "-.inf", "true", "few"])
+def test_what_is_no_number_is_told_once(read: ReadTune, low: str):
+    with pytest.raises(ConfigError) as caught:
+        read(f"tune:\n  search_space:\n    gamma: {{type: float, low: {low}, high: 1}}\n")
+    (problem,) = caught.value.problems
+    assert "expected a finite number" in problem.what
+    assert "low" in problem.where
+
+
+def test_two_objectives_are_not_the_same(read: ReadTune):
+    assert "named twice" in refused(read, "tune: {objective: [final, final]}\n").what
 
 
 def test_the_tune_section_changes_no_experiment(read: ReadTune):

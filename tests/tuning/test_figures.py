@@ -1,73 +1,11 @@
 from typing import Any
 
 import pytest
+from study_documents import CONFIRMED, TRIALS, Document, document, objective, trial
 
-from rl_runner.config.tune import ObjectiveConfig
 from rl_runner.errors import StudyError
 from rl_runner.tuning.figures import draw_figures
 from rl_runner.tuning.report import describe, load_report
-
-Document = dict[str, Any]
-
-
-def objective(**changes: Any) -> Document:
-    base = ObjectiveConfig(**changes)
-    direction = "maximize" if base.maximized else "minimize"
-    return {**base.model_dump(), "direction": direction, "description": base.measure}
-
-
-def trial(number: int, outcome: str = "complete", **values: Any) -> Document:
-    return {
-        "number": number,
-        "outcome": outcome,
-        "values": {"gamma": 0.9, "network": [64, 64], **values},
-        "scores": [float(number)] * 2 if outcome == "complete" else [],
-        "seeds": [[number - 1.0, number + 1.0]] if outcome == "complete" else [],
-        "curve": [[50, 1.0], [100, float(number)]],
-        "seconds": 1.0,
-    }
-
-
-def document(trials: list[Document], **changes: Any) -> Document:
-    return {
-        "study": "x",
-        "total_timesteps": 50,
-        "objectives": [objective()],
-        "n_trials": {"complete": len(trials)},
-        "best_trial": 1,
-        "pareto_front": None,
-        "winner": None,
-        "best_config": None,
-        "confirmed": [],
-        "importances": {},
-        "trials": trials,
-        **changes,
-    }
-
-
-CONFIRMED = [
-    {
-        "candidate": label,
-        "values": {},
-        "search_scores": searched,
-        "scores": [4.0],
-        "seeds": [[3.0, 5.0]],
-        "mean": 4.0,
-        "ci95": [3.0, 5.0],
-        "optimism": 1.0,
-        "optimism_ci95": None,
-        "failures": [],
-    }
-    for label, searched in (("start", None), ("trial-0001", [5.0]))
-]
-TRIALS = [
-    trial(0, rate=1e-5),
-    trial(1, rate=1e-2, network=[8]),
-    trial(2, "pruned", rate=1e-3),
-    trial(3, "failed"),
-    trial(4, "infeasible"),
-    trial(5, rate=1e-4, extra=True),
-]
 
 
 def test_a_whole_study_has_every_picture():
@@ -104,7 +42,7 @@ def test_a_small_study_has_the_pictures_that_it_can(trials: list[Document]):
 
 
 def test_the_best_so_far_never_gets_worse():
-    for measure, best in (("final", [0.0, 1.0, 5.0]), ("wall_time", [0.0, 0.0, 0.0])):
+    for measure, best in (("final", [0.0, 1.0, 5.0, 5.0]), ("wall_time", [0.0] * 4)):
         described = document(TRIALS, objectives=[objective(measure=measure)])
         (axes,) = dict(draw_figures(described))["history"].axes
         (line,) = [line for line in axes.lines if line.get_label() == "best so far"]
@@ -125,6 +63,20 @@ def test_wide_ranges_are_drawn_on_a_logarithmic_scale():
     assert scales == {"gamma": "linear", "network": "linear", "rate": "log", "extra": "linear"}
 
 
+def test_what_was_searched_on_a_logarithmic_scale_is_drawn_on_one():
+    near = [trial(0, rate=0.1), trial(1, rate=0.2)]
+    panels = dict(draw_figures(document(near)))["slices"].axes
+    assert [a.get_xscale() for a in panels if a.get_xlabel() == "rate"] == ["log"]
+
+
+def test_panels_without_a_hyperparameter_are_not_there():
+    many = [trial(i, rate=0.1 * (i + 1), second=i, third=i) for i in range(2)]
+    panels = dict(draw_figures(document(many)))["slices"].axes
+    shown = [axes.get_xlabel() for axes in panels if axes.get_visible() and axes.get_xlabel()]
+    assert shown == ["gamma", "network", "rate", "second", "third"]
+    assert sum(not axes.get_visible() for axes in panels) == 3
+
+
 def test_the_text_names_the_winner_and_what_the_search_had_promised():
     told = document(
         TRIALS,
@@ -134,7 +86,9 @@ def test_the_text_names_the_winner_and_what_the_search_had_promised():
         importances={"rate": 1.0},
     )
     text = "\n".join(describe(told))
-    assert "trial-0001: 4 on fresh seeds (3 to 5); the search had 5." in text
+    assert (
+        "trial-0001: 4 on fresh seeds (3 to 5); the search had 5 and flattered itself by 1." in text
+    )
     assert "Winner: trial-0001, in runs/x/best.yaml." in text
     assert "rate 1.00" in text
     failed = {**CONFIRMED[1], "scores": [], "failures": ["seed 1: it broke"]}

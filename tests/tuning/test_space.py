@@ -73,6 +73,25 @@ def test_a_condition_on_nothing_that_is_searched_is_refused():
         space(eps=choice(1, kind="greedy"))
 
 
+@pytest.mark.parametrize("wanted", ["gredy", ["ucb", "gredy"]])
+def test_a_condition_that_never_holds_is_refused(wanted: Any):
+    with pytest.raises(ConfigError, match="which `kind` never is") as caught:
+        space(eps=choice(1, kind=wanted), kind=choice("greedy", "ucb"))
+    assert caught.value.problems[0].cure == "Did you mean `greedy`?"
+
+
+def test_a_condition_on_a_range_is_refused():
+    rate = ParameterConfig(type="float", low=0.1, high=1.0)
+    with pytest.raises(ConfigError, match="`rate`, which has a range"):
+        space(eps=choice(1, rate=0.5), rate=rate)
+
+
+def test_a_condition_may_name_a_list_among_the_choices():
+    searched = space(eps=choice(1, network=[[64]]), network=choice([64], [64, 64]))
+    for values, _ in drawn(searched, 10):
+        assert ("eps" in values) == (values["network"] == [64])
+
+
 def test_a_circle_of_conditions_is_refused():
     with pytest.raises(ConfigError, match="leads back"):
         space(a=choice(1, b=1), b=choice(1, a=1))

@@ -99,13 +99,16 @@ def test_no_seed_of_the_search_is_one_of_the_confirmation(undisturbed: TuneResul
 
 
 def test_the_report_can_be_had_without_the_storage(undisturbed: TuneResult):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
     report = load_report(undisturbed.path)
     assert report.document == json.loads(json.dumps(undisturbed.summary))
     assert {"history", "slices", "parallel-coordinates", "confirmation"} <= set(report.figures)
     pictures = {path.stem for path in (undisturbed.path / "figures").glob("*.png")}
     assert pictures == set(report.figures)
     assert "Winner" in report.text
-    assert list(undisturbed.path.glob("events.out.tfevents*"))
+    events = EventAccumulator(str(undisturbed.path)).Reload()
+    assert set(events.Tags()["images"]) == {f"tune/{name}" for name in pictures}
 
 
 def test_the_same_call_again_trains_nothing(undisturbed: TuneResult):

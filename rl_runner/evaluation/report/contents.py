@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
-from rl_runner.config import dump_config
+from rl_runner.config import ExperimentConfig, dump_config
 from rl_runner.evaluation.caveats import caveats, verdict
 from rl_runner.evaluation.comparison import Comparison, Pair, Row, compare
 from rl_runner.evaluation.experiments import AgentName, Experiment, SeedRun
@@ -86,6 +86,30 @@ class EnvironmentPart:
 
 
 @dataclass(frozen=True)
+class StudyPart:
+    """A search for hyperparameters: what was tried, and what fresh seeds said of it."""
+
+    label: str
+    config: ExperimentConfig  # that it began with
+    document: Mapping[str, Any]  # what it found, summary.json
+    start_text: str
+    best_text: str  # the winner's config; empty if there is none
+    records: Sequence[Mapping[str, Any]]  # run.json of every run of it
+    pictures: Sequence[Picture] = ()
+
+    @property
+    def failed(self) -> list[Mapping[str, Any]]:
+        """The trials that came to no result because something broke."""
+        return [trial for trial in self.document["trials"] if trial["outcome"] == "failed"]
+
+    @property
+    def winner(self) -> Mapping[str, Any] | None:
+        """What fresh seeds say of the winner."""
+        items = self.document["confirmed"]
+        return next((i for i in items if i["candidate"] == self.document["winner"]), None)
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything a report says."""
 
@@ -94,6 +118,26 @@ class Report:
     agent: AgentName
     environments: Sequence[EnvironmentPart]
     surroundings: Mapping[str, Sequence[tuple[str, list[str]]]] = field(default_factory=dict)
+    studies: Sequence[StudyPart] = ()
+
+    @property
+    def labels(self) -> list[str]:
+        """What the report is on."""
+        return [*(part.label for part in self.experiments), *(s.label for s in self.studies)]
+
+    @property
+    def title(self) -> str:
+        """What stands above the report."""
+        return self.labels[0] if len(self.labels) == 1 else self.counted
+
+    @property
+    def counted(self) -> str:
+        """How many experiments and searches the report is on."""
+        counts = (
+            (len(self.experiments), "experiment", "experiments"),
+            (len(self.studies), "search", "searches"),
+        )
+        return " and ".join(f"{n} {one if n == 1 else many}" for n, one, many in counts if n)
 
     @property
     def experiments(self) -> list[ExperimentPart]:
@@ -103,7 +147,9 @@ class Report:
     @property
     def environment_ids(self) -> list[str]:
         """The ids of the environments, each once."""
-        return list(dict.fromkeys(part.experiment.config.env.id for part in self.experiments))
+        configs = [part.experiment.config for part in self.experiments]
+        configs += [part.config for part in self.studies]
+        return list(dict.fromkeys(config.env.id for config in configs))
 
     @property
     def has_exact(self) -> bool:
@@ -122,11 +168,16 @@ class Report:
 
 
 def gather(
-    experiments: Sequence[Experiment], *, agent: AgentName = "last", with_pictures: bool = True
+    experiments: Sequence[Experiment],
+    *,
+    agent: AgentName = "last",
+    with_pictures: bool = True,
+    studies: Sequence[StudyPart] = (),
 ) -> Report:
     """Gather a report; experiments on the same environment are compared.
 
     :param with_pictures: play an episode per experiment for pictures of its agent
+    :param studies: searches that the report is on as well
     """
     from rl_runner.runs.provenance import now
 
@@ -137,7 +188,9 @@ def gather(
         _environment(name, group, agent, with_pictures) for name, group in groups.items()
     ]
     version = metadata.version("rl-runner")
-    return Report(now(), version, agent, environments, _surroundings(experiments))
+    runs = [run for e in experiments for run in e.runs if run.status != "unreadable"]
+    records = [*map(_record, runs), *(record for study in studies for record in study.records)]
+    return Report(now(), version, agent, environments, _surroundings(records), studies)
 
 
 def _environment(
@@ -193,14 +246,14 @@ def _trace(run: SeedRun) -> str:
     return str(record.get("traceback") or "\n".join(record.get("log_tail", ()))).strip()
 
 
-def _surroundings(experiments: Sequence[Experiment]) -> dict[str, list[tuple[str, list[str]]]]:
+def _surroundings(
+    records: Sequence[Mapping[str, Any]],
+) -> dict[str, list[tuple[str, list[str]]]]:
     """Return what the runs ran on: section → (name, values).
 
     Where runs differ, every value comes with the number of runs it belongs to, most first.
     """
-    readable = [run for e in experiments for run in e.runs if run.status != "unreadable"]
-    records = [record for run in readable if (record := _record(run))]
-    flat = [dict(_facts(record)) for record in records]
+    flat = [dict(_facts(record)) for record in records if record]
     found: dict[str, list[tuple[str, list[str]]]] = {}
     for section, name in dict.fromkeys(key for facts in flat for key in facts):
         counts = Counter(facts[section, name] for facts in flat if (section, name) in facts)

@@ -52,7 +52,7 @@ def comparison_pictures(comparison: Comparison) -> Iterator[Picture]:
     for name, figure in draw_all(comparison):
         if alone and name not in TELLING_ALONE:
             continue
-        yield Picture(_svg(figure), CAPTIONS[name].format(measure=measure), name.replace("-", " "))
+        yield Picture(svg(figure), CAPTIONS[name].format(measure=measure), name.replace("-", " "))
 
 
 def agent_pictures(experiment: Experiment) -> Iterator[Picture]:
@@ -93,8 +93,8 @@ def _stages(run_path: Path) -> list[str]:
     return ["untrained", *halfway, "last"]
 
 
-def _svg(figure: "Figure") -> str:
-    """Draw letters as shapes: the reader's machine may lack the font."""
+def svg(figure: "Figure") -> str:
+    """Return a figure as a data URI; letters are shapes, since the reader may lack the font."""
     import matplotlib as mpl
 
     file = io.BytesIO()

@@ -1,13 +1,14 @@
 """From what a report says to one HTML file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from rl_runner.errors import ConfigError, Problem
 from rl_runner.evaluation.experiments import AgentName, load_experiments
 from rl_runner.evaluation.intervals import Interval
-from rl_runner.evaluation.report.contents import Report, gather
+from rl_runner.evaluation.report.contents import Report, StudyPart, gather
 from rl_runner.runs.disk import write_aside
 
 TEMPLATE = "report.html"
@@ -24,15 +25,22 @@ def check_report_path(path: Path) -> None:
 
 
 def write_report(
-    paths: Sequence[Path], out: Path, *, agent: AgentName = "last", with_pictures: bool = True
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    agent: AgentName = "last",
+    with_pictures: bool = True,
+    studies: Sequence[StudyPart] = (),
 ) -> Report:
     """Write a report on experiments into one file and return what it says.
 
     :param with_pictures: play an episode per experiment for pictures of its agent
+    :param studies: searches that the report is on as well, see :mod:`rl_runner.tuning.html`
     :raises RunnerError: if an experiment does not exist, or the file cannot be written
     """
     check_report_path(out)
-    report = gather(load_experiments(paths), agent=agent, with_pictures=with_pictures)
+    experiments = load_experiments(paths)
+    report = gather(experiments, agent=agent, with_pictures=with_pictures, studies=studies)
     html = render(report)
     write_aside(out, lambda path: path.write_text(html, encoding="utf-8"))
     return report
@@ -56,6 +64,7 @@ def render(report: Report) -> str:
         "interval": interval,
         "estimate": lambda estimate: "–" if estimate is None else number(estimate.value),
         "ci": lambda estimate: interval(None if estimate is None else estimate.ci95),
+        "settings": settings,
         "exactly": lambda value: "–" if value is None else f"{value:,.4f}",
     }
     return environment.get_template(TEMPLATE).render(report=report, style=_read(STYLE))
@@ -67,6 +76,12 @@ def number(value: float | None) -> str:
         return "–"
     text = f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
     return text.replace("-", "−")
+
+
+def settings(values: Mapping[str, Any]) -> str:
+    """Write hyperparameters on one line, numbers in four digits."""
+    short = {k: f"{v:.4g}" if isinstance(v, float) else str(v) for k, v in values.items()}
+    return ", ".join(f"{name}={value}" for name, value in short.items()) or "as it was"
 
 
 def interval(ends: Interval | None) -> str:
