@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from click.core import ParameterSource
 
 from rl_runner.errors import ConfigError, Problem
 
@@ -71,6 +72,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Runs at a time; default: one per core.")
 ]
+
+
+def given(context: typer.Context) -> list[str]:
+    """Return the options that stand on the command line, as they are called there."""
+    return [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.param_type_name == "option"
+        and context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+    ]
+
 
 DEFAULT_RUNS_DIR = Path("runs")
 
