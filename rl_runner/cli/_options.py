@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from click.core import ParameterSource
 
 from rl_runner.errors import ConfigError, Problem
 
@@ -76,12 +75,12 @@ Jobs = Annotated[
 
 def given(context: typer.Context) -> list[str]:
     """Return the options that stand on the command line, as they are called there."""
-    return [
-        parameter.opts[0]
-        for parameter in context.command.params
-        if parameter.param_type_name == "option"
-        and context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
-    ]
+    told = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.param_type_name == "option" and source and source.name == "COMMANDLINE":
+            told.append(parameter.opts[0])
+    return told
 
 
 DEFAULT_RUNS_DIR = Path("runs")

@@ -234,6 +234,8 @@ def test_greedy_is_greedy(log):
 def test_a_rate_above_one_is_refused():
     with pytest.raises(ValueError, match="above 1"):
         LogQLearning(learning_rate=1.5)
+    with pytest.raises(ValueError, match="learning_rate_min is"):
+        LogQLearning(learning_rate_min=2.0)
 
 
 def test_a_table_of_another_format_is_refused(log, tmp_path):
