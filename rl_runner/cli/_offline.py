@@ -99,7 +99,8 @@ def show_judgement(judgement: Document) -> None:
     support = judgement["support"]
     weight = _with_interval(support["mean_weight"], support["mean_weight_ci95"])
     show(
-        f"Effective sample {support['effective_sample']:,.0f}, largest weight "
+        f"Effective sample {support['effective_sample']:,.0f}, of "
+        f"{support['effective_users']:,.0f} effective users; largest weight "
         f"{support['largest_weight']:.1f}, mean weight {weight}, without support "
         f"{support['unsupported']:.1%}."
     )
