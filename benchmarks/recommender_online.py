@@ -6,6 +6,7 @@ Every finished run of these experiments is asked for its action in each of the 2
 value of that policy is a sum, so that nothing but the training is random.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -29,8 +30,8 @@ def main() -> None:
     print("| agent | timesteps | reward of a session | of the gap | each seed |")
     print("|---|---|---|---|---|")
     for experiment in map(Path, sys.argv[1:]):
-        runs = [load_run(path) for path in find_runs(experiment)]
-        done = [run for run in runs if run.record["status"] == "finished"]
+        paths = [path for path in find_runs(experiment) if is_finished(path)]
+        done = [load_run(path) for path in paths]
         values = [exact_model().mean_return(actions_of(run.agent, kind(run))) for run in done]
         told = summarize(values)
         interval = "" if told.ci95 is None else f" ({told.ci95[0]:.2f}–{told.ci95[1]:.2f})"
@@ -39,6 +40,12 @@ def main() -> None:
         steps = f"{done[0].config.train.total_timesteps:,}"
         name = done[0].config.algo.name
         print(f"| {name} | {steps} | {told.mean:.2f}{interval} | {share:.1%} | {each} |")
+
+
+def is_finished(run: Path) -> bool:
+    """Tell whether a run has learned to the end."""
+    status: str = json.loads((run / "run.json").read_text())["status"]
+    return status == "finished"
 
 
 def kind(run: Run) -> Observation:

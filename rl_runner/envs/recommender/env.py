@@ -141,7 +141,8 @@ class RecommenderEnv(gym.Env[Any, Any]):
 
     def full_states(self) -> np.ndarray:
         """Return (8,) the state's components, whatever is observed of them; for baselines."""
-        return self._sessions.states[0].copy()
+        components: np.ndarray = self._sessions.states[0].copy()
+        return components
 
 
 class RecommenderVectorEnv(VectorEnv[Any, Any, Any]):
