@@ -58,9 +58,23 @@ def learn_from_logs(
 
 
 def judge_by_logs(
-    runs: Sequence[Path], data: Sequence[str], window: str | None, *, as_json: bool
+    runs: Sequence[Path],
+    data: Sequence[str],
+    window: str | None,
+    *,
+    without: Sequence[str],
+    as_json: bool,
 ) -> None:
-    """Judge trained runs by a log, and print the verdicts."""
+    """Judge trained runs by a log, and print the verdicts.
+
+    :param without: options that were given and say nothing about logs
+    """
+    if without:
+        cure = "Leave it out, or leave out --data to play episodes."
+        raise ConfigError(Problem("Judging by a log plays no episodes.", without[0], cure))
+    if not runs:
+        cure = "Name one that `rl train` has made of a config with a `data` section."
+        raise ConfigError(Problem("There is no run to judge.", "--data", cure))
     from rl_runner.offline.evaluating import evaluate_on_logs
 
     documents = []
@@ -85,7 +99,8 @@ def show_judgement(judgement: Document) -> None:
     support = judgement["support"]
     weight = _with_interval(support["mean_weight"], support["mean_weight_ci95"])
     show(
-        f"Effective sample {support['effective_sample']:,.0f}, largest weight "
+        f"Effective sample {support['effective_sample']:,.0f}, of "
+        f"{support['effective_users']:,.0f} effective users; largest weight "
         f"{support['largest_weight']:.1f}, mean weight {weight}, without support "
         f"{support['unsupported']:.1%}."
     )
@@ -155,6 +170,8 @@ def _show_run(path: Path, record: Document) -> None:
         f"Q: average {coverage['avg_q_value']:.3f}, max {coverage['max_q_value']:.3f}; "
         f"ε {coverage['epsilon']:.3f}."
     )
+    if coverage["values_outside"]:
+        tell(f"Warning: {coverage['values_outside']:,} values lie outside what rewards can be.")
     if results["judgement"] is None:
         show("Nothing was held out: judge it with `rl eval RUN --data LOG`.")
     else:

@@ -72,6 +72,17 @@ Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Runs at a time; default: one per core.")
 ]
 
+
+def given(context: typer.Context) -> list[str]:
+    """Return the options that stand on the command line, as they are called there."""
+    told = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.param_type_name == "option" and source and source.name == "COMMANDLINE":
+            told.append(parameter.opts[0])
+    return told
+
+
 DEFAULT_RUNS_DIR = Path("runs")
 
 

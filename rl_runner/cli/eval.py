@@ -77,8 +77,12 @@ def evaluate(
     if not targets and env is None:
         context.fail("Missing argument 'RUN...' (or --env ID --policy NAME).")
     if data:
-        judge_by_logs(targets or [], data, window, as_json=as_json)
+        about_episodes = {"--data", "--window", "--json"}
+        without = [each for each in options.given(context) if each not in about_episodes]
+        judge_by_logs(targets or [], data, window, without=without, as_json=as_json)
         return
+    if window is not None:
+        context.fail("--window says which part of a log to judge by: give --data too.")
 
     from rl_runner.evaluation.episode_table import check_table_path, write_episode_table
     from rl_runner.evaluation.request import EvaluationRequest, evaluate_all

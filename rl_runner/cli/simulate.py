@@ -45,11 +45,15 @@ def simulate(
     Example: rl simulate configs/recommender/q_learning.yaml --interactions 100000 --out log.parquet
     """
     from rl_runner.config import load_config
+    from rl_runner.errors import ConfigError, Problem
     from rl_runner.offline.simulation import DEFAULT_END, LogPlan, check_simulated, simulate_log
     from rl_runner.offline.targets import named_policy
     from rl_runner.offline.writing import check_suffix, write_log
 
     check_suffix(out)
+    if end is not None and end.replace(tzinfo=UTC) > datetime.now(UTC):
+        what = "A log that ends in the future would be refused by whoever reads it."
+        raise ConfigError(Problem(what, f"--end {end:%Y-%m-%d}"))
     check_simulated(load_config(config, overrides or []))
     target = named_policy(policy, epsilon)
     plan = LogPlan(

@@ -10,6 +10,7 @@ import polars as pl
 
 from rl_runner.offline.schema import COLUMNS, RANGES, SCHEMA_VERSION, TIME, WORDS
 
+IDENTITIES = ("event_id", "user_id", "session_id")
 LINE = "line"  # the column that holds where in its file a row stands, from 1
 REASON = "reason"
 
@@ -61,6 +62,8 @@ def _typed(raw: pl.DataFrame, name: str, timezone: str | None) -> pl.Expr:
         return truth.replace_strict(
             ["true", "1", "false", "0"], [True, True, False, False], default=None
         ).alias(name)
+    if wanted.is_integer() and given == pl.String:  # "3.0" is 3, as the number 3.0 is
+        column, given = column.cast(pl.Float64, strict=False), pl.Float64()
     if wanted.is_integer() and given.is_float():
         return pl.when(column == column.round()).then(column).cast(wanted, strict=False).alias(name)
     if name in WORDS and given != pl.String:
@@ -108,6 +111,7 @@ def _findings(now: datetime) -> list[tuple[pl.Expr, pl.Expr]]:
     pscore = pl.col("pscore")
     findings += [
         (~((pscore > 0) & (pscore <= 1)), pl.format("pscore {} is not in (0, 1]", pscore)),
+        *((pl.col(name) == "", pl.lit(f"{name} is empty")) for name in IDENTITIES),
         (pl.col("step") < 0, pl.format("step {} is below 0", pl.col("step"))),
         (pl.col("like") & pl.col("dislike"), pl.lit("liked and disliked at once")),
         (pl.col("complete") & pl.col("skip"), pl.lit("completed and skipped at once")),

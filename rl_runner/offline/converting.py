@@ -9,7 +9,7 @@ from rl_runner.errors import ConfigError, Problem
 from rl_runner.offline.exports import write_open_bandit, write_vowpal_wabbit
 from rl_runner.offline.imports import import_log, read_mapping
 from rl_runner.offline.interactions import read_interactions
-from rl_runner.offline.reading import LogReader
+from rl_runner.offline.reading import READABLE, LogReader
 from rl_runner.offline.refusals import Refusals
 from rl_runner.offline.schema import COLUMNS
 from rl_runner.offline.writing import LOG_SUFFIXES, write_log
@@ -49,7 +49,7 @@ def convert_log(
             out.parent.mkdir(parents=True, exist_ok=True)
         EXPORTS[out.suffix](log, out)
         return len(log), reader.refusals
-    if columns is None and source.suffix in LOG_SUFFIXES:
+    if columns is None and source.suffix in READABLE:
         frame = pl.concat([batch.rows.select(*COLUMNS) for batch in reader.batches([source])])
     else:
         frame = import_log(source, {} if columns is None else read_mapping(columns), reader)

@@ -118,11 +118,11 @@ class Terms:
         values["SNIPS"] = float(self.columns["SNIPS"].sum()) / total if total else float("nan")
         return values
 
-    @property
-    def effective_sample(self) -> float:
-        """Kish's effective sample size, (Σ w)² / Σ w²."""
-        squares = float((self.weight**2).sum())
-        return float(self.weight.sum()) ** 2 / squares if squares else 0.0
+
+def effective_size(weight: np.ndarray) -> float:
+    """Return Kish's effective sample size, (Σ w)² / Σ w²; 0 where no weight is above 0."""
+    squares = float((weight**2).sum())
+    return float(weight.sum()) ** 2 / squares if squares else 0.0
 
 
 def _candidates(weight: np.ndarray) -> list[float]:

@@ -23,7 +23,7 @@ from rl_runner.config.validation import validate_section
 from rl_runner.config.yaml_text import parse_yaml
 from rl_runner.errors import ConfigError, DataError, Problem, did_you_mean
 from rl_runner.offline.checks import LINE
-from rl_runner.offline.reading import LogReader, check_columns
+from rl_runner.offline.reading import LogReader, check_columns, check_types
 from rl_runner.offline.schema import COLUMNS, SCHEMA_VERSION
 
 
@@ -90,6 +90,7 @@ def import_log(file: Path, mapping: Mapping[str, ColumnSource], reader: LogReade
         _expression(given[name], frame.schema).alias(name) if name in given else pl.col(name)
         for name in COLUMNS
     )
+    check_types(raw.schema, file)
     # The first row of a CSV is on line 2, after the header.
     first = 2 if file.suffix == ".csv" else 1
     raw = raw.with_row_index(LINE, first).with_columns(pl.col(LINE).cast(int))

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 import polars as pl
 
-from rl_runner.envs.recommender.domain import BINS, STATE_STRIDES, TRAITS
+from rl_runner.envs.recommender.domain import BINS, N_ACTIONS, STATE_STRIDES, TRAITS
 from rl_runner.envs.recommender.rewards import (
     DEFAULT_WEIGHTS,
     OUTCOMES,
@@ -77,13 +77,32 @@ class Interactions:
         return predecessors(self.session, self.step, self.terminal, n_sessions)
 
     def fingerprint(self) -> str:
-        """Return eight hex digits over what happened when, whatever the order of the files."""
-        words = self.event ^ (self.ts.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
-        words ^= (self.state.astype(np.uint64) * 27 + self.action.astype(np.uint64)) << np.uint64(
-            20
+        """Return eight hex digits over all that can be learned or judged from these rows.
+
+        The order of the files changes nothing, and neither do the names of users, sessions and
+        events: a user counts as who came first at some time and so many times, a session by who
+        came before whom.
+        """
+        first = np.full(int(self.user.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+        np.minimum.at(first, self.user, self.ts)
+        before = self.predecessors()
+        flags = self.outcomes @ (1 << np.arange(len(OUTCOMES))) * 2 + self.terminal
+        columns = (
+            self.ts,
+            self.state * N_ACTIONS + self.action,
+            self.step * (2 << len(OUTCOMES)) + flags,
+            self.pscore.view(np.int64),
+            self.reward.view(np.int64),
+            self.completion_rate.view(np.int32),
+            np.where(before >= 0, self.ts[before], -1),
+            first[self.user],
+            np.bincount(self.user)[self.user],
         )
-        words ^= self.reward.view(np.uint64)
-        return f"{int(np.add.reduce(words, dtype=np.uint64)) >> 32:08x}"
+        mixed = np.zeros(len(self), dtype=np.uint64)
+        for column in columns:
+            mixed = (mixed ^ column.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+            mixed ^= mixed >> np.uint64(29)
+        return f"{int(np.add.reduce(mixed, dtype=np.uint64)) >> 32:08x}"
 
 
 def moment(microseconds: int) -> datetime:

@@ -10,11 +10,12 @@ import numpy as np
 from rl_runner.envs.recommender.policies import rule_based_policy, with_exploration
 from rl_runner.envs.recommender.rewards import OUTCOMES
 from rl_runner.offline.bootstrap import Interval, interval, resampled_totals, sums_by_user
-from rl_runner.offline.estimators import ESTIMATORS, CrossFit, Terms
+from rl_runner.offline.estimators import ESTIMATORS, CrossFit, Terms, effective_size
 from rl_runner.offline.interactions import Interactions
 from rl_runner.offline.sessions import SessionJudgement, judge_sessions
 
 ENOUGH = 100.0  # effective interactions below which no number is given
+ENOUGH_USERS = 30.0  # effective users: of fewer, intervals by resampling users are too narrow
 ODD_WEIGHTS = 0.1  # a mean weight further from 1, and surely so, means that the propensities lie
 
 Totals = Mapping[str, np.ndarray]
@@ -46,6 +47,7 @@ class Support:
     """Whether the log can speak about the policy at all."""
 
     effective_sample: float  # (Σ w)² / Σ w²
+    effective_users: float  # the same with each user's sum of w
     matching: int  # interactions with a weight above 0
     largest_weight: float
     mean_weight: float  # 1 if the propensities are right and every action had a chance
@@ -85,12 +87,18 @@ class Judgement:
 
 
 def judge(
-    log: Interactions, policy: np.ndarray, *, seed: int = 0, enough: float = ENOUGH
+    log: Interactions,
+    policy: np.ndarray,
+    *,
+    seed: int = 0,
+    enough: float = ENOUGH,
+    enough_users: float = ENOUGH_USERS,
 ) -> Judgement:
     """Judge a policy by interactions that it has not learned from.
 
     :param policy: (262500, 27) P(a | s)
     :param enough: the effective sample below which no number is given
+    :param enough_users: likewise, the effective users
     """
     models = CrossFit.of(log, seed)
     target = Terms.of(log, policy, models)
@@ -105,8 +113,8 @@ def judge(
     totals = resampled_totals(by_user, seed)
     actual = {name: np.array([column.sum()]) for name, column in by_user.items()}
 
-    support = _support(log, policy, target, actual, totals)
-    refusal, needed = _refusal(support, len(log), enough)
+    support = _support(log, policy, target, by_user["w"], actual, totals)
+    refusal, needed = _refusal(support, len(log), enough, enough_users)
     sure = refusal is None
     return Judgement(
         interactions=len(log),
@@ -178,13 +186,19 @@ def _rate(name: str, column: np.ndarray, actual: Totals, totals: Totals, *, sure
 
 
 def _support(
-    log: Interactions, policy: np.ndarray, target: Terms, actual: Totals, totals: Totals
+    log: Interactions,
+    policy: np.ndarray,
+    target: Terms,
+    weight_of_user: np.ndarray,
+    actual: Totals,
+    totals: Totals,
 ) -> Support:
     # Where one action was certain, no other had a chance.
     certain = log.pscore >= 1.0
     elsewhere = 1.0 - policy[log.state[certain], log.action[certain]]
     return Support(
-        effective_sample=target.effective_sample,
+        effective_sample=effective_size(target.weight),
+        effective_users=effective_size(weight_of_user),
         matching=int((target.weight > 0).sum()),
         largest_weight=float(target.weight.max()),
         mean_weight=float(target.weight.mean()),
@@ -193,7 +207,9 @@ def _support(
     )
 
 
-def _refusal(support: Support, n: int, enough: float) -> tuple[str | None, int | None]:
+def _refusal(
+    support: Support, n: int, enough: float, enough_users: float
+) -> tuple[str | None, int | None]:
     """Say why no number can be given, and how much data like this would do."""
     low, high = support.mean_weight_ci95
     if support.unsupported > ODD_WEIGHTS:
@@ -203,16 +219,23 @@ def _refusal(support: Support, n: int, enough: float) -> tuple[str | None, int |
         why = f"The mean weight is {support.mean_weight:.2f} ({low:.2f} to {high:.2f}), not 1: the "
         why += "propensities are wrong, or actions of the policy had no chance. No amount of such "
         return why + "data would do: log `pscore` when the action is drawn.", None
-    if support.effective_sample >= enough:
-        return None, None
     told = f"{n:,} interactions amount to {support.effective_sample:.1f} effective ones for this "
     told += f"policy; {enough:.0f} are needed."
     if support.effective_sample == 0:
         return told + " The log never does what the policy would.", None
-    needed = math.ceil(n * enough / support.effective_sample)
+    of_sample = enough / support.effective_sample
+    of_users = enough_users / support.effective_users
+    if max(of_sample, of_users) <= 1:
+        return None, None
+    if of_sample <= 1:
+        told = f"{n:,} interactions are those of {support.effective_users:.1f} effective users for "
+        told += f"this policy; {enough_users:.0f} are needed for intervals."
+    needed = math.ceil(n * max(of_sample, of_users))
     digits = max(0, len(str(needed)) - 2)
     needed = math.ceil(needed / 10**digits) * 10**digits
-    return told + f" About {needed:,} logged like these would do; more exploration, fewer.", needed
+    people = " of more users" if of_sample <= 1 else ""
+    told += f" About {needed:,} logged like these{people} would do; more exploration, fewer."
+    return told, needed
 
 
 def _warnings(support: Support, rule: Terms, enough: float) -> tuple[str, ...]:
@@ -220,7 +243,7 @@ def _warnings(support: Support, rule: Terms, enough: float) -> tuple[str, ...]:
     low, high = support.mean_weight_ci95
     if not low <= 1 <= high:
         told.append(f"the mean weight's interval, {low:.3f} to {high:.3f}, does not hold 1")
-    if rule.effective_sample < enough:
-        amount = f"{rule.effective_sample:.0f} effective interactions"
+    if (of_rule := effective_size(rule.weight)) < enough:
+        amount = f"{of_rule:.0f} effective interactions"
         told.append(f"the comparison with the rule-based policy rests on {amount}")
     return tuple(told)

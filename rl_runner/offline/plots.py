@@ -19,16 +19,15 @@ def draw_judgement(judgement: Judgement, folder: Path) -> None:
     for i, name in enumerate(names):
         estimate = judgement.estimates[name]
         low, high = estimate.ci95
-        left.errorbar(
-            estimate.value,
-            i,
-            xerr=[[estimate.value - low], [high - estimate.value]],
-            fmt="o",
-            color="black",
-            capsize=3,
-        )
+        left.hlines(i, low, high, color="black")
+        left.plot([low, estimate.value, high], [i] * 3, "|", color="black")
+        left.plot(estimate.value, i, "o", color="black")
     left.axvspan(*judgement.logged_reward_ci95, color="tab:orange", alpha=0.4)
     left.axvline(judgement.logged_reward, color="tab:orange", label="logging policy")
+    if (best := judgement.headline) is not None:
+        rule = best.value - best.versus_rule_based
+        left.axvline(rule, color="tab:green", ls="--", label="rule-based policy, by DR")
+    left.margins(y=0.15)
     left.set_yticks(range(len(names)), names)
     left.invert_yaxis()
     left.set_xlabel("reward of a recommendation, 95 % intervals by user")

@@ -58,6 +58,8 @@ class LogQLearning:
     :param ucb_coef: c in Q + c √(ln N(s) / N(s, a))
     """
 
+    values_are_bounded = True  # they are averages of what rewards can sum to
+
     def __init__(  # noqa: PLR0913, PLR0917 - hyperparameters, as a config gives them
         self,
         learning_rate: float = 1.0,
@@ -71,9 +73,10 @@ class LogQLearning:
         exploration_final_eps: float = 0.05,
         ucb_coef: float = 2.0,
     ) -> None:
-        if learning_rate > 1:
-            message = f"learning_rate is {learning_rate}; above 1 values would leave their bounds"
-            raise ValueError(message)
+        for name, rate in (("", learning_rate), ("_min", learning_rate_min)):
+            if rate > 1:
+                message = f"learning_rate{name} is {rate}; above 1 values would leave their bounds"
+                raise ValueError(message)
         self.steps = (learning_rate, learning_rate_power, learning_rate_min)
         self.gamma = gamma
         self.shrinkage = shrinkage

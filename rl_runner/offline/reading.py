@@ -3,7 +3,7 @@
 import glob
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from rl_runner.offline.checks import LINE, REASON, split_good_and_bad
 from rl_runner.offline.refusals import Refusals
 from rl_runner.offline.schema import COLUMNS
 
+READABLE = (".parquet", ".jsonl", ".ndjson")
 BATCH_ROWS = 1_000_000
 BATCH_BYTES = 64_000_000
 
@@ -28,6 +29,8 @@ _JSON_TYPES: dict[str, pl.DataType] = {
     else pl.String()
     for name, kind in COLUMNS.items()
 }
+
+_NO_VALUES = (pl.Duration, pl.Time, pl.Object)
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class LogReader:
     def _raw(self, file: Path) -> Iterator[pl.DataFrame]:
         if file.suffix == ".parquet":
             return _read_parquet(file)
-        if file.suffix in {".jsonl", ".ndjson"}:
+        if file.suffix in READABLE:
             return self._read_json_lines(file)
         cure = "Logs end in .parquet or .jsonl; `rl convert` makes one of a CSV."
         raise DataError(Problem("Not a log by its name.", str(file), cure))
@@ -148,10 +151,22 @@ def check_columns(found: Iterable[str], file: Path) -> None:
     raise DataError(Problem(f"Columns are missing: {told}.", str(file), cure))
 
 
+def check_types(schema: Mapping[str, pl.DataType], file: Path) -> None:
+    """Refuse a table of which a column holds what cannot be one value of a log."""
+    for name, wanted in COLUMNS.items():
+        given = schema[name]
+        is_flag = given == pl.Boolean and wanted != pl.Boolean
+        if is_flag or given.is_nested() or given in _NO_VALUES:
+            cure = f"A log has {wanted} there; `rl convert --columns` takes it from another column."
+            raise DataError(Problem(f"The column `{name}` holds {given}.", str(file), cure))
+
+
 def _read_parquet(file: Path) -> Iterator[pl.DataFrame]:
     try:
         lazy = pl.scan_parquet(file)
-        check_columns(lazy.collect_schema().names(), file)
+        schema = lazy.collect_schema()
+        check_columns(schema.names(), file)
+        check_types(schema, file)
         wanted = lazy.select(*COLUMNS)
         n_rows = int(wanted.select(pl.len()).collect().item())
         for start in range(0, n_rows, BATCH_ROWS):

@@ -16,6 +16,7 @@ class LogLearner(Protocol):
     """What learns from a log."""
 
     gamma: float
+    values_are_bounded: bool  # whether a value outside what rewards can sum to would be a bug
 
     def learn(self, log: Interactions) -> dict[str, Any]:
         """Learn from interactions that come after all learned from before."""

@@ -157,10 +157,14 @@ class RewardRegression:
     """
 
     gamma = 0.0
+    values_are_bounded = False  # a linear form may leave the rewards' bounds where it saw little
 
     def __init__(self, ridge: float = 10.0, epsilon: float = 0.05) -> None:
         if epsilon > 1:
             message = f"epsilon is {epsilon}; it is a probability"
+            raise ValueError(message)
+        if ridge == 0:
+            message = "ridge is 0, but some of the features are sums of others: it must be above 0"
             raise ValueError(message)
         self.ridge = ridge
         self.epsilon = epsilon

@@ -1,9 +1,11 @@
 """Logs of simulated people: what a log would hold had a policy recommended to them.
 
 Every person lives through all of her sessions, so that the log has the states in the proportions
-that the policy brings about; only then is it put in the order of time and cut to size.
+that the policy brings about. The log is cut to size by leaving out people, not days, and only then
+put in the order of time.
 """
 
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -46,6 +48,11 @@ class LogPlan:
     policy_id: str = "simulated"
     model_version: str = "1"
 
+    @property
+    def tag(self) -> str:
+        """Four hex digits that keep the people and events of one plan apart from another's."""
+        return f"{zlib.crc32(repr(self).encode()) & 0xFFFF:04x}"
+
 
 def check_simulated(config: ExperimentConfig) -> None:
     """Refuse an experiment whose people we do not simulate."""
@@ -84,8 +91,8 @@ def simulate_log(policy: np.ndarray, plan: LogPlan) -> pl.DataFrame:
         frames.append(frame)
         n_rows, n_users = n_rows + len(frame), n_users + size
         n_sessions = 1 + int(frame["session_id"].max())  # type: ignore[arg-type]  # still numbers
-    log = pl.concat(frames).sort("ts", "user_id", "step", maintain_order=True)
-    return _named(log.head(plan.interactions), plan)
+    people = pl.concat(frames).sort("user_id", "ts", "step").head(plan.interactions)
+    return _named(people.sort("ts", "user_id", "step"), plan)
 
 
 def _live(
@@ -175,9 +182,14 @@ def _named(log: pl.DataFrame, plan: LogPlan) -> pl.DataFrame:
     """Turn numbers into the words and types of the schema."""
     return log.with_columns(
         pl.lit(SCHEMA_VERSION, pl.Int16).alias("schema_version"),
-        ("e" + pl.int_range(pl.len()).cast(pl.String)).alias("event_id"),
-        ("u" + pl.col("user_id").cast(pl.String)).alias("user_id"),
-        ("s" + pl.col("session_id").cast(pl.String)).alias("session_id"),
+        *(
+            pl.concat_str(pl.lit(f"{name[0]}{plan.tag}-"), number).alias(name)
+            for name, number in (
+                ("event_id", pl.int_range(pl.len())),
+                ("user_id", pl.col("user_id")),
+                ("session_id", pl.col("session_id")),
+            )
+        ),
         pl.from_epoch("ts", time_unit="us").dt.replace_time_zone("UTC"),
         *(
             pl.col(name).replace_strict(range(len(known)), known, return_dtype=pl.Enum(known))

@@ -32,10 +32,14 @@ def named_policy(name: str, epsilon: float = 0.0) -> NamedPolicy:
     """
     if name not in POLICIES and Path(name).is_dir():
         run = load_trained(Path(name))
-        called, table = run.path.parent.name, run.policy()
-        return NamedPolicy(called, str(run.record["finished"]), with_exploration(table, epsilon))
+        version, table = str(run.record["finished"]), run.policy()
+        called = _called(run.path.parent.name, epsilon)
+        return NamedPolicy(called, version, with_exploration(table, epsilon))
     if name not in POLICIES:
         cure = did_you_mean(name, POLICIES) or f"Policies: {', '.join(POLICIES)}."
         raise ConfigError(Problem(f"There is no policy `{name}`.", f"--policy {name}", cure))
-    called = name if epsilon == 0 else f"{name}+epsilon={epsilon:g}"
-    return NamedPolicy(called, "1", with_exploration(POLICIES[name](), epsilon))
+    return NamedPolicy(_called(name, epsilon), "1", with_exploration(POLICIES[name](), epsilon))
+
+
+def _called(name: str, epsilon: float) -> str:
+    return name if epsilon == 0 else f"{name}+epsilon={epsilon:g}"

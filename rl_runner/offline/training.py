@@ -113,7 +113,7 @@ def _learn(experiment: LogExperiment, seed: int, run: RunFolder) -> dict[str, An
         learner.load(experiment.earlier.path / run.weights_file)
     learned = learner.learn(parts.train)
     outside = learner.outside(experiment.weights.bounds)
-    if outside:
+    if outside and learner.values_are_bounded:
         message = f"{outside} values lie outside what rewards can sum to: this is a bug"
         raise FloatingPointError(message)
     held = held_out(experiment)
@@ -136,7 +136,7 @@ def _learn(experiment: LogExperiment, seed: int, run: RunFolder) -> dict[str, An
             "refusals": experiment.refusals.to_dict(),
             **learned,
         },
-        "coverage": learner.coverage(),
+        "coverage": {**learner.coverage(), "values_outside": outside},
         "judgement": None if judgement is None else judgement.to_dict(),
         "checklist": checklist(learner, len(parts.train), judgement),
     }

@@ -16,7 +16,7 @@ from rl_runner.envs.recommender.policies import (
 )
 from rl_runner.envs.recommender.rewards import rewards
 from rl_runner.offline.bootstrap import interval, resampled_totals, sums_by_user
-from rl_runner.offline.estimators import ESTIMATORS, RIDGE, CrossFit, Terms
+from rl_runner.offline.estimators import ESTIMATORS, RIDGE, CrossFit, Terms, effective_size
 from rl_runner.offline.interactions import Interactions
 from rl_runner.offline.judging import ENOUGH, judge
 from rl_runner.offline.regression import CellSums, RewardModel, RewardRegression
@@ -161,7 +161,7 @@ def test_the_logging_policy_judged_by_its_own_log_earns_what_it_earned(large):
     terms = Terms.of(large, LOGGING, CrossFit.of(large))
     estimates = terms.estimates()
     assert np.allclose(terms.weight, 1.0)
-    assert terms.effective_sample == pytest.approx(len(large))
+    assert effective_size(terms.weight) == pytest.approx(len(large))
     assert estimates["IPS"] == estimates["SNIPS"] == pytest.approx(large.reward.mean())
 
 
@@ -189,6 +189,27 @@ def test_the_refusal_says_how_much_data_would_do():
     enough = judge(bandit_log(judgement.needed // 4, random_policy(), seed=4), target)
     assert enough.refusal is None
     assert set(enough.estimates) == set(ESTIMATORS)
+
+
+def test_few_users_are_refused_however_much_they_did(large):
+    """Intervals come from resampling users; of a handful they would be too narrow."""
+    few = large.take(np.arange(2000))
+    few = dataclasses.replace(few, user=few.user % 12)
+    judgement = judge(few, TARGET)
+    assert judgement.support.effective_sample > ENOUGH
+    assert 8 < judgement.support.effective_users < 12
+    assert judgement.estimates == {}
+    assert "effective users for this policy; 30 are needed for intervals" in judgement.refusal
+    assert judgement.needed == pytest.approx(2000 * 30 / judgement.support.effective_users, rel=0.1)
+    assert judge(few, TARGET, enough_users=5).refusal is None
+
+
+@pytest.mark.parametrize(
+    ("weights", "size"),
+    [([1, 1, 1, 1], 4), ([5, 0, 0], 1), ([0, 0], 0), ([3, 1], 1.6)],
+)
+def test_the_effective_size_is_kishs(weights, size):
+    assert effective_size(np.array(weights, dtype=float)) == pytest.approx(size)
 
 
 def test_logs_without_exploration_are_refused_for_good():

@@ -100,6 +100,13 @@ def test_a_log_changes_its_format_and_nothing_else(log_file, log, tmp_path):
     )
 
 
+def test_a_log_may_end_in_ndjson(log_file, log, tmp_path):
+    convert_log(log_file, tmp_path / "a.jsonl")
+    (tmp_path / "a.jsonl").rename(tmp_path / "a.ndjson")
+    convert_log(tmp_path / "a.ndjson", tmp_path / "b.parquet")
+    assert same(read_interactions([tmp_path / "b.parquet"], LogReader()), log)
+
+
 def test_open_bandits_arrays(log, log_file, tmp_path):
     n_rows, _ = convert_log(log_file, tmp_path / "feedback.npz")
     with np.load(tmp_path / "feedback.npz") as arrays:

@@ -92,6 +92,15 @@ def test_refused_rows_are_told(rl, write_yaml):
         (("train", "experiment.yaml", "online.yaml"), "two commands"),
         (("check", "experiment.yaml"), "learns from a log"),
         (("eval", "nowhere", "--data", "log.parquet"), "no such folder"),
+        (("eval", "--data", "log.parquet"), "Missing argument"),
+        (("eval", "--env", "Recommender-v0", "--data", "log.parquet"), "--env"),
+        (("eval", "some", "--data", "log.parquet", "--episodes", "3"), "plays no episodes"),
+        (("eval", "some", "--data", "log.parquet", "--policy", "random"), "--policy"),
+        (("eval", "some", "--window", "3d"), "give --data too"),
+        (
+            ("simulate", "experiment.yaml", "--out", "a.jsonl", "--end", "2999-01-01"),
+            "ends in the future",
+        ),
         (("simulate", "experiment.yaml", "--out", "log.csv"), "End the name in .parquet"),
         (
             ("simulate", "experiment.yaml", "--out", "a.jsonl", "--policy", "rulebased"),

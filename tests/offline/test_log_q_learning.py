@@ -98,6 +98,21 @@ def test_nothing_is_bootstrapped_across_sessions_or_gaps():
         assert learner.visits[-1][8, 1] == 0
 
 
+def test_what_follows_the_end_of_a_session_is_no_successor():
+    """A row after a terminal one: each is learned from once, by itself."""
+    log = hand_made((0, 0, 9, 4, 2.0, True), (0, 1, 8, 1, 1.0, True))
+    learner = LogQLearning()
+    assert learner.learn(log)["transitions"] == 2
+    assert (learner.visits[-1][9, 4], learner.values[-1][9, 4]) == (1, 2.0)
+
+
+def test_only_a_sessions_last_row_waits_for_the_next():
+    """The step after the first is missing for good: nobody can come after it any more."""
+    learner = LogQLearning()
+    learner.learn(hand_made((0, 0, 9, 4, 2.0, False), (0, 2, 8, 1, 1.0, False)))
+    assert learner.waiting.step.tolist() == [2]
+
+
 def test_the_order_of_learning_is_the_order_of_outcomes(log):
     """At a constant rate, on states that repeat, against the loop written plainly."""
     few = dataclasses.replace(log, state=(log.state % 3).astype(np.int32))
@@ -234,6 +249,8 @@ def test_greedy_is_greedy(log):
 def test_a_rate_above_one_is_refused():
     with pytest.raises(ValueError, match="above 1"):
         LogQLearning(learning_rate=1.5)
+    with pytest.raises(ValueError, match="learning_rate_min is"):
+        LogQLearning(learning_rate_min=2.0)
 
 
 def test_a_table_of_another_format_is_refused(log, tmp_path):

@@ -35,6 +35,8 @@ BAD_ROWS = {
     "no event id": ("event_id", None, "event_id is missing"),
     "no time": ("ts", None, "ts is missing"),
     "no terminal": ("terminal", None, "terminal is missing"),
+    "a user without a name": ("user_id", "", "user_id is empty"),
+    "an event without a name": ("event_id", "", "event_id is empty"),
 }
 
 
@@ -274,6 +276,64 @@ def test_a_value_of_another_type_is_refused(frame, tmp_path, column, value, reas
     kept = read_interactions([path], reader)
     assert refused(reader) == [(4, reason)]
     assert len(kept) == 5
+
+
+@pytest.mark.parametrize("broken", ["", "{cut off\n"])
+@pytest.mark.parametrize(
+    ("column", "value", "is_good"),
+    [("action", 3.0, True), ("like", 1, True), ("user_id", 7, True), ("step", "0", False)],
+)
+def test_a_line_is_read_the_same_beside_a_broken_one(
+    frame, tmp_path, column, value, is_good, broken
+):
+    path = tmp_path / "log.jsonl"
+    write_log(frame.head(6), path)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[3][column] = value
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + broken)
+    kept = read_interactions([path], LogReader())
+    assert len(kept) == 5 + is_good
+
+
+@pytest.mark.parametrize(
+    ("column", "changed", "told"),
+    [
+        ("openness", pl.concat_list("openness"), r"`openness` holds List\(Float32\)"),
+        ("user_id", pl.struct("user_id", "step"), r"`user_id` holds Struct"),
+        ("step", pl.col("ts") - pl.col("ts").min(), r"`step` holds Duration"),
+        ("pscore", pl.col("ts").dt.time(), r"`pscore` holds Time"),
+        ("action", pl.col("action") > 13, r"`action` holds Boolean"),
+    ],
+)
+def test_a_column_that_cannot_hold_such_values_is_refused(frame, read_frame, column, changed, told):
+    with pytest.raises(DataError, match=told):
+        read_frame(frame.head(20).with_columns(changed.alias(column)))
+
+
+@pytest.mark.parametrize(
+    ("column", "changed"),
+    [
+        ("pscore", pl.col("pscore") * 0.5),
+        ("terminal", pl.lit(value=False)),
+        ("like", pl.lit(value=False)),
+        ("completion_rate", pl.col("completion_rate") * 0.5),
+        ("step", pl.col("step") + 1),
+        ("ts", pl.col("ts") + pl.duration(seconds=1)),
+        ("action", 26 - pl.col("action")),
+        ("user_id", pl.concat_str("user_id", "session_id")),
+        ("session_id", pl.col("event_id")),
+    ],
+)
+def test_whatever_matters_changes_the_fingerprint(frame, log, read_frame, column, changed):
+    other, reader = read_frame(frame.with_columns(changed.alias(column)))
+    assert reader.refusals.n_refused == 0
+    assert other.fingerprint() != log.fingerprint()
+
+
+def test_names_do_not_change_the_fingerprint(frame, log, read_frame):
+    names = ("user_id", "session_id", "event_id")
+    renamed = frame.with_columns(pl.format("x{}", name).alias(name) for name in names)
+    assert read_frame(renamed)[0].fingerprint() == log.fingerprint()
 
 
 def test_times_with_zones_are_the_same_moments(frame, log, read_frame):

@@ -24,6 +24,22 @@ def test_a_log_has_the_schema_and_the_order_of_time(frame):
     assert frame["event_id"].n_unique() == len(frame) == 4000
 
 
+def test_a_log_covers_all_of_its_days_whatever_its_size():
+    for n in (2500, 4000):
+        days = simulate_log(random_policy(), LogPlan(n, seed=3, days=10))["ts"].dt.date()
+        assert days.n_unique() == 10
+
+
+def test_two_logs_are_about_other_people_and_can_be_read_together(frame, tmp_path):
+    write_log(frame, tmp_path / "one.parquet")
+    write_log(simulate_log(random_policy(), LogPlan(500, seed=2)), tmp_path / "two.parquet")
+    reader = LogReader()
+    both = read_interactions([tmp_path / "one.parquet", tmp_path / "two.parquet"], reader)
+    assert reader.refusals.n_refused == 0
+    alone = read_interactions([tmp_path / "two.parquet"], LogReader())
+    assert both.n_users == frame["user_id"].n_unique() + alone.n_users
+
+
 def test_people_are_the_same_in_all_their_sessions(frame):
     sessions = frame.group_by("user_id").agg(
         pl.col("openness").n_unique().alias("traits"), pl.col("session_id").n_unique()

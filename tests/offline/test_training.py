@@ -195,6 +195,10 @@ def test_what_does_not_learn_from_logs_is_refused(log_file, tmp_path):
     raw = experiment(log_file).to_dict() | {"algo": {"name": "q_learning", "learning_rate": 2.0}}
     with pytest.raises(ConfigError, match="above 1"):
         train_on_logs(config_from_dict(raw), runs_dir=tmp_path)
+    raw = experiment(log_file, "reward_regression").to_dict()
+    raw["algo"] = {"name": "reward_regression", "ridge": 0}
+    with pytest.raises(ConfigError, match="ridge is 0"):
+        train_on_logs(config_from_dict(raw), runs_dir=tmp_path)
     raw = experiment(log_file).to_dict() | {"env": {"id": "CartPole-v1"}}
     with pytest.raises(ConfigError, match="not for CartPole-v1"):
         train_on_logs(config_from_dict(raw), runs_dir=tmp_path)
@@ -223,6 +227,24 @@ def test_the_regression_runs_the_same_road(log_file, tmp_path):
     assert run.record["status"] == "finished", run.record.get("traceback")
     assert run.record["results"]["coverage"]["of_cells"] == 84 * 27
     assert load_trained(run.path).policy().shape == (262_500, 27)
+
+
+def test_a_regression_that_leaves_the_bounds_is_told_and_a_table_is_a_bug(
+    log_file, tmp_path, monkeypatch
+):
+    """A linear form may say more than the rewards allow; an average of them cannot."""
+    rewards = {"like": 0.0, "dislike": 0.0, "complete": 0.0, "skip": 5.0, "share": 0.0}
+    rewards |= {"completion_rate": 0.0, "mood_improvement": 0.0}
+    (run,) = train_on_logs(
+        experiment(log_file, "reward_regression", rewards=rewards), runs_dir=tmp_path
+    ).runs
+    assert run.record["status"] == "finished", run.record.get("traceback")
+    assert run.record["results"]["coverage"]["values_outside"] > 0  # below 0: skips are not
+    monkeypatch.setattr(LogQLearning, "outside", lambda *_: 3)
+    (run,) = train_on_logs(experiment(log_file), runs_dir=tmp_path).runs
+    assert run.record["status"] == "failed"
+    assert "3 values lie outside what rewards can sum to" in run.record["error"]
+    assert not (run.path / "log_table.npz").exists()
 
 
 # --- judging a run --------------------------------------------------------------------------------

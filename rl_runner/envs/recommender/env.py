@@ -8,27 +8,30 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from rl_runner.envs.recommender.domain import N_ACTIONS, STATE_SIZES
+from rl_runner.envs.recommender.domain import N_ACTIONS, STATE_SIZES, TRAITS
 from rl_runner.envs.recommender.kernel import MOOD, Outcome, People
 from rl_runner.envs.recommender.people import default_population
 from rl_runner.envs.recommender.rewards import rewards
 
-Observation = Literal["discrete", "one_hot"]
+Observation = Literal["discrete", "one_hot", "moment"]
 
 TIME_LIMIT = 200  # fewer than one session in 100,000 lasts as long
+_N_TRAITS = len(TRAITS)
 _OFFSETS = np.concatenate([[0], np.cumsum(STATE_SIZES)[:-1]])
 
 
 def observation_space(kind: Observation) -> spaces.Space[Any]:
     """Return the space of one observation.
 
-    :raises ValueError: if ``kind`` is neither ``discrete`` nor ``one_hot``
+    :raises ValueError: if ``kind`` is none of ``discrete``, ``one_hot`` and ``moment``
     """
     if kind == "discrete":
         return spaces.MultiDiscrete(list(STATE_SIZES))
     if kind == "one_hot":
         return spaces.Box(0.0, 1.0, (sum(STATE_SIZES),), np.float32)
-    message = f"`observation` is {kind!r}; it can be 'discrete' or 'one_hot'"
+    if kind == "moment":
+        return spaces.MultiDiscrete(list(STATE_SIZES[_N_TRAITS:]))
+    message = f"`observation` is {kind!r}; it can be 'discrete', 'one_hot' or 'moment'"
     raise ValueError(message)
 
 
@@ -39,12 +42,19 @@ def one_hot(states: np.ndarray) -> np.ndarray:
     return vectors
 
 
+def observe(states: np.ndarray, kind: Observation) -> np.ndarray:
+    """Return the observations, (n, 8), (n, 39) or (n, 3), of (n, 8) components."""
+    if kind == "one_hot":
+        return one_hot(states)
+    return (states if kind == "discrete" else states[:, _N_TRAITS:]).copy()
+
+
 class Sessions:
     """The states of n sessions, of a person each, and how they go on."""
 
     def __init__(self, n: int, kind: Observation) -> None:
         self._people = People(default_population())
-        self._encode = one_hot if kind == "one_hot" else np.copy
+        self._kind = kind
         self.states = np.zeros((n, len(STATE_SIZES)), dtype=np.int64)
         self._tastes = np.zeros(n, dtype=np.int64)
 
@@ -61,8 +71,8 @@ class Sessions:
         return outcome, rewards(outcome.terms(), outcome.mood_before, outcome.mood_after)
 
     def observations(self) -> np.ndarray:
-        """Return (n, 8) or (n, 39) observations."""
-        return self._encode(self.states)
+        """Return (n, 8), (n, 39) or (n, 3) observations."""
+        return observe(self.states, self._kind)
 
 
 class RecommenderEnv(gym.Env[Any, Any]):
@@ -81,7 +91,9 @@ class RecommenderEnv(gym.Env[Any, Any]):
     ## Observation Space
     ``MultiDiscrete([5, 5, 5, 5, 5, 3, 7, 4])``: five traits in five bins (openness,
     conscientiousness, extraversion, agreeableness, neuroticism), content type, mood, time of day.
-    With ``observation="one_hot"`` the same as ``Box(0, 1, (39,))``.
+    With ``observation="one_hot"`` the same as ``Box(0, 1, (39,))``; with ``"moment"`` only content
+    type, mood and time of day, ``MultiDiscrete([3, 7, 4])``, for tables: 84 states instead of
+    262,500.
 
     ## Rewards
     like +1, dislike −1, complete +.5, skip −.3, share +.8, completion rate 0 to +.5, change of
@@ -98,7 +110,7 @@ class RecommenderEnv(gym.Env[Any, Any]):
     ``like, dislike, complete, skip, share, completion_rate, mood_before, mood_after``.
 
     ## Arguments
-    ``observation``: ``"discrete"`` (default) or ``"one_hot"``.
+    ``observation``: ``"discrete"`` (default), ``"one_hot"`` or ``"moment"``.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's attribute
@@ -126,6 +138,11 @@ class RecommenderEnv(gym.Env[Any, Any]):
         info = {name: value[0].item() for name, value in vars(outcome).items()}
         terminated = info.pop("terminal")
         return self._sessions.observations()[0], float(gained[0]), terminated, False, info
+
+    def full_states(self) -> np.ndarray:
+        """Return (8,) the state's components, whatever is observed of them; for baselines."""
+        components: np.ndarray = self._sessions.states[0].copy()
+        return components
 
 
 class RecommenderVectorEnv(VectorEnv[Any, Any, Any]):
@@ -189,6 +206,10 @@ class RecommenderVectorEnv(VectorEnv[Any, Any, Any]):
         if len(ended):
             infos = self._end(ended, infos)
         return self._sessions.observations(), gained, terminated, truncated, infos
+
+    def full_states(self) -> np.ndarray:
+        """Return (n, 8) the states' components, whatever is observed of them; for baselines."""
+        return self._sessions.states.copy()
 
     def _end(self, lanes: np.ndarray, infos: dict[str, Any]) -> dict[str, Any]:
         """Note how these sessions ended and begin new ones."""

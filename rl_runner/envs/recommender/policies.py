@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from gymnasium import spaces
 
 from rl_runner.envs.recommender.domain import (
     ACTION_SIZES,
@@ -76,24 +75,29 @@ def with_exploration(policy: np.ndarray, epsilon: float) -> np.ndarray:
 
 
 class TablePolicy:
-    """A policy over states as SB3's ``evaluate_policy`` sees one."""
+    """A policy over states as SB3's ``evaluate_policy`` sees one.
 
-    def __init__(self, policy: np.ndarray, space: spaces.Space[Any], seed: int) -> None:
+    :param policy: (262500,) actions, or (262500, 27) P(a | s)
+    :param full_states: returns (n, 8) components of the copies' states, whatever they observe
+    """
+
+    def __init__(
+        self, policy: np.ndarray, full_states: Callable[[], np.ndarray], seed: int
+    ) -> None:
         # (262500,) actions, or (262500, 27) distribution functions
         self._table = policy if policy.ndim == 1 else np.cumsum(policy, axis=1)
-        self._is_one_hot = isinstance(space, spaces.Box)
+        self._full_states = full_states
         self._rng = np.random.default_rng(seed)
 
     def predict(
         self,
-        observation: Any,
+        observation: Any,  # noqa: ARG002 - the states say more
         state: Any = None,
         episode_start: np.ndarray | None = None,  # noqa: ARG002 - SB3's signature
         deterministic: bool = False,  # noqa: ARG002 - a random policy stays random
     ) -> tuple[np.ndarray, Any]:
-        """Return (n,) actions for (n, …) observations, discrete or one-hot."""
-        obs = np.asarray(observation)
-        rows = state_index(parts_of_one_hot(obs) if self._is_one_hot else obs)
+        """Return (n,) actions for the states that the n copies are in."""
+        rows = state_index(self._full_states())
         if self._table.ndim == 1:
             return self._table[rows], state
         draws = self._rng.random(rows.shape)[..., None]
@@ -101,15 +105,8 @@ class TablePolicy:
         return chosen, state
 
 
-def parts_of_one_hot(observations: np.ndarray) -> np.ndarray:
-    """Return (…, 8) components of (…, 39) one-hot observations."""
-    ends = np.cumsum(STATE_SIZES)[:-1]
-    pieces = np.split(observations, ends, axis=-1)
-    return np.stack([piece.argmax(axis=-1) for piece in pieces], axis=-1)
-
-
 def _baseline(name: str, env: "VecEnv", seed: int) -> TablePolicy:
-    return TablePolicy(POLICIES[name](), env.observation_space, seed)
+    return TablePolicy(POLICIES[name](), lambda: np.stack(env.env_method("full_states")), seed)
 
 
 def random_baseline(env: "VecEnv", seed: int) -> TablePolicy:

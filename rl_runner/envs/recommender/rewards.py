@@ -9,6 +9,7 @@ so that r lies in [−1.8, 3.3]. Logs hold outcomes and never rewards: a change 
 no new logs.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -40,11 +41,14 @@ class RewardWeights:
 
         Liking and disliking exclude each other, and so do completing and skipping.
         """
-        feedback = (self.like, self.dislike, 0.0)
-        listening = (self.complete + self.completion_rate, self.skip, 0.0)
-        mood = abs(self.mood_improvement)
-        low = min(feedback) + min(listening) + min(self.share, 0.0) - mood
-        return low, max(feedback) + max(listening) + max(self.share, 0.0) + mood
+        terms = (
+            (self.like, self.dislike, 0.0),
+            (self.complete, self.skip, 0.0),
+            (self.share, 0.0),
+            (self.completion_rate, 0.0),
+            (self.mood_improvement, -self.mood_improvement),
+        )
+        return sum(map(min, terms)), sum(map(max, terms))
 
 
 DEFAULT_WEIGHTS = RewardWeights()
@@ -75,9 +79,16 @@ def mood_improvement(mood_before: np.ndarray, mood_after: np.ndarray) -> np.ndar
 
 
 def weights_from(section: Mapping[str, Any]) -> RewardWeights:
-    """Return weights with some of them replaced; raises ValueError on a name that is no term."""
+    """Return weights with some of them replaced.
+
+    :raises ValueError: on a name that is no term, or a weight that is not finite
+    """
     known = {field.name for field in fields(RewardWeights)}
     if unknown := sorted(set(section) - known):
         message = f"{unknown[0]} is no term of the reward; terms: {', '.join(sorted(known))}"
         raise ValueError(message)
+    for name, weight in section.items():
+        if not math.isfinite(weight):
+            message = f"the weight of {name} is {weight}"
+            raise ValueError(message)
     return RewardWeights(**section)

@@ -122,6 +122,24 @@ def test_the_bounds_are_those_of_the_extremes():
     assert RewardWeights().bounds == pytest.approx((-1.8, 3.3))
 
 
+def test_the_bounds_hold_for_any_weights():
+    """By trying everything that can happen."""
+    weights = RewardWeights(2.0, 1.0, -0.5, 0.4, -0.2, -3.0, -1.5)
+    happened = [
+        outcome(**feedback, **end, share=share, completion_rate=rate)
+        for feedback in ({}, {"like": 1}, {"dislike": 1})
+        for end in ({}, {"complete": 1}, {"skip": 1})
+        for share in (0, 1)
+        for rate in (0, 1)
+    ]
+    each = [
+        rewards(one, np.array([before]), np.array([after]), weights)[0]
+        for one in happened
+        for before, after in ((1, 2), (2, 1))
+    ]
+    assert weights.bounds == pytest.approx((min(each), max(each)))
+
+
 def test_other_weights_need_no_other_outcomes():
     weights = RewardWeights(like=2.0)
     assert rewards(outcome(like=1), np.array([0]), np.array([0]), weights) == pytest.approx([2.0])

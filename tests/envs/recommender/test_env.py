@@ -10,26 +10,26 @@ from rl_runner.envs.recommender.domain import STATE_SIZES, state_index
 from rl_runner.envs.recommender.env import RecommenderVectorEnv, one_hot
 from rl_runner.envs.recommender.exact import exact_model
 from rl_runner.envs.recommender.policies import (
+    POLICIES,
     TablePolicy,
-    parts_of_one_hot,
     random_policy,
     rule_based_policy,
 )
 
-both = pytest.mark.parametrize("kind", ["discrete", "one_hot"])
+every = pytest.mark.parametrize("kind", ["discrete", "one_hot", "moment"])
 
 
-@both
+@every
 def test_gymnasium_finds_nothing_wrong_with_it(kind):
     check_env(gym.make("Recommender-v0", observation=kind).unwrapped, skip_render_check=True)
 
 
 def test_another_kind_of_observation_is_refused():
-    with pytest.raises(ValueError, match="'discrete' or 'one_hot'"):
+    with pytest.raises(ValueError, match="'discrete', 'one_hot' or 'moment'"):
         gym.make("Recommender-v0", observation="pixels")
 
 
-@both
+@every
 def test_the_same_seed_is_the_same_session(kind):
     def play():
         env = gym.make("Recommender-v0", observation=kind)
@@ -62,10 +62,20 @@ def test_one_hot_says_the_same():
     vectors = one_hot(states)
     assert vectors.shape == (2, sum(STATE_SIZES)) == (2, 39)
     assert (vectors.sum(axis=1) == len(STATE_SIZES)).all()
-    assert np.array_equal(parts_of_one_hot(vectors), states)
+    pieces = np.split(vectors, np.cumsum(STATE_SIZES)[:-1], axis=1)
+    assert np.array_equal(np.stack([piece.argmax(axis=1) for piece in pieces], axis=1), states)
 
 
-@both
+def test_the_moment_is_what_is_left_without_the_traits():
+    plain, moment = (RecommenderVectorEnv(50, observation=kind) for kind in ("discrete", "moment"))
+    whole, part = plain.reset(seed=2)[0], moment.reset(seed=2)[0]
+    assert moment.single_observation_space.nvec.tolist() == [3, 7, 4]
+    assert np.array_equal(part, whole[:, 5:])
+    assert np.array_equal(moment.full_states(), whole)
+    assert np.array_equal(plain.step(np.full(50, 3))[0][:, 5:], moment.step(np.full(50, 3))[0])
+
+
+@every
 def test_the_batched_environment_is_what_gymnasium_expects(kind):
     envs = gym.make_vec(
         "Recommender-v0",
@@ -132,21 +142,24 @@ def test_its_baselines_are_listed(env_id):
 
 
 @pytest.mark.parametrize("name", ["random", "rule_based", "myopic", "optimal"])
-@both
-def test_a_baseline_acts(name, kind):
+@every
+def test_a_baseline_acts_on_the_whole_state_whatever_is_observed(name, kind):
     env = DummyVecEnv([lambda: gym.make("Recommender-v0", observation=kind)] * 2)
     baseline = load_baseline("Recommender-v0", name)(env, 0)
+    env.seed(5)
     actions, _ = baseline.predict(env.reset())
     assert actions.shape == (2,)
     assert all(env.action_space.contains(action) for action in actions)
+    if name != "random":
+        expected = POLICIES[name]()[state_index(np.stack(env.env_method("full_states")))]
+        assert np.array_equal(actions, expected)
 
 
 def test_a_table_is_followed():
     states = np.array([[4, 0, 0, 0, 0, 0, 6, 0], [0, 0, 0, 0, 4, 0, 2, 3]])
-    space = RecommenderVectorEnv(1).single_observation_space
-    actions, _ = TablePolicy(rule_based_policy(), space, 0).predict(states)
+    actions, _ = TablePolicy(rule_based_policy(), lambda: states, 0).predict(None)
     assert actions.tolist() == [2 * 9 + 3 + 2, 0 * 9 + 3 + 0]
-    drawn, _ = TablePolicy(random_policy(), space, 0).predict(np.tile(states, (300, 1)))
+    drawn, _ = TablePolicy(random_policy(), lambda: np.tile(states, (300, 1)), 0).predict(None)
     assert set(drawn) == set(range(27))
 
 
