@@ -160,7 +160,7 @@ class FastOffPolicy(OffPolicyAlgorithm):
     ) -> None:
         """Store the step; where an episode ended, with the observation it ended on."""
         next_obs = new_obs
-        if dones.any():
+        if np.count_nonzero(dones):
             next_obs = np.array(new_obs)
             for i in np.flatnonzero(dones):
                 if infos[i].get("terminal_observation") is not None:

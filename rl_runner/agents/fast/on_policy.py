@@ -79,10 +79,10 @@ class FastOnPolicy(OnPolicyAlgorithm):
             callback.update_locals(locals())
             if not callback.on_step():
                 return False
-            if dones.any():
+            if np.count_nonzero(dones):
                 self._update_info_buffer(infos, dones)
                 self._complete_truncated(rewards, dones, infos)
-            buffer.observations[t] = np.reshape(obs, buffer.observations.shape[1:])
+            buffer.observations[t] = obs.reshape(buffer.observations.shape[1:])
             buffer.rewards[t] = rewards
             buffer.episode_starts[t] = self._last_episode_starts
             self._last_obs = new_obs
