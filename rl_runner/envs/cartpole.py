@@ -75,10 +75,10 @@ class SameStepCartPole(CartPoleVectorEnv):
         obs, rewards = np.empty((self.num_envs, 4), np.float32), np.empty(self.num_envs)
         terminated, truncated = np.empty((2, self.num_envs), np.bool_)
         waves = np.cos(angle), np.sin(angle)
-        ends = self.max_episode_steps, terminated, truncated
-        pays = *self.reward_if, rewards
+        rules = self.max_episode_steps, *self.reward_if
+        outcome = obs, rewards, terminated, truncated
         n_ended = self._advance(
-            self.state, self.steps, action, waves, self._constants(), ends, pays, obs
+            self.state, self.steps, action, waves, self._constants(), rules, outcome
         )
         if n_ended < 0:
             message = f"CartPole's actions are 0 and 1, not {action!r}"

@@ -13,22 +13,20 @@ def advance(
     actions: np.ndarray,
     waves: tuple[np.ndarray, np.ndarray],
     constants: tuple[float, ...],
-    ends: tuple[int, np.ndarray, np.ndarray],
-    pays: tuple[float, float, np.ndarray],
-    obs: np.ndarray,
+    rules: tuple[int, float, float],
+    outcome: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
 ) -> int:
     """Step every copy by Euler's method (Barto, Sutton & Anderson 1983; Florian 2007).
 
     :param state: (4, n) float64, changed
     :param steps: (n,) of the episodes so far, changed
     :param waves: cosine and sine of the poles' angles
-    :param ends: the steps an episode may last; (n,) terminated and (n,) truncated, written
-    :param pays: the reward of a step, and of one that terminates; (n,) rewards, written
-    :param obs: (n, 4) float32, written
+    :param rules: the steps an episode may last, the reward of a step, that of one that terminates
+    :param outcome: written: observations (n, 4) float32, rewards, terminated and truncated (n,)
     :return: how many episodes ended; −1 if an action is neither 0 nor 1
     """
-    (cosines, sines), (max_steps, terminated, truncated) = waves, ends
-    reward, last_reward, rewards = pays
+    (cosines, sines), (max_steps, reward, last_reward) = waves, rules
+    obs, rewards, terminated, truncated = outcome
     n_ended = 0
     gravity, masspole, total_mass, length, polemass_length, force_mag, tau, x_most, theta_most = (
         constants
