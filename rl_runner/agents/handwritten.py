@@ -4,6 +4,7 @@ Our own algorithms inherit this, so that their files hold the algorithm and no b
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from stable_baselines3.common.utils import safe_mean
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_normalize
 
 
-class HandwrittenAgent:
+class HandwrittenAgent(ABC):
     """Base of the algorithms written by hand: the six things SB3 asks of a model.
 
     A subclass implements ``learn``, ``predict``, ``save`` and ``load_parameters``.
@@ -49,9 +50,9 @@ class HandwrittenAgent:
         """Send its metrics there."""
         self._logger = logger
 
+    @abstractmethod
     def load_parameters(self, path: str) -> None:
         """Load what ``save`` wrote."""
-        raise NotImplementedError
 
     @property
     def progress(self) -> float:

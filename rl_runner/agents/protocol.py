@@ -8,7 +8,7 @@ algorithm it is dealing with.
 import inspect
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-import numpy as np
+from rl_runner.policy import Policy
 
 if TYPE_CHECKING:
     from stable_baselines3.common.logger import Logger
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 
-class Agent(Protocol):
+class Agent(Policy, Protocol):
     """Something that learns in a vectorised environment and can be asked for actions."""
 
     num_timesteps: int
@@ -29,15 +29,6 @@ class Agent(Protocol):
         reset_num_timesteps: bool = True,
     ) -> Self:
         """Interact for at least ``total_timesteps`` environment timesteps and learn."""
-
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = False,
-    ) -> tuple[np.ndarray, Any]:
-        """Return one action per observation of the batch, and the next recurrent state."""
 
     def save(self, path: str) -> None:
         """Write what it has learned to one file."""

@@ -72,15 +72,33 @@ def verdict(document: Document) -> str:
     """Say in one sentence what the runs of a document amount to."""
     if document.get("interval_over") == "episodes":
         return _over_episodes(document)
-    n = sum(run["mean_reward"] is not None for run in document["runs"])
-    if n == 0:
+    finished = [run for run in document["runs"] if run["mean_reward"] is not None]
+    if not finished:
         return "No run finished."
     mean = number(document["mean_reward"])
     if document["ci95"] is None:
         return f"Mean reward {mean} from a single seed, which says nothing about the next one."
     low, high = (number(end) for end in document["ci95"])
-    few = " Fewer than five: read it with care." if n < 5 else ""
-    return f"Mean reward {mean} over {n} seeds, 95 % confidence interval {low} to {high}.{few}"
+    few = " Fewer than five: read it with care." if len(finished) < 5 else ""
+    return (
+        f"Mean reward {mean} over {len(finished)} seeds, "
+        f"95 % confidence interval {low} to {high}.{few}{_exactly(finished)}"
+    )
+
+
+def _exactly(runs: Sequence[Document]) -> str:
+    """Say the same of the exact means, free of the luck of episodes, if every run has one."""
+    from rl_runner.evaluation.statistics import summarize
+
+    means = [run.get("exact_mean_reward") for run in runs]
+    known = [mean for mean in means if mean is not None]
+    if len(known) < len(runs):
+        return ""
+    exact = summarize(known)
+    between = (
+        f", interval {number(exact.ci95[0], 4)} to {number(exact.ci95[1], 4)}" if exact.ci95 else ""
+    )
+    return f" Computed exactly: mean {number(exact.mean, 4)}{between}."
 
 
 def _over_episodes(document: Document) -> str:

@@ -7,30 +7,16 @@ table) is added in :mod:`rl_runner.evaluation`.
 
 import importlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-import numpy as np
+from rl_runner.policy import Policy
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
 
-class Baseline(Protocol):
-    """A policy as SB3's ``evaluate_policy`` sees one."""
-
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = False,
-    ) -> tuple[np.ndarray, Any]:
-        """Return one action per copy of the environment, and the state to pass next time."""
-        ...
-
-
 # Called with the environments it will act in and a seed; an oracle may look into the environments.
-BaselineFactory = Callable[["VecEnv", int], Baseline]
+BaselineFactory = Callable[["VecEnv", int], Policy]
 
 # env id → name → where the factory is; imported when it is asked for
 BASELINES: Mapping[str, Mapping[str, str]] = {

@@ -14,12 +14,13 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rl_runner.config import EnvConfig
 from rl_runner.config.schema import NormalizeConfig
-from rl_runner.envs.baselines import Baseline, baselines_of, load_baseline
+from rl_runner.envs.baselines import baselines_of, load_baseline
 from rl_runner.errors import ConfigError, EnvError, Problem, did_you_mean
 from rl_runner.evaluation.episodes import play_episodes
 from rl_runner.evaluation.evaluation import Evaluation
 from rl_runner.evaluation.exact import ExactScore, ExactScorer
 from rl_runner.evaluation.saved_agent import evaluation_env
+from rl_runner.policy import Policy
 from rl_runner.seeding import SeedTree
 
 RANDOM = "random"
@@ -77,7 +78,7 @@ class TablePolicy:
 class BaselinePlayer:
     """A baseline with the action space that :func:`play_episodes` wants to know."""
 
-    policy: Baseline
+    policy: Policy
     action_space: gym.Space[Any]
 
     def predict(
@@ -151,7 +152,7 @@ def _check_name(config: EnvConfig, name: str, scorer: ExactScorer | None) -> Non
 
 def _build(
     config: EnvConfig, name: str, env: VecEnv, seed: int, scorer: ExactScorer | None, gamma: float
-) -> tuple[Baseline, ExactScore | None]:
+) -> tuple[Policy, ExactScore | None]:
     """Build a known baseline; return it with its exact score."""
     if name in baselines_of(config.id):
         return load_baseline(config.id, name)(env, seed), None

@@ -15,23 +15,15 @@ from rl_runner.agents.protocol import Agent, takes_action_masks
 from rl_runner.envs.normalization import set_statistics, statistics
 from rl_runner.envs.resting import RestingVecEnv
 from rl_runner.evaluation.episode_info import EpisodeInfo
+from rl_runner.policy import Policy
 
 
-class Player(Protocol):
+class Player(Policy, Protocol):
     """What can play an episode: a trained agent, or a baseline."""
 
     @property
     def action_space(self) -> Any:
         """The actions it chooses from."""
-
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = False,
-    ) -> tuple[np.ndarray, Any]:
-        """Return one action per observation of the batch, and the next recurrent state."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ conversion is made here, once, in :class:`EveryTimesteps`.
 
 import math
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,9 @@ class EveryTimesteps(BaseCallback):
         self._last_at = self.num_timesteps
         self._on_time()
 
+    @abstractmethod
     def _on_time(self) -> None:
-        raise NotImplementedError
+        """Do what is due."""
 
     def state(self) -> dict[str, Any]:
         """Return when it was last called and will be next, for a checkpoint."""

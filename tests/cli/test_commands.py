@@ -231,7 +231,9 @@ def test_train_shows_a_table_to_people(rl: Rl, lake: Path, trained: Trained):
         assert word in outcome.stdout
     (mean,) = re.findall(r"Mean reward ([\d.]+) over 2 seeds", outcome.stdout)
     assert float(mean) == pytest.approx(trained.document["mean_reward"], abs=0.01)
-    assert lake.is_dir()
+    exact = [record_of(lake / f"seed-{i}")["results"]["last"]["exact_mean_reward"] for i in (0, 1)]
+    (mean,) = re.findall(r"exactly:\s+mean\s+([\d.]+),\s+interval", outcome.stdout)
+    assert float(mean) == pytest.approx(sum(exact) / 2, abs=0.0001)
 
 
 def test_verbose_shows_every_metric_on_standard_error(lake: Path):

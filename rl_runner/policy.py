@@ -1,0 +1,18 @@
+"""What every policy has, trained or not: SB3's ``predict``."""
+
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Policy(Protocol):
+    """Something that acts, with the signature that SB3's ``evaluate_policy`` expects."""
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, Any]:
+        """Return one action per observation of the batch, and the state to pass next time."""
