@@ -220,7 +220,10 @@ def print_returns(options: argparse.Namespace) -> list[dict[str, Any]]:
             cells.append(f"{mean['value']:.1f} ({interval(mean['ci95'])})")
         p = pair["p_value"]
         cells.append(f"{pair['difference']:+.1f} ({interval(pair['ci95'])})")
-        cells += ["–" if p is None else f"{p:.2f}", pair["verdict"]]
+        cells += [
+            "–" if p is None else f"{p:.2f}",
+            "differ" if pair["is_decided"] else "not decided",
+        ]
         print(f"| {' | '.join(cells)} |", flush=True)
         rows.append({"algorithm": algo, **comparison})
     return rows
