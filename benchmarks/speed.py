@@ -1,20 +1,23 @@
-"""How long we take, and how long rl-baselines3-zoo takes, for the same work.
+"""How long we take, and how long others take, for the same work.
 
-    python benchmarks/speed.py ppo a2c dqn [--rounds 3] [--seeds 1] [--share 1.0]
+    python benchmarks/speed.py ppo a2c dqn [--rounds 3] [--peers rl_zoo3 cleanrl sb3]
+    python benchmarks/speed.py ppo a2c dqn --seeds 5 --rounds 2 --peers rl_zoo3
     python benchmarks/speed.py tabular arithmetic
+    python benchmarks/speed.py returns [--seeds 10] [--runs-dir DIR]
 
-Whole processes, from the command to its end, on CartPole-v1 with the zoo's own hyperparameters;
-ours and theirs in turns, medians and their ratio in the table. The zoo is installed by name into an
-environment of its own (``--peer DIR``, made when it is missing), which borrows torch and SB3 from
-this one. Ours also plays more evaluation episodes than the zoo does. ``--share`` scales the
-budgets.
+The first two compare whole processes, from the command to its end, on CartPole-v1 with the zoo's
+own hyperparameters: ours and each peer's in turns, medians and their ratio in a table. Of several
+seeds ours is one command, which takes as many cores as there are; a peer's is one command a seed,
+``--peer-jobs`` of them at a time: one, as their documentations have it and as the targets are
+meant, unless told otherwise. All have one thread. ``--share`` scales the budgets.
 
 ``tabular`` compares Q-learning on FrozenLake's table with the loop that everybody writes;
-``arithmetic`` says how near an update is to what the processor could do.
+``arithmetic`` says how near an update is to what the processor could do. ``returns`` trains with
+both engines and says what `rl compare` says of them; called again, it goes on.
 """
 
 import argparse
-import functools
+import concurrent.futures
 import importlib.metadata
 import json
 import os
@@ -22,60 +25,73 @@ import platform
 import statistics
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
-import venv
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from speed_peers import PEERS, Peer
+from speed_updates import print_arithmetic, print_tabular
+
 ROOT = Path(__file__).parent.parent
-ZOO = "rl_zoo3==2.9.2"
 BUDGETS = {"ppo": 100_000, "a2c": 500_000, "dqn": 50_000}
-FINAL_EPISODES = 100
 THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Seconds (or steps a second) of both, and what their agents reached."""
+@dataclass
+class Measured:
+    """What one program took for one work in each round, and what its agents reached."""
 
     work: str
-    ours: list[float]
-    theirs: list[float]
-    our_return: float
-    their_return: float
+    program: str
+    seconds: list[float] = field(default_factory=list)
+    returns: list[float] = field(default_factory=list)
 
     @property
-    def ratio(self) -> float:
-        """How many times sooner we are done."""
-        return statistics.median(self.theirs) / statistics.median(self.ours)
+    def median(self) -> float:
+        """The median of the rounds' seconds."""
+        return statistics.median(self.seconds)
 
 
 def main() -> None:
     """Run what is asked for and print tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("work", nargs="+", choices=[*BUDGETS, "tabular", "arithmetic"])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--share", type=float, default=1.0)
-    parser.add_argument("--peer", type=Path, default=Path(tempfile.gettempdir()) / "rl-zoo")
-    parser.add_argument("--json", type=Path, help="write all single measurements there, too")
-    options = parser.parse_args()
-    print(machine(), flush=True)
-    comparisons = []
+    options = parse()
+    facts = machine()
+    print(facts, flush=True)
+    measured: list[Measured] = []
+    documents: dict[str, Any] = {"machine": facts}
     for work in options.work:
         if work == "tabular":
-            print_tabular()
+            documents[work] = print_tabular()
         elif work == "arithmetic":
-            print_arithmetic()
+            documents[work] = print_arithmetic()
+        elif work == "returns":
+            documents[work] = print_returns(options)
         else:
-            comparisons.append(compare(work, options))
-            print_comparisons(comparisons)
-    if options.json is not None:
-        options.json.write_text(json.dumps([asdict(c) for c in comparisons], indent=1) + "\n")
+            measured += compare(work, options)
+            documents["whole processes"] = print_measured(measured)
+        if options.json is not None:
+            options.json.write_text(json.dumps(documents, indent=1) + "\n")
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    kinds = [*BUDGETS, "tabular", "arithmetic", "returns"]
+    parser.add_argument("work", nargs="+", choices=kinds, metavar=f"WORK ({', '.join(kinds)})")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, help="default: 1, and 10 for returns")
+    parser.add_argument("--share", type=float, default=1.0)
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--peer-jobs", type=int, default=1)
+    parser.add_argument("--environments", type=Path, default=Path(tempfile.gettempdir()))
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs/engines"))
+    parser.add_argument("--json", type=Path, help="write all single measurements there, too")
+    return parser.parse_args()
 
 
 def machine() -> str:
@@ -89,24 +105,34 @@ def machine() -> str:
     )
 
 
-def compare(algo: str, options: argparse.Namespace) -> Comparison:
-    """Train with both, in turns."""
-    timesteps = int(BUDGETS[algo] * options.share)
-    python = zoo_python(options.peer)
-    ours, theirs, our_returns, their_returns = [], [], [], []
+def compare(algo: str, options: argparse.Namespace) -> list[Measured]:
+    """Train with us and with each peer, in turns."""
+    timesteps, n_seeds = int(BUDGETS[algo] * options.share), options.seeds or 1
+    work = f"{algo.upper()}, {timesteps:,} timesteps, {n_seeds} seed{'s' * (n_seeds > 1)}"
+    peers = [PEERS[name] for name in options.peers if algo in PEERS[name].algorithms]
+    pythons = {peer.name: peer.python(options.environments) for peer in peers}
+    ours = Measured(work, "rl_runner")
+    theirs = [Measured(work, peer.name) for peer in peers]
     for round_ in range(options.rounds):
         with tempfile.TemporaryDirectory() as folder:
-            ours.append(seconds_of([our_command(algo, timesteps, options.seeds, folder)]))
-            our_returns += our_final_returns(Path(folder))
-        with tempfile.TemporaryDirectory() as folder:
-            seeds = range(round_ * options.seeds, (round_ + 1) * options.seeds)
-            commands = [zoo_command(python, algo, timesteps, seed, folder) for seed in seeds]
-            theirs.append(seconds_of(commands))
-            their_returns += zoo_final_returns(algo, Path(folder))
-        print(f"{algo}: ours {ours[-1]:.1f} s, rl_zoo3 {theirs[-1]:.1f} s", flush=True)
-    work = f"{algo.upper()}, {timesteps:,} timesteps, {options.seeds} seed(s)"
-    means = statistics.mean(our_returns), statistics.mean(their_returns)
-    return Comparison(work, ours, theirs, *means)
+            ours.seconds.append(seconds_of([our_command(algo, timesteps, n_seeds, folder)], folder))
+            ours.returns += our_final_returns(Path(folder))
+        seeds = range(round_ * n_seeds, (round_ + 1) * n_seeds)
+        for peer, told in zip(peers, theirs, strict=True):
+            with tempfile.TemporaryDirectory() as folder:
+                commands = [
+                    peer.command(pythons[peer.name], algo, timesteps, seed, folder)
+                    for seed in seeds
+                ]
+                told.seconds.append(seconds_of(commands, folder, options.peer_jobs))
+                told.returns += final_returns(peer, algo, folder)
+        print(", ".join(f"{m.program} {m.seconds[-1]:.1f} s" for m in [ours, *theirs]), flush=True)
+    return [ours, *theirs]
+
+
+def final_returns(peer: Peer, algo: str, folder: str) -> list[float]:
+    """Judge what a peer has trained."""
+    return peer.final_returns(algo, Path(folder))
 
 
 def our_command(algo: str, timesteps: int, seeds: int, folder: str) -> list[str]:
@@ -118,35 +144,22 @@ def our_command(algo: str, timesteps: int, seeds: int, folder: str) -> list[str]
     return [*command, "--seeds", str(seeds), "--set", budget, "--set", often]
 
 
-def zoo_command(python: str, algo: str, timesteps: int, seed: int, folder: str) -> list[str]:
-    """Return the zoo's command for one seed."""
-    command = [python, "-m", "rl_zoo3.train", "--algo", algo, "--env", "CartPole-v1"]
-    return [*command, "-f", folder, "--seed", str(seed), "-n", str(timesteps), "--verbose", "0"]
-
-
-def seconds_of(commands: Sequence[Sequence[str]]) -> float:
-    """Run the commands one after another; return the seconds by the clock on the wall."""
-    environment = {**os.environ, **THREADS, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+def seconds_of(commands: Sequence[Sequence[str]], folder: str, at_once: int = 1) -> float:
+    """Run the commands, so many at once; return the seconds by the clock on the wall."""
     started = time.perf_counter()
-    for command in commands:
-        done = subprocess.run(  # noqa: S603 - our own commands
-            command, env=environment, check=False, capture_output=True, text=True
-        )
-        if done.returncode:
-            raise SystemExit(done.stdout + done.stderr)
+    with concurrent.futures.ThreadPoolExecutor(at_once) as threads:
+        for done in threads.map(lambda command: run(command, folder), commands):
+            if done.returncode:
+                raise SystemExit(done.stdout + done.stderr)
     return time.perf_counter() - started
 
 
-def zoo_python(folder: Path) -> str:
-    """Return the interpreter of the zoo's environment, made if it is missing."""
-    python = folder / "bin" / "python"
-    if not python.exists():
-        print(f"installing {ZOO} into {folder}", flush=True)
-        venv.create(folder, with_pip=True)
-        place = sysconfig.get_path("purelib", vars={"base": str(folder)})
-        Path(place, "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
-        subprocess.run([str(python), "-m", "pip", "install", "-q", ZOO], check=True)  # noqa: S603
-    return str(python)
+def run(command: Sequence[str], folder: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, in a folder of its own."""
+    environment = {**os.environ, **THREADS, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(  # noqa: S603 - our own commands
+        command, env=environment, cwd=folder, check=False, capture_output=True, text=True
+    )
 
 
 def our_final_returns(folder: Path) -> list[float]:
@@ -155,149 +168,70 @@ def our_final_returns(folder: Path) -> list[float]:
     return [record["results"]["last"]["mean_reward"] for record in records]
 
 
-def zoo_final_returns(algo: str, folder: Path) -> list[float]:
-    """Play as many episodes with each of the zoo's last agents, of which only tensors are read."""
-    from stable_baselines3.common.evaluation import evaluate_policy
-
-    from rl_runner.agents.build import build_agent, load_parameters
-    from rl_runner.agents.registry import find_algorithm
-    from rl_runner.config import load_config
-    from rl_runner.envs import build_env
-    from rl_runner.training.resolve import resolve
-
-    config = resolve(load_config(ROOT / f"configs/cartpole/{algo}.yaml"))
-    env = build_env(config.env, range(config.env.n_envs), training=False)
-    agent: Any = build_agent(find_algorithm(algo), config.algo.hyperparameters, env, seed=0)
-    returns = []
-    for file in sorted(folder.glob(f"{algo}/*/CartPole-v1.zip")):
-        load_parameters(agent, str(file))
-        returns.append(float(evaluate_policy(agent, env, FINAL_EPISODES)[0]))
-    return returns
-
-
-def print_comparisons(comparisons: Sequence[Comparison]) -> None:
-    """Print the table so far."""
-    print("| work | ours | rl_zoo3 | ratio | our return | its return |")
+def print_measured(measured: Sequence[Measured]) -> list[dict[str, Any]]:
+    """Print the table so far; return it."""
+    print("\n| work | program | median | range | ratio to ours | mean return |")
     print("|---|---|---|---|---|---|")
-    for item in comparisons:
-        ours, theirs = statistics.median(item.ours), statistics.median(item.theirs)
+    ours = {item.work: item.median for item in measured if item.program == "rl_runner"}
+    rows = []
+    for item in measured:
+        ratio = item.median / ours[item.work]
+        reached = statistics.mean(item.returns) if item.returns else None
+        rows.append({**asdict(item), "median": item.median, "ratio": ratio})
         print(
-            f"| {item.work} | {ours:.1f} s | {theirs:.1f} s | {item.ratio:.1f} × "
-            f"| {item.our_return:.1f} | {item.their_return:.1f} |",
+            f"| {item.work} | {item.program} | {item.median:.1f} s "
+            f"| {min(item.seconds):.1f} to {max(item.seconds):.1f} s | {ratio:.1f} × "
+            f"| {'–' if reached is None else f'{reached:.1f}'} |",
             flush=True,
         )
+    return rows
 
 
-def best_of(repetitions: int, work: Callable[[], Any]) -> float:
-    """Return the shortest time, in seconds: what interrupts can only lengthen it."""
-    times = []
-    for _ in range(repetitions):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return min(times)
-
-
-def print_tabular() -> None:
-    """Compare Q-learning's steps a second on FrozenLake."""
-    from rl_runner.agents.fast.q_learning import FastQLearning
-    from rl_runner.agents.q_learning import QLearning
-    from rl_runner.config import EnvConfig
-    from rl_runner.envs import build_env
-
-    config = EnvConfig(id="FrozenLake-v1", time_limit=100)
-    readable = QLearning(build_env(config, [0]), seed=0)
-    compiled = FastQLearning(build_env(config, [0]), seed=0)
-    compiled.learn(1000)  # compiles
-    rates = {
-        "the usual loop": 20_000 / best_of(3, lambda: usual_loop(20_000)),
-        "`engine: stock`": 5_000 / best_of(3, lambda: readable.learn(5_000)),
-        "`engine: fast`": 1_000_000 / best_of(3, lambda: compiled.learn(1_000_000)),
-    }
-    print("| tabular Q-learning, FrozenLake-v1 | steps a second | ratio |\n|---|---|---|")
-    for name, rate in rates.items():
-        print(f"| {name} | {rate:,.0f} | {rate / rates['the usual loop']:.1f} × |", flush=True)
-
-
-def usual_loop(n_steps: int) -> None:
-    """Learn as the tutorials do."""
-    import gymnasium as gym
-    import numpy as np
-
-    env, rng = gym.make("FrozenLake-v1"), np.random.default_rng(0)
-    q_table = np.zeros((16, 4))
-    state, _ = env.reset(seed=0)
-    for _ in range(n_steps):
-        explore = rng.random() < 0.1
-        action = env.action_space.sample() if explore else int(np.argmax(q_table[state]))
-        next_state, reward, terminated, truncated, _ = env.step(action)
-        target = reward + 0.99 * np.max(q_table[next_state]) * (not terminated)
-        q_table[state, action] += 0.1 * (target - q_table[state, action])
-        state = env.reset()[0] if terminated or truncated else next_state
-
-
-def print_arithmetic() -> None:
-    """Compare an update's time with that of its multiplications at full speed."""
-    import numpy as np
-    import torch
-
-    torch.set_num_threads(1)
-    square = np.ones((1024, 1024), np.float32)
-    peak = 2 * 1024**3 / best_of(20, lambda: square @ square)  # operations a second
-    print(f"matrix products: {peak / 1e9:.0f} GFLOP/s\n")
-    print("| update | products alone | stock SB3 | ours | ratio | share of the limit |")
-    print("|---|---|---|---|---|---|")
-    for name, (stock, fast, flops) in updates().items():
-        limit, theirs, ours = flops / peak, best_of(20, stock), best_of(20, fast)
-        print(
-            f"| {name} | {limit * 1e3:.2f} ms | {theirs * 1e3:.2f} ms | {ours * 1e3:.2f} ms "
-            f"| {theirs / ours:.1f} × | {limit / ours:.0%} |",
-            flush=True,
-        )
-
-
-def updates() -> dict[str, tuple[Callable[[], Any], Callable[[], Any], float]]:
-    """Return each update by stock SB3 and by us, and its floating point operations."""
-    from stable_baselines3.common.logger import Logger
-
-    from rl_runner.agents.build import build_agent
-    from rl_runner.agents.registry import find_algorithm
+def print_returns(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Train with both engines and print what `rl compare` says of what they reached."""
     from rl_runner.config import load_config
-    from rl_runner.envs import build_env
+    from rl_runner.evaluation.comparison import compare as compare_experiments
+    from rl_runner.evaluation.experiments import load_experiments
     from rl_runner.training.resolve import resolve
+    from rl_runner.training.train import experiment_folder
 
-    found = {}
-    for algo in BUDGETS:
-        config = resolve(load_config(ROOT / f"configs/cartpole/{algo}.yaml"))
-        env = config.env
-        agents: list[Any] = []
-        for engine in ("stock", "fast"):
-            copies = build_env(env, range(env.n_envs))
-            hyperparameters = {**config.algo.hyperparameters, "device": "cpu"}
-            agent: Any = build_agent(find_algorithm(algo), hyperparameters, copies, 0, engine)
-            agent.set_logger(Logger(None, []))
-            agent.learn(2048 if algo == "dqn" else agent.n_steps * agent.n_envs)
-            agents.append(agent)
-        width = hidden_width(config.algo.hyperparameters)
-        inner, outer = width * width, 6 * width  # 4 observations and 2 actions
-        if algo == "dqn":  # target and network forward; backward by weights and by inputs
-            steps, rows = 32, agents[0].batch_size
-            trains = [functools.partial(agent.train, steps, rows) for agent in agents]
-            flops = 2.0 * steps * rows * (4 * inner + 3.5 * outer)
-        else:  # two networks forward and backward
-            rollout = agents[0].n_steps * env.n_envs
-            rows = agents[0].batch_size if algo == "ppo" else rollout
-            steps = agents[0].n_epochs * rollout // rows if algo == "ppo" else 1
-            trains = [agent.train for agent in agents]
-            flops = 2.0 * steps * rows * 2 * (3 * inner + 2.5 * outer)
-        found[f"{algo.upper()}, {steps} × {rows} rows"] = (trains[0], trains[1], flops)
-    return found
+    seeds, rows = options.seeds or 10, []
+    print("| algorithm | seeds | fast: mean | stock: mean | difference, 95 % | p | verdict |")
+    print("|---|---|---|---|---|---|---|")
+    for algo, budget in BUDGETS.items():
+        folders = []
+        for engine in ("fast", "stock"):
+            file = str(ROOT / f"configs/cartpole/{algo}.yaml")
+            changes = [
+                f"algo.engine={engine}",
+                f"train.total_timesteps={int(budget * options.share)}",
+            ]
+            config = resolve(load_config(file, changes))
+            folders.append(experiment_folder(config, options.runs_dir.absolute()).path)
+            command = [sys.executable, "-m", "rl_runner", "train", file, "-q"]
+            command += ["--runs-dir", str(options.runs_dir.absolute()), "--seeds", str(seeds)]
+            command += [word for change in changes for word in ("--set", change)]
+            seconds_of([command], ".")
+        comparison = compare_experiments(load_experiments(folders)).to_dict()
+        (pair,) = comparison["pairs"]
+        cells = [algo.upper(), str(seeds)]
+        for row in comparison["experiments"]:
+            mean = row["aggregates"]["mean"]
+            cells.append(f"{mean['value']:.1f} ({interval(mean['ci95'])})")
+        p = pair["p_value"]
+        cells.append(f"{pair['difference']:+.1f} ({interval(pair['ci95'])})")
+        cells += [
+            "–" if p is None else f"{p:.2f}",
+            "differ" if pair["is_decided"] else "not decided",
+        ]
+        print(f"| {' | '.join(cells)} |", flush=True)
+        rows.append({"algorithm": algo, **comparison})
+    return rows
 
 
-def hidden_width(hyperparameters: dict[str, Any]) -> int:
-    """Return the width of a policy's two hidden layers."""
-    net_arch: list[int] = (hyperparameters.get("policy_kwargs") or {}).get("net_arch", [64, 64])
-    return net_arch[0]
+def interval(ends: Sequence[float] | None) -> str:
+    """Write an interval; there is none if the seeds agree, or there is only one."""
+    return "–" if ends is None else f"{ends[0]:.1f} to {ends[1]:.1f}"
 
 
 if __name__ == "__main__":

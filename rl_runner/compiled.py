@@ -3,11 +3,14 @@
 Only modules that hold compiled code import this one: it loads numba.
 """
 
+import contextlib
 import functools
 import hashlib
 import inspect
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +19,7 @@ import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+KEPT_DAYS = 30  # for code of other versions: they may be installed elsewhere
 NOWHERE = ""  # numba's word for: beside the source file
 
 
@@ -65,4 +69,21 @@ def source_digest(files: Iterable[Path]) -> str:
 
 @functools.cache
 def _code_folder(room: Path) -> Path | None:
-    return cache_folder(f"code/{room.name}-{source_digest(sorted(room.glob('*.py')))}")
+    folder = cache_folder(f"code/{room.name}-{source_digest(sorted(room.glob('*.py')))}")
+    if folder is not None:
+        os.utime(folder)  # asked for today
+        delete_unused(folder)
+    return folder
+
+
+def delete_unused(folder: Path) -> None:
+    """Delete what the room's other versions have left beside ``folder``, unasked for since long.
+
+    Several processes may do so at once.
+    """
+    room, _, _ = folder.name.rpartition("-")
+    long_ago = time.time() - KEPT_DAYS * 24 * 3600
+    for other in folder.parent.glob(f"{room}-*"):
+        with contextlib.suppress(OSError):  # another process was here first
+            if other != folder and other.stat().st_mtime < long_ago:
+                shutil.rmtree(other, ignore_errors=True)

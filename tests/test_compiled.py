@@ -3,12 +3,19 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
 
 from rl_runner import compiled as module
-from rl_runner.compiled import cache_folder, compiled, source_digest
+from rl_runner.compiled import (
+    KEPT_DAYS,
+    cache_folder,
+    compiled,
+    delete_unused,
+    source_digest,
+)
 
 
 def successor(number: int) -> int:
@@ -34,6 +41,34 @@ def test_a_place_that_cannot_be_written_is_none(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert cache_folder("tutor") is None
+
+
+def test_code_that_no_version_has_asked_for_in_weeks_is_deleted(tmp_path: Path):
+    used, unused, other_version, other_room = (
+        tmp_path / name for name in ("fast-1", "fast-2", "fast-3", "tutor-4")
+    )
+    weeks_ago = time.time() - (KEPT_DAYS + 1) * 24 * 3600
+    for folder in (used, unused, other_version, other_room):
+        folder.mkdir()
+        (folder / "code.nbi").touch()
+        if folder != other_version:
+            os.utime(folder, (weeks_ago, weeks_ago))
+    delete_unused(used)
+    assert sorted(tmp_path.iterdir()) == [used, other_version, other_room]
+    assert (used / "code.nbi").exists()
+
+
+def test_to_use_code_is_to_keep_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    room = tmp_path / "room"
+    room.mkdir()
+    module._code_folder.cache_clear()
+    folder = module._code_folder(room)
+    assert folder is not None
+    os.utime(folder, (0.0, 0.0))
+    module._code_folder.cache_clear()  # the next process
+    assert module._code_folder(room) == folder
+    assert time.time() - folder.stat().st_mtime < 60
 
 
 def test_the_digest_is_of_contents(tmp_path: Path):

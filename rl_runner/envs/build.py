@@ -99,20 +99,18 @@ def _build_copies(
 
     from rl_runner.envs.batched import BatchedVecEnv
     from rl_runner.envs.resting import RestingVecEnv
-    from rl_runner.envs.same_step import make_batched_env, reason_against_batching
+    from rl_runner.envs.same_step import make_batched_env
     from rl_runner.envs.subproc import Float32SubprocVecEnv
 
-    if config.vec in {"auto", "batched"}:
-        spec = find_spec(config)
-        reason = reason_against_batching(config, spec, render_mode=render_mode, training=training)
-        if reason is None:
-            with _explained(config, "built"):
-                limit, _ = time_limit_of(config)
-                batched = make_batched_env(config, spec, len(seeds), limit)
-                return BatchedVecEnv(batched, seeds, every_info=not training)
-        if config.vec == "batched" and training:
-            what = f"`{config.id}` cannot be stepped as a batch: {reason}."
-            raise EnvError(Problem(what, "env.vec", "Leave it to `env.vec: auto`."))
+    reason = reason_for_single_copies(config, training=training, render_mode=render_mode)
+    if reason is None:
+        with _explained(config, "built"):
+            limit, _ = time_limit_of(config)
+            batched = make_batched_env(config, find_spec(config), len(seeds), limit)
+            return BatchedVecEnv(batched, seeds, every_info=not training)
+    if config.vec == "batched" and training:
+        what = f"`{config.id}` cannot be stepped as a batch: {reason}."
+        raise EnvError(Problem(what, "env.vec", "Leave it to `env.vec: auto`."))
     makers: list[Callable[[], AnyEnv]] = [
         functools.partial(_make_monitored_env, config, seed, render_mode) for seed in seeds
     ]
@@ -121,6 +119,21 @@ def _build_copies(
     if config.vec == "subproc" and len(seeds) > 1:
         return Float32SubprocVecEnv(makers)
     return DummyVecEnv(makers)
+
+
+def reason_for_single_copies(
+    config: EnvConfig, *, training: bool = True, render_mode: str | None = None
+) -> str | None:
+    """Return why :func:`build_env` steps the copies one by one; None if as a batch.
+
+    :raises EnvError: if there is no such environment
+    """
+    from rl_runner.envs.same_step import reason_against_batching
+
+    if config.vec not in {"auto", "batched"}:
+        return f"`env.vec: {config.vec}` asks for it"
+    spec = find_spec(config)
+    return reason_against_batching(config, spec, render_mode=render_mode, training=training)
 
 
 def make_single_env(

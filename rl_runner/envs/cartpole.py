@@ -72,18 +72,20 @@ class SameStepCartPole(CartPoleVectorEnv):
         """
         # NumPy's sine and cosine, because compiled ones may differ from them in the last bit.
         angle = self.state[2]
-        obs = np.empty((self.num_envs, 4), np.float32)
+        obs, rewards = np.empty((self.num_envs, 4), np.float32), np.empty(self.num_envs)
         terminated, truncated = np.empty((2, self.num_envs), np.bool_)
         waves = np.cos(angle), np.sin(angle)
-        ends = self.max_episode_steps, terminated, truncated
-        valid = self._advance(self.state, self.steps, action, waves, self._constants(), ends, obs)
-        if not valid:
+        rules = self.max_episode_steps, *self.reward_if
+        outcome = obs, rewards, terminated, truncated
+        n_ended = self._advance(
+            self.state, self.steps, action, waves, self._constants(), rules, outcome
+        )
+        if n_ended < 0:
             message = f"CartPole's actions are 0 and 1, not {action!r}"
             raise ValueError(message)
-        rewards = np.where(terminated, self.reward_if[1], self.reward_if[0])
-        ended = terminated | truncated
-        if not ended.any():
+        if n_ended == 0:
             return obs, rewards, terminated, truncated, {}
+        ended = terminated | truncated
         final_obs = obs.copy()
         for i in np.flatnonzero(ended):
             self._begin_episode(int(i))

@@ -13,25 +13,27 @@ def advance(
     actions: np.ndarray,
     waves: tuple[np.ndarray, np.ndarray],
     constants: tuple[float, ...],
-    ends: tuple[int, np.ndarray, np.ndarray],
-    obs: np.ndarray,
-) -> bool:
+    rules: tuple[int, float, float],
+    outcome: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+) -> int:
     """Step every copy by Euler's method (Barto, Sutton & Anderson 1983; Florian 2007).
 
     :param state: (4, n) float64, changed
     :param steps: (n,) of the episodes so far, changed
     :param waves: cosine and sine of the poles' angles
-    :param ends: the steps an episode may last; (n,) terminated and (n,) truncated, written
-    :param obs: (n, 4) float32, written
-    :return: False if an action is neither 0 nor 1
+    :param rules: the steps an episode may last, the reward of a step, that of one that terminates
+    :param outcome: written: observations (n, 4) float32, rewards, terminated and truncated (n,)
+    :return: how many episodes ended; −1 if an action is neither 0 nor 1
     """
-    (cosines, sines), (max_steps, terminated, truncated) = waves, ends
+    (cosines, sines), (max_steps, reward, last_reward) = waves, rules
+    obs, rewards, terminated, truncated = outcome
+    n_ended = 0
     gravity, masspole, total_mass, length, polemass_length, force_mag, tau, x_most, theta_most = (
         constants
     )
     for i in range(len(actions)):
         if actions[i] != 0 and actions[i] != 1:
-            return False
+            return -1
         x, x_dot, theta, theta_dot = state[0, i], state[1, i], state[2, i], state[3, i]
         force = force_mag if actions[i] == 1 else -force_mag
         temp = (force + polemass_length * (theta_dot * theta_dot) * sines[i]) / total_mass
@@ -48,4 +50,6 @@ def advance(
         steps[i] += 1
         terminated[i] = abs(state[0, i]) > x_most or abs(state[2, i]) > theta_most
         truncated[i] = steps[i] >= max_steps
-    return True
+        rewards[i] = last_reward if terminated[i] else reward
+        n_ended += terminated[i] or truncated[i]
+    return n_ended

@@ -26,8 +26,9 @@ class EpisodeInfo:
     def step(self, infos: Sequence[Mapping[str, Any]]) -> None:
         """Take the ``info`` of one step of every copy."""
         for sums, info in zip(self._sums, infos, strict=True):
-            if isinstance(info.get(REWARD_TERMS), Mapping):
-                for name, value in info[REWARD_TERMS].items():
+            terms = info.get(REWARD_TERMS)
+            if terms is not None and isinstance(terms, Mapping):
+                for name, value in terms.items():
                     sums[name] = sums.get(name, 0.0) + float(value)
 
     def end(self, copy: int, episode: int, info: Mapping[str, Any]) -> None:

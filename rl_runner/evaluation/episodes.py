@@ -107,6 +107,8 @@ def play_episodes(
             actions, state = agent.predict(obs, state, episode_start, deterministic, **masks)
             obs, _, episode_start, infos = env.step(actions)
             told.step(infos)
+            if not np.count_nonzero(episode_start):
+                continue
             for i in map(int, np.flatnonzero(episode_start)):
                 if queues[i]:
                     k, info = queues[i].pop(0), infos[i]

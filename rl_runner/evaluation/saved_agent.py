@@ -13,7 +13,7 @@ from rl_runner.agents.registry import find_algorithm
 from rl_runner.agents.state import NUMBERS, load_numbers, save_numbers
 from rl_runner.config import EnvConfig, ExperimentConfig, load_config
 from rl_runner.config.schema import AlgoConfig
-from rl_runner.envs import build_env
+from rl_runner.envs import build_env, reason_for_single_copies
 from rl_runner.envs.normalization import load_statistics, save_statistics
 from rl_runner.errors import CheckpointError, Problem, RunFolderError
 from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
@@ -21,6 +21,7 @@ from rl_runner.runs.folder import CONFIG, NORMALIZATION, CheckpointName, RunFold
 from rl_runner.seeding import SeedTree
 
 MOST_COPIES = 64
+MOST_IN_A_BATCH = 256  # where one more costs next to nothing
 EPISODES_PER_COPY = 15
 TRAIN_ANEW = "Train it anew with this version: `rl train … --fresh`."
 
@@ -157,6 +158,9 @@ def evaluation_env(config: EnvConfig, episode_seeds: Sequence[int], n_envs: int)
     :param n_envs: how many copies; for very many episodes more than that, since a network answers
         64 questions at once nearly as fast as one
     """
-    for_many = min(MOST_COPIES, len(episode_seeds) // EPISODES_PER_COPY)
+    if reason_for_single_copies(config, training=False) is None:
+        for_many = MOST_IN_A_BATCH
+    else:
+        for_many = min(MOST_COPIES, len(episode_seeds) // EPISODES_PER_COPY)
     n_envs = min(len(episode_seeds), max(n_envs, for_many))
     return build_env(config, episode_seeds[:n_envs], training=False)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from rl_runner.agents.registry import find_algorithm
-from rl_runner.config import ExperimentConfig
+from rl_runner.config import EnvConfig, ExperimentConfig
+from rl_runner.envs import reason_for_single_copies
 from rl_runner.errors import RunFolderError, RunnerError
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
 from rl_runner.runs.provenance import now, provenance
@@ -99,6 +100,7 @@ def _train_and_record(
     started = time.monotonic()
     heartbeat = _Heartbeat(reporter, run, record)
     try:
+        record |= _stepping(task.config.env)
         record |= train_run(task.config, task.seed, run, heartbeat, stop)
         record["status"] = "finished"
     except (KeyboardInterrupt, Interrupted) as error:
@@ -122,6 +124,15 @@ def _origin(run: RunFolder) -> dict[str, Any]:
     """Return what run.json keeps while there are checkpoints: the run it was extended from."""
     before = run.read_record() if run.checkpoints.newest_timesteps() else {}
     return {key: before[key] for key in ("extended_from",) if key in before}
+
+
+def _stepping(env: EnvConfig) -> dict[str, Any]:
+    """Return how the copies are stepped, and why not as a batch, for run.json."""
+    reason = reason_for_single_copies(env)
+    if reason is None:
+        return {"vec": "batched"}
+    in_processes = env.vec == "subproc" and env.n_envs > 1
+    return {"vec": "subproc" if in_processes else "dummy", "vec_reason": reason}
 
 
 def new_record(task: RunTask) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 from stable_baselines3.common.logger import (
     HParam,
     HumanOutputFormat,
@@ -29,6 +30,35 @@ class _Table(HumanOutputFormat):
             super().write(key_values, key_excluded, step)
 
 
+class _EventFile(TensorBoardOutputFormat):
+    """SB3's event file, with the scalars of a step in one event instead of one each.
+
+    Each event is handed to a thread that writes it, and SB3 waits for that thread after every
+    step's numbers; TensorBoard shows the same.
+    """
+
+    def write(
+        self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0
+    ) -> None:
+        shown = {
+            k: v for k, v in key_values.items() if "tensorboard" not in (key_excluded[k] or ())
+        }
+        scalars = {key: value for key, value in shown.items() if _is_scalar(value)}
+        if scalars:
+            from tensorboard.compat.proto.summary_pb2 import Summary
+
+            values = [Summary.Value(tag=k, simple_value=float(v)) for k, v in scalars.items()]
+            file: Any = self.writer.file_writer
+            file.add_summary(Summary(value=values), step)
+        others = {key: value for key, value in shown.items() if key not in scalars}
+        super().write(others, dict.fromkeys(others, ()), step)  # flushes, too
+
+
+def _is_scalar(value: Any) -> bool:
+    """Whether SB3 takes a value for a scalar and not for a text."""
+    return isinstance(value, np.ScalarType) and not isinstance(value, str)
+
+
 class RunLogger(Logger):
     """SB3's logger, which remembers when an algorithm last wrote its own metrics."""
 
@@ -50,7 +80,7 @@ def build_logger(
     :param warn: hears of a clock that was set back
     """
     _let_a_second_pass(folder, warn)
-    formats: list[KVWriter] = [TensorBoardOutputFormat(str(folder))]
+    formats: list[KVWriter] = [_EventFile(str(folder))]
     if metrics_file is not None:
         formats.append(_Table(metrics_file))
     return RunLogger(str(folder), formats)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 from stable_baselines3 import PPO
+from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from tensorboard.util import tensor_util
@@ -193,6 +194,33 @@ def test_the_held_out_results_stand_at_the_end(trained: Trained, events: Events,
 
 
 # --- text, hparams, pictures ----------------------------------------------------------------------
+
+
+def test_our_event_file_shows_what_sb3s_own_does(tmp_path: Path):
+    values: dict[str, Any] = {
+        "rollout/ep_rew_mean": 21.5,
+        "train/n_updates": 3,
+        "train/value_loss": np.float32(0.25),
+        "time/seconds": 1.0,
+        "train/weights": np.arange(3.0),
+        "config": "    name: ppo",
+    }
+    logs = {
+        "ours": build_logger(tmp_path / "ours", None, print),
+        "sb3s": Logger(None, [TensorBoardOutputFormat(str(tmp_path / "sb3s"))]),
+    }
+    for logger in logs.values():
+        for step in (8, 16):
+            for key, value in values.items():
+                logger.record(key, value, "tensorboard" if key == "time/seconds" else None)
+            logger.dump(step)
+        logger.close()
+    ours, sb3s = (_read(tmp_path / name) for name in logs)
+    assert ours.Tags() == sb3s.Tags()
+    assert "time/seconds" not in ours.Tags()["scalars"]
+    assert len(ours.Tags()["scalars"]) == 3
+    for tag in ours.Tags()["scalars"]:
+        assert _scalars(ours, tag) == _scalars(sb3s, tag) == [(8, values[tag]), (16, values[tag])]
 
 
 @pytest.mark.parametrize("name", ["q_learning", "ppo"])

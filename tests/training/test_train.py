@@ -137,12 +137,17 @@ def test_the_record_says_what_was_run_and_where(trained: Trained, name: str):
     result = trained(name).runs[0]
     record = _strict_json(result.path / "run.json")
     assert record == result.record
-    assert set(record) - {"heartbeat"} == {  # which a run of ten seconds has
+    assert set(record) - {"heartbeat", "vec_reason"} == {  # not every run has these
         *("format", "status", "name", "env", "algo", "engine", "seed", "started", "finished"),
         *("seconds", "training_seconds", "command", "versions", "git", "machine", "timesteps"),
-        "results",
+        *("results", "vec"),
     }
     assert record["engine"] == "fast"
+    if record["env"] == "CartPole-v1":
+        assert record["vec"] == "batched"
+        assert "vec_reason" not in record
+    else:
+        assert (record["vec"], record["vec_reason"]) == ("dummy", "it has no batched version")
     assert record["format"] == 1
     assert record["status"] == result.status == "finished"
     assert (record["name"], record["seed"]) == (name, 0)

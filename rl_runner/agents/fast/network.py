@@ -33,6 +33,7 @@ P0, P1, P2, P3, P4 = map(
 )
 Q1, Q2, Q3, Q4 = map(np.float32, (4.67130138e-01, 2.58709868e-02, 3.28305765e-04, 7.76183676e-07))
 SATURATED = np.float32(9.02)
+NARROW = 4  # columns that loops multiply sooner than the library does
 ONE, ZERO = np.float32(1.0), np.float32(0.0)
 
 
@@ -104,6 +105,26 @@ def forward(
 
 
 @compiled
+def weights_gradient(delta: Array, below: Array, gradient: Array) -> None:
+    """Write deltaᵀ · below, (outputs, inputs); the library takes long for what is narrow."""
+    n_out, n_in = gradient.shape
+    if min(n_out, n_in) > NARROW:
+        np.dot(delta.T, below, gradient)
+        return
+    wide, narrow = (below, delta) if n_in >= n_out else (delta, below)
+    sums = np.zeros((narrow.shape[1], wide.shape[1]), np.float32)
+    for i in range(len(wide)):
+        for j in range(narrow.shape[1]):
+            factor = narrow[i, j]
+            for k in range(wide.shape[1]):
+                sums[j, k] += factor * wide[i, k]
+    if n_in >= n_out:
+        gradient[:] = sums
+    else:
+        gradient[:] = sums.T
+
+
+@compiled
 def backward(
     parameters: Array,
     gradient: Array,
@@ -133,7 +154,7 @@ def backward(
             below = workspace[end : end + batch * n_in].reshape(batch, n_in)
         else:
             below = inputs
-        np.dot(delta.T, below, gradient[w : w + n_in * n_out].reshape(n_out, n_in))
+        weights_gradient(delta, below, gradient[w : w + n_in * n_out].reshape(n_out, n_in))
         bias_gradient = gradient[b : b + n_out]
         bias_gradient[:] = ZERO
         for i in range(batch):

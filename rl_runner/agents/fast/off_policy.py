@@ -12,10 +12,10 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from torch import nn
 
-from rl_runner.agents.fast.features import features_of
 from rl_runner.agents.fast.forward import Act, FastPrediction, MlpForward
 from rl_runner.agents.fast.memory import FlatMemory, layer_table, linear_layers
 from rl_runner.agents.fast.replay import take_gradient_steps
+from rl_runner.agents.fast.twin import CompiledTwin
 
 AT_ONCE = 64  # gradient steps whose minibatches are gathered together
 
@@ -72,7 +72,7 @@ class ValueNetworks:
         return losses
 
 
-class FastOffPolicy(OffPolicyAlgorithm):
+class FastOffPolicy(CompiledTwin, OffPolicyAlgorithm):
     """What compiled DQN and QR-DQN share; SB3's class of the algorithm comes after it."""
 
     max_grad_norm: Any  # QR-DQN's may be None
@@ -81,10 +81,6 @@ class FastOffPolicy(OffPolicyAlgorithm):
 
     def _setup_model(self) -> None:
         super()._setup_model()
-        features = features_of(self.observation_space)
-        assert features is not None  # noqa: S101 - the engine's reasons have been asked
-        self._features = features
-        self._prediction: FastPrediction
         self._bind_networks()
 
     def _bind_networks(self) -> None:
@@ -95,15 +91,6 @@ class FastOffPolicy(OffPolicyAlgorithm):
     ) -> None:
         self._networks = ValueNetworks(network, target, self.policy.optimizer, n_quantiles)
         self._prediction = FastPrediction(self.observation_space, MlpForward(network), act)
-
-    def _excluded_save_params(self) -> list[str]:
-        own = ["_networks", "_features", "_prediction"]
-        return [*super()._excluded_save_params(), *own]
-
-    def set_parameters(self, *arguments: Any, **keywords: Any) -> None:
-        """Load parameters and optimiser state, as stock SB3 does."""
-        super().set_parameters(*arguments, **keywords)
-        self._networks.bind()
 
     def predict(
         self,
@@ -160,7 +147,7 @@ class FastOffPolicy(OffPolicyAlgorithm):
     ) -> None:
         """Store the step; where an episode ended, with the observation it ended on."""
         next_obs = new_obs
-        if dones.any():
+        if np.count_nonzero(dones):
             next_obs = np.array(new_obs)
             for i in np.flatnonzero(dones):
                 if infos[i].get("terminal_observation") is not None:

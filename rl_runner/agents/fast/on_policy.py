@@ -17,7 +17,6 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv
 
 from rl_runner.agents.fast.acting import generalized_advantages
-from rl_runner.agents.fast.features import features_of
 from rl_runner.agents.fast.forward import (
     FastPrediction,
     MlpForward,
@@ -25,37 +24,16 @@ from rl_runner.agents.fast.forward import (
     gaussian_actions,
 )
 from rl_runner.agents.fast.networks import Networks
+from rl_runner.agents.fast.twin import CompiledTwin
 
 
-class FastOnPolicy(OnPolicyAlgorithm):
+class FastOnPolicy(CompiledTwin, OnPolicyAlgorithm):
     """What compiled PPO and A2C share; SB3's class of the algorithm comes after it."""
 
     def _setup_model(self) -> None:
         super()._setup_model()
-        self._networks = build_networks(self.policy)
-        features = features_of(self.observation_space)
-        assert features is not None  # noqa: S101 - reason_against has been asked
-        self._features = features
+        self._networks: Networks = build_networks(self.policy)
         self._prediction = build_prediction(self.policy)
-
-    def _excluded_save_params(self) -> list[str]:
-        own = ["_networks", "_features", "_prediction"]
-        return [*super()._excluded_save_params(), *own]
-
-    def set_parameters(self, *arguments: Any, **keywords: Any) -> None:
-        """Load parameters and optimiser state, as stock SB3 does."""
-        super().set_parameters(*arguments, **keywords)
-        self._networks.bind()
-
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,  # noqa: ARG002 - SB3's signature
-        deterministic: bool = False,
-    ) -> tuple[np.ndarray, Any]:
-        """Return actions for one or a batch of observations."""
-        return self._prediction(observation, deterministic=deterministic), state
 
     def collect_rollouts(
         self,
@@ -79,10 +57,10 @@ class FastOnPolicy(OnPolicyAlgorithm):
             callback.update_locals(locals())
             if not callback.on_step():
                 return False
-            if dones.any():
+            if np.count_nonzero(dones):
                 self._update_info_buffer(infos, dones)
                 self._complete_truncated(rewards, dones, infos)
-            buffer.observations[t] = np.reshape(obs, buffer.observations.shape[1:])
+            buffer.observations[t] = obs.reshape(buffer.observations.shape[1:])
             buffer.rewards[t] = rewards
             buffer.episode_starts[t] = self._last_episode_starts
             self._last_obs = new_obs
