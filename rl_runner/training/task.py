@@ -104,6 +104,8 @@ def _train_and_record(
     except (KeyboardInterrupt, Interrupted) as error:
         status = "pruned" if stop.hopeless else "interrupted"
         record |= {"status": status, "timesteps": run.checkpoints.newest_timesteps()}
+        if isinstance(error, Interrupted):
+            record["stopped_at"] = error.timesteps
         if isinstance(error, KeyboardInterrupt):
             raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - recorded with its traceback; other runs go on
