@@ -145,7 +145,7 @@ class QLearning(HandwrittenAgent):
         self.rng = np.random.default_rng(seed)
         self.q_table = np.full((self.states.n_states, self.n_actions), initial_q)  # float64
         self.visits = np.zeros((self.states.n_states, self.n_actions), dtype=np.int64)
-        self._last_states = np.zeros(self.n_envs, dtype=np.int64)  # (n_envs,) where each copy is
+        self._last_states: np.ndarray = np.zeros(self.n_envs, np.int64)  # where each copy is
         self.n_episodes = 0
         self._logged_episodes = 0  # how many there were when the metrics were last written
         self._sum_of_td_errors, self._n_td_errors = 0.0, 0  # since then, absolute

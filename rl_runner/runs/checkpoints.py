@@ -48,6 +48,10 @@ class CheckpointStore:
                 raise
         return place
 
+    def write_exit(self, timesteps: int, save: Callable[[Path], object]) -> None:
+        """Write what a run that was asked to stop needs to go on; an earlier exit is removed."""
+        self.remove_others(EXIT, self.write(f"{EXIT}-{timesteps}", save))
+
     def whole_ones(self, warn: Callable[[str], None]) -> Iterator[Path]:
         """Yield the undamaged checkpoints, newest first; ``warn`` hears of the damaged ones."""
         for place in sorted([*self._regular(), *self._exits()], key=_timesteps, reverse=True):

@@ -34,7 +34,7 @@ from typing import IO, TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from rl_runner.errors import CheckpointError, Problem, RunFolderError
-from rl_runner.runs.checkpoints import EXIT, CheckpointStore, verify
+from rl_runner.runs.checkpoints import CheckpointStore, verify
 from rl_runner.runs.disk import write_aside, writing
 from rl_runner.runs.growing import GrowingFiles
 from rl_runner.runs.record import wrong_in_record
@@ -183,11 +183,6 @@ class RunFolder:
         """Keep the agent as the one halfway through the budget."""
         place = self.checkpoints.write(f"{HALFWAY}-{timesteps}", save)
         self.checkpoints.remove_others(HALFWAY, place)
-
-    def save_exit(self, timesteps: int, save: Callable[[Path], object]) -> None:
-        """Keep what a run that was asked to stop needs to go on between two checkpoints."""
-        place = self.checkpoints.write(f"{EXIT}-{timesteps}", save)
-        self.checkpoints.remove_others(EXIT, place)
 
     def halfway_timesteps(self) -> int:
         """Return the timesteps of the agent kept halfway; 0 if there is none."""

@@ -28,6 +28,14 @@ OF_STATISTICS = "statistics/"
 class NotRepeatable(Exception):  # noqa: N818 - nothing failed that cannot be done another way
     """The environments did other things when they were told the same again."""
 
+    def __init__(self, checkpoint: Path) -> None:
+        super().__init__(
+            "it cannot go on exactly where it was stopped, since its environment did other things "
+            "when told the same again (do its episodes follow from its seed alone?). It goes on "
+            "from the checkpoint before."
+        )
+        self.checkpoint = checkpoint
+
 
 def is_exit(checkpoint: Path) -> bool:
     """Whether a checkpoint leaves its episodes open."""
@@ -66,7 +74,7 @@ def put_back(
 
     :param agent: filled from the same folder, and about to collect new experience
     :param seeds: on which the segment's first episodes began
-    :param look_up: called before each step that is repeated, with their number so far; may raise
+    :param look_up: called before each step that is repeated, with the run's timesteps; may raise
     :raises NotRepeatable: if the environments end up elsewhere
     """
     vec_normalize = agent.get_vec_normalize_env()
@@ -74,8 +82,9 @@ def put_back(
         set_statistics(vec_normalize, load_statistics_then(folder))
     begin_episodes(env, seeds)
     history = EnvHistory.from_arrays(load_arrays(folder / HISTORY))
-    if not history.repeat(env.venv, look_up):
-        raise NotRepeatable
+    began_at = agent.num_timesteps - history.n_steps * env.num_envs
+    if not history.repeat(env.venv, lambda t: look_up(began_at + t * env.num_envs)):
+        raise NotRepeatable(folder)
     if vec_normalize is not None:
         load_statistics(vec_normalize, folder / NORMALIZATION)
     env.history = history

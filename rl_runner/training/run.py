@@ -1,21 +1,17 @@
 """The straight road: one config and one seed in, one folder of results out."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from stable_baselines3.common.callbacks import CallbackList
-from stable_baselines3.common.vec_env import VecEnv
 
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.state import end_open_trajectories, load_state
 from rl_runner.config import ExperimentConfig
 from rl_runner.envs.normalization import statistics
-from rl_runner.evaluation.exact import ExactScorer
-from rl_runner.evaluation.pictures import grid_tiles
 from rl_runner.evaluation.saved_agent import (
     build_evaluation_env,
     build_training_env,
@@ -26,9 +22,9 @@ from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
 from rl_runner.training.callbacks import (
     EveryTimesteps,
-    GridPolicyPicture,
-    PeriodicEvaluation,
     ProgressTicker,
+    build_evaluation_callback,
+    build_picture_callback,
 )
 from rl_runner.training.checkpoint import (
     newest_checkpoint,
@@ -83,9 +79,11 @@ def train_run(
         timesteps = agent.num_timesteps  # before the best agent's parameters are loaded over it
         results = judge(agent, config, run, training.seeds, training.evaluation)
         log_results(agent.logger, config, seed, timesteps, results)
+    except NotRepeatable as error:
+        run.checkpoints.remove(error.checkpoint)
+        reporter.note(f"Seed {seed}: {error}")
+    else:
         return {"timesteps": timesteps, "training_seconds": seconds, "results": results}
-    except NotRepeatable:
-        training.forget_exit()
     finally:
         training.close()
     return train_run(config, seed, run, reporter, stop)  # from the checkpoint before
@@ -129,8 +127,8 @@ class Training:
         self.evaluation = build_evaluation_callback(config, self.eval_env, run, self.seeds)
         self.evaluation.report = self._report_evaluation
         self.periodic: dict[str, EveryTimesteps] = {"evaluation": self.evaluation}
-        if (tiles := _tiles_of(self.eval_env)) is not None:
-            self.periodic["picture"] = GridPolicyPicture(tiles, self.evaluation.every)
+        if (picture := build_picture_callback(self.eval_env, self.evaluation.every)) is not None:
+            self.periodic["picture"] = picture
         self.ticker = ProgressTicker(self.total, self._report)
         self._restore_callbacks(progress)
 
@@ -153,16 +151,6 @@ class Training:
                 raise Interrupted(agent.num_timesteps)
             if not self.config.checkpoint.replay_buffer:
                 buffer = getattr(agent, "replay_buffer", None)
-
-    def forget_exit(self) -> None:
-        """Remove the checkpoint that cannot be come back to; the one before it is still there."""
-        if self.checkpoint is not None:
-            self.run.checkpoints.remove(self.checkpoint)
-        self.reporter.note(
-            f"Seed {self.seed} cannot go on exactly where it was stopped, since its environment "
-            "does other things when told the same again (do its episodes follow from its seed "
-            "alone?). It goes on from the checkpoint before."
-        )
 
     def close(self) -> None:
         """Close environments and files."""
@@ -235,7 +223,7 @@ class Training:
         segment, finished = self.segment, True
         ends_at = segment.ends_at(self.config.checkpoint.every or self.total, self.total)
         callbacks = [
-            SegmentCallback(ends_at, self.stop, self._put_back if self._is_open else None),
+            SegmentCallback(ends_at, self.stop, self._way_back()),
             *self.periodic.values(),
             self.ticker,
         ]
@@ -258,21 +246,23 @@ class Training:
             agent.dump_logs()
         return finished
 
-    def _put_back(self, agent: Agent) -> None:
-        """Go back into the episodes that were open when the run was stopped."""
-        if self.checkpoint is None:
-            return
-        timesteps, began, last = agent.num_timesteps, time.monotonic(), time.monotonic()
+    def _way_back(self) -> Callable[[Agent], None] | None:
+        """Return what leads back into episodes that were left open; None if there are none."""
+        place = self.checkpoint
+        if place is None or not self._is_open:
+            return None
+        began = last = time.monotonic()
 
-        def look_up(n_steps: int) -> None:
+        def look_up(timesteps: int) -> None:
             nonlocal last
             if self.stop.is_set():
-                raise Interrupted(timesteps)
-            if time.monotonic() - last > ProgressTicker.SECONDS:
-                last = time.monotonic()
-                self._report(timesteps, n_steps * self.env.num_envs / (last - began))
+                raise Interrupted(self.run.checkpoints.newest_timesteps())
+            if (now := time.monotonic()) - last >= ProgressTicker.SECONDS:
+                last = now
+                self._report(timesteps, (timesteps - self.segment.began_at) / (now - began))
 
-        put_back(agent, self.checkpoint, self.env, self._env_seeds, look_up)
+        seeds = self._env_seeds
+        return lambda agent: put_back(agent, place, self.env, seeds, look_up)
 
     def _save_checkpoint(self, agent: Agent) -> None:
         """Write all that the next segment needs."""
@@ -291,7 +281,7 @@ class Training:
             self._write_contents(folder, agent)
             save_exit(agent, folder, self.env.history, self.segment.statistics)
 
-        self.run.save_exit(agent.num_timesteps, save)
+        self.run.checkpoints.write_exit(agent.num_timesteps, save)
 
     def _write_contents(self, folder: Path, agent: Agent) -> None:
         progress = {
@@ -345,27 +335,3 @@ class Training:
                 self.evaluation.last_mean_reward,
             )
         )
-
-
-def build_evaluation_callback(
-    config: ExperimentConfig,
-    eval_env: VecEnv,
-    run: RunFolder,
-    seeds: SeedTree,
-) -> PeriodicEvaluation:
-    """Build the periodic evaluation that the config asks for."""
-    every = config.eval.every or config.train.total_timesteps
-    return PeriodicEvaluation(
-        eval_env,
-        run,
-        seeds,
-        every=every,
-        config=config.eval,
-        scorer=ExactScorer.for_env(config.env) if config.eval.deterministic else None,
-    )
-
-
-def _tiles_of(env: VecEnv) -> np.ndarray | None:
-    """Return the map of the first evaluation environment, if it has one."""
-    first = getattr(env.unwrapped, "envs", [None])[0]
-    return None if first is None else grid_tiles(first)
