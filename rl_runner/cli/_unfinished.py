@@ -1,11 +1,12 @@
 """What `rl train` says of runs that it has not brought to their end."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rl_runner.cli._console import tell
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rl_runner.training.task import RunResult
     from rl_runner.training.train import ExperimentResult
 
