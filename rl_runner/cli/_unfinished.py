@@ -52,6 +52,8 @@ def _labels(runs: "Sequence[tuple[str, RunResult]]", status: str) -> list[str]:
 def _where(run: "RunResult") -> str:
     """Say from where a stopped run will go on, and what of it has to be repeated."""
     saved, stopped_at = int(run.record.get("timesteps") or 0), run.record.get("stopped_at")
+    if stopped_at == 0:
+        return "at its beginning"
     if saved == stopped_at:
         return f"at {saved:,} timesteps, saved there"
     was_at = "" if stopped_at is None else f"at {stopped_at:,} timesteps, "
