@@ -293,8 +293,8 @@ class Launcher:
         number = signal.SIGTERM if self.stop_requests == 1 else signal.SIGKILL
         if self.stop_requests == 1:
             self.reporter.note(
-                "Stopping: each run writes a checkpoint as soon as nothing in it is half-done, if "
-                "that is seconds away. Ctrl-C again: stop now."
+                "Stopping: each run writes a checkpoint where it is, unless its rollout takes too "
+                "long for that; then it goes on later from its last one. Ctrl-C again: stop now."
             )
         for running in self.running:
             running.send(number)

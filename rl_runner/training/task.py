@@ -92,7 +92,10 @@ def look_again(result: RunResult, task: RunTask) -> RunResult:
     run = task.folder
     if not result.elsewhere or run.is_claimed():
         return result
-    record = run.read_record()
+    try:
+        record = run.read_record()
+    except RunFolderError as error:
+        record = {"status": "failed", "error": str(error)}
     if record.get("status") == "running":  # it was killed
         timesteps = run.checkpoints.newest_timesteps()
         record |= {"status": "interrupted", "timesteps": timesteps}
