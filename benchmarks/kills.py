@@ -1,13 +1,14 @@
-"""Twenty random SIGKILLs, and nothing is lost.
+"""Twenty random SIGKILLs or Ctrl-Cs, and nothing is lost.
 
 Trains three experiments (PPO and DQN on CartPole, Q-learning on FrozenLake; five seeds each) once
 undisturbed, and once while processes are killed at random: half of the time a single run, half of
 the time the command with everything it started, as a power cut would. Each time the same command is
 typed again. In the end weights, episodes, evaluations and curves must be equal bit by bit.
 
-    python benchmarks/kills.py [--kills 20] [--share 1.0] [--seeds 5]
+    python benchmarks/kills.py [--kills 20] [--share 1.0] [--seeds 5] [--signal kill]
 
-``--share`` scales the budgets: 0.05 makes it a matter of a minute or two.
+``--signal interrupt`` types Ctrl-C instead, at which every run writes a checkpoint where it is;
+``both`` does either. ``--share`` scales the budgets: 0.05 makes it a matter of a minute or two.
 """
 
 import argparse
@@ -40,6 +41,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--signal", choices=("kill", "interrupt", "both"), default="kill")
     parser.add_argument("--random", type=int, default=0, help="seed of the kills")
     options = parser.parse_args()
     total_different = 0
@@ -49,30 +51,36 @@ def main() -> int:
         arguments = [str(config), "--seeds", str(options.seeds)]
         arguments += ["--set", f"train.total_timesteps={timesteps}", "--set", "eval.n_episodes=5"]
         with tempfile.TemporaryDirectory(prefix="rl-kills-") as folder:
-            report = disturb(arguments, Path(folder), kills, random.Random(options.random + i))  # noqa: S311
+            dice = random.Random(options.random + i)  # noqa: S311
+            report = disturb(arguments, Path(folder), kills, options.signal, dice)
         print(f"{config.parent.name}/{config.stem}: {report}", flush=True)
         total_different += "different" in report
     return total_different
 
 
-def disturb(arguments: list[str], folder: Path, kills: int, dice: random.Random) -> str:
+def disturb(arguments: list[str], folder: Path, kills: int, kind: str, dice: random.Random) -> str:
     """Train undisturbed and disturbed, compare, and say what came of it."""
     started = time.monotonic()
     if train(arguments, folder / "undisturbed").wait():
         return "the undisturbed training failed, different"
     seconds = time.monotonic() - started
-    done = 0
+    done = exits = 0
     while done < kills:
         process = train(arguments, folder / "disturbed")
         time.sleep(1.5 + dice.random() * seconds * 1.5 / kills)
         if process.poll() is not None:
             break  # it was faster than the killer
-        kill(process, dice, folder / "disturbed")
+        if kind == "interrupt" or (kind == "both" and dice.random() < 0.5):
+            interrupt(process, folder / "disturbed")
+        else:
+            kill(process, dice, folder / "disturbed")
+        exits += len(list(folder.glob("disturbed/*/seed-*/checkpoints/exit-*")))
         done += 1
     train(arguments, folder / "disturbed").wait()
     found = compare(arguments, folder)
     verdict = "bit-equal" if not found else f"different: {found[:5]}"
-    return f"{done} kills, undisturbed in {seconds:.0f} s, {verdict}"
+    found_open = f"{exits} times a run had left in the middle of a segment"
+    return f"{done} times ({kind}), {found_open}, undisturbed in {seconds:.0f} s, {verdict}"
 
 
 def train(arguments: list[str], runs_dir: Path) -> subprocess.Popen[bytes]:
@@ -81,6 +89,13 @@ def train(arguments: list[str], runs_dir: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - our own command
         [*command, "-q"], stdout=subprocess.DEVNULL, start_new_session=True
     )
+
+
+def interrupt(process: subprocess.Popen[bytes], runs_dir: Path) -> None:
+    """Type Ctrl-C."""
+    process.send_signal(signal.SIGINT)
+    process.wait()
+    wait_until_free(runs_dir)
 
 
 def kill(process: subprocess.Popen[bytes], dice: random.Random, runs_dir: Path) -> None:

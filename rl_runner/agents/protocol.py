@@ -26,9 +26,13 @@ class Agent(Policy, Protocol):
         total_timesteps: int,
         callback: "MaybeCallback" = None,
         *,
+        log_interval: int = 1,
         reset_num_timesteps: bool = True,
     ) -> Self:
-        """Interact for at least ``total_timesteps`` environment timesteps and learn."""
+        """Interact for at least ``total_timesteps`` environment timesteps and learn.
+
+        :param log_interval: iterations or episodes between two writes of the metrics
+        """
 
     def save(self, path: str) -> None:
         """Write what it has learned to one file."""

@@ -145,6 +145,7 @@ class QLearning(HandwrittenAgent):
         self.rng = np.random.default_rng(seed)
         self.q_table = np.full((self.states.n_states, self.n_actions), initial_q)  # float64
         self.visits = np.zeros((self.states.n_states, self.n_actions), dtype=np.int64)
+        self._last_states: np.ndarray = np.zeros(self.n_envs, np.int64)  # where each copy is
         self.n_episodes = 0
         self._logged_episodes = 0  # how many there were when the metrics were last written
         self._sum_of_td_errors, self._n_td_errors = 0.0, 0  # since then, absolute
@@ -163,9 +164,10 @@ class QLearning(HandwrittenAgent):
         """
         callback = self._begin(total_timesteps, callback, reset_num_timesteps)
         callback.on_training_start(locals(), globals())
-        states = self.states.of_batch(self.env.reset())
+        self._last_states = self.states.of_batch(self.env.reset())
         while self.num_timesteps < self._total_timesteps:
             callback.on_rollout_start()
+            states = self._last_states
             actions = np.array([self._explore(state) for state in states])
             obs, rewards, dones, infos = self.env.step(actions + self.first_action)
             next_states = self.states.of_batch(obs)
@@ -177,7 +179,7 @@ class QLearning(HandwrittenAgent):
                 reward = float(rewards[i])
                 td_error = self._update(state, action, reward, next_state, terminated)
                 self._note_td_errors(td_error, 1)
-            states = next_states
+            self._last_states = next_states
             self.num_timesteps += self.n_envs
             callback.update_locals(locals())
             if not callback.on_step():

@@ -5,8 +5,9 @@ every plain number of an agent (timesteps, update counts, ε …) becomes ``agen
 episodes, replay buffer and all random states ``state.json``, ``random.npz``, ``replay_buffer.npz``.
 It works for any algorithm, because nothing is listed by name that could be found by type.
 
-What is left out on purpose belongs to the open episode (last observation, recurrent state): a
-checkpoint ends the open episodes, see :mod:`rl_runner.training.segments`.
+What belongs to the open episodes (last observation, recurrent state) is not here: most checkpoints
+end them (:mod:`rl_runner.training.segments`), for the others see
+:mod:`rl_runner.agents.open_episodes`.
 """
 
 import json
@@ -83,8 +84,12 @@ def load_state(agent: Any, folder: Path) -> None:
         setattr(agent, name, deque(items, maxlen=length))
     if (folder / REPLAY_BUFFER).exists():
         _fill_buffer(agent.replay_buffer, folder / REPLAY_BUFFER)
-    end_open_trajectories(agent)
+    load_generators(agent, folder)
 
+
+def load_generators(agent: Any, folder: Path) -> None:
+    """Put every random generator back to where :func:`save_state` found it."""
+    contents = json.loads((folder / STATE).read_text(encoding="utf-8"))
     version, numbers, gauss = contents["python_random"]
     random.setstate((version, tuple(numbers), gauss))
     agent.action_space.np_random.bit_generator.state = contents["action_space"]

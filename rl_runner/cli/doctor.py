@@ -18,8 +18,8 @@ def doctor(
 ) -> None:
     """Prove on your own config that a stopped run goes on exactly where it was.
 
-    Trains a few seconds of it whole, and again broken off and resumed, and compares weights,
-    episodes, evaluations and TensorBoard curves bit by bit.
+    Trains a few seconds of it whole, and again stopped as by Ctrl-C, broken off as by a power cut,
+    and resumed; compares weights, episodes, evaluations and TensorBoard curves bit by bit.
 
     Example: rl doctor --resume configs/cartpole/ppo.yaml
     """
@@ -32,11 +32,13 @@ def doctor(
     loaded = [load_config(path, overrides or []) for path in configs]
     documents = []
     for config in loaded:
-        tell(f"Examining {config.name}: a few seconds whole, and broken off and resumed …")
+        tell(f"Examining {config.name}: a few seconds whole, and stopped and resumed …")
         proof = prove_resume(config)
         documents.append({"name": config.name, "exact": not proof.differences, **asdict(proof)})
         if not as_json:
-            pieces = f"{proof.total_timesteps:,} timesteps, broken off at {proof.broken_off_at:,}"
+            left = f"stopped at {proof.stopped_at:,} and " if proof.stopped_at else ""
+            broken = f"{left}broken off at {proof.broken_off_at:,}"
+            pieces = f"{proof.total_timesteps:,} timesteps, {broken}"
             show(f"{config.name}: {_verdict(proof.differences)} ({pieces})")
     if as_json:
         show_json(documents[0] if len(documents) == 1 else documents)

@@ -8,6 +8,7 @@ from rl_runner.cli import _options as options
 from rl_runner.cli._console import console, show, show_json, tell
 from rl_runner.cli._offline import learn_from_logs
 from rl_runner.cli._results import experiment_document, run_document, show_experiment
+from rl_runner.cli._unfinished import tell_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,25 +71,13 @@ def train(
     finally:
         reporter.close()
     _print_results(results, as_json=as_json)
-    statuses = {run.status for result in results for run in result.runs}
-    if statuses & {"interrupted", "pending"}:
-        tell(f"Stopped. The same command goes on {_where_they_stopped(results)}.")
+    if tell_unfinished(results):
         raise typer.Exit(INTERRUPTED)
-    if "failed" in statuses:
+    if any(run.status == "failed" for result in results for run in result.runs):
         _name_failures(results)
         raise typer.Exit(1)
     if not as_json and not quiet and console().is_terminal:
         show(f"See the curves: rl dashboard {runs_dir}")
-
-
-def _where_they_stopped(results: "Sequence[ExperimentResult]") -> str:
-    at = [
-        f"seed {run.seed} from {run.record.get('timesteps', 0):,}"
-        for result in results
-        for run in result.runs
-        if run.status == "interrupted"
-    ]
-    return f"({', '.join(at)} timesteps)" if at else "with the runs that have not begun"
 
 
 def _print_results(results: "Sequence[ExperimentResult]", *, as_json: bool) -> None:

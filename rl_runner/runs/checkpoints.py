@@ -13,8 +13,15 @@ from rl_runner.runs.disk import flush_to_disk, writing
 CHECKSUMS = "checksums.json"
 
 
+EXIT = "exit"
+
+
 class CheckpointStore:
-    """The folder ``checkpoints/`` of a run: one folder per checkpoint, named by its timesteps."""
+    """The folder ``checkpoints/`` of a run: one folder per checkpoint, named by its timesteps.
+
+    ``exit-<timesteps>`` is one from which a run can go on, too: it was asked to stop there, between
+    two regular ones.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -41,9 +48,13 @@ class CheckpointStore:
                 raise
         return place
 
+    def write_exit(self, timesteps: int, save: Callable[[Path], object]) -> None:
+        """Write what a run that was asked to stop needs to go on; an earlier exit is removed."""
+        self.remove_others(EXIT, self.write(f"{EXIT}-{timesteps}", save))
+
     def whole_ones(self, warn: Callable[[str], None]) -> Iterator[Path]:
         """Yield the undamaged checkpoints, newest first; ``warn`` hears of the damaged ones."""
-        for place in reversed(self._places()):
+        for place in sorted([*self._regular(), *self._exits()], key=_timesteps, reverse=True):
             try:
                 verify(place)
             except CheckpointError as error:
@@ -53,16 +64,28 @@ class CheckpointStore:
 
     def newest_timesteps(self) -> int:
         """Return the timesteps of the newest checkpoint, damaged or not; 0 if there is none."""
-        places = self._places()
-        return int(places[-1].name) if places else 0
+        return max(map(_timesteps, [*self._regular(), *self._exits()]), default=0)
 
     def keep_newest(self, n: int) -> None:
-        """Remove all but the newest ``n``, and what a crash left half-written."""
+        """Remove all regular ones but the newest ``n``, and what a newer one makes superfluous.
+
+        That is an earlier exit, and what a crash left half-written.
+        """
+        regular = self._regular()
+        newest = _timesteps(regular[-1]) if regular else 0
         with writing(self.path):
-            for place in self._places()[: -n or None]:
+            for place in regular[: -n or None]:
                 shutil.rmtree(place)
+            for place in self._exits():
+                if _timesteps(place) <= newest:
+                    shutil.rmtree(place)
             for leftover in self.path.glob(".new-*"):
                 shutil.rmtree(leftover)
+
+    def remove(self, place: Path) -> None:
+        """Remove one checkpoint."""
+        with writing(self.path):
+            shutil.rmtree(place)
 
     def remove_others(self, kind: str, place: Path) -> None:
         """Remove all of ``<kind>-<timesteps>`` but ``place``."""
@@ -71,12 +94,16 @@ class CheckpointStore:
                 if other != place:
                     shutil.rmtree(other)
 
-    def _places(self) -> list[Path]:
-        """Return the checkpoints' folders, oldest first."""
-        if not self.path.is_dir():
-            return []
-        places = [entry for entry in self.path.iterdir() if entry.name.isdigit()]
-        return sorted(places, key=lambda place: int(place.name))
+    def _regular(self) -> list[Path]:
+        """Return the regular checkpoints' folders, oldest first."""
+        return sorted((p for p in self.path.glob("[0-9]*") if p.name.isdigit()), key=_timesteps)
+
+    def _exits(self) -> list[Path]:
+        return [p for p in self.path.glob(f"{EXIT}-*") if p.name.removeprefix(f"{EXIT}-").isdigit()]
+
+
+def _timesteps(place: Path) -> int:
+    return int(place.name.removeprefix(f"{EXIT}-"))
 
 
 def verify(place: Path, cure: str = "") -> None:

@@ -10,6 +10,7 @@
         checkpoints/<t>/     all that training needs to go on exactly from t timesteps
         checkpoints/best     which best-<t>/ holds the agent with the best periodic evaluation
         checkpoints/half-<t>/  the agent halfway through the budget
+        checkpoints/exit-<t>/  where it was stopped between two checkpoints, until the next one
         model.zip | …        the agent at the end
         agent.json           its counters: timesteps, updates, exploration rate
         normalization.npz    its observation and return statistics, if it normalises

@@ -16,10 +16,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Figure
 from stable_baselines3.common.vec_env import VecEnv
 
+from rl_runner.config import ExperimentConfig
 from rl_runner.config.schema import EvalConfig
 from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
 from rl_runner.evaluation.exact import ExactScorer
-from rl_runner.evaluation.pictures import draw_grid_policy
+from rl_runner.evaluation.pictures import draw_grid_policy, grid_tiles
 from rl_runner.evaluation.saved_agent import save_agent
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
@@ -211,3 +212,28 @@ class ProgressTicker(BaseCallback):
             timesteps, began = self._began
             self.report(self.num_timesteps, (self.num_timesteps - timesteps) / (now - began))
         return True
+
+
+def build_evaluation_callback(
+    config: ExperimentConfig,
+    eval_env: VecEnv,
+    run: RunFolder,
+    seeds: SeedTree,
+) -> PeriodicEvaluation:
+    """Build the periodic evaluation that the config asks for."""
+    every = config.eval.every or config.train.total_timesteps
+    return PeriodicEvaluation(
+        eval_env,
+        run,
+        seeds,
+        every=every,
+        config=config.eval,
+        scorer=ExactScorer.for_env(config.env) if config.eval.deterministic else None,
+    )
+
+
+def build_picture_callback(eval_env: VecEnv, every: int) -> GridPolicyPicture | None:
+    """Build what shows the policy over the map, if the evaluation environment has one."""
+    first = getattr(eval_env.unwrapped, "envs", [None])[0]
+    tiles = None if first is None else grid_tiles(first)
+    return None if tiles is None else GridPolicyPicture(tiles, every)

@@ -18,12 +18,25 @@ SEGMENT_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class ResumeProof:
-    """What came of running a short piece whole, and broken off and resumed."""
+    """What came of running a short piece whole, and stopped, broken off and resumed."""
 
     total_timesteps: int
     checkpoint_every: int
+    stopped_at: int  # asked to, between two checkpoints; 0 if it reached the next one first
     broken_off_at: int
     differences: list[str]
+
+
+class _Asking(Reporter):
+    """Asks a run to stop when it has come far enough."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.stop = StopRequest()
+
+    def run_progress(self, progress: Progress) -> None:
+        if progress.timesteps >= self.at:
+            self.stop.set()
 
 
 class _BreakOff(Reporter):
@@ -41,7 +54,10 @@ class _BreakOff(Reporter):
 
 
 def prove_resume(config: ExperimentConfig) -> ResumeProof:
-    """Run a few seconds of an experiment whole, and again broken off in the middle and resumed.
+    """Run a few seconds of an experiment whole, and again stopped, broken off and resumed.
+
+    It is asked to stop in the middle of the first segment, which it leaves there, and broken off in
+    the middle of the second one, which it then begins again.
 
     Nothing is left on disk.
 
@@ -63,6 +79,8 @@ def prove_resume(config: ExperimentConfig) -> ResumeProof:
     with tempfile.TemporaryDirectory(prefix="rl-doctor-") as folder:
         whole = _run(short, Path(folder) / "whole", Reporter())
         _finished(whole)
+        asking = _Asking(every // 3)
+        stopped = _run(short, Path(folder) / "halves", asking, asking.stop).record
         breaker = _BreakOff(every + every // 2)
         _run(short, Path(folder) / "halves", breaker)
         if not breaker.broken_off_at:
@@ -75,7 +93,9 @@ def prove_resume(config: ExperimentConfig) -> ResumeProof:
             RunTask(short, 0, Path(folder) / "whole").folder,
             RunTask(short, 0, Path(folder) / "halves").folder,
         )
-    return ResumeProof(3 * every, every, breaker.broken_off_at, found)
+    stopped_at = stopped.get("stopped_at", 0)
+    left = stopped_at if 0 < stopped_at == stopped["timesteps"] < every else 0
+    return ResumeProof(3 * every, every, left, breaker.broken_off_at, found)
 
 
 def _segment_length(config: ExperimentConfig, speed: float) -> int:
@@ -84,11 +104,13 @@ def _segment_length(config: ExperimentConfig, speed: float) -> int:
     return max(int(speed * SEGMENT_SECONDS), 2 * rollout)
 
 
-def _run(config: ExperimentConfig, experiment: Path, reporter: Reporter) -> RunResult:
+def _run(
+    config: ExperimentConfig, experiment: Path, reporter: Reporter, stop: StopRequest | None = None
+) -> RunResult:
     task = RunTask(config, 0, experiment)
     folder = ExperimentFolder(experiment, task.folder.weights_file)
     folder.write_config(dump_config(config))
-    return execute(task, reporter, StopRequest())
+    return execute(task, reporter, stop or StopRequest())
 
 
 def _finished(result: RunResult) -> None:

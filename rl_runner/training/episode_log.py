@@ -1,12 +1,16 @@
 """Every finished training episode, recorded where it happens: at the environment."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from rl_runner.training.env_history import EnvHistory
 
 
 @dataclass(frozen=True)
@@ -20,11 +24,37 @@ class Episode:
     wall_time: float  # seconds since training began
 
 
+class EpisodeRecorder:
+    """Writes each finished training episode to episodes.csv and remembers the last hundred."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self.recent: deque[float] = deque(maxlen=100)
+
+    def record(self, episode: Episode) -> None:
+        """Take one finished episode."""
+        self.recent.append(episode.episode_return)
+        self._file.write(
+            f"{episode.timestep},{episode.episode_return},{episode.length},"
+            f"{int(episode.terminated)},{episode.wall_time:.3f}\n"
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @property
+    def mean_return(self) -> float | None:
+        """The mean return of the last hundred episodes; None before the first has ended."""
+        return float(np.mean(self.recent)) if self.recent else None
+
+
 class EpisodeLog(VecEnvWrapper):
     """Outermost layer of a training environment; hands each finished episode to ``record``.
 
     Recording here rather than in a callback works for every algorithm: ARS, for one, steps the
-    environment inside ``evaluate_policy``, where SB3's callbacks see no ``infos``.
+    environment inside ``evaluate_policy``, where SB3's callbacks see no ``infos``. For the same
+    reason the history of the open segment is kept here.
     """
 
     def __init__(
@@ -36,6 +66,7 @@ class EpisodeLog(VecEnvWrapper):
         seconds: float = 0.0,
     ) -> None:
         super().__init__(venv)
+        self.history = EnvHistory()
         self._record = record
         self._timestep = timestep
         self._started = time.monotonic() - seconds
@@ -51,11 +82,19 @@ class EpisodeLog(VecEnvWrapper):
 
     def reset(self) -> VecEnvObs:
         """Reset all copies."""
-        return self.venv.reset()
+        self.history.note_reset()
+        self.history.last_obs = obs = self.venv.reset()
+        return obs
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Hand the actions on."""
+        self.history.note_step(np.asarray(actions))
+        self.venv.step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step all copies and record the episodes that ended."""
         obs, rewards, dones, infos = self.venv.step_wait()
+        self.history.last_obs = obs
         self._timestep += self.num_envs
         if np.count_nonzero(dones):  # a tenth of what `dones.any()` takes
             for i in np.flatnonzero(dones):

@@ -291,8 +291,8 @@ class Launcher:
         number = signal.SIGTERM if self.stop_requests == 1 else signal.SIGKILL
         if self.stop_requests == 1:
             self.reporter.note(
-                "Stopping: a run whose next checkpoint is seconds away writes it, any other goes "
-                "on later from its last one. Ctrl-C again: stop now."
+                "Stopping: each run writes a checkpoint where it is, unless its rollout takes too "
+                "long for that; then it goes on later from its last one. Ctrl-C again: stop now."
             )
         for running in self.running:
             running.send(number)

@@ -1,23 +1,17 @@
 """The straight road: one config and one seed in, one folder of results out."""
 
-import json
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import numpy as np
 import torch
 from stable_baselines3.common.callbacks import CallbackList
-from stable_baselines3.common.vec_env import VecEnv
 
 from rl_runner.agents.protocol import Agent
-from rl_runner.agents.state import load_state, save_state
-from rl_runner.arrays import load_arrays, save_arrays
+from rl_runner.agents.state import end_open_trajectories, load_state
 from rl_runner.config import ExperimentConfig
-from rl_runner.evaluation.exact import ExactScorer
-from rl_runner.evaluation.pictures import grid_tiles
+from rl_runner.envs.normalization import statistics
 from rl_runner.evaluation.saved_agent import (
     build_evaluation_env,
     build_training_env,
@@ -28,26 +22,39 @@ from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
 from rl_runner.training.callbacks import (
     EveryTimesteps,
-    GridPolicyPicture,
-    PeriodicEvaluation,
     ProgressTicker,
+    build_evaluation_callback,
+    build_picture_callback,
 )
-from rl_runner.training.episode_log import Episode, EpisodeLog
+from rl_runner.training.checkpoint import (
+    newest_checkpoint,
+    read_evaluations,
+    read_progress,
+    write_contents,
+)
+from rl_runner.training.episode_log import EpisodeLog, EpisodeRecorder
+from rl_runner.training.exits import (
+    NotRepeatable,
+    begin_episodes,
+    is_exit,
+    load_statistics_then,
+    put_back,
+    save_exit,
+)
 from rl_runner.training.judge import judge
 from rl_runner.training.reporting import Evaluated, Progress, Reporter, RunId, StopRequest
 from rl_runner.training.resolve import build_config_agent
 from rl_runner.training.segments import (
     Interrupted,
+    Leaving,
+    LoggingInterval,
+    Segment,
     SegmentCallback,
     SegmentEnd,
     pending_metrics,
     restore_metrics,
 )
 from rl_runner.training.tensorboard import build_logger, log_config, log_results
-
-PROGRESS = "progress.json"
-EVALUATIONS = "evaluations.npz"
-FORMAT = 1  # of checkpoints; raise it when what they hold changes
 
 
 def train_run(
@@ -72,9 +79,14 @@ def train_run(
         timesteps = agent.num_timesteps  # before the best agent's parameters are loaded over it
         results = judge(agent, config, run, training.seeds, training.evaluation)
         log_results(agent.logger, config, seed, timesteps, results)
+    except NotRepeatable as error:
+        run.checkpoints.remove(error.checkpoint)
+        reporter.note(f"Seed {seed}: {error}")
+    else:
         return {"timesteps": timesteps, "training_seconds": seconds, "results": results}
     finally:
         training.close()
+    return train_run(config, seed, run, reporter, stop)  # from the checkpoint before
 
 
 class Training:
@@ -98,9 +110,9 @@ class Training:
         self.started = time.monotonic()
         self.seconds_before = 0.0
 
-        self.checkpoint = self._newest_checkpoint()
+        self.checkpoint = newest_checkpoint(run, reporter.note)
         progress = self._begin_at(self.checkpoint)
-        self.segment: int = progress.get("segment", 0)
+        self.segment = self._segment_at(progress)
         self.episodes = EpisodeRecorder(run.open_episodes())
         self.env = EpisodeLog(
             build_training_env(config.env, config.algo, self.seeds),
@@ -115,8 +127,8 @@ class Training:
         self.evaluation = build_evaluation_callback(config, self.eval_env, run, self.seeds)
         self.evaluation.report = self._report_evaluation
         self.periodic: dict[str, EveryTimesteps] = {"evaluation": self.evaluation}
-        if (tiles := _tiles_of(self.eval_env)) is not None:
-            self.periodic["picture"] = GridPolicyPicture(tiles, self.evaluation.every)
+        if (picture := build_picture_callback(self.eval_env, self.evaluation.every)) is not None:
+            self.periodic["picture"] = picture
         self.ticker = ProgressTicker(self.total, self._report)
         self._restore_callbacks(progress)
 
@@ -129,16 +141,14 @@ class Training:
         """Learn segment by segment until the budget is used up; return the finished agent."""
         buffer = None
         while True:
-            agent: Agent = self._open_segment()
-            if buffer is not None:
-                agent.replay_buffer = buffer  # type: ignore[attr-defined]  # it has one
+            agent = self._open_segment(buffer)
             finished = self._learn_segment(agent)
-            self.segment += 1
+            self.segment = Segment(self.segment.index + 1, agent.num_timesteps)
             self._save_checkpoint(agent)
             if finished:
                 return agent
             if self.stop.is_set():
-                raise Interrupted
+                raise Interrupted(agent.num_timesteps)
             if not self.config.checkpoint.replay_buffer:
                 buffer = getattr(agent, "replay_buffer", None)
 
@@ -148,20 +158,6 @@ class Training:
         self.episodes.close()
         self.eval_env.close()
         self.env.close()
-
-    def _newest_checkpoint(self) -> Path | None:
-        """Return the newest whole checkpoint that this version wrote; None if there is none."""
-        too_long = None
-        for place in self.run.checkpoints.whole_ones(self.reporter.note):
-            progress = read_progress(place)
-            if progress.get("format") != FORMAT:
-                self.reporter.note(f"{place} was written by another version; it is passed over.")
-            elif missing := self.run.outputs.missing(progress["outputs"]):
-                self.reporter.note(f"{missing[0]} is too short for {place}; it is passed over.")
-                too_long = place
-            else:
-                return place
-        return too_long  # its outputs cannot be restored, and the error will say so
 
     def _begin_at(self, checkpoint: Path | None) -> dict[str, Any]:
         """Bring the folder back to the checkpoint, or empty it; return the saved progress."""
@@ -174,67 +170,140 @@ class Training:
         self.reporter.note(f"Seed {self.seed} goes on from {progress['timesteps']:,} timesteps.")
         return progress
 
+    def _segment_at(self, progress: Mapping[str, Any]) -> Segment:
+        if self.checkpoint is None:
+            return Segment()
+        return Segment(
+            progress["segment"],
+            progress["segment_began_at"],
+            progress["last_counted"],
+            load_statistics_then(self.checkpoint) if self._is_open else {},
+        )
+
     def _restore_callbacks(self, progress: Mapping[str, Any]) -> None:
         if self.checkpoint is None:
             return
         for name, state in progress["periodic"].items():
             self.periodic[name].restore(state)
-        self.evaluation.restore_arrays(load_arrays(self.checkpoint / EVALUATIONS))
+        self.evaluation.restore_arrays(read_evaluations(self.checkpoint))
         self.episodes.recent.extend(progress["recent_returns"])
         restore_metrics(self.logger, progress["metrics"])
+        self.logger.last_rollout_at = progress["last_rollout_at"]
 
-    def _open_segment(self) -> Agent:
-        """Build a fresh agent and fill it from the checkpoint; begin new episodes."""
-        env_seeds = self.seeds.train_envs(self.config.env.n_envs, self.segment)
-        for i, env_seed in enumerate(env_seeds):
-            self.env.env_method("begin_episodes", [env_seed], indices=[i])
+    def _open_segment(self, buffer: Any) -> Agent:
+        """Build a fresh agent and fill it from the checkpoint; begin new episodes.
+
+        :param buffer: a replay buffer that checkpoints leave out
+        """
+        begin_episodes(self.env, self._env_seeds)
         agent = build_config_agent(self.config, self.env, self.seeds.model)
         agent.set_logger(self.logger)
         if self.checkpoint is not None:
             load_agent(agent, self.checkpoint, self.run.weights_file)
             load_state(agent, self.checkpoint)
+        if buffer is not None:
+            agent.replay_buffer = buffer  # type: ignore[attr-defined]  # it has one
+        if not self._is_open:
+            end_open_trajectories(agent)
+            if (vec_normalize := agent.get_vec_normalize_env()) is not None:
+                self.segment.statistics = statistics(vec_normalize)
         return agent
+
+    @property
+    def _env_seeds(self) -> list[int]:
+        return self.seeds.train_envs(self.config.env.n_envs, self.segment.index)
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether the run goes on in the midst of a segment."""
+        return self.checkpoint is not None and is_exit(self.checkpoint)
 
     def _learn_segment(self, agent: Agent) -> bool:
         """Learn until the next checkpoint is due; True if the budget is used up."""
-        every = self.config.checkpoint.every or self.total
-        ends_at = min(self.total, (agent.num_timesteps // every + 1) * every)
-        callbacks = [SegmentCallback(ends_at, self.stop), *self.periodic.values(), self.ticker]
-        began_at, finished = agent.num_timesteps, True
+        segment, finished = self.segment, True
+        ends_at = segment.ends_at(self.config.checkpoint.every or self.total, self.total)
+        callbacks = [
+            SegmentCallback(ends_at, self.stop, self._way_back()),
+            *self.periodic.values(),
+            self.ticker,
+        ]
+        log_interval = LoggingInterval.of(agent, segment.last_counted)
         try:
-            agent.learn(self.total - began_at, CallbackList(callbacks), reset_num_timesteps=False)
+            agent.learn(
+                self.total - agent.num_timesteps,
+                CallbackList(callbacks),
+                log_interval=log_interval,
+                reset_num_timesteps=False,
+            )
         except SegmentEnd:
             finished = False
+        except Leaving:
+            segment.last_counted = log_interval.last
+            self._save_exit(agent)
+            raise Interrupted(agent.num_timesteps) from None
         # Its logging interval may be longer than the segment. (A finished run has nothing to add.)
-        if self.logger.last_rollout_at <= began_at < agent.num_timesteps:
+        if self.logger.last_rollout_at <= segment.began_at < agent.num_timesteps:
             agent.dump_logs()
         return finished
+
+    def _way_back(self) -> Callable[[Agent], None] | None:
+        """Return what leads back into episodes that were left open; None if there are none."""
+        place = self.checkpoint
+        if place is None or not self._is_open:
+            return None
+        began = last = time.monotonic()
+
+        def look_up(timesteps: int) -> None:
+            nonlocal last
+            if self.stop.is_set():
+                raise Interrupted(self.run.checkpoints.newest_timesteps())
+            if (now := time.monotonic()) - last >= ProgressTicker.SECONDS:
+                last = now
+                self._report(timesteps, (timesteps - self.segment.began_at) / (now - began))
+
+        seeds = self._env_seeds
+        return lambda agent: put_back(agent, place, self.env, seeds, look_up)
 
     def _save_checkpoint(self, agent: Agent) -> None:
         """Write all that the next segment needs."""
         if self.checkpoint is not None and self.checkpoint.name == str(agent.num_timesteps):
             return
-
         self._keep_halfway(agent)
+        self.checkpoint = self.run.checkpoints.write(
+            str(agent.num_timesteps), lambda folder: self._write_contents(folder, agent)
+        )
+        self.run.checkpoints.keep_newest(self.config.checkpoint.keep_last)
+
+    def _save_exit(self, agent: Agent) -> None:
+        """Write all that the rest of this segment needs."""
 
         def save(folder: Path) -> None:
-            save_agent(agent, folder, self.run.weights_file)
-            save_state(agent, folder, replay_buffer=self.config.checkpoint.replay_buffer)
-            save_arrays(folder / EVALUATIONS, self.evaluation.arrays())
-            progress = {
-                "format": FORMAT,
-                "timesteps": agent.num_timesteps,
-                "segment": self.segment,
-                "seconds": self.seconds,
-                "outputs": self.run.outputs.sizes(),
-                "periodic": {name: callback.state() for name, callback in self.periodic.items()},
-                "recent_returns": list(self.episodes.recent),
-                "metrics": pending_metrics(self.logger),
-            }
-            (folder / PROGRESS).write_text(json.dumps(progress), encoding="utf-8")
+            self._write_contents(folder, agent)
+            save_exit(agent, folder, self.env.history, self.segment.statistics)
 
-        self.checkpoint = self.run.checkpoints.write(str(agent.num_timesteps), save)
-        self.run.checkpoints.keep_newest(self.config.checkpoint.keep_last)
+        self.run.checkpoints.write_exit(agent.num_timesteps, save)
+
+    def _write_contents(self, folder: Path, agent: Agent) -> None:
+        progress = {
+            "timesteps": agent.num_timesteps,
+            "segment": self.segment.index,
+            "segment_began_at": self.segment.began_at,
+            "last_counted": self.segment.last_counted,
+            "last_rollout_at": self.logger.last_rollout_at,
+            "seconds": self.seconds,
+            "outputs": self.run.outputs.sizes(),
+            "periodic": {name: callback.state() for name, callback in self.periodic.items()},
+            "recent_returns": list(self.episodes.recent),
+            "metrics": pending_metrics(self.logger),
+        }
+        write_contents(
+            folder,
+            agent,
+            self.run.weights_file,
+            self.evaluation.arrays(),
+            progress,
+            replay_buffer=self.config.checkpoint.replay_buffer,
+        )
 
     def _keep_halfway(self, agent: Agent) -> None:
         """Keep the agent of the first checkpoint from half of the budget on, to show learning.
@@ -266,58 +335,3 @@ class Training:
                 self.evaluation.last_mean_reward,
             )
         )
-
-
-def read_progress(checkpoint: Path) -> dict[str, Any]:
-    """Return how far a whole checkpoint is, and what of the run belongs to it."""
-    progress: dict[str, Any] = json.loads((checkpoint / PROGRESS).read_text(encoding="utf-8"))
-    return progress
-
-
-class EpisodeRecorder:
-    """Writes each finished training episode to episodes.csv and remembers the last hundred."""
-
-    def __init__(self, file: IO[str]) -> None:
-        self._file = file
-        self.recent: deque[float] = deque(maxlen=100)
-
-    def record(self, episode: Episode) -> None:
-        """Take one finished episode."""
-        self.recent.append(episode.episode_return)
-        self._file.write(
-            f"{episode.timestep},{episode.episode_return},{episode.length},"
-            f"{int(episode.terminated)},{episode.wall_time:.3f}\n"
-        )
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    @property
-    def mean_return(self) -> float | None:
-        """The mean return of the last hundred episodes; None before the first has ended."""
-        return float(np.mean(self.recent)) if self.recent else None
-
-
-def build_evaluation_callback(
-    config: ExperimentConfig,
-    eval_env: VecEnv,
-    run: RunFolder,
-    seeds: SeedTree,
-) -> PeriodicEvaluation:
-    """Build the periodic evaluation that the config asks for."""
-    every = config.eval.every or config.train.total_timesteps
-    return PeriodicEvaluation(
-        eval_env,
-        run,
-        seeds,
-        every=every,
-        config=config.eval,
-        scorer=ExactScorer.for_env(config.env) if config.eval.deterministic else None,
-    )
-
-
-def _tiles_of(env: VecEnv) -> np.ndarray | None:
-    """Return the map of the first evaluation environment, if it has one."""
-    first = getattr(env.unwrapped, "envs", [None])[0]
-    return None if first is None else grid_tiles(first)

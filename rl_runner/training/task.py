@@ -7,7 +7,7 @@ to another process or another machine; :func:`execute` needs nothing but the tas
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class RunResult:
     seed: int
     path: Path
     record: Mapping[str, Any]
+    elsewhere: bool = False  # left to another process
 
     @property
     def status(self) -> str:
@@ -72,7 +73,7 @@ def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
     run = task.folder
     if not run.claim():
         reporter.note(f"Seed {task.seed} is being trained by another process; left to it.")
-        return RunResult(task.seed, run.path, {"status": "running"})
+        return RunResult(task.seed, run.path, {"status": "running"}, elsewhere=True)
     try:
         if task.fresh:
             run.clear()
@@ -85,6 +86,21 @@ def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
         return RunResult(task.seed, run.path, record)
     finally:
         run.release()
+
+
+def look_again(result: RunResult, task: RunTask) -> RunResult:
+    """Return how a run stands by now that was left to another process."""
+    run = task.folder
+    if not result.elsewhere or run.is_claimed():
+        return result
+    try:
+        record = run.read_record()
+    except RunFolderError as error:
+        record = {"status": "failed", "error": str(error)}
+    if record.get("status") == "running":  # it was killed
+        timesteps = run.checkpoints.newest_timesteps()
+        record |= {"status": "interrupted", "timesteps": timesteps}
+    return replace(result, record=record)
 
 
 def _train_and_record(
@@ -106,6 +122,8 @@ def _train_and_record(
     except (KeyboardInterrupt, Interrupted) as error:
         status = "pruned" if stop.hopeless else "interrupted"
         record |= {"status": status, "timesteps": run.checkpoints.newest_timesteps()}
+        if isinstance(error, Interrupted):
+            record["stopped_at"] = error.timesteps
         if isinstance(error, KeyboardInterrupt):
             raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - recorded with its traceback; other runs go on

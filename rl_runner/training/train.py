@@ -17,7 +17,7 @@ from rl_runner.training.extend import begin_with_end_of, find_shorter
 from rl_runner.training.launcher import run_here, run_in_processes
 from rl_runner.training.reporting import Reporter
 from rl_runner.training.resolve import reason_for_stock, resolve
-from rl_runner.training.task import RunResult, RunTask, announce
+from rl_runner.training.task import RunResult, RunTask, announce, look_again
 
 RUNS_DIR = Path("runs")
 
@@ -128,7 +128,8 @@ def train_many(
         else run_in_processes(distinct, reporter, jobs=jobs, retries=retries)
     )
     result_of = {
-        (task.experiment, task.seed): result for task, result in zip(distinct, results, strict=True)
+        (task.experiment, task.seed): look_again(result, task)
+        for task, result in zip(distinct, results, strict=True)
     }
     return [
         ExperimentResult(

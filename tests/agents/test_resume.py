@@ -4,11 +4,16 @@ from typing import Any
 import pytest
 from test_determinism import EXPERIMENTS
 
+from rl_runner.agents.fast import q_learning as fast_q_learning
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.config import ExperimentConfig, config_from_dict
 from rl_runner.evaluation.sameness import differences
 from rl_runner.runs.folder import RunFolder
+from rl_runner.training.callbacks import ProgressTicker
 from rl_runner.training.episode_log import EpisodeLog
+from rl_runner.training.reporting import Progress, Reporter, StopRequest
+from rl_runner.training.resolve import resolve
+from rl_runner.training.task import RunResult, RunTask, execute
 from rl_runner.training.train import train
 
 HER = {
@@ -48,21 +53,71 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], int]] = {
         {"n_delta": 2, "learning_rate": {"schedule": "linear", "initial": 0.05}},
         200,
     ),
+    "gsde off-policy": (
+        "sac",
+        EXPERIMENTS["sac"][0],
+        {**EXPERIMENTS["sac"][1], "use_sde": True},
+        120,
+    ),
+    "action noise of two copies, normalised": (
+        "td3",
+        {**EXPERIMENTS["td3"][0], "n_envs": 2, "normalize": True},
+        {**EXPERIMENTS["td3"][1], "action_noise": OU},
+        120,
+    ),
+    "frames stacked when normalised": (
+        "ppo",
+        {"id": "Pendulum-v1", "normalize": True, "frame_stack": 2},
+        BOX,
+        120,
+    ),
+    "logging every hundred rollouts": ("a2c", EXPERIMENTS["a2c"][0], {"n_steps": 1}, 250),
     "ucb": ("q_learning", {"id": "Blackjack-v1"}, {"exploration": "ucb"}, 200),
 }
 
 
 def experiment(case: str) -> ExperimentConfig:
-    algo, env, hyperparameters, total_timesteps = CASES[case]
+    """Two segments, each of several rollouts."""
+    algo, env, hyperparameters, segment = CASES[case]
+    if algo in {"ars", "reinforce"}:  # a rollout is several episodes
+        segment = 500
     return config_from_dict(
         {
             "env": env,
             "algo": {"name": algo, **hyperparameters},
-            "train": {"total_timesteps": total_timesteps, "seeds": [0]},
-            "eval": {"every": total_timesteps // 2, "n_episodes": 2, "final_episodes": 3},
-            "checkpoint": {"every": total_timesteps // 4},
+            "train": {"total_timesteps": 2 * segment, "seeds": [0]},
+            "eval": {"every": segment // 2, "n_episodes": 2, "final_episodes": 3},
+            "checkpoint": {"every": segment},
         }
     )
+
+
+@pytest.fixture(autouse=True)
+def _short_strides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let compiled Q-learning, too, come to many points where it can be stopped."""
+    monkeypatch.setattr(fast_q_learning, "AT_ONCE", 20)
+    monkeypatch.setattr(ProgressTicker, "SECONDS", 0.0)
+
+
+class Stopper(Reporter):
+    """Asks a run to stop when it has come so far."""
+
+    def __init__(self, timesteps: float) -> None:
+        self.timesteps = timesteps
+        self.stop = StopRequest()
+        self.notes: list[str] = []
+
+    def run_progress(self, progress: Progress) -> None:
+        if progress.timesteps >= self.timesteps:
+            self.stop.set()
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def stop_at(timesteps: float, config: ExperimentConfig, path: Path) -> RunResult:
+    stopper = Stopper(timesteps)
+    return execute(RunTask(resolve(config), 0, path), stopper, stopper.stop)
 
 
 def break_off_at(timestep: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,14 +148,20 @@ def folder_of(config: ExperimentConfig, path: Path) -> RunFolder:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_run_broken_off_twice_equals_one_that_was_not(
+def test_a_run_stopped_and_broken_off_twice_each_equals_one_that_was_not(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     config = experiment(case)
     (whole,) = train(config, runs_dir=tmp_path / "whole").runs
     assert whole.status == "finished", whole.record.get("traceback")
-    for share in (0.4, 0.8):
-        break_off_at(int(share * config.train.total_timesteps), monkeypatch)
+    broken = tmp_path / "broken" / whole.path.parent.name
+    segment = config.checkpoint.every or 0
+    for share in (0.1, 1.1, 1.2):
+        stopped = stop_at(share * segment, config, broken)
+        assert stopped.status == "interrupted", stopped.record.get("traceback")
+        if share < 1:  # later stops may meet the end of a segment, or the way back into one
+            (_,) = broken.glob("seed-0/checkpoints/exit-*")
+        break_off_at(int((share + 0.6) * segment), monkeypatch)
         with pytest.raises(KeyboardInterrupt):
             train(config, runs_dir=tmp_path / "broken")
     (resumed,) = train(config, runs_dir=tmp_path / "broken").runs
@@ -129,7 +190,7 @@ def test_without_the_replay_buffer_a_stopped_run_goes_on_with_an_empty_one(
     config = experiment("dqn")
     checkpoint = config.checkpoint.model_copy(update={"replay_buffer": False})
     config = config.model_copy(update={"checkpoint": checkpoint})
-    break_off_at(100, monkeypatch)
+    break_off_at(200, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         train(config, runs_dir=tmp_path)
     (resumed,) = train(config, runs_dir=tmp_path).runs
@@ -141,11 +202,11 @@ def test_extending_goes_on_from_the_end(tmp_path: Path):
     config = experiment("q_learning")
     (short,) = train(config, runs_dir=tmp_path).runs
     longer = config.model_copy(
-        update={"train": config.train.model_copy(update={"total_timesteps": 600})}
+        update={"train": config.train.model_copy(update={"total_timesteps": 900})}
     )
     (extended,) = train(longer, runs_dir=tmp_path, extend=True).runs
     assert extended.path != short.path
-    assert extended.record["timesteps"] >= 600
+    assert extended.record["timesteps"] >= 900
     before = (short.path / "episodes.csv").read_text(encoding="utf-8")
     after = (extended.path / "episodes.csv").read_text(encoding="utf-8")
     assert after.startswith(before)

@@ -70,3 +70,34 @@ def test_only_the_newest_are_kept(tmp_path: Path):
     (store.path / ".new-litter").mkdir()
     store.keep_newest(2)
     assert sorted(entry.name for entry in store.path.iterdir()) == ["10", "3", "best-3"]
+
+
+def names(store: CheckpointStore) -> set[str]:
+    return {entry.name for entry in store.path.iterdir()}
+
+
+def write_exit(store: CheckpointStore, timesteps: int) -> None:
+    store.write_exit(timesteps, lambda folder: (folder / "model.zip").write_text("open"))
+
+
+def test_the_newest_exit_is_gone_on_from_and_the_regular_one_before_it_kept(tmp_path: Path):
+    store = store_with(tmp_path, 100, 200)
+    write_exit(store, 230)
+    write_exit(store, 1000)
+    store.keep_newest(1)
+    assert names(store) == {"200", "exit-1000"}
+    assert [place.name for place in store.whole_ones(pytest.fail)] == ["exit-1000", "200"]
+    assert store.newest_timesteps() == 1000
+    store.remove(store.path / "exit-1000")
+    assert [place.name for place in store.whole_ones(pytest.fail)] == ["200"]
+
+
+def test_an_exit_goes_with_the_next_regular_one_and_a_damaged_one_is_passed_over(tmp_path: Path):
+    store = store_with(tmp_path, 100)
+    write_exit(store, 130)
+    (store.path / "exit-130" / "model.zip").write_text("damaged")
+    warnings: list[str] = []
+    assert next(store.whole_ones(warnings.append)).name == "100"
+    assert "exit-130" in warnings[0]
+    store_with(tmp_path, 200).keep_newest(2)
+    assert names(store) == {"100", "200"}

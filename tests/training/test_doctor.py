@@ -25,6 +25,13 @@ def test_a_config_that_resumes_exactly_is_proven_to(config_of: ConfigOf):
     assert proof.checkpoint_every < proof.broken_off_at < proof.total_timesteps
 
 
+@pytest.mark.usefixtures("report_every_step")
+def test_both_ways_of_stopping_are_proven(config_of: ConfigOf):
+    proof = prove_resume(config_of("cliff", algo={"engine": "stock"}))
+    assert proof.differences == []
+    assert 0 < proof.stopped_at < proof.checkpoint_every < proof.broken_off_at
+
+
 def test_it_is_no_proof_if_nothing_was_broken_off(
     config_of: ConfigOf, monkeypatch: pytest.MonkeyPatch
 ):

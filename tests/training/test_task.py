@@ -13,8 +13,16 @@ from rl_runner.errors import Problem, RunFolderError
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
 from rl_runner.training.launcher import Launcher, RunningTask
+from rl_runner.training.reporting import StopRequest
 from rl_runner.training.resolve import resolve
-from rl_runner.training.task import RunResult, RunTask, announce
+from rl_runner.training.task import (
+    RunResult,
+    RunTask,
+    announce,
+    execute,
+    look_again,
+    new_record,
+)
 
 ConfigOf = Callable[..., ExperimentConfig]
 Diary = Any  # the environment class of conftest.py
@@ -172,3 +180,21 @@ def test_a_log_that_is_no_text_does_not_hide_the_failure(task: RunTask, witness:
     result = end(Launcher(witness, jobs=1), task, ProcessExpired("gone", -11))
     assert "SIGSEGV" in result.record["error"]
     assert result.record["log_tail"] == ["fine", "not \ufffd text"]
+
+
+def test_a_run_left_to_another_process_is_looked_at_again(task: RunTask, witness: Witness):
+    other = task.folder
+    assert other.claim()
+    left = execute(task, witness, StopRequest())
+    assert (left.status, left.elsewhere) == ("running", True)
+    assert look_again(left, task).status == "running"
+    other.write_record({**new_record(task), "status": "running"})
+    other.release()  # as if it had been killed
+    stopped = look_again(left, task)
+    assert (stopped.status, stopped.record["timesteps"]) == ("interrupted", 0)
+    ours = execute(task, witness, StopRequest())
+    assert look_again(ours, task) is ours
+    now = look_again(left, task)
+    assert (now.status, now.elsewhere) == ("finished", True)
+    (other.path / "run.json").write_text("{", encoding="utf-8")
+    assert "--fresh" in look_again(left, task).record["error"]

@@ -33,6 +33,11 @@ class FastQLearning(QLearning):
         time_limit = self.env.get_attr("spec")[0].max_episode_steps
         self._dynamics = read_dynamics(table, initial, time_limit)
         self._started_playing = time.monotonic()
+        # Of the open episodes, (n_envs,) each.
+        self._last_lengths, self._last_returns = (
+            np.zeros(self.n_envs, np.int64),
+            np.zeros(self.n_envs),
+        )
 
     def learn(
         self,
@@ -48,8 +53,8 @@ class FastQLearning(QLearning):
         """
         callback = self._begin(total_timesteps, callback, reset_num_timesteps)
         callback.on_training_start(locals(), globals())
-        states = self.states.of_batch(self.env.reset())
-        lengths, returns = np.zeros(self.n_envs, np.int64), np.zeros(self.n_envs)
+        self._last_states = self.states.of_batch(self.env.reset())
+        self._last_lengths[:], self._last_returns[:] = 0, 0.0
         while self.num_timesteps < self._total_timesteps:
             callback.on_rollout_start()
             until_log = self._logged_episodes + log_interval - self.n_episodes
@@ -63,9 +68,9 @@ class FastQLearning(QLearning):
                 self._learner,
                 self._schedules(n_steps),
                 self.rng.random((n_steps, self.n_envs, DRAWS)),
-                states,
-                lengths,
-                returns,
+                self._last_states,
+                self._last_lengths,
+                self._last_returns,
                 ended,
                 until_log,
             )

@@ -1,0 +1,79 @@
+"""What `rl train` says of the runs that it has not finished, in every order of ending."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rl_runner.cli._unfinished import tell_unfinished
+from rl_runner.training.task import RunResult
+from rl_runner.training.train import ExperimentResult
+
+HERE = Path("runs/x")
+
+
+def result(name: str, *runs: RunResult) -> ExperimentResult:
+    return ExperimentResult(HERE, name, "0" * 8, runs)
+
+
+def run(seed: int, status: str, *, elsewhere: bool = False, **record: Any) -> RunResult:
+    return RunResult(seed, HERE, {"status": status, **record}, elsewhere=elsewhere)
+
+
+def test_finished_and_failed_runs_are_not_its_business(capsys: pytest.CaptureFixture[str]):
+    assert not tell_unfinished([result("a", run(0, "finished"), run(1, "failed"))])
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        ({"timesteps": 12_345, "stopped_at": 12_345}, "seed 0 at 12,345 timesteps, saved there."),
+        (
+            {"timesteps": 10_000, "stopped_at": 12_345},
+            "seed 0 at 12,345 timesteps, to go on from its checkpoint at 10,000.",
+        ),
+        (
+            {"timesteps": 0, "stopped_at": 345},
+            "seed 0 at 345 timesteps, to go on from the beginning.",
+        ),
+        ({"timesteps": 10_000}, "seed 0 to go on from its checkpoint at 10,000."),  # killed
+        ({"timesteps": 0, "stopped_at": 0}, "seed 0 at its beginning."),
+    ],
+)
+def test_a_stopped_run_is_said_to_go_on_from_where_it_will(
+    record: dict[str, int], told: str, capsys: pytest.CaptureFixture[str]
+):
+    assert tell_unfinished([result("a", run(0, "interrupted", **record))])
+    assert capsys.readouterr().err.splitlines() == [
+        f"Stopped: {told}",
+        "The same command goes on from there.",
+    ]
+
+
+def test_stopped_beside_another_process(capsys: pytest.CaptureFixture[str]):
+    runs = (
+        run(0, "finished"),
+        run(1, "interrupted", timesteps=500, stopped_at=500),
+        run(2, "running", elsewhere=True),
+        run(3, "finished", elsewhere=True),
+        run(4, "interrupted", elsewhere=True, timesteps=70, stopped_at=70),
+        run(5, "pending"),
+    )
+    assert tell_unfinished([result("a", *runs)])
+    assert capsys.readouterr().err.splitlines() == [
+        "Stopped: seed 1 at 500 timesteps, saved there.",
+        "Not begun: seed 5.",
+        "Left to another process, which has stopped: seed 4 at 70 timesteps, saved there.",
+        "Trained by another process, which is still at it: seed 2.",
+        "Trained by another process: seed 3.",
+        "The same command goes on from there.",
+    ]
+
+
+def test_all_done_but_for_what_another_process_is_at(capsys: pytest.CaptureFixture[str]):
+    runs = run(0, "finished"), run(1, "running", elsewhere=True)
+    assert not tell_unfinished([result("a", *runs), result("b", run(1, "finished"))])
+    assert capsys.readouterr().err.splitlines() == [
+        "Trained by another process, which is still at it: a seed 1."
+    ]
