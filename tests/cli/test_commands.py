@@ -14,11 +14,9 @@ import yaml
 import rl_runner
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.cli.app import COMMANDS
-from rl_runner.cli.train import _where_they_stopped
 from rl_runner.config import config_from_dict, experiment_hash, load_config
 from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.seeding import SeedTree
-from rl_runner.training.train import ExperimentResult, RunResult
 
 Rl = Callable[..., Any]
 WriteYaml = Callable[..., Path]
@@ -446,19 +444,6 @@ def test_runs_that_have_not_begun_are_listed(rl: Rl, lake: Path):
     (pending,) = rl("runs", "--status", "pending", "--json").document
     assert (pending["seed"], pending["status"]) == (2, "pending")
     assert "pending" in rl("runs", "--status", "pending").stdout
-
-
-def test_where_stopped_runs_go_on_is_said(tmp_path: Path):
-    def stopped(*records: dict[str, Any]) -> str:
-        runs = tuple(RunResult(seed, tmp_path, record) for seed, record in enumerate(records))
-        return _where_they_stopped([ExperimentResult(tmp_path, "lake", "0123abcd", runs)])
-
-    interrupted = {"status": "interrupted", "timesteps": 1200}
-    begun = {"status": "interrupted", "timesteps": 0}
-    pending, finished = {"status": "pending"}, {"status": "finished", "timesteps": 2000}
-    said = stopped(interrupted, finished, begun, pending)
-    assert said == "(seed 0 from 1,200, seed 2 from 0 timesteps)"
-    assert stopped(finished, pending) == "with the runs that have not begun"
 
 
 @pytest.mark.parametrize("there_is_a_folder", [True, False])

@@ -9,6 +9,7 @@ from rl_runner.errors import EnvError
 from rl_runner.evaluation import scales
 from rl_runner.evaluation.scales import (
     CACHE,
+    FORMAT,
     Scale,
     load_scale,
     load_scale_or_none,
@@ -86,12 +87,14 @@ def test_a_scale_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert load_scale(LAKE, tmp_path) == first
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 0}', '{"format": 1, "scales": 3}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"format": 0}', json.dumps({"format": FORMAT, "scales": 3})]
+)
 def test_a_damaged_cache_is_made_anew(tmp_path: Path, text: str):
     expected = load_scale(LAKE, tmp_path)
     (tmp_path / CACHE).write_text(text, encoding="utf-8")
     assert load_scale(LAKE, tmp_path) == expected
-    assert json.loads((tmp_path / CACHE).read_text(encoding="utf-8"))["format"] == 1
+    assert json.loads((tmp_path / CACHE).read_text(encoding="utf-8"))["format"] == FORMAT
 
 
 def test_a_cache_of_another_shape_is_made_anew(tmp_path: Path):
