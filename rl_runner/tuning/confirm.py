@@ -83,9 +83,18 @@ def candidates(
 
 
 def ranking(objective: ObjectiveConfig, trials: Sequence[TrialReport]) -> list[TrialReport]:
-    """Sort trials by the first objective, the best first."""
+    """Sort trials by the first objective, the best first.
+
+    Several may have the same score, the most that an environment gives: the one whose learning
+    curve was better on average, that is, which was there sooner, is then less likely to be luck.
+    """
     sign = -1.0 if objective.maximized else 1.0
-    return sorted(trials, key=lambda trial: (sign * trial.scores[0], trial.number))
+
+    def place(trial: TrialReport) -> tuple[float, float, int]:
+        on_the_way = float(np.mean(list(trial.curve.values()))) if trial.curve else sign * np.inf
+        return sign * trial.scores[0], sign * on_the_way, trial.number
+
+    return sorted(trials, key=place)
 
 
 def pareto_front(

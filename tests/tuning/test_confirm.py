@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,15 @@ def test_the_best_come_first_whichever_way_is_better():
     trials = [trial(0, 1.0), trial(1, 3.0), trial(2, 2.0), trial(3, 3.0)]
     assert [t.number for t in ranking(FINAL, trials)] == [1, 3, 2, 0]
     assert [t.number for t in ranking(SECONDS, trials)] == [0, 2, 1, 3]
+
+
+def test_among_equals_the_one_that_was_there_sooner_comes_first():
+    late, soon = {100: 20.0, 200: 500.0}, {100: 400.0, 200: 500.0}
+    trials = [replace(trial(i, 500.0), curve=curve) for i, curve in enumerate([{}, late, soon])]
+    assert [t.number for t in ranking(FINAL, trials)] == [2, 1, 0]
+    slow, fast = {100: -20.0, 200: -500.0}, {100: -400.0, 200: -500.0}  # as the pruner sees them
+    trials = [replace(trial(i, 7.0), curve=curve) for i, curve in enumerate([{}, slow, fast])]
+    assert [t.number for t in ranking(SECONDS, trials)] == [2, 1, 0]
 
 
 def test_candidates_are_the_start_and_the_best_that_are_complete(pole: Any):
