@@ -58,6 +58,7 @@ class Measured:
 def main() -> None:
     """Run what is asked for and print tables."""
     options = parse()
+    os.environ.update(THREADS)  # for what is measured in this process; numpy comes later
     facts = machine()
     print(facts, flush=True)
     measured: list[Measured] = []
