@@ -4,6 +4,7 @@ What is drawn at random comes from the generators that stock SB3 draws from, in 
 exploration and minibatches from NumPy's global one, random actions from the action space's own.
 """
 
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -83,8 +84,9 @@ class FastOffPolicy(CompiledTwin, OffPolicyAlgorithm):
         super()._setup_model()
         self._bind_networks()
 
+    @abstractmethod
     def _bind_networks(self) -> None:
-        raise NotImplementedError
+        """Call :meth:`_bind_to` with the algorithm's networks."""
 
     def _bind_to(
         self, network: nn.Sequential, target: nn.Sequential, n_quantiles: int, act: Act

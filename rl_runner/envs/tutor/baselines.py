@@ -4,6 +4,7 @@ Each reads the observation that any agent sees, except the oracle, which looks i
 They take and return batches, with the signature of SB3's ``predict``.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -27,15 +28,15 @@ if TYPE_CHECKING:
 FullStates = Callable[[], np.ndarray]  # looks into the learners: (n, N_COLUMNS)
 
 
-class Tutor:
+class Tutor(ABC):
     """Base of the baselines: a policy over batches of learners."""
 
-    def begin(self, started: np.ndarray) -> None:
+    def begin(self, started: np.ndarray) -> None:  # noqa: B027 - most have nothing to forget
         """Forget the learners (n,) bool whose episode begins with the next observation."""
 
+    @abstractmethod
     def act(self, observations: np.ndarray) -> np.ndarray:
         """Return (n,) actions for (n, 47) observations."""
-        raise NotImplementedError
 
     def predict(
         self,
