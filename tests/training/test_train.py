@@ -577,8 +577,7 @@ def test_two_processes_share_the_seeds_and_train_none_twice(
     started = [seed for answer in answers for seed in answer["started"]]
     assert sorted(started) == seeds
     assert all(answer["started"] for answer in answers)
-    assert "running" in {status for answer in answers for status in answer["statuses"].values()}
-    for answer in answers:
+    for answer in answers:  # the other's last seed may be over before this one looks
         assert set(answer["statuses"].values()) <= {"finished", "running"}
     (experiment,) = (tmp_path / "runs").iterdir()
     records = [_strict_json(experiment / f"seed-{seed}" / "run.json") for seed in seeds]
