@@ -152,7 +152,7 @@ def start_fork_server(algorithms: Iterable[AlgoConfig] = ()) -> None:
     """
     for variable in THREAD_VARIABLES:
         os.environ.setdefault(variable, "1")
-    preload = dict.fromkeys(["rl_runner.training.run"])
+    preload = dict.fromkeys(["rl_runner.training.fork_server", "rl_runner.training.run"])
     for algo in algorithms:
         if algo.name in ALGORITHMS:
             preload |= dict.fromkeys(ALGORITHMS[algo.name].modules_to_share(algo.engine))

@@ -284,6 +284,7 @@ class Training:
         self.run.checkpoints.write_exit(agent.num_timesteps, save)
 
     def _write_contents(self, folder: Path, agent: Agent) -> None:
+        self.logger.flush()  # its file is one of the outputs whose sizes are noted
         progress = {
             "timesteps": agent.num_timesteps,
             "segment": self.segment.index,

@@ -33,9 +33,13 @@ class _Table(HumanOutputFormat):
 class _EventFile(TensorBoardOutputFormat):
     """SB3's event file, with the scalars of a step in one event instead of one each.
 
-    Each event is handed to a thread that writes it, and SB3 waits for that thread after every
-    step's numbers; TensorBoard shows the same.
+    Each event is handed to a thread that writes it. SB3 waits for that thread after every step's
+    numbers, which of short rollouts takes a tenth of the time; here it is waited for once a second
+    at most, and by :meth:`flush`.
     """
+
+    SECONDS = 1.0
+    _flushed_at = -math.inf  # by the monotonic clock
 
     def write(
         self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0
@@ -51,7 +55,15 @@ class _EventFile(TensorBoardOutputFormat):
             file: Any = self.writer.file_writer
             file.add_summary(Summary(value=values), step)
         others = {key: value for key, value in shown.items() if key not in scalars}
-        super().write(others, dict.fromkeys(others, ()), step)  # flushes, too
+        if others:
+            super().write(others, dict.fromkeys(others, ()), step)
+        if time.monotonic() - self._flushed_at > self.SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Wait until all that was written is in the file."""
+        self.writer.flush()
+        self._flushed_at = time.monotonic()
 
 
 def _is_scalar(value: Any) -> bool:
@@ -69,6 +81,12 @@ class RunLogger(Logger):
         if "time/fps" in self.name_to_value:  # which every algorithm writes, and nothing else
             self.last_rollout_at = step
         super().dump(step)
+
+    def flush(self) -> None:
+        """Wait until all that was dumped is in the run's folder."""
+        for output in self.output_formats:
+            if isinstance(output, _EventFile):
+                output.flush()
 
 
 def build_logger(

@@ -100,6 +100,19 @@ def test_a_clock_that_runs_on_is_no_news(tmp_path: Path):
     assert [other.name > file.name for other in others] == [True]
 
 
+# --- what is in the file --------------------------------------------------------------------------
+
+
+def test_what_was_dumped_is_in_the_file_after_a_flush(tmp_path: Path):
+    logger = build_logger(tmp_path, None, pytest.fail)
+    for step in range(3):  # in less than the second after which it would be flushed anyway
+        logger.record("train/loss", 0.5)
+        logger.dump(step)
+    logger.flush()
+    assert [step for step, _ in _scalars(_read(tmp_path), "train/loss")] == [0, 1, 2]
+    logger.close()
+
+
 # --- tags -----------------------------------------------------------------------------------------
 
 
