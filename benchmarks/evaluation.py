@@ -13,10 +13,10 @@ import torch
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 
-from rl_runner.envs import make_single_env
+from rl_runner.envs import build_evaluation_env, make_single_env
 from rl_runner.envs.seeded import EpisodeSeeds
 from rl_runner.evaluation.episodes import play_episodes
-from rl_runner.evaluation.saved_agent import Run, build_evaluation_env, load_run
+from rl_runner.evaluation.saved_agent import Run, load_run
 from rl_runner.seeding import SeedTree
 
 
@@ -44,7 +44,7 @@ Played = tuple[list[float], float, int]  # returns, processor seconds, environme
 def play_vectorised(run: Run, seeds: list[int]) -> Played:
     """Play as `rl eval` does, building the environments included."""
     started = time.process_time()
-    env = build_evaluation_env(run.config, seeds)
+    env = build_evaluation_env(run.config.env, seeds, run.config.eval.n_envs)
     episodes = play_episodes(run.agent, env, seeds)
     env.close()
     seconds = time.process_time() - started

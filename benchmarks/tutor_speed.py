@@ -20,9 +20,9 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 from rl_runner.agents.build import build_agent
 from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import load_config
+from rl_runner.envs import build_training_env
 from rl_runner.envs.tutor.env import TutorEnv
 from rl_runner.envs.tutor.vector import TutorVectorEnv
-from rl_runner.evaluation.saved_agent import build_training_env
 from rl_runner.seeding import SeedTree
 from rl_runner.training.resolve import resolve
 

@@ -23,6 +23,7 @@ from rl_runner.config.source import SourceMap
 from rl_runner.config.tune import TuneConfig
 
 DEFAULT_SEEDS = 5  # fewer cannot carry a claim (Agarwal et al. 2021)
+DEFAULT_GAMMA = 0.99  # SB3's
 MAX_TIMESTEPS = 10**12
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
@@ -91,6 +92,11 @@ class EnvConfig(Section):
         """The same, for a look at it that is not worth starting processes or compilers for."""
         return self if self.vec == "batched" else self.model_copy(update={"vec": "dummy"})
 
+    @property
+    def as_it_is(self) -> Self:
+        """The same without what only changes how an agent sees it and what it is paid."""
+        return self.model_copy(update={"normalize": NormalizeConfig(), "frame_stack": 1})
+
     @model_validator(mode="after")
     def _no_reserved_kwargs(self) -> Self:
         for key, cure in RESERVED_ENV_KWARGS.items():
@@ -119,6 +125,11 @@ class AlgoConfig(Section):
     def hyperparameters(self) -> dict[str, Any]:
         """The keys beside ``name``, as written (or, after resolving, complete)."""
         return dict(self.__pydantic_extra__ or {})
+
+    @property
+    def discount(self) -> float:
+        """γ, by which returns are estimated; the default for an algorithm that has none (ARS)."""
+        return float(self.hyperparameters.get("gamma", DEFAULT_GAMMA))
 
 
 def _seeds_from_count(value: object) -> object:

@@ -20,14 +20,18 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
-from rl_runner.config.schema import EnvConfig, WrapperConfig
+from rl_runner.config.schema import DEFAULT_GAMMA, AlgoConfig, EnvConfig, WrapperConfig
 from rl_runner.envs.seeded import EpisodeSeeds
 from rl_runner.errors import EnvError, Problem, did_you_mean
+from rl_runner.seeding import SeedTree
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
 DEFAULT_TIME_LIMIT = 1000  # for environments that would never truncate an episode themselves
+MOST_COPIES = 64  # side by side in an evaluation
+MOST_IN_A_BATCH = 256  # where one more costs next to nothing
+EPISODES_PER_COPY = 15
 
 AnyEnv = gym.Env[Any, Any]
 
@@ -37,7 +41,7 @@ def build_env(
     seeds: Sequence[int],
     *,
     training: bool = True,
-    gamma: float = 0.99,
+    gamma: float = DEFAULT_GAMMA,
     render_mode: str | None = None,
 ) -> "VecEnv":
     """Build one copy of the environment per seed, stepped together.
@@ -66,6 +70,26 @@ def build_env(
         if config.frame_stack > 1:
             venv = VecFrameStack(venv, n_stack=config.frame_stack)
     return venv
+
+
+def build_training_env(config: EnvConfig, algo: AlgoConfig, seeds: SeedTree) -> "VecEnv":
+    """Build the environments a run trains in; raises EnvError as :func:`build_env` does."""
+    return build_env(config, seeds.train_envs(config.n_envs), gamma=algo.discount)
+
+
+def build_evaluation_env(config: EnvConfig, episode_seeds: Sequence[int], n_envs: int) -> "VecEnv":
+    """Build the environments that play these episodes side by side.
+
+    :param n_envs: how many copies; for very many episodes more than that, since a network answers
+        64 questions at once nearly as fast as one
+    :raises EnvError: as :func:`build_env` does
+    """
+    if reason_for_single_copies(config, training=False) is None:
+        for_many = MOST_IN_A_BATCH
+    else:
+        for_many = min(MOST_COPIES, len(episode_seeds) // EPISODES_PER_COPY)
+    n_envs = min(len(episode_seeds), max(n_envs, for_many))
+    return build_env(config, episode_seeds[:n_envs], training=False)
 
 
 def _check_numeric(config: EnvConfig, venv: "VecEnv") -> None:

@@ -13,20 +13,19 @@ from gymnasium.vector.utils import batch_space
 from stable_baselines3.common.vec_env import VecEnv
 
 from rl_runner.config import EnvConfig
-from rl_runner.config.schema import NormalizeConfig
+from rl_runner.config.schema import DEFAULT_GAMMA
+from rl_runner.envs import build_evaluation_env
 from rl_runner.envs.baselines import baselines_of, load_baseline
 from rl_runner.errors import ConfigError, EnvError, Problem, did_you_mean
 from rl_runner.evaluation.episodes import play_episodes
 from rl_runner.evaluation.evaluation import Evaluation
 from rl_runner.evaluation.exact import ExactScore, ExactScorer
-from rl_runner.evaluation.saved_agent import evaluation_env
 from rl_runner.policy import Policy
 from rl_runner.seeding import SeedTree
 
 RANDOM = "random"
 GREEDY = "greedy"
 OPTIMAL = "optimal"
-DEFAULT_GAMMA = 0.99
 
 
 class RandomPolicy:
@@ -110,12 +109,12 @@ def evaluate_baseline(
     :param gamma: the discount for which ``greedy`` is best
     :raises ConfigError: if the environment has no such baseline
     """
-    plain = config.model_copy(update={"frame_stack": 1, "normalize": NormalizeConfig()})
+    plain = config.as_it_is
     scorer = ExactScorer.for_env(plain)
     _check_name(plain, name, scorer)
     seeds = SeedTree(seed)
     episode_seeds = seeds.final_evaluation(n_episodes)
-    env = evaluation_env(plain, episode_seeds, n_envs)
+    env = build_evaluation_env(plain, episode_seeds, n_envs)
     try:
         policy, exact = _build(plain, name, env, seeds.policy_sampling, scorer, gamma)
         player = BaselinePlayer(policy, env.action_space)

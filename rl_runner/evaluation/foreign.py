@@ -9,11 +9,11 @@ from typing import Any
 
 from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import EnvConfig
+from rl_runner.envs import build_evaluation_env
 from rl_runner.errors import CheckpointError, ConfigError, Problem
 from rl_runner.evaluation.episodes import play_episodes
 from rl_runner.evaluation.evaluation import Evaluation
 from rl_runner.evaluation.exact import ExactScorer
-from rl_runner.evaluation.saved_agent import evaluation_env
 from rl_runner.seeding import SeedTree
 
 
@@ -63,7 +63,7 @@ def evaluate_foreign(
     agent = load_foreign_agent(path, algo)
     seeds = SeedTree(seed)
     episode_seeds = seeds.final_evaluation(n_episodes)
-    env = evaluation_env(config, episode_seeds, n_envs)
+    env = build_evaluation_env(config, episode_seeds, n_envs)
     try:
         for what, ours, its in (
             ("observations", env.observation_space, agent.observation_space),

@@ -82,5 +82,4 @@ def _policy(run: Run, title: str) -> DrawnPolicy:
 
 
 def _gamma(run: Run) -> float:
-    gamma = float(run.config.algo.hyperparameters.get("gamma", 0.99))
-    return min(gamma, 0.999)  # the values of an endless problem need a discount
+    return min(run.config.algo.discount, 0.999)  # the values of an endless problem need one

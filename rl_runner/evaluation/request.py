@@ -7,7 +7,7 @@ from pathlib import Path
 from rl_runner.config import EnvConfig, ExperimentConfig, experiment_hash, load_config
 from rl_runner.config.schema import EvalConfig
 from rl_runner.errors import ConfigError, Problem, RunFolderError
-from rl_runner.evaluation.baselines import DEFAULT_GAMMA, evaluate_baseline
+from rl_runner.evaluation.baselines import evaluate_baseline
 from rl_runner.evaluation.evaluation import Evaluation, evaluate_run
 from rl_runner.evaluation.foreign import check_trust, evaluate_foreign
 from rl_runner.evaluation.saved_agent import load_run
@@ -116,7 +116,7 @@ def _baseline(config: ExperimentConfig, seed: int, request: EvaluationRequest) -
         seed=seed,
         n_episodes=request.n_episodes or config.eval.final_episodes,
         n_envs=config.eval.n_envs,
-        gamma=config.algo.hyperparameters.get("gamma", DEFAULT_GAMMA),
+        gamma=config.algo.discount,
     )
 
 

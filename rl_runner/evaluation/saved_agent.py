@@ -1,28 +1,22 @@
 """An agent and its normalisation statistics, into a folder and back; and whole runs from disk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from stable_baselines3.common.vec_env import VecEnv
 
 from rl_runner.agents.build import build_agent, load_parameters
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.registry import find_algorithm
 from rl_runner.agents.state import NUMBERS, load_numbers, save_numbers
-from rl_runner.config import EnvConfig, ExperimentConfig, load_config
-from rl_runner.config.schema import AlgoConfig
-from rl_runner.envs import build_env, reason_for_single_copies
+from rl_runner.config import ExperimentConfig, load_config
+from rl_runner.envs import build_evaluation_env, build_training_env
 from rl_runner.envs.normalization import load_statistics, save_statistics
 from rl_runner.errors import CheckpointError, Problem, RunFolderError
 from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
 from rl_runner.runs.folder import CONFIG, NORMALIZATION, CheckpointName, RunFolder
 from rl_runner.seeding import SeedTree
 
-MOST_COPIES = 64
-MOST_IN_A_BATCH = 256  # where one more costs next to nothing
-EPISODES_PER_COPY = 15
 TRAIN_ANEW = "Train it anew with this version: `rl train … --fresh`."
 
 
@@ -85,7 +79,7 @@ class Run:
             raise ValueError(message)
         seeds = SeedTree(self.seed)
         episode_seeds = seeds.final_evaluation(n_episodes)
-        env = build_evaluation_env(self.config, episode_seeds)
+        env = build_evaluation_env(self.config.env, episode_seeds, self.config.eval.n_envs)
         share_normalization(self.agent, env)
         try:
             return play_episodes(
@@ -139,28 +133,3 @@ def evaluate(
     """Play held-out episodes with a run's agent; see :meth:`Run.evaluate`."""
     run = run if isinstance(run, Run) else load_run(run)
     return run.evaluate(n_episodes, deterministic=deterministic)
-
-
-def build_training_env(env: EnvConfig, algo: AlgoConfig, seeds: SeedTree) -> VecEnv:
-    """Build the environments a run trains in."""
-    gamma = algo.hyperparameters.get("gamma", 0.99)
-    return build_env(env, seeds.train_envs(env.n_envs), gamma=gamma)
-
-
-def build_evaluation_env(config: ExperimentConfig, episode_seeds: list[int]) -> VecEnv:
-    """Build the environments that play these episodes; see :func:`evaluation_env`."""
-    return evaluation_env(config.env, episode_seeds, config.eval.n_envs)
-
-
-def evaluation_env(config: EnvConfig, episode_seeds: Sequence[int], n_envs: int) -> VecEnv:
-    """Build the environments that play these episodes side by side.
-
-    :param n_envs: how many copies; for very many episodes more than that, since a network answers
-        64 questions at once nearly as fast as one
-    """
-    if reason_for_single_copies(config, training=False) is None:
-        for_many = MOST_IN_A_BATCH
-    else:
-        for_many = min(MOST_COPIES, len(episode_seeds) // EPISODES_PER_COPY)
-    n_envs = min(len(episode_seeds), max(n_envs, for_many))
-    return build_env(config, episode_seeds[:n_envs], training=False)

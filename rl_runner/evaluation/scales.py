@@ -114,17 +114,14 @@ def _upper_end(
 
 def _returns_of(build_policy: BaselineFactory, config: EnvConfig) -> np.ndarray:
     """Play episodes by a policy that needs no training; return their returns, (n_episodes,)."""
-    from rl_runner.config.schema import NormalizeConfig
-    from rl_runner.envs import time_limit_of
+    from rl_runner.envs import build_evaluation_env, time_limit_of
     from rl_runner.evaluation.baselines import BaselinePlayer
     from rl_runner.evaluation.episodes import play_episodes
-    from rl_runner.evaluation.saved_agent import evaluation_env
 
     n_episodes = int(np.clip(STEPS // time_limit_of(config)[0], *EPISODES))
     seeds = SeedTree(0)
     episode_seeds = seeds.reference(n_episodes)
-    plain = config.model_copy(update={"normalize": NormalizeConfig(), "frame_stack": 1})
-    env = evaluation_env(plain, episode_seeds, N_ENVS)
+    env = build_evaluation_env(config.as_it_is, episode_seeds, N_ENVS)
     try:
         player = BaselinePlayer(build_policy(env, seeds.policy_sampling), env.action_space)
         episodes = play_episodes(player, env, episode_seeds, sampling_seed=seeds.policy_sampling)

@@ -12,9 +12,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
 from rl_runner.config import ExperimentConfig, experiment_hash
-from rl_runner.envs import make_single_env, time_limit_of
+from rl_runner.envs import build_training_env, make_single_env, time_limit_of
 from rl_runner.envs.catalog import describe_space
-from rl_runner.evaluation.saved_agent import build_training_env
 from rl_runner.seeding import SeedTree
 from rl_runner.training.resolve import build_config_agent, resolve
 

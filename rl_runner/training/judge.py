@@ -4,9 +4,10 @@ from typing import Any
 
 from rl_runner.agents.protocol import Agent
 from rl_runner.config import ExperimentConfig
+from rl_runner.envs import build_evaluation_env
 from rl_runner.evaluation.episodes import play_episodes, share_normalization
 from rl_runner.evaluation.exact import ExactScorer
-from rl_runner.evaluation.saved_agent import build_evaluation_env, load_agent
+from rl_runner.evaluation.saved_agent import load_agent
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
 from rl_runner.training.callbacks import PeriodicEvaluation
@@ -25,7 +26,7 @@ def judge(
     is by how much. Leaves the best agent's parameters in ``agent``.
     """
     episode_seeds = seeds.final_evaluation(config.eval.final_episodes)
-    env = build_evaluation_env(config, episode_seeds)
+    env = build_evaluation_env(config.env, episode_seeds, config.eval.n_envs)
     scorer = ExactScorer.for_env(config.env) if config.eval.deterministic else None
 
     def play() -> dict[str, Any]:

@@ -11,13 +11,9 @@ from stable_baselines3.common.callbacks import CallbackList
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.state import end_open_trajectories, load_state
 from rl_runner.config import ExperimentConfig
+from rl_runner.envs import build_evaluation_env, build_training_env
 from rl_runner.envs.normalization import statistics
-from rl_runner.evaluation.saved_agent import (
-    build_evaluation_env,
-    build_training_env,
-    load_agent,
-    save_agent,
-)
+from rl_runner.evaluation.saved_agent import load_agent, save_agent
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
 from rl_runner.training.callbacks import (
@@ -120,7 +116,9 @@ class Training:
             timestep=progress.get("timesteps", 0),
             seconds=self.seconds_before,
         )
-        self.eval_env = build_evaluation_env(config, self.seeds.evaluation(config.eval.n_episodes))
+        self.eval_env = build_evaluation_env(
+            config.env, self.seeds.evaluation(config.eval.n_episodes), config.eval.n_envs
+        )
         self.logger = build_logger(run.tensorboard_dir, reporter.metrics_file, reporter.note)
         if self.checkpoint is None:
             log_config(self.logger, config)

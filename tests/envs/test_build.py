@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import (
 )
 
 from rl_runner.config import EnvConfig, config_from_dict
-from rl_runner.envs import build_env, make_single_env, time_limit_of
+from rl_runner.envs import build_env, build_evaluation_env, make_single_env, time_limit_of
 from rl_runner.envs.normalization import set_statistics, statistics
 from rl_runner.errors import ConfigError, EnvError, Problem
 
@@ -289,6 +289,19 @@ def test_processes_are_started_for_training_several_copies_only(
 ) -> None:
     with built(config_of("CartPole-v1", vec="subproc"), seeds, training=training) as env:
         assert isinstance(env, DummyVecEnv)
+
+
+@pytest.mark.parametrize(("vec", "n_copies"), [("auto", 100), ("dummy", 6)])
+def test_many_episodes_are_played_by_more_copies_than_asked_for(vec: Any, n_copies: int):
+    env = build_evaluation_env(EnvConfig(id="CartPole-v1", vec=vec), range(100), n_envs=2)
+    assert env.num_envs == n_copies
+    env.close()
+
+
+def test_no_more_copies_are_built_than_there_are_episodes():
+    env = build_evaluation_env(EnvConfig(id="CliffWalking-v1"), range(3), n_envs=20)
+    assert env.num_envs == 3
+    env.close()
 
 
 # --- seeds --------------------------------------------------------------------------------------

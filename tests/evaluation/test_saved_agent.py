@@ -17,15 +17,10 @@ from stable_baselines3.common.vec_env import unwrap_vec_normalize
 
 from rl_runner.agents.build import build_agent
 from rl_runner.agents.registry import find_algorithm
-from rl_runner.config import EnvConfig
+from rl_runner.envs import build_training_env
 from rl_runner.envs.normalization import statistics
 from rl_runner.errors import CheckpointError, RunFolderError
-from rl_runner.evaluation.saved_agent import (
-    build_training_env,
-    evaluate,
-    evaluation_env,
-    load_run,
-)
+from rl_runner.evaluation.saved_agent import evaluate, load_run
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
 
@@ -47,16 +42,6 @@ def copy_of(trained: GetTrained, tmp_path: Path) -> Callable[[str], Path]:
         return experiment / run.name
 
     return copy
-
-
-# --- how many copies play ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("vec", "n_copies"), [("auto", 100), ("dummy", 6)])
-def test_a_batch_plays_all_episodes_at_once(vec: Any, n_copies: int):
-    env = evaluation_env(EnvConfig(id="CartPole-v1", vec=vec), range(100), n_envs=2)
-    assert env.num_envs == n_copies
-    env.close()
 
 
 # --- what comes back ------------------------------------------------------------------------------
