@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rl_runner.evaluation.episodes import Episodes
-from rl_runner.evaluation.exact import ExactScore, ExactScorer
+from rl_runner.evaluation.exact import ExactScore, exact_score
 from rl_runner.evaluation.saved_agent import Run
 
 
@@ -55,7 +55,6 @@ def evaluate_run(
     """
     deterministic = run.config.eval.deterministic if deterministic is None else deterministic
     episodes = run.evaluate(n_episodes, deterministic=deterministic)
-    scorer = ExactScorer.for_env(run.config.env) if deterministic else None
-    exact = None if scorer is None else scorer.score(run.agent)
+    exact = exact_score(run.agent, run.config.env) if deterministic else None
     timesteps = 0 if run.checkpoint == "untrained" else run.agent.num_timesteps
     return Evaluation(run.path.parent.name, run.checkpoint, run.seed, episodes, exact, timesteps)

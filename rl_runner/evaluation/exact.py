@@ -191,12 +191,10 @@ class ExactScorer:
         return ExactScore(mean_reward, self.optimal_mean_reward)
 
 
-def exact_mean_reward(agent: Any, config: EnvConfig) -> float | None:
-    """Return the exact mean return of an agent's deterministic policy.
+def exact_score(agent: Any, config: EnvConfig) -> ExactScore | None:
+    """Score an agent's deterministic policy; None where there is no exact score.
 
-    None if the environment has no transition table, or the agent remembers more than the present
-    observation (frame stacking, a recurrent state).
+    That is :class:`ExactScorer` for a single policy.
     """
     scorer = ExactScorer.for_env(config)
-    score = scorer.score(agent) if scorer is not None else None
-    return None if score is None else score.mean_reward
+    return None if scorer is None else scorer.score(agent)

@@ -13,7 +13,7 @@ from rl_runner.envs import build_evaluation_env
 from rl_runner.errors import CheckpointError, ConfigError, Problem
 from rl_runner.evaluation.episodes import play_episodes
 from rl_runner.evaluation.evaluation import Evaluation
-from rl_runner.evaluation.exact import ExactScorer
+from rl_runner.evaluation.exact import exact_score
 from rl_runner.seeding import SeedTree
 
 
@@ -81,6 +81,5 @@ def evaluate_foreign(
         )
     finally:
         env.close()
-    scorer = ExactScorer.for_env(config) if deterministic else None
-    exact = None if scorer is None else scorer.score(agent)
+    exact = exact_score(agent, config) if deterministic else None
     return Evaluation(path.stem, algo, seed, episodes, exact, int(agent.num_timesteps))
