@@ -24,9 +24,9 @@ from rl_runner.evaluation.pictures import draw_grid_policy, grid_tiles
 from rl_runner.evaluation.saved_agent import save_agent
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
+from rl_runner.training.tensorboard import ONLY_TENSORBOARD
 
 NOT_TENSORBOARD = ("tensorboard",)
-ONLY_TENSORBOARD = ("stdout", "log", "json", "csv")
 
 
 class EveryTimesteps(BaseCallback):
@@ -71,13 +71,15 @@ class EveryTimesteps(BaseCallback):
         self._next_at, self._last_at = state["next_at"], state["last_at"]
 
 
+def _tell_nobody(timesteps: int, mean_reward: float) -> None:
+    pass
+
+
 class PeriodicEvaluation(EveryTimesteps):
     """Plays the same fixed episodes each time, logs under SB3's tags, keeps the best agent.
 
-    Set ``report`` to hear the timesteps and the mean return (exact, where it can be) of each
-    evaluation.
-
     :param config: the episodes to play; the frequency is resolved already, hence ``every``
+    :param report: hears of each evaluation the timesteps and the mean return, exact where it can be
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class PeriodicEvaluation(EveryTimesteps):
         every: int,
         config: EvalConfig,
         scorer: ExactScorer | None = None,
+        report: Callable[[int, float], None] = _tell_nobody,
     ) -> None:
         super().__init__(every)
         self.env = env
@@ -96,7 +99,7 @@ class PeriodicEvaluation(EveryTimesteps):
         self.episode_seeds = seeds.evaluation(config.n_episodes)
         self.sampling_seed = seeds.policy_sampling
         self.deterministic = config.deterministic
-        self.report: Callable[[int, float], None] = _tell_nobody
+        self.report = report
         self.scorer = scorer
         self.exact: list[float] = []
         self.timesteps: list[int] = []
@@ -170,10 +173,6 @@ class PeriodicEvaluation(EveryTimesteps):
                 self.report(timesteps, mean)
 
 
-def _tell_nobody(timesteps: int, mean_reward: float) -> None:
-    pass
-
-
 class GridPolicyPicture(EveryTimesteps):
     """Shows a table's greedy policy over the map in TensorBoard."""
 
@@ -219,6 +218,7 @@ def build_evaluation_callback(
     eval_env: VecEnv,
     run: RunFolder,
     seeds: SeedTree,
+    report: Callable[[int, float], None],
 ) -> PeriodicEvaluation:
     """Build the periodic evaluation that the config asks for."""
     every = config.eval.every or config.train.total_timesteps
@@ -229,6 +229,7 @@ def build_evaluation_callback(
         every=every,
         config=config.eval,
         scorer=ExactScorer.for_env(config.env) if config.eval.deterministic else None,
+        report=report,
     )
 
 

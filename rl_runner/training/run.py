@@ -1,5 +1,6 @@
 """The straight road: one config and one seed in, one folder of results out."""
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -67,22 +68,23 @@ def train_run(
     :raises Interrupted: if it stopped because it was asked to
     """
     torch.set_num_threads(1)  # small networks: more threads cost more than they give
-    training = Training(config, seed, run, reporter, stop or StopRequest())
-    try:
-        agent = training.learn()
-        run.save_final(lambda path: save_agent(agent, path, run.weights_file))
-        seconds = training.seconds
-        timesteps = agent.num_timesteps  # before the best agent's parameters are loaded over it
-        results = judge(agent, config, run, training.seeds, training.evaluation)
-        log_results(agent.logger, config, seed, timesteps, results)
-    except NotRepeatable as error:
-        run.checkpoints.remove(error.checkpoint)
-        reporter.note(f"Seed {seed}: {error}")
-    else:
-        return {"timesteps": timesteps, "training_seconds": seconds, "results": results}
-    finally:
-        training.close()
-    return train_run(config, seed, run, reporter, stop)  # from the checkpoint before
+    stop = stop or StopRequest()
+    while True:
+        training = Training(config, seed, run, reporter, stop)
+        try:
+            agent = training.learn()
+            run.save_final(functools.partial(save_agent, agent, weights_file=run.weights_file))
+            seconds = training.seconds
+            timesteps = agent.num_timesteps  # before the best agent is loaded over it
+            results = judge(agent, config, run, training.seeds, training.evaluation)
+            log_results(agent.logger, config, seed, timesteps, results)
+        except NotRepeatable as error:  # begin again, at the checkpoint before
+            run.checkpoints.remove(error.checkpoint)
+            reporter.note(f"Seed {seed}: {error}")
+        else:
+            return {"timesteps": timesteps, "training_seconds": seconds, "results": results}
+        finally:
+            training.close()
 
 
 class Training:
@@ -122,8 +124,9 @@ class Training:
         self.logger = build_logger(run.tensorboard_dir, reporter.metrics_file, reporter.note)
         if self.checkpoint is None:
             log_config(self.logger, config)
-        self.evaluation = build_evaluation_callback(config, self.eval_env, run, self.seeds)
-        self.evaluation.report = self._report_evaluation
+        self.evaluation = build_evaluation_callback(
+            config, self.eval_env, run, self.seeds, self._report_evaluation
+        )
         self.periodic: dict[str, EveryTimesteps] = {"evaluation": self.evaluation}
         if (picture := build_picture_callback(self.eval_env, self.evaluation.every)) is not None:
             self.periodic["picture"] = picture
@@ -309,15 +312,10 @@ class Training:
 
         Before the checkpoint is written: a run that dies in between comes here again.
         """
-        if (
-            2 * self.run.halfway_timesteps()
-            < self.total
-            <= 2 * agent.num_timesteps
-            < 2 * self.total
-        ):
-            self.run.save_halfway(
-                agent.num_timesteps, lambda path: save_agent(agent, path, self.run.weights_file)
-            )
+        half = self.total / 2
+        if self.run.halfway_timesteps() < half <= agent.num_timesteps < self.total:
+            save = functools.partial(save_agent, agent, weights_file=self.run.weights_file)
+            self.run.save_halfway(agent.num_timesteps, save)
 
     def _report_evaluation(self, timesteps: int, mean_reward: float) -> None:
         run = RunId(self.config.name, self.seed)

@@ -138,6 +138,12 @@ class _Saver:
         Path(path).write_text(f"agent at {self.num_timesteps}")
 
 
+def _evaluation(run: RunFolder, **options: Any) -> PeriodicEvaluation:
+    env: Any = None
+    config = EvalConfig(n_episodes=3, final_episodes=3)
+    return PeriodicEvaluation(env, run, SeedTree(0), every=10, config=config, **options)
+
+
 def _evaluate_at(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch, means: list[float]
 ) -> PeriodicEvaluation:
@@ -152,10 +158,7 @@ def _evaluate_at(
 
     monkeypatch.setattr(module, "play_episodes", play)
     monkeypatch.setattr(module, "share_normalization", lambda _agent, _env: None)
-    env: Any = None
-    evaluation = PeriodicEvaluation(
-        env, run, SeedTree(0), every=10, config=EvalConfig(n_episodes=3, final_episodes=3)
-    )
+    evaluation = _evaluation(run)
     model: Any = _Saver()
     evaluation.init_callback(model)
     evaluation.on_training_start({}, {})
@@ -186,15 +189,13 @@ def test_the_agent_with_the_best_evaluation_is_kept(
     assert (run.checkpoint("best") / "agent.txt").read_text() == f"agent at {best}"
 
 
-def test_an_evaluation_that_is_not_a_number_is_never_the_best(
+def test_an_evaluation_that_is_not_a_number_ends_the_run(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ):
-    try:
-        evaluation = _evaluate_at(run, monkeypatch, [np.nan, 1.0, 2.0, np.nan])
-    except FloatingPointError:
-        return  # ending the run there and then is as good
-    assert evaluation.best_timesteps == 30
-    assert evaluation.best_mean_reward == 2.0
+    with pytest.raises(FloatingPointError):
+        _evaluate_at(run, monkeypatch, [1.0, np.nan, 2.0])
+    assert run.load_evaluations()["timesteps"].tolist() == [10]
+    assert (run.checkpoint("best") / "agent.txt").read_text() == "agent at 10"
 
 
 def test_every_evaluation_is_on_disk_as_soon_as_it_is_made(
@@ -221,20 +222,13 @@ def test_a_run_that_goes_on_tells_its_earlier_evaluations_again(
 ):
     before = _evaluate_at(run, monkeypatch, [1.0, 3.0, 2.0])
     told: list[tuple[int, float]] = []
-    env: Any = None
-    after = PeriodicEvaluation(
-        env, run, SeedTree(0), every=10, config=EvalConfig(n_episodes=3, final_episodes=3)
-    )
-    after.report = lambda timesteps, mean: told.append((timesteps, mean))
+    after = _evaluation(run, report=lambda timesteps, mean: told.append((timesteps, mean)))
     after.restore_arrays(before.arrays())
     assert told == [(10, 1.0), (20, 3.0), (30, 2.0)]
 
 
 def test_before_the_first_evaluation_there_is_no_last_one(run: RunFolder):
-    env: Any = None
-    evaluation = PeriodicEvaluation(
-        env, run, SeedTree(0), every=10, config=EvalConfig(n_episodes=3, final_episodes=3)
-    )
+    evaluation = _evaluation(run)
     assert evaluation.last_mean_reward is None
 
 
