@@ -47,7 +47,7 @@ def train(
     """
     from rl_runner.cli import _progress
     from rl_runner.config import load_config
-    from rl_runner.training.launcher import start_fork_server
+    from rl_runner.training.process import start_fork_server
 
     changes = options.with_seeds(overrides, seeds)
     loaded = [load_config(path, changes) for path in configs]

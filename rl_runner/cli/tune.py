@@ -68,7 +68,7 @@ def tune(
     """
     from rl_runner.cli import _tuning
     from rl_runner.config import load_config
-    from rl_runner.training.launcher import start_fork_server
+    from rl_runner.training.process import start_fork_server
 
     chosen = {
         "trials": trials,

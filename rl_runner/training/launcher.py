@@ -1,39 +1,34 @@
-"""Many runs at once: each in a process of its own, none of them able to take the others down.
-
-Pebble starts the processes, from a fork server that has torch loaded already, so that a run begins
-in milliseconds, and tells how each of them ended. Reports travel through a pipe per run, since a
-queue shared by all would be left locked by a run that is killed while it writes.
-
-Another backend (a cluster, say) replaces :func:`start_process`: it has to see that
-:func:`rl_runner.training.task.execute` runs on the task somewhere that sees the same disk.
-"""
+"""Many runs at once, none of them able to take the others down; or one after another, here."""
 
 import contextlib
-import multiprocessing
-import multiprocessing.forkserver
-import os
 import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import Any
 
-from pebble import ProcessExpired, concurrent
+from pebble import ProcessExpired
 
-from rl_runner.agents.registry import ALGORITHMS
-from rl_runner.config.schema import AlgoConfig
 from rl_runner.errors import RunnerError
+from rl_runner.training.process import (
+    GRACE_SECONDS,
+    RunningTask,
+    describe_exit,
+    start_fork_server,
+    start_process,
+)
 from rl_runner.training.reporting import Reporter, StopRequest
-from rl_runner.training.task import RunResult, RunTask, execute, record_failure, record_interruption
-from rl_runner.training.worker import GIVE_UP, work
+from rl_runner.training.task import (
+    RunResult,
+    RunTask,
+    execute,
+    record_failure,
+    record_interruption,
+    too_long,
+)
 
 POLL_SECONDS = 0.05
-GRACE_SECONDS = 15.0  # for a run that was asked to stop
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def run_here(tasks: Sequence[RunTask], reporter: Reporter) -> list[RunResult]:
@@ -57,11 +52,6 @@ def _run_here(task: RunTask, reporter: Reporter) -> RunResult:
     overdue = record_failure(task, too_long(task))
     reporter.run_ended(task.run, overdue.record)
     return overdue
-
-
-def too_long(task: RunTask) -> str:
-    """Say that a run took longer than its config allows."""
-    return f"took longer than {task.config.train.max_hours} hours"
 
 
 def run_in_processes(
@@ -93,85 +83,6 @@ def _not_begun(task: RunTask) -> RunResult:
     except RunnerError as error:
         record = {"status": "failed", "error": str(error)}
     return RunResult(task.seed, task.folder.path, record)
-
-
-@dataclass
-class RunningTask:
-    """A task under way in another process."""
-
-    task: RunTask
-    tries: int
-    future: Any  # Pebble's ProcessFuture[RunResult]
-    reports: Connection  # both ways: reports come, the wish to give the run up goes
-    began: float | None = None  # when its process was ready, by the monotonic clock
-    pid: int | None = None
-    is_overdue: bool = False
-
-    def drain(self, reporter: Reporter) -> None:
-        """Pass on what the run has reported since the last call."""
-        try:
-            while self.reports.poll():
-                method, arguments = self.reports.recv()
-                if method == "pid":
-                    self.pid, self.began = arguments[0], time.monotonic()
-                else:
-                    getattr(reporter, method)(*arguments)
-        except (EOFError, OSError):  # it has ended, perhaps in the middle of a word
-            return
-
-    def send(self, signal_number: signal.Signals) -> None:
-        """Send the process a signal, if it has begun and not ended."""
-        if self.pid is not None and not self.future.done():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal_number)
-
-    def give_up(self) -> None:
-        """Tell the run that it is hopeless: it ends at its next step, without a checkpoint."""
-        with contextlib.suppress(OSError):  # it has ended by itself
-            self.reports.send(GIVE_UP)
-
-    def check_time(self) -> None:
-        """Ask a run to stop that takes longer than its config allows; kill it if it does not."""
-        hours = self.task.config.train.max_hours
-        if hours is None or self.began is None:
-            return
-        overdue = time.monotonic() - self.began - hours * 3600
-        if overdue > 0 and not self.is_overdue:
-            self.is_overdue = True
-            self.send(signal.SIGTERM)
-        if overdue > GRACE_SECONDS:
-            self.send(signal.SIGKILL)
-
-
-def start_fork_server(algorithms: Iterable[AlgoConfig] = ()) -> None:
-    """Let the process from which runs are forked load torch now, while this one does other things.
-
-    Called again, or while it runs already, it changes nothing.
-
-    :param algorithms: that will run, to load what they need beside torch
-    """
-    for variable in THREAD_VARIABLES:
-        os.environ.setdefault(variable, "1")
-    preload = dict.fromkeys(["rl_runner.training.fork_server", "rl_runner.training.run"])
-    for algo in algorithms:
-        if algo.name in ALGORITHMS:
-            preload |= dict.fromkeys(ALGORITHMS[algo.name].modules_to_share(algo.engine))
-    multiprocessing.get_context("forkserver").set_forkserver_preload([*preload])
-    multiprocessing.forkserver.ensure_running()
-
-
-def start_process(task: RunTask, *, verbose: bool) -> tuple[Any, Connection]:
-    """Start a task; return the future of its result and the pipe to talk with it."""
-    context = multiprocessing.get_context("forkserver")
-    ours, theirs = context.Pipe()
-    # Not a daemon, or `env.vec: subproc` could start no processes of its own.
-    # (Pebble reads `context`, though its annotations call it `mp_context`.)
-    start = concurrent.process(  # type: ignore[call-overload]
-        context=context, daemon=False, name=f"seed-{task.seed}"
-    )(work)
-    future = start(task, theirs, verbose)
-    theirs.close()
-    return future, ours
 
 
 class Launcher:
@@ -231,9 +142,9 @@ class Launcher:
         return ended
 
     def heeding_signals(self) -> contextlib.AbstractContextManager[None]:
-        """Stop the runs at SIGINT and SIGTERM, instead of dying of them."""
+        """Stop the runs at SIGINT and SIGTERM, instead of dying of them; start the fork server."""
         start_fork_server(task.config.algo for task, _ in self.waiting)
-        return _handling_signals(self._request_stop)
+        return _handling_signals(self.stop)
 
     def _start_waiting(self) -> None:
         while self.waiting and len(self.running) < self.jobs and not self.stop_requests:
@@ -258,7 +169,7 @@ class Launcher:
         """Return what the process returned, or record what became of it."""
         task = running.task
         try:
-            result: RunResult = running.future.result()
+            result = running.future.result()
         except RunnerError as error:  # a damaged run.json, a full disk: nothing is written there
             record = {"status": "failed", "error": str(error)}
             self.reporter.run_ended(task.run, record)
@@ -268,7 +179,7 @@ class Launcher:
                 return record_interruption(task)
             if not running.is_overdue:
                 code = error.exitcode
-                return self._failed(task, _describe_exit(code), by_signal=(code or 0) < 0)
+                return self._failed(task, describe_exit(code), by_signal=(code or 0) < 0)
         except BaseException as error:  # noqa: BLE001 - whatever it was, the other runs go on
             return self._failed(task, repr(error))
         else:
@@ -282,10 +193,7 @@ class Launcher:
         return result
 
     def stop(self) -> None:
-        """Ask the runs to write their checkpoints and end, and begin no more."""
-        self._request_stop()
-
-    def _request_stop(self) -> None:
+        """Ask the runs to write their checkpoints and end, and begin no more; asked again, kill."""
         self.stop_requests += 1
         self.stop_requested_at = time.monotonic()
         number = signal.SIGTERM if self.stop_requests == 1 else signal.SIGKILL
@@ -305,7 +213,7 @@ class Launcher:
 
 
 @contextlib.contextmanager
-def _handling_signals(on_stop: Any) -> Iterator[None]:
+def _handling_signals(on_stop: Callable[[], None]) -> Iterator[None]:
     """Call ``on_stop`` for SIGINT and SIGTERM instead of dying of them."""
 
     def handler(number: int, frame: FrameType | None) -> None:
@@ -321,12 +229,3 @@ def _handling_signals(on_stop: Any) -> Iterator[None]:
     finally:
         for number, previous in before.items():
             signal.signal(number, previous)
-
-
-def _describe_exit(exitcode: int | None) -> str:
-    """Say how a process ended that did not return."""
-    if exitcode is not None and exitcode < 0:
-        name = signal.Signals(-exitcode).name
-        hint = "; was it out of memory?" if name == "SIGKILL" else ""
-        return f"the process was ended by {name}{hint}"
-    return f"the process ended with exit code {exitcode}"

@@ -186,6 +186,11 @@ def record_failure(task: RunTask, error: str, *, by_signal: bool = False) -> Run
     return _record_from_outside(task, {"status": "failed", **told, "finished": now()})
 
 
+def too_long(task: RunTask) -> str:
+    """Say that a run took longer than its config allows."""
+    return f"took longer than {task.config.train.max_hours} hours"
+
+
 def _record_from_outside(task: RunTask, told: dict[str, Any]) -> RunResult:
     """Add to run.json what the run's process could not say itself any more."""
     run = task.folder

@@ -1,4 +1,4 @@
-"""The other side of the launcher: what happens in a run's own process."""
+"""The other side of :mod:`.process`: what happens in a run's own process."""
 
 import faulthandler
 import os

@@ -13,6 +13,8 @@ from rl_runner import Reporter, config_from_dict, train
 from rl_runner.config import ExperimentConfig
 from rl_runner.training.callbacks import ProgressTicker
 from rl_runner.training.reporting import Progress, RunId
+from rl_runner.training.resolve import resolve
+from rl_runner.training.task import RunTask, announce
 from rl_runner.training.train import ExperimentResult
 
 torch.set_num_threads(1)
@@ -179,6 +181,14 @@ def config_of() -> Callable[..., ExperimentConfig]:
         return config_from_dict(raw)
 
     return build
+
+
+@pytest.fixture
+def task(tmp_path: Path, config_of: Callable[..., ExperimentConfig]) -> RunTask:
+    """Give a run that has been announced and has not begun."""
+    task = RunTask(resolve(config_of("cliff")), 0, tmp_path / "cliff-0123abcd")
+    announce(task)
+    return task
 
 
 @pytest.fixture(scope="session")
