@@ -21,11 +21,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from rl_runner.agents.registry import find_algorithm
-from rl_runner.config import experiment_hash, load_config
+from rl_runner.config import load_config
 from rl_runner.evaluation.sameness import differences
-from rl_runner.runs.folder import ExperimentFolder
+from rl_runner.runs.folder import RunFolder
 from rl_runner.training.resolve import resolve
+from rl_runner.training.train import experiment_folder
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 BUDGETS = {
@@ -139,7 +139,7 @@ def wait_until_free(runs_dir: Path) -> None:
     """Wait for killed processes to be gone, so that their claims are."""
     time.sleep(0.5)
     for lock in runs_dir.glob("*/seed-*/.lock"):
-        folder = ExperimentFolder(lock.parent.parent, "").run(int(lock.parent.name[5:]))
+        folder = RunFolder(lock.parent, "")
         while folder.is_claimed():
             time.sleep(0.1)
 
@@ -148,12 +148,10 @@ def compare(arguments: list[str], folder: Path) -> list[str]:
     """Return what differs between the undisturbed and the disturbed experiment."""
     overrides = [arguments[i + 1] for i, word in enumerate(arguments) if word == "--set"]
     config = resolve(load_config(arguments[0], overrides))
-    name = f"{config.name}-{experiment_hash(config)}"
-    weights_file = find_algorithm(config.algo.name).weights_file
     found = []
     for seed in range(int(arguments[2])):
         pair = [
-            ExperimentFolder(folder / kind / name, weights_file).run(seed)
+            experiment_folder(config, folder / kind).run(seed)
             for kind in ("undisturbed", "disturbed")
         ]
         statuses = [run.read_record().get("status") for run in pair]

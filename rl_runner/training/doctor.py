@@ -7,7 +7,6 @@ from pathlib import Path
 from rl_runner.config import ExperimentConfig, dump_config
 from rl_runner.errors import Problem, RunnerError
 from rl_runner.evaluation.sameness import differences
-from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.training.check import check_experiment, learning_at_once
 from rl_runner.training.reporting import Progress, Reporter, StopRequest
 from rl_runner.training.resolve import resolve
@@ -108,8 +107,7 @@ def _run(
     config: ExperimentConfig, experiment: Path, reporter: Reporter, stop: StopRequest | None = None
 ) -> RunResult:
     task = RunTask(config, 0, experiment)
-    folder = ExperimentFolder(experiment, task.folder.weights_file)
-    folder.write_config(dump_config(config))
+    task.experiment_folder.write_config(dump_config(config))
     return execute(task, reporter, stop or StopRequest())
 
 

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import ExperimentConfig, experiment_hash, load_config
 from rl_runner.errors import ConfigError, Problem, RunFolderError
 from rl_runner.runs.folder import CONFIG, ExperimentFolder, read_record
-from rl_runner.training.task import RunTask, new_record
+from rl_runner.training.task import RunTask, folder_at, new_record
 
 
 def find_shorter(config: ExperimentConfig, runs_dir: Path) -> ExperimentFolder:
@@ -18,7 +17,6 @@ def find_shorter(config: ExperimentConfig, runs_dir: Path) -> ExperimentFolder:
 
     :raises ConfigError: if there is none with a finished run
     """
-    weights_file = find_algorithm(config.algo.name).weights_file
     candidates: list[tuple[int, Path]] = []
     for file in sorted(runs_dir.glob(f"{config.name}-*/{CONFIG}")):
         try:
@@ -34,7 +32,7 @@ def find_shorter(config: ExperimentConfig, runs_dir: Path) -> ExperimentFolder:
         what = f"There is no `{config.name}` with fewer timesteps in {runs_dir} to go on from."
         cure = "Leave `--extend` out to train from the beginning, or check the other values."
         raise ConfigError(Problem(what, where, cure))
-    return ExperimentFolder(max(candidates)[1], weights_file)
+    return folder_at(max(candidates)[1], config)
 
 
 def begin_with_end_of(donor: ExperimentFolder, task: RunTask) -> str:

@@ -8,7 +8,7 @@ from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, loa
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.reproduction import Reproduction, compare_runs
 from rl_runner.runs.find import find_runs
-from rl_runner.runs.folder import ExperimentFolder, seed_number
+from rl_runner.runs.folder import seed_number
 from rl_runner.training.reporting import Reporter, StopRequest
 from rl_runner.training.task import RunTask, execute
 
@@ -60,7 +60,7 @@ def reproduce(finished: FinishedRun, reporter: Reporter) -> Reproduction:
 def _execute(config: ExperimentConfig, seed: int, place: Path, reporter: Reporter) -> RunTask:
     """Run one seed in this process; KeyboardInterrupt ends it and leaves nothing."""
     task = RunTask(config, seed, place)
-    ExperimentFolder(place, task.folder.weights_file).write_config(dump_config(config))
+    task.experiment_folder.write_config(dump_config(config))
     result = execute(task, reporter, StopRequest())
     if result.status != "finished":
         message = f"the repetition failed: {result.record.get('traceback')}"

@@ -22,6 +22,11 @@ from rl_runner.training.reporting import Evaluated, Progress, Reporter, RunId, S
 HEARTBEAT_SECONDS = 10.0
 
 
+def folder_at(path: Path, config: ExperimentConfig) -> ExperimentFolder:
+    """Return the experiment's folder ``path``, which knows what its agents' files are called."""
+    return ExperimentFolder(path, find_algorithm(config.algo.name).weights_file)
+
+
 @dataclass(frozen=True)
 class RunTask:
     """One seed of a resolved config, and where its results belong."""
@@ -32,10 +37,14 @@ class RunTask:
     fresh: bool = False
 
     @property
+    def experiment_folder(self) -> ExperimentFolder:
+        """The folder of the experiment it belongs to."""
+        return folder_at(self.experiment, self.config)
+
+    @property
     def folder(self) -> RunFolder:
         """The run's folder."""
-        weights_file = find_algorithm(self.config.algo.name).weights_file
-        return ExperimentFolder(self.experiment, weights_file).run(self.seed)
+        return self.experiment_folder.run(self.seed)
 
     @property
     def run(self) -> RunId:

@@ -102,35 +102,19 @@ def train_many(
         what = "`--fresh` trains from the beginning, `--extend` goes on from an end."
         raise ConfigError(Problem(what, "--fresh --extend", "Leave one of them out."))
     resolved = [resolve(config) for config in configs]
+    donors = [find_shorter(config, Path(runs_dir)) if extend else None for config in resolved]
     tasks: list[RunTask] = []
-    for loaded, config in zip(configs, resolved, strict=True):
+    for loaded, config, donor in zip(configs, resolved, donors, strict=True):
         folder = experiment_folder(config, runs_dir)
-        donor = find_shorter(config, Path(runs_dir)) if extend else None
         folder.write_config(dump_config(_with_earlier_seeds(config, folder, reporter)))
         reporter.experiment_started(config, folder.path, config.train.seeds)
-        limit, ours = time_limit_of(loaded.env)
-        if ours:
-            reporter.note(f"{config.env.id} has no time limit; episodes are cut at {limit} steps.")
-        if (reason := reason_for_stock(config)) is not None:
-            reporter.note(f"Trained by the stock engine: {reason}.")
+        _note_what_we_chose(loaded, config, reporter)
         theirs = [RunTask(config, seed, folder.path, fresh) for seed in config.train.seeds]
         if donor is not None:
             for task in theirs:
                 reporter.note(f"Seed {task.seed}: {begin_with_end_of(donor, task)}.")
         tasks += theirs
-    # The same experiment may be named twice.
-    distinct = list({(task.experiment, task.seed): task for task in tasks}.values())
-    for task in distinct:
-        announce(task)
-    results = (
-        run_here(distinct, reporter)
-        if jobs is None
-        else run_in_processes(distinct, reporter, jobs=jobs, retries=retries)
-    )
-    result_of = {
-        (task.experiment, task.seed): look_again(result, task)
-        for task, result in zip(distinct, results, strict=True)
-    }
+    result_of = _run_all(tasks, reporter, jobs=jobs, retries=retries)
     return [
         ExperimentResult(
             folder.path,
@@ -141,6 +125,35 @@ def train_many(
         for config in resolved
         for folder in [experiment_folder(config, runs_dir)]
     ]
+
+
+def _note_what_we_chose(
+    loaded: ExperimentConfig, resolved: ExperimentConfig, reporter: Reporter
+) -> None:
+    """Tell of choices that a person may not expect: a time limit of ours, the stock engine."""
+    limit, ours = time_limit_of(loaded.env)
+    if ours:
+        reporter.note(f"{loaded.env.id} has no time limit; episodes are cut at {limit} steps.")
+    if (reason := reason_for_stock(resolved)) is not None:
+        reporter.note(f"Trained by the stock engine: {reason}.")
+
+
+def _run_all(
+    tasks: Sequence[RunTask], reporter: Reporter, *, jobs: int | None, retries: int
+) -> dict[tuple[Path, int], RunResult]:
+    """Run every task, once even if its experiment was named twice; return results by its place."""
+    distinct = list({(task.experiment, task.seed): task for task in tasks}.values())
+    for task in distinct:
+        announce(task)
+    results = (
+        run_here(distinct, reporter)
+        if jobs is None
+        else run_in_processes(distinct, reporter, jobs=jobs, retries=retries)
+    )
+    return {
+        (task.experiment, task.seed): look_again(result, task)
+        for task, result in zip(distinct, results, strict=True)
+    }
 
 
 def _with_earlier_seeds(

@@ -9,6 +9,7 @@ from rl_runner import train
 from rl_runner.config import ExperimentConfig
 from rl_runner.errors import ConfigError
 from rl_runner.training.reporting import Progress, Reporter
+from rl_runner.training.train import train_many
 
 ConfigOf = Callable[..., ExperimentConfig]
 SameNumbers = Callable[[Path, Path], None]
@@ -114,3 +115,20 @@ def test_to_begin_anew_and_to_extend_is_refused(tmp_path: Path, cliff: Cliff):
     with pytest.raises(ConfigError, match="Leave one of them out"):
         train(cliff(400), runs_dir=tmp_path / "runs", extend=True, fresh=True)
     assert not (tmp_path / "runs").exists()
+
+
+def test_nothing_is_written_if_one_of_several_has_nothing_to_extend(
+    tmp_path: Path, cliff: Cliff, config_of: ConfigOf
+):
+    train(cliff(200), runs_dir=tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ConfigError, match="no `ppo` with fewer timesteps"):
+        train_many(
+            [cliff(400), config_of("ppo")],
+            runs_dir=tmp_path,
+            fresh=False,
+            extend=True,
+            jobs=None,
+            reporter=Reporter(),
+        )
+    assert sorted(tmp_path.rglob("*")) == before
