@@ -39,9 +39,7 @@ def build_agent(
         what = f"{algorithm.name} refuses this configuration: not enough memory: {error}"
         cure = "Lower `buffer_size`, `n_steps` or the network's sizes."
         raise ConfigError(Problem(what, "algo", cure)) from error
-    except (
-        Exception
-    ) as error:  # SB3 asserts, raises ValueError, or trips over what it did not check
+    except Exception as error:  # SB3 asserts, raises ValueError, or trips over what it missed
         what = f"{algorithm.name} refuses this configuration: {type(error).__name__}: {error}"
         raise ConfigError(Problem(what, "algo", f"See `rl algos {algorithm.name}`.")) from error
 

@@ -7,13 +7,13 @@ probability of improvement, and what the seeds there are can and cannot carry.
 import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from rl_runner.config import EnvConfig
 from rl_runner.errors import Problem, RunFolderError
-from rl_runner.evaluation.experiments import AgentName, Experiment, SeedRun
+from rl_runner.evaluation.experiments import AgentName, Experiment
 from rl_runner.evaluation.intervals import (
     LEVEL,
     Interval,
@@ -22,11 +22,10 @@ from rl_runner.evaluation.intervals import (
     welch,
 )
 from rl_runner.evaluation.scales import Scale
-from rl_runner.evaluation.statistics import Aggregates, Estimate, aggregate
+from rl_runner.evaluation.scores import Measure, Scoring
+from rl_runner.evaluation.statistics import Aggregates, Estimate, aggregate, holm
 
-Measure = Literal["held-out", "exact"]
 ERROR_RATE = 1 - LEVEL
-ROUNDING = 1e-9  # of the largest score
 
 
 @dataclass(frozen=True)
@@ -126,16 +125,16 @@ def compare(
         where = "\n".join(str(experiment.path) for experiment in experiments)
         cure = "`rl train` goes on where an experiment has gaps."
         raise RunFolderError(Problem("No run here has a result yet.", where, cure))
-    measure = _measure(runs, agent)
+    scoring = Scoring.for_runs(runs, agent)
     if threshold is None and scale is not None:
         threshold = scale.reward_threshold
     labels = _labels(experiments)
     rows = tuple(
-        _row(label, experiment, agent, measure, scale, threshold)
+        _row(label, experiment, scoring, scale, threshold)
         for label, experiment in zip(labels, experiments, strict=True)
     )
     return Comparison(
-        experiments[0].config.env, agent, measure, scale, threshold, rows, _pairs(rows)
+        experiments[0].config.env, agent, scoring.measure, scale, threshold, rows, _pairs(rows)
     )
 
 
@@ -163,33 +162,6 @@ def _environment_key(config: EnvConfig) -> str:
     return f"{config.id} ({', '.join(settings)})" if settings else config.id
 
 
-def paired_differences(
-    first: Experiment, second: Experiment, agent: AgentName = "last"
-) -> dict[int, float]:
-    """Return first minus second for every seed of which both have a result, by seed.
-
-    What is no more than rounding beside the largest score is no difference.
-    """
-    runs = {run.seed: run for run in second.finished}
-    couples = [(run, runs[run.seed]) for run in first.finished if run.seed in runs]
-    measure = _measure([run for couple in couples for run in couple], agent)
-    differences: dict[int, float] = {}
-    largest = 0.0
-    for a, b in couples:
-        of_first, of_second = _score(a, agent, measure), _score(b, agent, measure)
-        if of_first is not None and of_second is not None:
-            differences[a.seed] = of_first - of_second
-            largest = max(largest, abs(of_first), abs(of_second))
-    return {s: d if abs(d) > ROUNDING * largest else 0.0 for s, d in differences.items()}
-
-
-def _measure(runs: Sequence[SeedRun], agent: AgentName) -> Measure:
-    """Exact returns are compared if every run has one."""
-    results = [result for run in runs if (result := run.result(agent)) is not None]
-    is_exact = all(result.exact_mean_reward is not None for result in results)
-    return "exact" if is_exact else "held-out"
-
-
 def _labels(experiments: Sequence[Experiment]) -> list[str]:
     """Name experiments by their configs' names, and by their folders where those coincide."""
     names = [experiment.config.name for experiment in experiments]
@@ -206,13 +178,12 @@ def _labels(experiments: Sequence[Experiment]) -> list[str]:
 def _row(
     label: str,
     experiment: Experiment,
-    agent: AgentName,
-    measure: Measure,
+    scoring: Scoring,
     scale: Scale | None,
     threshold: float | None,
 ) -> Row:
     runs = experiment.finished
-    scores = np.array([score for run in runs if (score := _score(run, agent, measure)) is not None])
+    scores = np.array([score for run in runs if (score := scoring.score(run)) is not None])
     aggregates = aggregate(scores.tolist()) if len(scores) else None
     seconds = [run.seconds for run in runs if run.seconds is not None]
     optimisms = [run.selection_optimism for run in runs if run.selection_optimism is not None]
@@ -226,13 +197,6 @@ def _row(
         float(np.mean(optimisms)) if optimisms else None,
         float(np.median(seconds)) if seconds else None,
     )
-
-
-def _score(run: SeedRun, agent: AgentName, measure: Measure) -> float | None:
-    result = run.result(agent)
-    if result is None:
-        return None
-    return result.exact_mean_reward if measure == "exact" else result.mean_reward
 
 
 def _normalized(mean: Estimate, scale: Scale | None) -> Estimate | None:
@@ -268,7 +232,7 @@ def _pairs(rows: Sequence[Row]) -> tuple[Pair, ...]:
     with_scores = [row for row in rows if len(row.scores)]
     couples = list(itertools.combinations(with_scores, 2))
     tests = [welch(a.scores, b.scores) for a, b in couples]
-    adjusted = _holm([None if test is None else test.p_value for test in tests])
+    adjusted = holm([None if test is None else test.p_value for test in tests])
     pairs = []
     for (a, b), test, p_adjusted in zip(couples, tests, adjusted, strict=True):
         estimate, interval = probability_of_improvement(a.scores, b.scores)
@@ -289,17 +253,6 @@ def _pairs(rows: Sequence[Row]) -> tuple[Pair, ...]:
             )
         )
     return tuple(pairs)
-
-
-def _holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Adjust p values for their number, so that any wrong claim at all is as rare as one was."""
-    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
-    adjusted: list[float | None] = [None] * len(p_values)
-    largest = 0.0
-    for rank, (p, i) in enumerate(known):
-        largest = max(largest, min(1.0, p * (len(known) - rank)))
-        adjusted[i] = largest
-    return adjusted
 
 
 def _row_dict(row: Row) -> dict[str, Any]:

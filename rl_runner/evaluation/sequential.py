@@ -31,9 +31,7 @@ class Look:
 
     n: int
     difference: float
-    interval: (
-        Interval | None
-    )  # holds the true difference at all looks together, or is not there yet
+    interval: Interval | None  # of the true difference, at all looks together; None if not yet
     e_value: float | None  # None below five pairs
     is_decided: bool
 

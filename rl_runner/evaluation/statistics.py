@@ -67,6 +67,22 @@ def aggregate(run_means: Sequence[float]) -> Aggregates:
     )
 
 
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Adjust p values for their number, so that any wrong claim at all is as rare as one was.
+
+    Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
+
+    :param p_values: None where there was nothing to test, which does not count
+    """
+    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (p, i) in enumerate(known):
+        largest = max(largest, min(1.0, p * (len(known) - rank)))
+        adjusted[i] = largest
+    return adjusted
+
+
 def _checked(run_means: Sequence[float]) -> np.ndarray:
     values = np.asarray(run_means, dtype=float)
     if len(values) == 0 or not np.isfinite(values).all():

@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 
 from rl_runner.errors import Problem, RunFolderError
-from rl_runner.evaluation.comparison import check_same_environment, paired_differences
+from rl_runner.evaluation.comparison import check_same_environment
 from rl_runner.evaluation.experiments import Experiment, SeedRun, load_experiments
+from rl_runner.evaluation.scores import paired_differences
 from rl_runner.evaluation.sequential import FEWEST_PAIRS, Look, look_at
 from rl_runner.training.reporting import Reporter
 from rl_runner.training.resolve import resolve

@@ -7,12 +7,10 @@ import pytest
 from synthetic_experiments import CARTPOLE, change_record, write_experiment, write_run
 
 from rl_runner.errors import RunFolderError
-from rl_runner.evaluation.bands import learning_band, performance_profile
 from rl_runner.evaluation.caveats import caveats, verdict
-from rl_runner.evaluation.comparison import Comparison, compare, paired_differences
-from rl_runner.evaluation.experiments import Curve, load_experiment, load_experiments
+from rl_runner.evaluation.comparison import Comparison, compare
+from rl_runner.evaluation.experiments import load_experiments
 from rl_runner.evaluation.scales import Scale
-from rl_runner.evaluation.statistics import Estimate, aggregate
 
 GOOD = [400.0, 420.0, 440.0, 460.0, 480.0]
 BAD = [100.0, 120.0, 90.0, 130.0, 110.0]
@@ -211,47 +209,3 @@ def test_a_comparison_is_json(tmp_path: Path):
 def test_the_same_comparison_gives_the_same_numbers(tmp_path: Path):
     good, bad = write_experiment(tmp_path, "good", GOOD), write_experiment(tmp_path, "bad", BAD)
     assert _compare(good, bad).to_dict() == _compare(good, bad).to_dict()
-
-
-def test_pairs_are_runs_of_the_same_seed_that_both_have_a_result(tmp_path: Path):
-    one = write_experiment(tmp_path, "one", [10.0, 20.0, 30.0, 40.0])
-    other = write_experiment(tmp_path, "other", [1.0, 2.0, 3.0], first_seed=1)
-    change_record(other / "seed-2", status="failed")
-    differences = paired_differences(load_experiment(one), load_experiment(other))
-    assert differences == {1: 19.0, 3: 37.0}
-
-
-def test_rounding_is_no_difference_between_pairs(tmp_path: Path):
-    one = write_experiment(tmp_path, "one", [0.3, 0.3, 0.7])
-    other = write_experiment(tmp_path, "other", [0.1 + 0.2, 0.3, 0.6])
-    differences = paired_differences(load_experiment(one), load_experiment(other))
-    assert differences == {0: 0.0, 1: 0.0, 2: pytest.approx(0.1)}
-
-
-def test_a_learning_band_is_the_interquartile_mean_where_all_runs_have_steps():
-    curves = [
-        Curve(np.array([0, 100 + 10 * i]), np.array([0.0, 100.0 + 10 * i]), np.zeros(2))
-        for i in range(6)
-    ]
-    band = learning_band(curves)
-    assert band is not None
-    assert (band.x[0], band.x[-1]) == (0, 100)
-    np.testing.assert_allclose(band.value, band.x)  # every curve is the same straight line
-    np.testing.assert_allclose(band.low, band.x)
-    few = learning_band(curves[:3])
-    assert few is not None
-    assert np.isnan(few.low).all()
-    assert learning_band([]) is None
-    apart = Curve(np.array([200, 300]), np.zeros(2), np.zeros(2))
-    assert learning_band([curves[0], apart]) is None
-
-
-def test_a_profile_falls_from_all_runs_to_none():
-    band = performance_profile(np.array([1.0, 2.0, 2.0, 4.0]), np.array([0.0, 1.0, 2.0, 3.0, 5.0]))
-    np.testing.assert_allclose(band.value, [1, 1, 0.75, 0.25, 0])
-    assert (band.low <= band.value).all()
-    assert (band.value <= band.high).all()
-
-
-def test_an_estimate_without_an_interval_is_one_number():
-    assert aggregate([7.0]).mean == Estimate(7.0, None)
