@@ -23,7 +23,7 @@ from pathlib import Path
 
 from rl_runner.config import load_config
 from rl_runner.evaluation.sameness import differences
-from rl_runner.runs.folder import RunFolder
+from rl_runner.runs.claim import is_claimed
 from rl_runner.training.resolve import resolve
 from rl_runner.training.train import experiment_folder
 
@@ -139,8 +139,7 @@ def wait_until_free(runs_dir: Path) -> None:
     """Wait for killed processes to be gone, so that their claims are."""
     time.sleep(0.5)
     for lock in runs_dir.glob("*/seed-*/.lock"):
-        folder = RunFolder(lock.parent, "")
-        while folder.is_claimed():
+        while is_claimed(lock.parent):
             time.sleep(0.1)
 
 

@@ -113,7 +113,7 @@ def load_experiment(path: str | Path) -> Experiment:
 
 
 def _load_run(path: Path, seed: int) -> SeedRun:
-    run = RunFolder(path, "")
+    run = RunFolder(path)
     try:
         record = run.read_record()
     except RunnerError as error:

@@ -22,7 +22,6 @@ A run is addressed by what it is, not by when it started, so training twice is t
 Every file appears whole or not at all: it is written aside and renamed.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -31,10 +30,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
-
 from rl_runner.errors import CheckpointError, Problem, RunFolderError
 from rl_runner.runs.checkpoints import CheckpointStore, verify
+from rl_runner.runs.claim import LOCK, Claim, is_claimed
 from rl_runner.runs.disk import write_aside, writing
 from rl_runner.runs.growing import GrowingFiles
 from rl_runner.runs.record import wrong_in_record
@@ -47,8 +45,6 @@ CheckpointName = str  # last, best, halfway, untrained, or a number of timesteps
 CONFIG = "config.yaml"
 RECORD = "run.json"
 LOG = "log.txt"
-LOCK = ".lock"
-PEEK_SECONDS = 0.2  # somebody who only looks whether the run is claimed is gone by then
 CHECKPOINTS = "checkpoints"
 BEST = "best"
 HALFWAY = "half"
@@ -60,12 +56,15 @@ EPISODE_COLUMNS = ("timestep", "return", "length", "terminated", "wall_time")
 
 
 class RunFolder:
-    """The folder of one seed of an experiment."""
+    """The folder of one seed of an experiment.
 
-    def __init__(self, path: Path, weights_file: str) -> None:
+    :param weights_file: what its agent's file is called; only needed where the agent is
+    """
+
+    def __init__(self, path: Path, weights_file: str = "") -> None:
         self.path = path
         self.weights_file = weights_file
-        self._lock = FileLock(path / LOCK)
+        self._claim = Claim(path)
 
     @property
     def tensorboard_dir(self) -> Path:
@@ -78,32 +77,16 @@ class RunFolder:
         return self.path / self.weights_file
 
     def claim(self) -> bool:
-        """Take the folder for this process; False if another process has it.
-
-        The operating system releases the claim when the process ends, however it ends.
-        """
-        try:
-            with writing(self.path):
-                self.path.mkdir(parents=True, exist_ok=True)
-                self._lock.acquire(timeout=PEEK_SECONDS, poll_interval=0.01)
-        except Timeout:
-            return False
-        return True
+        """Take the run for this process; False if another process has it."""
+        return self._claim.take()
 
     def is_claimed(self) -> bool:
         """Whether a process is training here now. Looks without writing."""
-        try:
-            with (self.path / LOCK).open("rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # for a moment
-        except BlockingIOError:
-            return True
-        except OSError:  # nobody has ever trained here
-            return False
-        return False
+        return is_claimed(self.path)
 
     def release(self) -> None:
         """Give the folder back."""
-        self._lock.release()
+        self._claim.release()
 
     def clear(self) -> None:
         """Remove everything that an earlier training left here, except claim, log and run.json."""

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from rl_runner.errors import RunnerError
+from rl_runner.runs.claim import is_claimed
 from rl_runner.runs.disk import write_aside
-from rl_runner.runs.folder import RECORD, RunFolder, read_record, seed_number
+from rl_runner.runs.folder import RECORD, read_record, seed_number
 from rl_runner.runs.record import wrong_in_record
 
 INDEX = ".index.json"
@@ -51,7 +52,7 @@ class IndexedRun:
     def status(self) -> str:
         """The recorded status; ``crashed`` for a run that says it runs while nobody trains it."""
         status = str(self.record.get("status", UNREADABLE))
-        if status == "running" and not RunFolder(self.path, "").is_claimed():
+        if status == "running" and not is_claimed(self.path):
             return "crashed"
         return status
 

@@ -1,36 +1,20 @@
 import errno
-import fcntl
 import gc
 import json
 import os
 import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import pytest
 
 from rl_runner.errors import CheckpointError, RunFolderError
-from rl_runner.runs.folder import (
-    EPISODE_COLUMNS,
-    LOCK,
-    ExperimentFolder,
-    RunFolder,
-    read_record,
-)
-
-CLAIM_AND_HOLD = """
-import sys
-from pathlib import Path
-from rl_runner.runs.folder import RunFolder
-run = RunFolder(Path(sys.argv[1]), "model.zip")
-print(run.claim(), flush=True)
-sys.stdin.read()
-"""
+from rl_runner.runs.claim import LOCK
+from rl_runner.runs.folder import EPISODE_COLUMNS, ExperimentFolder, RunFolder, read_record
 
 DIE_WHILE_SAVING = """
 import os, sys
@@ -63,138 +47,10 @@ def _files_below(path: Path) -> set[str]:
     return {str(file.relative_to(path)) for file in path.rglob("*") if file.is_file()}
 
 
-# --- claim ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def hold() -> Iterator[Callable[[Path], "subprocess.Popen[str]"]]:
-    processes: list[subprocess.Popen[str]] = []
-
-    def start(path: Path) -> "subprocess.Popen[str]":
-        process = subprocess.Popen(
-            [sys.executable, "-c", CLAIM_AND_HOLD, str(path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        processes.append(process)
-        return process
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
-
-
-def _answer(process: "subprocess.Popen[str]") -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
-
-
-def test_a_second_process_is_refused_until_the_holder_is_killed(
-    tmp_path: Path, hold: Callable[[Path], "subprocess.Popen[str]"]
-):
-    path = tmp_path / "exp" / "seed-0"
-    holder = hold(path)
-    assert _answer(holder) == "True"
-    mine = RunFolder(path, "model.zip")
-    assert mine.claim() is False
-
-    holder.kill()  # SIGKILL: no handler, no `finally`, runs in the holder
-    holder.wait()
-    assert mine.claim() is True
-    assert _answer(hold(path)) == "False"
-    mine.release()
-    assert _answer(hold(path)) == "True"
-
-
-def test_the_claim_survives_clearing_the_folder(
-    run: RunFolder, hold: Callable[[Path], "subprocess.Popen[str]"]
-):
-    run.write_record({"status": "running"})
-    run.clear()
-    assert _answer(hold(run.path)) == "False"
-
-
-def test_a_second_claim_in_the_same_process_is_refused(run: RunFolder):
-    other = RunFolder(run.path, "model.zip")
-    assert other.claim() is False
-    run.release()
-    assert other.claim() is True
-    other.release()
-
-
-def test_claiming_creates_the_folder_and_its_parents(tmp_path: Path):
-    run = ExperimentFolder.place(tmp_path / "a" / "b", "exp", "0123abcd", "model.zip").run(7)
-    assert not (tmp_path / "a").exists()
-    assert run.claim()
-    run.release()
-    assert (tmp_path / "a" / "b" / "exp-0123abcd" / "seed-7").is_dir()
-
-
-def test_different_seeds_are_claimed_independently(tmp_path: Path):
-    experiment = ExperimentFolder(tmp_path, "model.zip")
-    first, second = experiment.run(0), experiment.run(1)
-    assert first.claim()
-    assert second.claim()
-    first.release()
-    second.release()
-
-
-def test_whether_a_run_is_claimed_is_seen_while_another_process_has_it(
-    tmp_path: Path, hold: Callable[[Path], "subprocess.Popen[str]"]
-):
-    run = RunFolder(tmp_path / "exp" / "seed-0", "model.zip")
-    assert not run.is_claimed()
-    holder = hold(run.path)
-    assert _answer(holder) == "True"
-    assert run.is_claimed()
-    holder.kill()
-    holder.wait()
-    assert not run.is_claimed()
-
-
-def test_to_look_whether_a_run_is_claimed_writes_nothing(run: RunFolder, tmp_path: Path):
-    def state() -> dict[Path, tuple[int, int, int]]:
-        stats = {path: path.stat() for path in (tmp_path, *tmp_path.rglob("*"))}
-        return {path: (s.st_ino, s.st_size, s.st_mtime_ns) for path, s in stats.items()}
-
-    (tmp_path / "never-trained").mkdir()
-    before = state()
-    assert run.is_claimed()
-    assert not RunFolder(tmp_path / "never-trained", "model.zip").is_claimed()
-    assert not RunFolder(tmp_path / "nowhere", "model.zip").is_claimed()
-    run.release()
-    assert not run.is_claimed()
-    assert state() == before
-
-
-def test_a_run_in_a_folder_that_may_only_be_read_can_be_looked_at(
-    run: RunFolder, monkeypatch: pytest.MonkeyPatch
-):
-    modes: list[str] = []
-    opened = Path.open
-
-    def spy(path: Path, mode: str = "r", *arguments: Any, **options: Any) -> IO[Any]:
-        modes.append(mode)
-        return opened(path, mode, *arguments, **options)
-
-    monkeypatch.setattr(Path, "open", spy)
-    assert run.is_claimed()
-    assert modes == ["rb"]
-
-
-def test_a_claim_succeeds_while_somebody_looks(tmp_path: Path):
-    run = RunFolder(tmp_path / "seed-0", "model.zip")
-    assert run.claim()
-    run.release()
-    with (run.path / LOCK).open("rb") as looking:
-        fcntl.flock(looking, fcntl.LOCK_SH)
-        gone = threading.Timer(0.05, fcntl.flock, (looking, fcntl.LOCK_UN))
-        gone.start()
-        assert run.claim()
-        gone.join()
-    run.release()
+def test_a_run_is_named_by_its_experiment_and_seed(tmp_path: Path):
+    run = ExperimentFolder.place(tmp_path, "exp", "0123abcd", "model.zip").run(7)
+    assert run.path == tmp_path / "exp-0123abcd" / "seed-7"
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- clear ----------------------------------------------------------------------------------------

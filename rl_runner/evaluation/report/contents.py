@@ -12,7 +12,7 @@ from rl_runner.evaluation.comparison import Comparison, Pair, Row, compare
 from rl_runner.evaluation.experiments import AgentName, Experiment, SeedRun
 from rl_runner.evaluation.report.pictures import Picture, agent_pictures, comparison_pictures
 from rl_runner.evaluation.scales import Scale, load_scale_or_none
-from rl_runner.runs.folder import RunFolder
+from rl_runner.runs.folder import read_record
 
 MOST_PAIRS_OPEN = 6  # longer tables of pairs are folded
 
@@ -235,7 +235,7 @@ def _environment_name(experiment: Experiment) -> str:
 
 
 def _record(run: SeedRun) -> dict[str, Any]:
-    return RunFolder(run.path, "").read_record()
+    return read_record(run.path)
 
 
 def _trace(run: SeedRun) -> str:

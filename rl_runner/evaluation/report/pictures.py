@@ -89,7 +89,7 @@ def _stages(run_path: Path) -> list[str]:
     """Return which of a run's agents show how it learned: those that are kept."""
     from rl_runner.runs.folder import RunFolder
 
-    halfway = ["halfway"] if RunFolder(run_path, "").halfway_timesteps() else []
+    halfway = ["halfway"] if RunFolder(run_path).halfway_timesteps() else []
     return ["untrained", *halfway, "last"]
 
 
