@@ -137,7 +137,7 @@ def _train_and_record(
             raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - recorded with its traceback; other runs go on
         told = " ".join(str(error).split()) if isinstance(error, RunnerError) else repr(error)
-        if isinstance(error, EOFError | BrokenPipeError) and task.config.env.vec == "subproc":
+        if isinstance(error, EOFError | ConnectionError) and task.config.env.vec == "subproc":
             told = "an environment's process ended; `env.vec: dummy` would show why"
         record |= {"status": "failed", "error": told, "traceback": traceback.format_exc()}
         record["log_tail"] = run.log_tail()

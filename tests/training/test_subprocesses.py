@@ -92,11 +92,9 @@ def test_loading_a_run_leaves_no_process_behind(robot: RunResult):
 
 
 @pytest.mark.usefixtures("no_child_left")
-def test_a_failure_in_a_subprocess_is_recorded_so_that_it_can_be_understood(
+def test_a_failure_in_a_subprocess_is_recorded_with_the_way_to_its_cause(
     train_robot: Callable[..., RunResult],
 ):
     broken = train_robot("subproc", breaks=True)
     assert broken.status == "failed"
-    its_own_words = "the gripper came off" in broken.record["traceback"]
-    where_to_find_them = "vec: dummy" in broken.record["error"]
-    assert its_own_words or where_to_find_them
+    assert "`env.vec: dummy` would show why" in broken.record["error"]

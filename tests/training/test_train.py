@@ -399,24 +399,15 @@ def test_a_changed_config_gets_a_folder_of_its_own(tmp_path: Path, config_of: Co
     assert one.hash != other.hash
 
 
-def test_no_seeds_are_refused(tmp_path: Path, config_of: ConfigOf):
-    with pytest.raises(ConfigError, match="at least 1 seed"):
-        train(config_of("cliff"), runs_dir=tmp_path / "runs", seeds=[])
-    assert not (tmp_path / "runs").exists()
-
-
-def test_a_seed_asked_for_twice_counts_once(tmp_path: Path, config_of: ConfigOf):
-    try:
-        result = train(config_of("cliff"), runs_dir=tmp_path, seeds=[0, 0])
-    except ConfigError:
-        return  # to refuse it, as the config does, is as good
-    assert result.summary is not None
-    assert result.summary.n == 1
-
-
-def test_seeds_that_the_config_would_refuse_are_refused(tmp_path: Path, config_of: ConfigOf):
-    with pytest.raises(ConfigError):
-        train(config_of("cliff"), runs_dir=tmp_path / "runs", seeds=[-1])
+@pytest.mark.parametrize(
+    ("seeds", "told"),
+    [([], "at least 1 seed"), ([0, 0], "listed twice"), ([-1], "greater than or equal to 0")],
+)
+def test_seeds_that_the_config_would_refuse_are_refused(
+    tmp_path: Path, config_of: ConfigOf, seeds: list[int], told: str
+):
+    with pytest.raises(ConfigError, match=told):
+        train(config_of("cliff"), runs_dir=tmp_path / "runs", seeds=seeds)
     assert not (tmp_path / "runs").exists()
 
 
