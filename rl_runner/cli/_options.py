@@ -67,6 +67,7 @@ Stochastic = Annotated[
     bool, typer.Option("--stochastic", help="Sample actions instead of taking the likeliest.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")]
 
 Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Runs at a time; default: one per core.")

@@ -8,6 +8,7 @@ import typer
 
 from rl_runner import __version__
 from rl_runner.cli._console import show, show_error
+from rl_runner.cli._exit_codes import INTERRUPTED, USER_MISTAKE
 from rl_runner.cli.algos import algos
 from rl_runner.cli.check import check
 from rl_runner.cli.compare import compare
@@ -47,8 +48,6 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("reproduce", reproduce),
 )
 
-USER_MISTAKE = 2
-
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -76,7 +75,10 @@ def _root(
 
 
 def _with_error_boundary(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn a user's mistake into one panel and exit code 2; a bug keeps its traceback."""
+    """Turn a user's mistake into one panel and exit code 2, Ctrl-C into 130.
+
+    A bug keeps its traceback.
+    """
 
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
@@ -85,6 +87,8 @@ def _with_error_boundary(command: Callable[..., None]) -> Callable[..., None]:
         except RunnerError as error:
             show_error(error)
             raise typer.Exit(USER_MISTAKE) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
 
     return run
 

@@ -9,12 +9,13 @@ import typer
 from rl_runner.cli import _options as options
 from rl_runner.cli._comparison import decision_document, show_comparison, show_decision
 from rl_runner.cli._console import show_json, tell
+from rl_runner.cli._exit_codes import FAILED, INTERRUPTED
 from rl_runner.errors import Problem, RunnerError
 
 if TYPE_CHECKING:
     from rl_runner.training.until_decided import Decision
 
-EXIT_CODES = {"failed": 1, "interrupted": 130}
+EXIT_CODES = {"failed": FAILED, "interrupted": INTERRUPTED}
 
 
 def compare(
@@ -54,7 +55,7 @@ def compare(
     ] = 0.05,
     jobs: options.Jobs = None,
     as_json: options.AsJson = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Compare experiments on the same environment, with intervals over seeds.
 

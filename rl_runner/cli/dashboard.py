@@ -10,6 +10,7 @@ import typer
 
 from rl_runner.cli import _options as options
 from rl_runner.cli._console import tell
+from rl_runner.cli._exit_codes import FAILED
 from rl_runner.errors import Problem, RunFolderError
 
 
@@ -38,4 +39,4 @@ def dashboard(
     except KeyboardInterrupt:
         return
     if result.returncode:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)

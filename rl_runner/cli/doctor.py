@@ -6,6 +6,7 @@ import typer
 
 from rl_runner.cli import _options as options
 from rl_runner.cli._console import show, show_json, tell
+from rl_runner.cli._exit_codes import FAILED
 
 
 def doctor(
@@ -43,7 +44,7 @@ def doctor(
     if as_json:
         show_json(documents[0] if len(documents) == 1 else documents)
     if not all(document["exact"] for document in documents):
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _verdict(differences: list[str]) -> str:

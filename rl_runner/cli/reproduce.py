@@ -1,11 +1,12 @@
 """``rl reproduce``."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from rl_runner.cli import _options as options
 from rl_runner.cli._console import duration, number, show, show_json, table, tell
+from rl_runner.cli._exit_codes import FAILED
 
 if TYPE_CHECKING:
     from rl_runner.evaluation.reproduction import Reproduction
@@ -19,7 +20,7 @@ MEANINGS = {
 
 def reproduce(
     run: options.OneRun,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    quiet: options.Quiet = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Run a finished run again from its own config, and compare.
@@ -39,8 +40,6 @@ def reproduce(
     reporter = _progress.reporter(quiet=quiet, verbose=False)
     try:
         found = run_again(finished, reporter)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
     finally:
         reporter.close()
     if as_json:
@@ -48,7 +47,7 @@ def reproduce(
     else:
         _show(str(path), found)
     if found.verdict == "different":
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _show(path: str, found: "Reproduction") -> None:

@@ -6,6 +6,7 @@ import typer
 
 from rl_runner.cli import _options as options
 from rl_runner.cli._console import console, show, show_json, tell
+from rl_runner.cli._exit_codes import FAILED, INTERRUPTED
 from rl_runner.cli._offline import learn_from_logs
 from rl_runner.cli._results import experiment_document, run_document, show_experiment
 from rl_runner.cli._unfinished import tell_unfinished
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from rl_runner.training.train import ExperimentResult
 
-INTERRUPTED = 130
 
 
 def train(
@@ -35,7 +35,7 @@ def train(
         ),
     ] = False,
     as_json: options.AsJson = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    quiet: options.Quiet = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Every metric too.")] = False,
 ) -> None:
     """Train algorithms on environments, over several seeds at once, as YAML files say.
@@ -75,7 +75,7 @@ def train(
         raise typer.Exit(INTERRUPTED)
     if any(run.status == "failed" for result in results for run in result.runs):
         _name_failures(results)
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
     if not as_json and not quiet and console().is_terminal:
         show(f"See the curves: rl dashboard {runs_dir}")
 

@@ -1,6 +1,5 @@
 """``rl tune``."""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,15 +7,14 @@ import typer
 
 from rl_runner.cli import _options as options
 from rl_runner.cli._console import show_json, tell
+from rl_runner.cli._exit_codes import FAILED, INTERRUPTED
 from rl_runner.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-INTERRUPTED = 130
 SAMPLERS = "tpe|random|cmaes|gp|qmc|grid"
 PRUNERS = "median|hyperband|asha|wilcoxon|none"
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def tune(
@@ -25,9 +23,7 @@ def tune(
     trials: Annotated[
         int | None, typer.Option("--trials", min=1, help="Settings to try, in all.")
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, help="Runs at a time; default: one per core.")
-    ] = None,
+    jobs: options.Jobs = None,
     timeout: Annotated[
         str | None,
         typer.Option("--timeout", metavar="T", help="Begin no trial after 90s, 30m, 2h, 1d."),
@@ -56,7 +52,7 @@ def tune(
     ] = None,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     as_json: options.AsJson = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Search for better hyperparameters and confirm the best of them on fresh seeds.
 
@@ -101,7 +97,7 @@ def tune(
         tell("Stopped. The same command goes on where it was.")
         raise typer.Exit(INTERRUPTED)
     if result.winner is None and result.confirmed:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _as_overrides(chosen: "Mapping[str, object]") -> list[str]:
@@ -110,10 +106,13 @@ def _as_overrides(chosen: "Mapping[str, object]") -> list[str]:
 
 def _seconds(text: str | None) -> float | None:
     """Read 90, 90s, 30m, 2h or 1d."""
+    from rl_runner.config.data import parse_duration
+
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
-    if found is None or float(found[1]) == 0:
+    try:
+        return parse_duration(text if text[-1:].isalpha() else f"{text}s").total_seconds()
+    except ValueError:
         cure = "Write seconds, `--timeout 90`, or with a unit: 90s, 30m, 2h, 1d."
-        raise ConfigError(Problem(f"`{text}` is no length of time.", f"--timeout {text}", cure))
-    return float(found[1]) * UNITS[found[2]]
+        problem = Problem(f"`{text}` is no length of time.", f"--timeout {text}", cure)
+        raise ConfigError(problem) from None

@@ -26,9 +26,6 @@ def watch(
     check_display()
     (agent,), (title,) = load_agents(run, [checkpoint])
     tell(f"{agent.path}: {title}. Ctrl-C ends it.")
-    try:
-        played = play_in_window(agent, episodes, deterministic=not stochastic)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    played = play_in_window(agent, episodes, deterministic=not stochastic)
     for episode_return, length in zip(played.returns, played.lengths, strict=True):
         show(f"return {number(float(episode_return))} in {length} steps")

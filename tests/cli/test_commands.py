@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 
 import rl_runner
 from rl_runner.agents.registry import ALGORITHMS
-from rl_runner.cli.app import COMMANDS
+from rl_runner.cli.app import COMMANDS, _with_error_boundary
 from rl_runner.config import config_from_dict, experiment_hash, load_config
 from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.seeding import SeedTree
@@ -661,3 +662,15 @@ def test_help_lists_every_command(rl: Rl):
     for outcome in (rl("--help"), rl()):
         for command, _ in COMMANDS:
             assert re.search(rf"\b{command} +[A-Z]", outcome.stdout), command
+
+
+# --- Ctrl-C ---------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_ends_any_command_as_shells_have_it():
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(typer.Exit) as ended:
+        _with_error_boundary(interrupted)()
+    assert ended.value.exit_code == 130
