@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rl_runner.training.train import ExperimentResult
 
 
-
 def train(
     configs: options.Configs,
     overrides: options.Overrides = None,

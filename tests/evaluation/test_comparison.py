@@ -11,6 +11,7 @@ from rl_runner.evaluation.caveats import caveats, verdict
 from rl_runner.evaluation.comparison import Comparison, compare
 from rl_runner.evaluation.experiments import load_experiments
 from rl_runner.evaluation.scales import Scale
+from rl_runner.evaluation.statistics import aggregate
 
 GOOD = [400.0, 420.0, 440.0, 460.0, 480.0]
 BAD = [100.0, 120.0, 90.0, 130.0, 110.0]
