@@ -1,14 +1,16 @@
 """`rl tune` measured: against rl-baselines3-zoo, and from deliberately bad starting values.
 
     python benchmarks/tuning.py zoo [--trials 20] [--timesteps 20000] [--jobs 2] [--zoo DIR]
-                                    [--confirm 3] [--confirm-seeds 2] [--seed 0]
+                                    [--confirm 4] [--confirm-seeds 1] [--seed 0]
     python benchmarks/tuning.py bad-start [--trials 30] [--timesteps 100000] [--jobs 2]
 
 `zoo` times whole commands that search PPO's hyperparameters on CartPole, one seed a trial: ours
 with its confirmation, which rl-baselines3-zoo has not, and its own with as many jobs. What each of
 them names as its result is then trained from the beginning on five seeds that neither has used, by
 the same code and outside of the time. So is the best trial of our search alone, which the same
-command with `--confirm 0` would name; its seconds are those until the confirmation began. Ours
+command with `--confirm 0` would name; its seconds are those until the confirmation began. By
+default many candidates are confirmed on one seed each, since what a search of one seed per trial
+needs first is a wider choice; more seeds take longer and tell how good the winner is. Ours
 evaluates five times in a trial, ten episodes each, and the last and the best agent at its end;
 theirs once, five episodes. It is installed by name into an environment of its own in DIR, unless
 it is there already. `--without-zoo` leaves it out.
@@ -53,8 +55,8 @@ def main() -> int:
     parser.add_argument("--timesteps", type=int)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--engine", help="stock (SB3 itself), fast or auto")
-    parser.add_argument("--confirm", type=int, default=3, help="trials that are confirmed")
-    parser.add_argument("--confirm-seeds", type=int, default=2, help="on so many seeds each")
+    parser.add_argument("--confirm", type=int, default=4, help="trials that are confirmed")
+    parser.add_argument("--confirm-seeds", type=int, default=1, help="on so many seeds each")
     parser.add_argument("--seed", type=int, default=0, help="of our search")
     parser.add_argument("--zoo", type=Path, default=Path(tempfile.gettempdir()) / "rl-zoo")
     parser.add_argument("--without-zoo", action="store_true")
@@ -172,9 +174,7 @@ def as_ours(sampled: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def fresh_returns(
-    config: str, folder: str, jobs: int, assigned: Sequence[str] = ()
-) -> list[float]:
+def fresh_returns(config: str, folder: str, jobs: int, assigned: Sequence[str] = ()) -> list[float]:
     """Train a config on fresh seeds; return the mean return of each last agent."""
     seeds = f"train.seeds={json.dumps(list(FRESH_SEEDS))}"
     command = [sys.executable, "-m", "rl_runner", "train", config, "-q", "--jobs", str(jobs)]
