@@ -1,15 +1,19 @@
 """`rl tune` measured: against rl-baselines3-zoo, and from deliberately bad starting values.
 
     python benchmarks/tuning.py zoo [--trials 20] [--timesteps 20000] [--jobs 2] [--zoo DIR]
+                                    [--confirm 4] [--confirm-seeds 1] [--seed 0]
     python benchmarks/tuning.py bad-start [--trials 30] [--timesteps 100000] [--jobs 2]
 
 `zoo` times whole commands that search PPO's hyperparameters on CartPole, one seed a trial: ours
-without confirmation, which rl-baselines3-zoo has not, and its own with as many jobs. What both
-call their best trial is chosen for its luck as well, so both are then trained from the beginning
-on five fresh seeds, by the same code and outside of the time: "confirmed". Ours evaluates five
-times in a trial, ten episodes each, and the last and the best agent at its end; theirs once, five
-episodes. It is installed by name into an environment of its own in DIR, unless it is there
-already. `--without-zoo` leaves it out.
+with its confirmation, which rl-baselines3-zoo has not, and its own with as many jobs. What each of
+them names as its result is then trained from the beginning on five seeds that neither has used, by
+the same code and outside of the time. So is the best trial of our search alone, which the same
+command with `--confirm 0` would name; its seconds are those until the confirmation began. By
+default many candidates are confirmed on one seed each, since what a search of one seed per trial
+needs first is a wider choice; more seeds take longer and tell how good the winner is. Ours
+evaluates five times in a trial, ten episodes each, and the last and the best agent at its end;
+theirs once, five episodes. It is installed by name into an environment of its own in DIR, unless
+it is there already. `--without-zoo` leaves it out.
 
 `bad-start` searches from a learning rate of 1e-5 and a gamma of .8, and fails unless the winner
 reaches a mean of 475 over five fresh seeds.
@@ -29,7 +33,7 @@ import time
 import venv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "configs/cartpole/ppo.yaml"
@@ -51,6 +55,9 @@ def main() -> int:
     parser.add_argument("--timesteps", type=int)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--engine", help="stock (SB3 itself), fast or auto")
+    parser.add_argument("--confirm", type=int, default=4, help="trials that are confirmed")
+    parser.add_argument("--confirm-seeds", type=int, default=1, help="on so many seeds each")
+    parser.add_argument("--seed", type=int, default=0, help="of our search")
     parser.add_argument("--zoo", type=Path, default=Path(tempfile.gettempdir()) / "rl-zoo")
     parser.add_argument("--without-zoo", action="store_true")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
@@ -63,22 +70,24 @@ def main() -> int:
 
 
 def against_the_zoo(options: argparse.Namespace) -> dict[str, Any]:
-    """Time both commands, one after the other, and confirm what both found."""
+    """Time both commands, one after the other, and train what both found on fresh seeds."""
     trials, timesteps = options.trials or 20, options.timesteps or 20_000
     print(
         f"{trials} trials × {timesteps:,} timesteps, {options.jobs} jobs, {machine()}", flush=True
     )
-    figures = {"rl tune": ours(trials, timesteps, options)}
+    figures = ours(trials, timesteps, options)
     if not options.without_zoo:
         figures["rl_zoo3"] = theirs(trials, timesteps, options)
-    print(f"{'':10}{'seconds':>9}{'best trial':>12}{'confirmed':>11}  each fresh seed; trials")
+    print(f"{'':14}{'seconds':>9}{'best trial':>12}{'fresh seeds':>13}  each of these; trials")
     for name, told in figures.items():
-        each = ", ".join(f"{score:.0f}" for score in told["confirmed"])
-        mean = statistics.mean(told["confirmed"])
-        best = f"{told['best']:>12.1f}{mean:>11.1f}"
-        print(f"{name:10}{told['seconds']:>9.1f}{best}  {each}; {told['trials']}")
+        each = ", ".join(f"{score:.0f}" for score in told["fresh"])
+        mean = statistics.mean(told["fresh"])
+        best = f"{told['best']:>12.1f}{mean:>13.1f}"
+        print(f"{name:14}{told['seconds']:>9.1f}{best}  {each}; {told['trials']}")
     if "rl_zoo3" in figures:
-        print(f"ratio {figures['rl_zoo3']['seconds'] / figures['rl tune']['seconds']:.2f}")
+        for name in [name for name in figures if name != "rl_zoo3"]:
+            ratio = figures["rl_zoo3"]["seconds"] / figures[name]["seconds"]
+            print(f"{name}: {ratio:.2f} times as fast as rl_zoo3")
     return figures
 
 
@@ -87,23 +96,36 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, load before: {os.getloadavg()[0]:.1f}"
 
 
-def ours(trials: int, timesteps: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Search with `rl tune`, and train its best.yaml on fresh seeds."""
+def ours(trials: int, timesteps: int, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Search with `rl tune`, and train on fresh seeds what it found with and without confirming."""
     with tempfile.TemporaryDirectory() as folder:
-        seconds, document = timed_search(
+        search = timed_search(
             folder,
-            *("--trials", trials, "--jobs", options.jobs, "--confirm", 0),
+            *("--trials", trials, "--jobs", options.jobs, "--confirm", options.confirm),
             *("--set", f"train.total_timesteps={timesteps}", "--set", "tune.seeds=1"),
+            *("--set", f"tune.confirm.seeds={options.confirm_seeds}"),
+            *("--set", f"tune.seed={options.seed}"),
             *("--set", f"algo.engine={options.engine or 'stock'}"),
             *("--set", f"eval.every={max(1, timesteps // 5)}", "--set", "eval.n_episodes=10"),
+            *("--set", "eval.final_episodes=20"),
         )
-        confirmed = confirmed_returns(document["best_config"], folder, options.jobs)
-    return {
-        "seconds": seconds,
-        "best": max(t["scores"][0] for t in document["trials"] if t["outcome"] == "complete"),
-        "trials": ", ".join(f"{n} {outcome}" for outcome, n in document["n_trials"].items()),
-        "confirmed": confirmed,
-    }
+        document = search.document
+        told = {
+            "best": max(t["scores"][0] for t in document["trials"] if t["outcome"] == "complete"),
+            "trials": ", ".join(f"{n} {outcome}" for outcome, n in document["n_trials"].items()),
+        }
+        alone = Path(document["path"]) / f"trials/trial-{document['best_trial']:04d}/config.yaml"
+        results = {"search alone": (search.seconds_alone, str(alone))}
+        if options.confirm:
+            results = {"rl tune": (search.seconds, document["best_config"]), **results}
+        return {
+            name: {
+                "seconds": seconds,
+                **told,
+                "fresh": fresh_returns(config, f"{folder}/fresh/{name}", options.jobs),
+            }
+            for name, (seconds, config) in results.items()
+        }
 
 
 def theirs(trials: int, timesteps: int, options: argparse.Namespace) -> dict[str, Any]:
@@ -118,12 +140,12 @@ def theirs(trials: int, timesteps: int, options: argparse.Namespace) -> dict[str
         settings = as_ours(zoo_parameters(best))
         assigned = [f"algo.{name}={json.dumps(value)}" for name, value in settings.items()]
         assigned.append(f"train.total_timesteps={timesteps}")
-        confirmed = confirmed_returns(str(CONFIG), folder, options.jobs, assigned)
+        fresh = fresh_returns(str(CONFIG), folder, options.jobs, assigned)
     return {
         "seconds": seconds,
         "best": float(value[1]),
         "trials": f"{outcomes[0]} complete, {outcomes[1]} pruned",
-        "confirmed": confirmed,
+        "fresh": fresh,
     }
 
 
@@ -152,19 +174,16 @@ def as_ours(sampled: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def confirmed_returns(
-    config: str, folder: str, jobs: int, assigned: Sequence[str] = ()
-) -> list[float]:
+def fresh_returns(config: str, folder: str, jobs: int, assigned: Sequence[str] = ()) -> list[float]:
     """Train a config on fresh seeds; return the mean return of each last agent."""
-    runs = Path(folder) / "fresh"
     seeds = f"train.seeds={json.dumps(list(FRESH_SEEDS))}"
     command = [sys.executable, "-m", "rl_runner", "train", config, "-q", "--jobs", str(jobs)]
-    for assignment in (*assigned, seeds):
+    for assignment in (*assigned, seeds, "eval.final_episodes=100"):
         command += ["--set", assignment]
     subprocess.run(  # noqa: S603 - our own command
-        [*command, "--runs-dir", str(runs)], cwd=ROOT, stdout=subprocess.DEVNULL, check=True
+        [*command, "--runs-dir", folder], cwd=ROOT, stdout=subprocess.DEVNULL, check=True
     )
-    records = [json.loads(path.read_text()) for path in sorted(runs.glob("*/seed-*/run.json"))]
+    records = [json.loads(path.read_text()) for path in sorted(Path(folder).glob("*/*/run.json"))]
     return [record["results"]["last"]["mean_reward"] for record in records]
 
 
@@ -172,7 +191,7 @@ def from_bad_values(options: argparse.Namespace) -> dict[str, Any]:
     """Search from values that learn nothing, and confirm on five fresh seeds."""
     trials, timesteps = options.trials or 30, options.timesteps or 100_000
     with tempfile.TemporaryDirectory() as folder:
-        seconds, document = timed_search(
+        search = timed_search(
             folder,
             *("--trials", trials, "--jobs", options.jobs, "--confirm", 3),
             *("--set", f"train.total_timesteps={timesteps}"),
@@ -181,6 +200,7 @@ def from_bad_values(options: argparse.Namespace) -> dict[str, Any]:
             *("--set", "algo.learning_rate=1e-5", "--set", "algo.gamma=0.8"),
             *("--set", "tune.seeds=2", "--set", "tune.confirm.seeds=5"),
         )
+    seconds, document = search.seconds, search.document
     print(f"{trials} trials × {timesteps:,} timesteps: {seconds:.0f} s, {document['n_trials']}")
     print(f"{'':12}{'search':>8}{'fresh seeds':>13}  95 %, optimism with its 95 %")
     for item in document["confirmed"]:
@@ -201,17 +221,37 @@ def interval(ends: Sequence[float] | None) -> str:
     return f"({ends[0]:.1f} to {ends[1]:.1f})" if ends else "(no interval)"
 
 
-def timed_search(folder: str, *arguments: object) -> tuple[float, dict[str, Any]]:
-    """Return the wall time of an `rl tune` in a fresh folder, and what it found."""
-    command = [sys.executable, "-m", "rl_runner", "tune", str(CONFIG), "--json", "-q"]
+class Search(NamedTuple):
+    """An `rl tune` that has been timed, and what it found."""
+
+    seconds: float
+    seconds_alone: float  # until it began to confirm
+    document: dict[str, Any]
+
+
+def timed_search(folder: str, *arguments: object) -> Search:
+    """Time an `rl tune` in a fresh folder."""
+    command = [sys.executable, "-m", "rl_runner", "tune", str(CONFIG), "--json"]
+    command += ["--runs-dir", folder, *map(str, arguments)]
+    seconds_alone = None
     began = time.perf_counter()
-    done = subprocess.run(  # noqa: S603 - our own command
-        [*command, "--runs-dir", folder, *map(str, arguments)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return time.perf_counter() - began, json.loads(done.stdout)
+    with (
+        tempfile.TemporaryFile("w+") as found,
+        subprocess.Popen(  # noqa: S603 - our own command
+            command, cwd=ROOT, stdout=found, stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        lines = []
+        for line in process.stderr or ():
+            lines.append(line)
+            if line.startswith("Confirming"):
+                seconds_alone = time.perf_counter() - began
+        process.wait()
+        seconds = time.perf_counter() - began
+        if process.returncode:
+            sys.exit(f"rl tune failed:\n{''.join(lines[-20:])}")
+        found.seek(0)
+        return Search(seconds, seconds_alone or seconds, json.load(found))
 
 
 def zoo_python(folder: Path) -> Path:

@@ -13,6 +13,8 @@ Sampler = Literal["tpe", "random", "cmaes", "gp", "qmc", "grid"]
 Pruner = Literal["median", "hyperband", "asha", "wilcoxon", "none"]
 Measure = Literal["final", "best", "last_mean", "time_to_threshold", "wall_time"]
 
+_LAST = 3  # evaluations that make a mean
+_NESTED = (dict, list, tuple)
 MAXIMIZED: tuple[Measure, ...] = ("final", "best", "last_mean")
 
 
@@ -61,8 +63,12 @@ def _problem_of_choices(parameter: ParameterConfig) -> str:
         return "a categorical parameter has no scale"
     if not parameter.choices:
         return "a categorical parameter needs at least one of `choices: […]`"
-    texts = [json.dumps(choice, sort_keys=True, default=repr) for choice in parameter.choices]
-    return "one of the `choices` is listed twice" if len(set(texts)) < len(texts) else ""
+    # Storages keep lists and mappings as text, and take 1, 1.0 and true for the same.
+    kept = {
+        json.dumps(choice, sort_keys=True, default=repr) if isinstance(choice, _NESTED) else choice
+        for choice in parameter.choices
+    }
+    return "one of the `choices` is listed twice" if len(kept) < len(parameter.choices) else ""
 
 
 def _problem_of_range(parameter: ParameterConfig) -> str:
@@ -128,9 +134,19 @@ class ObjectiveConfig(Section):
     """
 
     measure: Measure = "final"
-    last: Annotated[int, Field(ge=1, le=10_000)] = 3
+    last: Annotated[int, Field(ge=1, le=10_000)] = _LAST
     threshold: float | None = None
     over_seeds: Literal["mean", "median", "iqm", "worst"] = "mean"
+
+    @model_validator(mode="after")
+    def _settings_of_its_measure(self) -> Self:
+        if self.threshold is not None and self.measure != "time_to_threshold":
+            message = f"`threshold` belongs to `measure: time_to_threshold`, not to {self.measure}"
+            raise ValueError(message)
+        if self.last != _LAST and self.measure != "last_mean":
+            message = f"`last` belongs to `measure: last_mean`, not to {self.measure}"
+            raise ValueError(message)
+        return self
 
     @property
     def maximized(self) -> bool:

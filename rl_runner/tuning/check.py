@@ -1,6 +1,7 @@
 """A search space checked against the algorithm, before anything is trained or written."""
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import optuna
@@ -37,6 +38,7 @@ def complete_tuning(start: ExperimentConfig) -> TuneConfig:
         raise ConfigError(Problem("CMA-ES takes a single objective.", where, cure))
     parameters = tune.parameters if tune.search_space is not None else default_space(start)
     problems = [p for item in parameters.items() for p in _problems(*item, start)]
+    problems += _overlaps(parameters, start.source)
     if problems:
         raise ConfigError(*problems)
     try:
@@ -74,6 +76,14 @@ def _problems(name: str, parameter: ParameterConfig, start: ExperimentConfig) ->
             if problem not in seen:
                 seen.add(problem)
                 yield problem
+
+
+def _overlaps(parameters: Iterable[str], source: SourceMap) -> Iterator[Problem]:
+    """Yield parameters of which another is a part: one would overwrite the other."""
+    for whole, part in itertools.permutations(parameters, 2):
+        if part.startswith(f"{whole}."):
+            what = f"`{part}` is a part of `{whole}`, and both are searched."
+            yield Problem(what, place_of(part, source), "Leave one of the two out.")
 
 
 def _extremes(parameter: ParameterConfig) -> list[Any]:

@@ -17,10 +17,10 @@ from rl_runner.evaluation.intervals import welch
 from rl_runner.evaluation.statistics import Summary, summarize
 from rl_runner.training.launcher import POLL_SECONDS, Launcher
 from rl_runner.training.task import RunResult, RunTask
+from rl_runner.tuning.ends import RETRIES, cause_of, ended_from_outside
 from rl_runner.tuning.folder import StudyFolder
 from rl_runner.tuning.objective import RunOutcome, over_seeds, score_of_run
 from rl_runner.tuning.reporting import StudyReporter, TrialReport
-from rl_runner.tuning.storage import RETRIES
 from rl_runner.tuning.trials import for_confirming, with_values, write_experiment
 
 START = "start"
@@ -151,11 +151,11 @@ def _run(
         while launcher.busy or (elsewhere and not launcher.stop_requests):
             time.sleep(POLL_SECONDS)
             for task, result in launcher.poll():
-                if result.record.get("ended_by_signal") and tries[id(task)] < RETRIES:
+                if result.elsewhere:
+                    elsewhere.append(task)
+                elif ended_from_outside(result) and tries[id(task)] < RETRIES:
                     tries[id(task)] += 1
                     launcher.add(task)
-                elif result.status == "running":
-                    elsewhere.append(task)
                 else:
                     results[id(task)] = result
             if elsewhere and not launcher.busy and time.monotonic() >= look_again:
@@ -172,7 +172,7 @@ def _confirmed(
         for_confirming(candidate.config, tune, candidate.label), folder.candidate(candidate.label)
     )
     causes = tuple(
-        f"seed {result.seed}: {result.record.get('error', result.status)}"
+        f"seed {result.seed}: {cause_of(result)}"
         for result in results
         if result.status != "finished"
     )

@@ -69,6 +69,15 @@ class StudyFolder:
         """Return the experiment folder in which a candidate is confirmed."""
         return self.path / "confirm" / label
 
+    def check(self) -> None:
+        """See that nothing else is kept there.
+
+        :raises StudyError: if it is an experiment's folder
+        """
+        if (self.path / "config.yaml").exists():
+            cure = "Give the study another name with `--study`."
+            raise StudyError(Problem("This is an experiment's folder.", str(self.path), cure))
+
     def create(self) -> None:
         """Make the folder."""
         with writing(self.path):

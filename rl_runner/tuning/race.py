@@ -49,6 +49,11 @@ class Race:
         """Which of its seeds is being run, from 0."""
         return len(self.outcomes)
 
+    @property
+    def last_step(self) -> int:
+        """The step of the last evaluation of the last seed."""
+        return len(self.config.train.seeds) * self.config.train.total_timesteps
+
     def next_task(self) -> RunTask:
         """Return the run of the present seed."""
         seed = self.config.train.seeds[self.present]
@@ -60,19 +65,24 @@ class Race:
         return self.task is not None and self.task.run == run
 
     def hear(self, evaluated: Evaluated) -> bool:
-        """Take an evaluation of the present seed; True if the trial has become hopeless."""
+        """Take an evaluation of the present seed; True if the trial has become hopeless.
+
+        At the end of its last seed a trial is not judged any more: there is nothing left to save.
+        """
         timesteps = self.nominal(evaluated.timesteps)
         if self.hopeless or timesteps in self.curve:
             return False
         self.curve[timesteps] = evaluated.mean_reward
-        if len(self.tune.objective) > 1 or self.tune.pruner == "none":
+        if len(self.tune.objective) > 1:  # Optuna keeps no curves of several objectives
             return False
         step = self.present * self.config.train.total_timesteps + timesteps
         if step not in self.reported:
             self.reported.add(step)
             self.trial.report(self._standing(timesteps), step)
+        if step < max(self.reported) or step == self.last_step:
+            return False
         with quietly():
-            self.hopeless = step == max(self.reported) and self.trial.should_prune()
+            self.hopeless = self.trial.should_prune()
         return self.hopeless
 
     def nominal(self, timesteps: int) -> int:

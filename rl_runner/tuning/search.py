@@ -13,6 +13,7 @@ from rl_runner.config.tune import TuneConfig
 from rl_runner.errors import ConfigError, Problem, StudyError
 from rl_runner.training.launcher import POLL_SECONDS, Launcher
 from rl_runner.training.task import RunResult
+from rl_runner.tuning.ends import RETRIES, cause_of, ended_from_outside
 from rl_runner.tuning.folder import StudyFolder
 from rl_runner.tuning.objective import RunOutcome
 from rl_runner.tuning.race import Race
@@ -20,7 +21,7 @@ from rl_runner.tuning.records import CAUSE, OUTCOME, trial_number, trial_report
 from rl_runner.tuning.reporting import Outcome, Relay, StudyReporter, TrialReport
 from rl_runner.tuning.samplers import build_sampler, quietly, shuffled_grid
 from rl_runner.tuning.space import SearchSpace
-from rl_runner.tuning.storage import HEARTBEAT_SECONDS, RETRIES, beat, queue_again, retire_abandoned
+from rl_runner.tuning.storage import HEARTBEAT_SECONDS, beat, queue_again, retire_abandoned
 from rl_runner.tuning.tensorboard import log_trial
 from rl_runner.tuning.trials import for_search, with_values, write_experiment
 
@@ -57,6 +58,8 @@ class Search:
         self.races: list[Race] = []
         self.began = time.monotonic()
         self.others = False  # whether other processes have trials under way
+        self.later: list[Race] = []  # whose run another process is still at
+        self.failed_here = 0
         self.next_look = self.next_beat = 0.0
         grid = task.tune.sampler == "grid"
         self.n_points = len(shuffled_grid(task.tune, task.space)) if grid else None
@@ -86,9 +89,18 @@ class Search:
         if isinstance(self.task.storage, RDBStorage):
             return  # they may be another process's; Optuna's heartbeats will tell
         for frozen in self.study.get_trials(states=(TrialState.RUNNING,)):
+            self._seed_sampler(frozen.number)
             with quietly():
                 trial = optuna.Trial(self.study, frozen._trial_id)  # noqa: SLF001 - has no other name
+                self._draw_again(trial)
             self._begin(trial)
+
+    def _draw_again(self, trial: optuna.Trial) -> None:
+        """Draw what a trial had drawn when it was cut off, so that the rest is what it would be."""
+        for name, distribution in trial.distributions.items():
+            if not distribution.single() and name not in trial.relative_params:
+                frozen = self.study.get_trials(deepcopy=False)[trial.number]
+                self.study.sampler.sample_independent(self.study, frozen, name, distribution)
 
     def _goes_on(self) -> bool:
         """Begin what can begin; tell whether anything is under way, here or elsewhere."""
@@ -96,12 +108,14 @@ class Search:
             return self.launcher.busy
         if time.monotonic() >= self.next_look:
             self.next_look = time.monotonic() + LOOK_SECONDS
+            while self.later:
+                self.launcher.add(self.later.pop().next_task())
             while self.launcher.n_free and self._wants_another():
                 self._ask()
             waited, self.others = self.others, self._others_are_at_work()
             if self.others and not waited and not self.launcher.busy:
                 self.reporter.note("Waiting for the trials of other processes, or to take them up.")
-        return self.launcher.busy or self.others
+        return self.launcher.busy or self.others or bool(self.later)
 
     def _wants_another(self) -> bool:
         if self.task.timeout is not None and time.monotonic() - self.began > self.task.timeout:
@@ -117,7 +131,7 @@ class Search:
     def _check_for_hope(self, outcomes: Sequence[Outcome]) -> None:
         """Give up if the space is impossible, or whatever is tried fails."""
         ended = [o for o in outcomes if o in {"complete", "pruned", "failed"}]
-        if len(ended) >= MOST_FAILURES and set(ended) == {"failed"}:
+        if self.failed_here >= MOST_FAILURES and set(ended) == {"failed"}:
             what = f"All {len(ended)} trials failed, so that nothing can be learned from them."
             last = [t for t in self.study.get_trials() if t.user_attrs.get(CAUSE)][-1]
             path = self.task.folder.trial(trial_number(last))
@@ -135,10 +149,14 @@ class Search:
     def _ask(self) -> None:
         with quietly():
             trial = self.study.ask()
-            before = self.study.get_trials(deepcopy=False)[: trial.number]
-            index = sum(trial_number(earlier) == earlier.number for earlier in before)
-            self.study.sampler = build_sampler(self.task.tune, self.task.space, index)
+        self._seed_sampler(trial.number)
         self._begin(trial)
+
+    def _seed_sampler(self, number: int) -> None:
+        """Give the study the sampler of the trial that has this number in Optuna's list."""
+        before = self.study.get_trials(deepcopy=False)[:number]
+        index = sum(trial_number(earlier) == earlier.number for earlier in before)
+        self.study.sampler = build_sampler(self.task.tune, self.task.space, index)
 
     def _begin(self, trial: optuna.Trial) -> None:
         task = self.task
@@ -187,13 +205,15 @@ class Search:
                 self.launcher.add(race.next_task())
         elif result.status in {"interrupted", "pending"} and self.launcher.stop_requests:
             return  # it goes on another time
-        elif result.record.get("ended_by_signal") and race.tries < RETRIES:
+        elif result.elsewhere:  # of a session that was killed, and that writes its checkpoint
+            self.later.append(race)
+        elif ended_from_outside(result) and race.tries < RETRIES:
             race.tries += 1
-            self.reporter.note(f"Trial {race.number}: {result.record['error']}; tried again.")
+            self.reporter.note(f"Trial {race.number}: {cause_of(result)}; tried again.")
             self.launcher.add(race.next_task())
         else:
-            cause = result.record.get("error") or f"its run is {result.status} elsewhere"
-            self._end(race, "failed", cause)
+            self.failed_here += 1
+            self._end(race, "failed", cause_of(result))
 
     def _end(self, race: Race, outcome: Outcome, cause: str = "") -> None:
         self.races.remove(race)

@@ -5,6 +5,7 @@ way when its process died is taken up again: with the file by going on with the 
 nobody else can be at it; with a database by Optuna's heartbeats, since somebody else may be.
 """
 
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -17,12 +18,12 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from rl_runner.errors import Problem, StudyError
+from rl_runner.tuning.ends import RETRIES
 from rl_runner.tuning.folder import StudyFolder
 from rl_runner.tuning.samplers import quietly
 
 HEARTBEAT_SECONDS = 10
 GRACE_SECONDS = 60  # without a heartbeat until a trial counts as abandoned
-RETRIES = 2  # of a trial or run that was ended from outside
 
 IDENTITY, DESCRIPTION = "rl_runner:identity", "rl_runner:description"
 
@@ -30,10 +31,11 @@ IDENTITY, DESCRIPTION = "rl_runner:identity", "rl_runner:description"
 def open_storage(url: str | None, folder: StudyFolder) -> BaseStorage:
     """Open the database at ``url``, or the journal in the folder, which must be claimed.
 
-    :raises StudyError: if the storage cannot be reached
+    :raises StudyError: if the storage cannot be reached, or the journal is damaged
     """
     if url is None:
         _cut_unfinished_line(folder)
+        _check_lines(folder)
         return JournalStorage(JournalFileBackend(str(folder.journal)))
     try:
         return _open_database(url)
@@ -109,6 +111,18 @@ def _cut_unfinished_line(folder: StudyFolder) -> None:
     whole = content.rfind(b"\n") + 1
     if whole < len(content):
         os.truncate(folder.journal, whole)
+
+
+def _check_lines(folder: StudyFolder) -> None:
+    """Refuse a journal with a line in it that nobody wrote so."""
+    lines = folder.journal.read_bytes().splitlines() if folder.journal.exists() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            json.loads(line)
+        except ValueError as error:
+            cure = "Put a copy of it back, or begin another study with `--study`; no run is lost."
+            what = f"The study's journal is damaged: {error}."
+            raise StudyError(Problem(what, f"{folder.journal}:{number}", cure)) from None
 
 
 def open_study(

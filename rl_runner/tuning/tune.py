@@ -109,6 +109,7 @@ def _open(
     identity = short_hash(description)
     folder = StudyFolder(runs_dir / (_checked(name) or f"{start.name}-tune-{identity}"))
     directions = [MAXIMIZE if o.maximized else MINIMIZE for o in settings.objective]
+    folder.check()
     if url is None:
         folder.create()
         folder.claim()

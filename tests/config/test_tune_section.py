@@ -77,6 +77,8 @@ def test_a_search_space_may_be_dotted_or_nested(read: ReadTune):
         ("{type: categorical, low: 1, high: 2}", "has `choices`"),
         ("{type: categorical, choices: [a], log: true}", "no scale"),
         ("{type: categorical, choices: [[1], [1]]}", "listed twice"),
+        ("{type: categorical, choices: [1, true]}", "listed twice"),
+        ("{type: categorical, choices: [[1], '[1]']}", "listed twice"),
     ],
 )
 def test_a_parameter_that_makes_no_sense_is_refused(read: ReadTune, parameter: str, told: str):
@@ -110,6 +112,8 @@ def test_an_empty_space_is_refused(read: ReadTune):
         "{trials: 0}",
         "{seeds: 0}",
         "{objective: []}",
+        "{objective: {measure: final, threshold: 3}}",
+        "{objective: {measure: final, last: 5}}",
         "{confirm: {seeds: 0}}",
     ],
 )

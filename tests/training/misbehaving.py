@@ -29,7 +29,7 @@ class Misbehaving(gym.Wrapper[Any, Any, Any, Any]):
                 time.sleep(200)
             if self.what == "crash":
                 ctypes.string_at(0)
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGTERM if self.what == "terminate" else signal.SIGKILL)
         return self.env.step(action)
 
     def _is_first(self) -> bool:
@@ -51,3 +51,25 @@ class Hopeless(gym.Wrapper[Any, Any, Any, Any]):
             message = "it always breaks"
             raise RuntimeError(message)
         return self.env.step(action)
+
+
+class Broken(gym.Wrapper[Any, Any, Any, Any]):
+    """Breaks at every step as long as the marker is there."""
+
+    def __init__(self, env: gym.Env[Any, Any], marker: str) -> None:
+        super().__init__(env)
+        self.marker = Path(marker)
+
+    def step(self, action: Any) -> Any:
+        if self.marker.exists():
+            message = "it is not mended yet"
+            raise RuntimeError(message)
+        return self.env.step(action)
+
+
+class NotANumber(gym.Wrapper[Any, Any, Any, Any]):
+    """Rewards with NaN."""
+
+    def step(self, action: Any) -> Any:
+        observation, _, terminated, truncated, info = self.env.step(action)
+        return observation, float("nan"), terminated, truncated, info

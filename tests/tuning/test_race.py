@@ -58,8 +58,21 @@ def test_a_curve_is_turned_round_where_less_is_better(pole: Any):
     assert hear(race(pole, objective="wall_time"), (64, 5.0)) == {64: -5.0}
 
 
-def test_nothing_is_reported_that_nobody_compares(pole: Any):
-    assert hear(race(pole, pruner="none"), (64, 5.0)) == {}
+def test_a_curve_is_kept_although_nothing_is_pruned(pole: Any):
+    assert hear(race(pole, pruner="none"), (64, 5.0)) == {64: 5.0}
+
+
+def test_several_objectives_have_no_curve(pole: Any):
+    assert hear(race(pole, objective=["final", "wall_time"]), (64, 5.0)) == {}
+
+
+def test_a_trial_at_its_end_is_not_hopeless(pole: Any):
+    racing = race(pole)
+    assert hear(racing, (64, 5.0), (128, 5.0)) == {64: 5.0, 128: 5.0}
+    racing.seed_finished(RunOutcome(5.0, 5.0, 1.0, {64: 5.0, 128: 5.0}))
+    racing.trial.study.pruner = optuna.pruners.ThresholdPruner(lower=2.0)
+    assert not racing.hear(Evaluated(RUN, 128, -9.0))
+    assert not racing.hopeless
 
 
 def test_a_hopeless_trial_hears_no_more(pole: Any):

@@ -77,6 +77,19 @@ def test_an_unfinished_line_of_the_journal_is_taken_back(tmp_path: Path):
     assert [study.study_name for study in storage.get_all_studies()] == ["mine"]
 
 
+def test_a_damaged_journal_is_named_with_its_line(tmp_path: Path):
+    small = study()
+    result = tune(small, runs_dir=tmp_path)
+    journal = result.path / "study.journal"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    lines[3] = b"\x00\xff" * 20 + b"\n"
+    journal.write_bytes(b"".join(lines))
+    with pytest.raises(StudyError, match="journal is damaged") as caught:
+        tune(small, runs_dir=tmp_path)
+    assert caught.value.problems[0].where.endswith("study.journal:4")
+    assert journal.read_bytes() == b"".join(lines)
+
+
 def test_a_study_that_optuna_made_is_not_touched(tmp_path: Path, url: str):
     theirs = optuna.create_study(study_name="theirs", storage=url)
     theirs.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)

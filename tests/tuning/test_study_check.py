@@ -61,6 +61,17 @@ def test_a_part_of_a_value_that_has_no_parts_is_refused(pole: Any):
     assert "has no `initial`" in problem.what
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_parameter_and_a_part_of_it_are_not_both_searched(pole: Any, order: int):
+    names = {
+        "policy_kwargs": {"type": "categorical", "choices": [{"net_arch": [8]}, {}]},
+        "policy_kwargs.net_arch": {"type": "categorical", "choices": [[16], [32]]},
+    }
+    problem = problem_of(pole, dict([*names.items()][::order]))
+    assert "`policy_kwargs.net_arch` is a part of `policy_kwargs`" in problem.what
+    assert "one of the two" in problem.cure
+
+
 def test_what_the_runner_owns_is_not_searched(pole: Any):
     problem = problem_of(pole, {"seed": {"type": "int", "low": 0, "high": 9}})
     assert "seed" in problem.what

@@ -14,6 +14,7 @@ import pytest
 
 from rl_runner.config import ExperimentConfig, config_from_dict, dump_config, load_config
 from rl_runner.errors import StudyError
+from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.training.resolve import resolve
 from rl_runner.tuning import tune as road
 from rl_runner.tuning.report import load_report
@@ -159,6 +160,22 @@ def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(
     assert result.summary["confirmed"] == undisturbed.summary["confirmed"]
 
 
+def test_a_trial_that_was_cut_off_while_it_was_drawn_is_drawn_to_its_end(
+    undisturbed: TuneResult, tmp_path: Path
+):
+    journal = undisturbed.path / "study.journal"
+    lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
+    drawn = [i for i, line in enumerate(lines) if '"param_name"' in line]
+    last = [i for i in drawn if json.loads(lines[i])["trial_id"] == 3]
+    assert len(last) > 3
+    folder = tmp_path / undisturbed.path.name
+    folder.mkdir()
+    cut = "".join(lines[: last[1] + 1])
+    (folder / "study.journal").write_text(cut, encoding="utf-8")
+    result = tune(study(confirm={"trials": 0}), runs_dir=tmp_path, jobs=1)
+    assert told(result) == told(undisturbed)
+
+
 class Interrupting(StudyReporter):
     """Asks for a stop, as Ctrl-C does, when the first trial has ended."""
 
@@ -205,8 +222,9 @@ def test_a_bug_is_a_failure_with_its_cause_and_no_result(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("_importable")
-def test_a_run_that_a_signal_ended_is_tried_again(tmp_path: Path):
-    config = misbehaving(tmp_path / "marker", "kill")
+@pytest.mark.parametrize("how", ["kill", "terminate"])
+def test_a_run_that_a_signal_ended_is_tried_again(tmp_path: Path, how: str):
+    config = misbehaving(tmp_path / "marker", how)
     result = tune(config, runs_dir=tmp_path / "runs", jobs=1)
     assert (tmp_path / "marker").exists()
     assert [trial.outcome for trial in result.trials] == ["complete", "complete"]
@@ -280,6 +298,18 @@ def test_another_config_under_the_same_name_is_refused(tmp_path: Path):
     assert modified(tmp_path) == before
 
 
+@pytest.mark.parametrize("in_database", [False, True])
+def test_an_experiments_folder_is_not_made_a_study(tmp_path: Path, in_database: bool):
+    from rl_runner import train
+
+    experiment = train(config_from_dict(CLIFF), runs_dir=tmp_path, seeds=[0]).path
+    before = sorted(tmp_path.rglob("*"))
+    url = f"sqlite:///{tmp_path}/optuna.db" if in_database else None
+    with pytest.raises(StudyError, match="an experiment's folder"):
+        tune(study(), runs_dir=tmp_path, jobs=1, study=experiment.name, storage=url)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 class Claiming(StudyReporter):
     """Tries the same study once more while it is under way."""
 
@@ -322,3 +352,62 @@ def test_a_search_in_which_everything_fails_gives_up(tmp_path: Path):
     with pytest.raises(StudyError, match="All 5 trials failed") as caught:
         tune(config, runs_dir=tmp_path, jobs=1)
     assert "always breaks" in str(caught.value)
+
+
+@pytest.mark.usefixtures("_importable")
+def test_a_search_that_gave_up_goes_on_when_its_environment_is_mended(tmp_path: Path):
+    marker = tmp_path / "marker"
+    wrapper = {"name": "misbehaving.Broken", "kwargs": {"marker": str(marker)}}
+    raw = {**CLIFF, "env": {**CLIFF["env"], "wrappers": [wrapper]}}
+    tuned = {**TINY, "trials": 7, "seeds": 1, "confirm": {"trials": 0}}
+    config = config_from_dict({**raw, "tune": tuned})
+    marker.touch()
+    with pytest.raises(StudyError, match="All 5 trials failed"):
+        tune(config, runs_dir=tmp_path / "runs", jobs=1)
+    marker.unlink()
+    result = tune(config, runs_dir=tmp_path / "runs", jobs=1)
+    assert result.counts == {"failed": 5, "complete": 2}
+
+
+@pytest.mark.usefixtures("_importable")
+def test_returns_that_are_no_numbers_are_a_failure_and_not_pruned(tmp_path: Path):
+    wrapper = {"name": "misbehaving.NotANumber"}
+    raw = {**CLIFF, "env": {**CLIFF["env"], "wrappers": [wrapper]}}
+    config = config_from_dict({**raw, "tune": {**TINY, "trials": 50, "seeds": 1}})
+    with pytest.raises(StudyError, match="All 5 trials failed"):
+        tune(config, runs_dir=tmp_path, jobs=1)
+
+
+class Holding(StudyReporter):
+    """Holds the run of the first trial, as one does whose launcher was killed, until it is met."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        self.runs_dir = runs_dir
+        self.met = False
+
+    def trial_started(self, number: int, values: Mapping[str, Any]) -> None:
+        del values
+        if number == 0:
+            (trial,) = self.runs_dir.glob("*/trials/trial-0000")
+            seed = load_config(trial).train.seeds[0]
+            self.run = ExperimentFolder(trial, "q_table.npz").run(seed)
+            assert self.run.claim()
+
+    def note(self, text: str) -> None:
+        if "another process" in text:
+            self.met = True
+            self.run.release()
+
+
+def test_a_trial_waits_for_a_run_that_a_killed_session_is_still_at(tmp_path: Path):
+    reporter = Holding(tmp_path)
+    config = study(trials=1, seeds=1, confirm={"trials": 0})
+    result = tune(config, runs_dir=tmp_path, jobs=1, reporter=reporter)
+    assert reporter.met
+    assert result.counts == {"complete": 1}
+
+
+def test_a_space_of_single_values_has_no_importances(tmp_path: Path):
+    single = {"gamma": {"type": "categorical", "choices": [0.9]}}
+    config = study(trials=4, seeds=1, search_space=single, confirm={"trials": 0})
+    assert tune(config, runs_dir=tmp_path, jobs=1).importances == {}
