@@ -110,18 +110,17 @@ def show_judgement(judgement: Document) -> None:
     columns = ["estimator", ">reward", "95 % interval", ">vs logging", "", ">vs rule-based", ""]
     rows = [
         (
-            name,
+            name if e.get("for_claims", True) else f"{name} *",
             number(e["value"]),
             _interval(e["ci95"]),
-            f"{e['versus_logging']:+.3f}",
-            _interval(e["versus_logging_ci95"]),
-            f"{e['versus_rule_based']:+.3f}",
-            _interval(e["versus_rule_based_ci95"]),
+            *_difference(e["versus_logging"], e["versus_logging_ci95"]),
+            *_difference(e["versus_rule_based"], e["versus_rule_based_ci95"]),
         )
         for name, e in judgement["estimates"].items()
     ]
     show(table(columns, rows))
-    show("One recommendation where the logging policy had brought people; over whole sessions:")
+    show("* not for claims: trusts the form of a linear model, whose error no interval holds.")
+    show("One recommendation where the logging policy had brought people; over whole sessions *:")
     show(_sessions(judgement["sessions"]))
     rates = [
         (name, f"{r['logged']:.3f}", f"{r['policy']:.3f}", _interval(r["policy_ci95"]))
@@ -155,6 +154,8 @@ def _show_run(path: Path, record: Document) -> None:
         f"users, {log['window'][0]} to {log['window'][1]} ({duration(record['seconds'])}) → {path}"
     )
     tell_refused_rows(log["refusals"])
+    if beyond := log.get("beyond_budget"):
+        show(f"{beyond:,} older ones lie beyond `train.total_timesteps`.")
     show(
         f"Users with too few interactions: {log['users_dropped']:,} dropped "
         f"({log['users_dropped_share']:.1%} of users, "
@@ -179,7 +180,8 @@ def _show_run(path: Path, record: Document) -> None:
         show_judgement(results["judgement"])
     for item, holds in results["checklist"].items():
         mark = {True: "yes", False: "NO", None: "not known"}[holds]
-        show(f"  {item.replace('_', ' ')}: {mark}")
+        by_a_model = " *" if item.endswith("over_sessions") else ""
+        show(f"  {item.replace('_', ' ')}{by_a_model}: {mark}")
 
 
 def tell_refused_rows(refusals: Document) -> None:
@@ -196,6 +198,10 @@ def tell_refused_rows(refusals: Document) -> None:
 def _results(run: Any) -> Document:
     results = run.record.get("results", {})
     return {key: results.get(key) for key in ("log", "coverage", "judgement", "checklist")}
+
+
+def _difference(value: float | None, ends: Sequence[float] | None) -> tuple[str, str]:
+    return ("—", "") if value is None or ends is None else (f"{value:+.3f}", _interval(ends))
 
 
 def _interval(ends: Sequence[float]) -> str:

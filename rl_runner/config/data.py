@@ -37,7 +37,7 @@ def parse_moment(text: str) -> datetime:
         message = f"`{text}` is no time; write 2025-06-30T00:00:00Z"
         raise ValueError(message) from None
     if moment.tzinfo is None:
-        message = f"`{text}` has no time zone; write {text}Z for UTC"
+        message = f"`{text}` has no time zone; write {moment.isoformat()}Z for UTC"
         raise ValueError(message)
     return moment.astimezone(UTC)
 

@@ -37,20 +37,11 @@ def resampled_totals(
 
 
 def interval(
-    actual: Mapping[str, np.ndarray],
-    totals: Mapping[str, np.ndarray],
-    statistic: Callable[[Mapping[str, np.ndarray]], np.ndarray],
-    around: float | None = None,
+    totals: Mapping[str, np.ndarray], statistic: Callable[[Mapping[str, np.ndarray]], np.ndarray]
 ) -> Interval:
-    """Return the percentile interval of a statistic of the totals.
-
-    :param actual: (1,) totals of the log itself
-    :param around: move the interval so that it lies around this estimate as it lies around the
-        statistic of the actual totals
-    """
+    """Return the percentile interval of a statistic of (replicates,) totals."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        values, own = statistic(totals), float(statistic(actual)[0])
+        values = statistic(totals)
     tail = (1.0 - LEVEL) / 2.0
     low, high = np.nanquantile(values, [tail, 1.0 - tail])
-    shift = 0.0 if around is None else around - own
-    return float(low) + shift, float(high) + shift
+    return float(low), float(high)

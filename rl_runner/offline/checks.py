@@ -15,7 +15,8 @@ LINE = "line"  # the column that holds where in its file a row stands, from 1
 REASON = "reason"
 
 NAIVE = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?$"
-NAIVE_FORMAT = "%Y-%m-%dT%H:%M:%S%.f"
+NAIVE_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
+SHORT_ZONE = r"(:\d\d(?:\.\d+)?[+-]\d\d)$"  # +02, which is +02:00
 
 
 def split_good_and_bad(
@@ -28,7 +29,7 @@ def split_good_and_bad(
     :param timezone: what timestamps without a zone mean; None refuses them
     """
     frame = raw.select(LINE, *(_typed(raw, name, timezone) for name in COLUMNS))
-    findings = _findings(now)
+    findings = _findings(now, timezone)
     is_bad = pl.any_horizontal([broken for broken, _ in findings])
     bad = frame.select(is_bad.fill_null(value=True)).to_series()
     if not bad.any():
@@ -78,9 +79,11 @@ def _time(given: pl.DataType, timezone: str | None) -> pl.Expr:
             return _localised(column, timezone)
         return column.dt.convert_time_zone("UTC").cast(TIME)
     if given == pl.String:
-        text = column.str.strip_chars().str.replace(" ", "T")
+        text = column.str.strip_chars().str.replace(" ", "T").str.replace(SHORT_ZONE, "${1}:00")
         zoned = text.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
-        naive = text.str.to_datetime(NAIVE_FORMAT, time_unit="us", strict=False)
+        naive = pl.coalesce(
+            text.str.to_datetime(form, time_unit="us", strict=False) for form in NAIVE_FORMATS
+        )
         return pl.coalesce(zoned, _localised(naive, timezone)).alias("ts")
     return pl.lit(None, TIME).alias("ts")
 
@@ -94,7 +97,7 @@ def _localised(naive: pl.Expr, timezone: str | None) -> pl.Expr:
     return zoned.dt.convert_time_zone("UTC")
 
 
-def _findings(now: datetime) -> list[tuple[pl.Expr, pl.Expr]]:
+def _findings(now: datetime, timezone: str | None) -> list[tuple[pl.Expr, pl.Expr]]:
     """Return (what is wrong, why) in the order in which one reason is picked for a row."""
     version = pl.col("schema_version")
     findings = [
@@ -103,7 +106,7 @@ def _findings(now: datetime) -> list[tuple[pl.Expr, pl.Expr]]:
             pl.format(f"schema version {{}}; this reader knows {SCHEMA_VERSION}", version),
         )
     ]
-    findings += [(pl.col(name).is_null(), _unreadable(name)) for name in COLUMNS]
+    findings += [(pl.col(name).is_null(), _unreadable(name, timezone)) for name in COLUMNS]
     for name, (low, high) in RANGES.items():
         column = pl.col(name)
         outside = ~column.is_between(low, high) | column.cast(pl.Float64).is_nan()
@@ -120,18 +123,16 @@ def _findings(now: datetime) -> list[tuple[pl.Expr, pl.Expr]]:
     return findings
 
 
-def _unreadable(name: str) -> pl.Expr:
+def _unreadable(name: str, timezone: str | None) -> pl.Expr:
     """Say why a column is null: nothing was written, or nothing that its type allows."""
     raw = pl.col(f"raw:{name}")
     text = raw.cast(pl.String, strict=False)
     told = pl.format(f"{name} is not a {_kind(name)}: {{}}", text.fill_null("?"))
     if name == "ts":
         naive = text.str.contains(NAIVE).fill_null(value=False)
-        told = (
-            pl.when(naive)
-            .then(pl.format("timestamp {} has no time zone", text.fill_null("?")))
-            .otherwise(told)
-        )
+        why = "has no time zone" if timezone is None else f"does not exist in {timezone}"
+        odd = pl.format(f"timestamp {{}} {why}", text.fill_null("?"))
+        told = pl.when(naive).then(odd).otherwise(told)
     if name in WORDS:
         told = pl.format(f"unknown {name} {{}}", text.fill_null("?"))
     return pl.when(raw.is_null()).then(pl.lit(f"{name} is missing")).otherwise(told)

@@ -5,17 +5,23 @@ With weights w_i = π(a_i | s_i) / pscore_i, a reward model q̂ and v̂(s) = Σ_
 =========  ================================================  ===================================
 IPS        mean(w r)                                         Horvitz & Thompson 1952
 SNIPS      Σ w r / Σ w                                       Swaminathan & Joachims 2015
-DM         mean(v̂)                                           the model alone
+DM         mean(v̂ + ℓ (r − q̂))                               the model alone
 DR         mean(v̂ + w (r − q̂))                               Dudík, Langford & Li 2011
-SWITCH-DR  DR without the corrections whose w exceeds τ      Wang, Agarwal & Dudík 2017
+SWITCH-DR  DR with ℓ in place of the w that exceed τ         Wang, Agarwal & Dudík 2017
 =========  ================================================  ===================================
 
 What is estimated is the mean reward of *one* recommendation by π where the logging policy had
 brought the people. It is not the value of a whole session under π, for which a log of 27 actions
 would have to agree with π many times in a row.
 
-q̂ is cross-fitted: a row's prediction comes from a model that has not seen the row's user. Every
-estimate is a ratio of sums over users, which is what makes resampling users cheap.
+q̂ is cross-fitted: a row's prediction comes from a model that has not seen the row's user. As a
+ridge regression it holds back: what a policy gains by unusual actions comes out too small. One step
+with its own leverages, ℓ_i = φ_iᵀ (Σ φ φᵀ + ridge)⁻¹ Σ_j Σ_a π(a | s_j) φ(s_j, a), gives back what
+penalty and folds withheld (Hirshberg & Wager 2021). It also makes every estimate a ratio of sums
+over users, the regression's error included, so that resampling users is cheap.
+
+What no interval can hold is the error of the model's *form*. It does not shrink as the log grows,
+so that DM misses the truth the more surely the larger the log: :data:`NOT_FOR_CLAIMS`.
 """
 
 from collections.abc import Callable
@@ -28,6 +34,7 @@ from rl_runner.offline.interactions import Interactions
 from rl_runner.offline.regression import CellSums, RewardModel, weighted_sums
 
 ESTIMATORS = ("IPS", "SNIPS", "DM", "DR", "SWITCH-DR")
+NOT_FOR_CLAIMS = ("DM",)  # they trust the form of the reward model, wherever it leads
 FOLDS = 3
 RIDGE = 1.0
 MODEL_ERROR = 0.1  # of a standard deviation of rewards: how wrong SWITCH-DR takes its model to be
@@ -76,15 +83,10 @@ class Terms:
     """What the estimators add up over n interactions, by estimator.
 
     ``columns`` hold the numerators; the denominator is Σ w for SNIPS and n for the others.
-    ``influence`` is what an interaction does to the estimate, the models' fit included: DM and the
-    switched part of SWITCH-DR rest on a regression that the same rewards have made. A resampling
-    that held the regression fixed would give intervals many times too narrow. (It still trusts the
-    *form* of the regression; DR does not.)
     """
 
     weight: np.ndarray  # (n,) w
     columns: dict[str, np.ndarray]
-    influence: dict[str, np.ndarray]
     threshold: float  # τ of SWITCH-DR
 
     @classmethod
@@ -93,23 +95,24 @@ class Terms:
         weight = policy[log.state, log.action] / log.pscore
         value, predicted = models.predict(log, policy)
         residual = log.reward - predicted
-        correction = weight * residual
         taus = _candidates(weight)
         left_out = [np.where(weight > tau, weight, 0.0) for tau in taus]
         fits = _leverages(log, [_policy_sums(log, policy), *map(_sums_of(log), left_out)])
-        own = value + fits[0] * residual
-        switched = [value + correction - out * residual for out in left_out]
-        felt = [column + fit * residual for column, fit in zip(switched, fits[1:], strict=True)]
+        switched = [
+            value + (weight - out + fit) * residual
+            for out, fit in zip(left_out, fits[1:], strict=True)
+        ]
         doubt = MODEL_ERROR * float(np.std(log.reward))
-        best = _least_error(felt, [doubt * float(out.mean()) for out in left_out])
+        best = _least_error(switched, [doubt * float(out.mean()) for out in left_out])
         ips = weight * log.reward
-        columns = {"IPS": ips, "SNIPS": ips, "DM": value, "DR": value + correction}
-        return cls(
-            weight,
-            {**columns, "SWITCH-DR": switched[best]},
-            {**columns, "DM": own, "SWITCH-DR": felt[best]},
-            taus[best],
-        )
+        columns = {
+            "IPS": ips,
+            "SNIPS": ips,
+            "DM": value + fits[0] * residual,
+            "DR": value + weight * residual,
+            "SWITCH-DR": switched[best],
+        }
+        return cls(weight, columns, taus[best])
 
     def estimates(self) -> dict[str, float]:
         """Return the five estimates; SNIPS is NaN where no weight is above 0."""
@@ -132,16 +135,16 @@ def _candidates(weight: np.ndarray) -> list[float]:
     return [*map(float, some), np.inf]
 
 
-def _least_error(felt: list[np.ndarray], bias: list[float]) -> int:
+def _least_error(columns: list[np.ndarray], bias: list[float]) -> int:
     """Return which candidate has the least squared error, variance plus squared bias.
 
     The bias is bounded and not estimated: an estimate would take part in the luck of the draw, and
     a threshold chosen by luck makes intervals too narrow. The larger the log, the fewer weights are
     left out.
     """
-    n = len(felt[0])
+    n = len(columns[0])
     errors = [
-        float(np.var(column)) / n + bound**2 for column, bound in zip(felt, bias, strict=True)
+        float(np.var(column)) / n + bound**2 for column, bound in zip(columns, bias, strict=True)
     ]
     return int(np.argmin(errors))
 

@@ -10,13 +10,20 @@ import numpy as np
 from rl_runner.envs.recommender.policies import rule_based_policy, with_exploration
 from rl_runner.envs.recommender.rewards import OUTCOMES
 from rl_runner.offline.bootstrap import Interval, interval, resampled_totals, sums_by_user
-from rl_runner.offline.estimators import ESTIMATORS, CrossFit, Terms, effective_size
+from rl_runner.offline.estimators import (
+    ESTIMATORS,
+    NOT_FOR_CLAIMS,
+    CrossFit,
+    Terms,
+    effective_size,
+)
 from rl_runner.offline.interactions import Interactions
 from rl_runner.offline.sessions import SessionJudgement, judge_sessions
 
 ENOUGH = 100.0  # effective interactions below which no number is given
 ENOUGH_USERS = 30.0  # effective users: of fewer, intervals by resampling users are too narrow
 ODD_WEIGHTS = 0.1  # a mean weight further from 1, and surely so, means that the propensities lie
+EXPECTED = 5.0  # events, fewer of which may be missing by chance
 
 Totals = Mapping[str, np.ndarray]
 
@@ -29,8 +36,9 @@ class Estimate:
     ci95: Interval
     versus_logging: float
     versus_logging_ci95: Interval
-    versus_rule_based: float
-    versus_rule_based_ci95: Interval
+    versus_rule_based: float | None  # None: the log cannot speak about the rule-based policy
+    versus_rule_based_ci95: Interval | None
+    for_claims: bool = True  # False: it trusts a model's form, and no interval holds that error
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class Support:
     mean_weight: float  # 1 if the propensities are right and every action had a chance
     mean_weight_ci95: Interval
     unsupported: float  # the share of the policy's actions that the log could not have taken
+    smallest_pscore: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,7 @@ def judge(
     rule_table = with_exploration(rule_based_policy(), 0.0)
     rule = Terms.of(log, rule_table, models)
     columns = {"r": log.reward, "w": target.weight, "rule:w": rule.weight}
-    columns |= target.influence | {f"rule:{name}": c for name, c in rule.influence.items()}
+    columns |= target.columns | {f"rule:{name}": c for name, c in rule.columns.items()}
     happened = dict(zip(OUTCOMES, log.outcomes.T, strict=True))
     happened["completion_rate"] = log.completion_rate
     columns |= {f"w:{name}": target.weight * column for name, column in happened.items()}
@@ -113,23 +122,25 @@ def judge(
     totals = resampled_totals(by_user, seed)
     actual = {name: np.array([column.sum()]) for name, column in by_user.items()}
 
-    support = _support(log, policy, target, by_user["w"], actual, totals)
+    support = _support(log, policy, target.weight, ("w", by_user, totals))
     refusal, needed = _refusal(support, len(log), enough, enough_users)
     sure = refusal is None
+    of_rule = _support(log, rule_table, rule.weight, ("rule:w", by_user, totals))
+    no_rule, _ = _refusal(of_rule, len(log), enough, enough_users, "the rule-based policy")
     return Judgement(
         interactions=len(log),
         users=len(by_user["n"]),
         logged_reward=float(log.reward.mean()),
-        logged_reward_ci95=interval(actual, totals, lambda t: t["r"] / t["n"]),
+        logged_reward_ci95=interval(totals, lambda t: t["r"] / t["n"]),
         support=support,
         refusal=refusal,
         needed=needed,
-        estimates=_estimates(log, target, rule, actual, totals) if sure else {},
+        estimates=_estimates(log, target, None if no_rule else rule, totals) if sure else {},
         rates={
             name: _rate(name, column, actual, totals, sure=sure)
             for name, column in happened.items()
         },
-        warnings=_warnings(support, rule, enough) if sure else (),
+        warnings=_warnings(support, no_rule) if sure else (),
         switch_threshold=target.threshold if math.isfinite(target.threshold) else None,
         sessions=judge_sessions(log, policy, rule_table, seed) if sure else None,
         weight_histogram=_histogram(target.weight),
@@ -149,26 +160,28 @@ def _of(name: str, prefix: str = "") -> Callable[[Totals], np.ndarray]:
 
 
 def _estimates(
-    log: Interactions, target: Terms, rule: Terms, actual: Totals, totals: Totals
+    log: Interactions, target: Terms, rule: Terms | None, totals: Totals
 ) -> dict[str, Estimate]:
-    """Return every estimate, its differences, and their intervals on the same resampled users."""
+    """Return every estimate, its differences, and their intervals on the same resampled users.
+
+    :param rule: None if the log cannot speak about the rule-based policy
+    """
     logged = float(log.reward.mean())
-    of_target, of_rule = target.estimates(), rule.estimates()
+    of_target = target.estimates()
+    of_rule = {} if rule is None else rule.estimates()
 
     def estimate(name: str) -> Estimate:
-        own, other = _of(name), _of(name, "rule:")
-        value, beyond_rule = of_target[name], of_target[name] - of_rule[name]
+        own, other, value = _of(name), _of(name, "rule:"), of_target[name]
         return Estimate(
             value=value,
-            ci95=interval(actual, totals, own, value),
+            ci95=interval(totals, own),
             versus_logging=value - logged,
-            versus_logging_ci95=interval(
-                actual, totals, lambda t: own(t) - t["r"] / t["n"], value - logged
-            ),
-            versus_rule_based=beyond_rule,
-            versus_rule_based_ci95=interval(
-                actual, totals, lambda t: own(t) - other(t), beyond_rule
-            ),
+            versus_logging_ci95=interval(totals, lambda t: own(t) - t["r"] / t["n"]),
+            versus_rule_based=value - of_rule[name] if of_rule else None,
+            versus_rule_based_ci95=interval(totals, lambda t: own(t) - other(t))
+            if of_rule
+            else None,
+            for_claims=name not in NOT_FOR_CLAIMS,
         )
 
     return {name: estimate(name) for name in ESTIMATORS}
@@ -181,69 +194,96 @@ def _rate(name: str, column: np.ndarray, actual: Totals, totals: Totals, *, sure
     logged = float(column.mean())
     if not sure:
         return Rate(logged, None, None)
-    around = interval(actual, totals, under_policy)
+    around = interval(totals, under_policy)
     return Rate(logged, float(under_policy(actual)[0]), around)
 
 
 def _support(
     log: Interactions,
     policy: np.ndarray,
-    target: Terms,
-    weight_of_user: np.ndarray,
-    actual: Totals,
-    totals: Totals,
+    weight: np.ndarray,
+    sums: tuple[str, Totals, Totals],
 ) -> Support:
+    """Return how well the log covers a policy.
+
+    :param weight: (n,) of its interactions
+    :param sums: what their sum is called; sums by user, and resampled
+    """
+    name, by_user, totals = sums
     # Where one action was certain, no other had a chance.
     certain = log.pscore >= 1.0
     elsewhere = 1.0 - policy[log.state[certain], log.action[certain]]
     return Support(
-        effective_sample=effective_size(target.weight),
-        effective_users=effective_size(weight_of_user),
-        matching=int((target.weight > 0).sum()),
-        largest_weight=float(target.weight.max()),
-        mean_weight=float(target.weight.mean()),
-        mean_weight_ci95=interval(actual, totals, lambda t: t["w"] / t["n"]),
+        effective_sample=effective_size(weight),
+        effective_users=effective_size(by_user[name]),
+        matching=int((weight > 0).sum()),
+        largest_weight=float(weight.max()),
+        mean_weight=float(weight.mean()),
+        mean_weight_ci95=interval(totals, lambda t: t[name] / t["n"]),
         unsupported=float(elsewhere.sum() / len(log)),
+        smallest_pscore=float(log.pscore.min()),
     )
 
 
 def _refusal(
-    support: Support, n: int, enough: float, enough_users: float
+    support: Support, n: int, enough: float, enough_users: float, whom: str = "this policy"
 ) -> tuple[str | None, int | None]:
     """Say why no number can be given, and how much data like this would do."""
     low, high = support.mean_weight_ci95
     if support.unsupported > ODD_WEIGHTS:
-        why = f"{support.unsupported:.0%} of what the policy does had no chance in the log "
+        why = f"{support.unsupported:.0%} of what {whom} does had no chance in the log "
         return why + "(pscore 1). No amount of such data would do: keep an exploration slice.", None
-    if abs(support.mean_weight - 1) > ODD_WEIGHTS and not low <= 1 <= high:
+    is_odd = abs(support.mean_weight - 1) > ODD_WEIGHTS and not low <= 1 <= high
+    if is_odd and (rare := _rare(support, n, enough)):
+        why = f"The mean weight is {support.mean_weight:.2f} ({low:.2f} to {high:.2f}), not 1: "
+        why += f"much of what {whom} does is rare in the log (pscore down to "
+        why += f"{support.smallest_pscore:.2g}) and has not come up yet. About {rare:,} logged "
+        return why + "like these would do; more exploration, fewer.", rare
+    if is_odd and (support.mean_weight < 1 or support.effective_sample >= enough):
         why = f"The mean weight is {support.mean_weight:.2f} ({low:.2f} to {high:.2f}), not 1: the "
-        why += "propensities are wrong, or actions of the policy had no chance. No amount of such "
+        why += f"propensities are wrong, or actions of {whom} had no chance. No amount of such "
         return why + "data would do: log `pscore` when the action is drawn.", None
-    told = f"{n:,} interactions amount to {support.effective_sample:.1f} effective ones for this "
-    told += f"policy; {enough:.0f} are needed."
+    told = f"{n:,} interactions amount to {support.effective_sample:.1f} effective ones for "
+    told += f"{whom}; {enough:.0f} are needed."
     if support.effective_sample == 0:
-        return told + " The log never does what the policy would.", None
+        return told + f" The log never does what {whom} would.", None
     of_sample = enough / support.effective_sample
     of_users = enough_users / support.effective_users
     if max(of_sample, of_users) <= 1:
         return None, None
     if of_sample <= 1:
         told = f"{n:,} interactions are those of {support.effective_users:.1f} effective users for "
-        told += f"this policy; {enough_users:.0f} are needed for intervals."
-    needed = math.ceil(n * max(of_sample, of_users))
-    digits = max(0, len(str(needed)) - 2)
-    needed = math.ceil(needed / 10**digits) * 10**digits
+        told += f"{whom}; {enough_users:.0f} are needed for intervals."
+    needed = _rounded_up(n * max(of_sample, of_users))
     people = " of more users" if of_sample <= 1 else ""
     told += f" About {needed:,} logged like these{people} would do; more exploration, fewer."
     return told, needed
 
 
-def _warnings(support: Support, rule: Terms, enough: float) -> tuple[str, ...]:
+def _rare(support: Support, n: int, enough: float) -> int | None:
+    """Return how much data would do if only large weights are missing; None if that cannot be.
+
+    The weights lack some of their mean, 1. If all that lacks were events of the smallest propensity
+    seen, weights of 1 / pscore: were fewer than five to be expected, their absence is no surprise.
+    """
+    lacking, largest = 1.0 - support.mean_weight, 1.0 / support.smallest_pscore
+    if not 0 < n * lacking / largest < EXPECTED:
+        return None
+    sample = support.effective_sample
+    squares = n * support.mean_weight**2 / sample if sample else 0.0  # the mean of w²
+    return _rounded_up(enough * (squares + lacking * largest))
+
+
+def _rounded_up(amount: float) -> int:
+    step: int = 10 ** max(0, len(str(math.ceil(amount))) - 2)
+    return math.ceil(amount / step) * step
+
+
+def _warnings(support: Support, no_rule: str | None) -> tuple[str, ...]:
     told = []
     low, high = support.mean_weight_ci95
     if not low <= 1 <= high:
         told.append(f"the mean weight's interval, {low:.3f} to {high:.3f}, does not hold 1")
-    if (of_rule := effective_size(rule.weight)) < enough:
-        amount = f"{of_rule:.0f} effective interactions"
-        told.append(f"the comparison with the rule-based policy rests on {amount}")
+    if no_rule is not None:
+        told.append(f"no comparison with the rule-based policy: {no_rule.rstrip('.')}")
     return tuple(told)

@@ -24,11 +24,13 @@ def draw_judgement(judgement: Judgement, folder: Path) -> None:
         left.plot(estimate.value, i, "o", color="black")
     left.axvspan(*judgement.logged_reward_ci95, color="tab:orange", alpha=0.4)
     left.axvline(judgement.logged_reward, color="tab:orange", label="logging policy")
-    if (best := judgement.headline) is not None:
+    best = judgement.headline
+    if best is not None and best.versus_rule_based is not None:
         rule = best.value - best.versus_rule_based
         left.axvline(rule, color="tab:green", ls="--", label="rule-based policy, by DR")
     left.margins(y=0.15)
-    left.set_yticks(range(len(names)), names)
+    labels = [n if judgement.estimates[n].for_claims else f"{n}\n(not for claims)" for n in names]
+    left.set_yticks(range(len(names)), labels)
     left.invert_yaxis()
     left.set_xlabel("reward of a recommendation, 95 % intervals by user")
     left.legend(loc="best")

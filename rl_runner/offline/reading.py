@@ -80,6 +80,8 @@ class LogReader:
         if file.suffix in READABLE:
             return self._read_json_lines(file)
         cure = "Logs end in .parquet or .jsonl; `rl convert` makes one of a CSV."
+        if file.is_dir():
+            cure = f"It is a folder; name the files in it: {file}/*.parquet."
         raise DataError(Problem("Not a log by its name.", str(file), cure))
 
     def _read_json_lines(self, file: Path) -> Iterator[pl.DataFrame]:
@@ -106,7 +108,7 @@ class LogReader:
                 continue
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 row = None
             if isinstance(row, dict):
                 rows.append({LINE: number, **{name: row.get(name) for name in COLUMNS}})
@@ -127,7 +129,7 @@ def find_files(patterns: Iterable[str], base: Path = Path()) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
-        matches = sorted(glob.glob(str(base / pattern), recursive=True))  # noqa: PTH207 - ** and absolute ones
+        matches = _named(base / pattern)
         if not matches:
             here = Path(pattern).parent
             beside = [p.name for p in (base / here).iterdir()] if (base / here).is_dir() else []
@@ -135,6 +137,13 @@ def find_files(patterns: Iterable[str], base: Path = Path()) -> list[Path]:
             raise DataError(Problem("There is no such log.", pattern, cure))
         found |= dict.fromkeys(map(Path, matches))
     return list(found)
+
+
+def _named(place: Path) -> list[str]:
+    """Return the file of exactly this name, brackets and all, or else what the glob finds."""
+    if place.is_file():
+        return [str(place)]
+    return sorted(glob.glob(str(place), recursive=True))  # noqa: PTH207 - ** and absolute ones
 
 
 def check_columns(found: Iterable[str], file: Path) -> None:
@@ -163,7 +172,7 @@ def check_types(schema: Mapping[str, pl.DataType], file: Path) -> None:
 
 def _read_parquet(file: Path) -> Iterator[pl.DataFrame]:
     try:
-        lazy = pl.scan_parquet(file)
+        lazy = pl.scan_parquet(file, glob=False)  # the name is meant as it stands
         schema = lazy.collect_schema()
         check_columns(schema.names(), file)
         check_types(schema, file)
@@ -194,7 +203,7 @@ def _keys_of_first_row(chunk: bytes, file: Path) -> list[str]:
     for line in chunk.splitlines():
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(row, dict):
             return list(row)

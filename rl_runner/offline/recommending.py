@@ -22,6 +22,7 @@ import numpy as np
 
 from rl_runner.envs.recommender.domain import (
     N_ACTIONS,
+    STATE_SIZES,
     RecommendationAction,
     RecommendationState,
     state_index,
@@ -83,7 +84,17 @@ class Recommender:
         )
 
     def recommend_many(self, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return (n,) actions and probabilities for (n, 8) states as Recommender-v0 has them."""
+        """Return (n,) actions and probabilities for (n, 8) states as Recommender-v0 has them.
+
+        :raises ValueError: on another shape, or a component that there is not
+        """
+        parts = np.asarray(parts)
+        if parts.shape[1:] != (len(STATE_SIZES),) or parts.ndim != 2:
+            message = f"states have shape {parts.shape}, not (n, {len(STATE_SIZES)})"
+            raise ValueError(message)
+        if not ((parts >= 0) & (parts < np.array(STATE_SIZES))).all():
+            message = f"components of states are 0 or more, and below {STATE_SIZES}"
+            raise ValueError(message)
         shares = self._learner.policy(state_index(parts))
         draws = self._rng.random((len(shares), 1))
         actions = (draws >= np.cumsum(shares, axis=1)[:, :-1]).sum(axis=1)

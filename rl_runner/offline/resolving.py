@@ -16,7 +16,7 @@ from rl_runner.offline.refusals import Refusals
 from rl_runner.offline.registry import build_learner, check_learner
 from rl_runner.offline.simulation import check_simulated
 from rl_runner.offline.trained import TrainedRun, load_trained
-from rl_runner.offline.windows import Split, newest, split
+from rl_runner.offline.windows import Split, split, within_budget
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,7 @@ def resolve_on_logs(config: ExperimentConfig, now: datetime | None = None) -> Lo
     used = log.take((log.ts > parts.window.start) & (log.ts <= end))
     pinned = _pinned(data, used, end)
     resolved = config.model_copy(update={"data": pinned}).with_source(config.source)
-    capped = newest(parts.train, config.train.total_timesteps)
-    parts = Split(parts.window, capped, parts.holdout, parts.report)
+    parts = within_budget(parts, config.train.total_timesteps)
     return LogExperiment(resolved, parts, used, weights, reader.refusals, earlier)
 
 

@@ -75,7 +75,7 @@ def judge_sessions(
             each: np.ndarray = total / t["starts"]
             return each
 
-        return float(mean(actual)[0]), interval(actual, totals, mean)
+        return float(mean(actual)[0]), interval(totals, mean)
 
     return SessionJudgement(
         int(starts.sum()),

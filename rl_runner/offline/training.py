@@ -84,6 +84,9 @@ def _run(experiment: LogExperiment, seed: int, run: RunFolder, *, fresh: bool) -
         started = time.monotonic()
         try:
             record |= _learn(experiment, seed, run) | {"status": "finished"}
+        except KeyboardInterrupt:
+            record["status"] = "interrupted"
+            raise
         except Exception as error:  # noqa: BLE001 - recorded with its traceback
             told = {"error": repr(error), "traceback": traceback.format_exc()}
             record |= {"status": "failed", **told}
@@ -161,6 +164,7 @@ def checklist(
 ) -> dict[str, bool | None]:
     """Return what should hold before the policy is deployed; None: it cannot be known."""
     headline = None if judgement is None else judgement.headline
+    beyond_rule = None if headline is None else headline.versus_rule_based_ci95
     sessions = None if judgement is None else judgement.sessions
     coverage = learner.coverage()
     lowest = getattr(learner, "eps", (0, 0, coverage["epsilon"]))[2]
@@ -168,9 +172,7 @@ def checklist(
         "at_least_1000_interactions": n_interactions >= LEAST_INTERACTIONS,
         "average_reward_above_0.3": None if headline is None else headline.ci95[0] > LEAST_REWARD,
         "epsilon_at_its_minimum": coverage["epsilon"] <= lowest,
-        "better_than_rule_based": (
-            None if headline is None else headline.versus_rule_based_ci95[0] > 0
-        ),
+        "better_than_rule_based": (None if beyond_rule is None else beyond_rule[0] > 0),
         "better_than_rule_based_over_sessions": (
             None if sessions is None else sessions.versus_rule_based_ci95[0] > 0
         ),

@@ -1,6 +1,6 @@
 """Which interactions are trained on and which are held out: by time, without overlap."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -112,9 +112,12 @@ def evaluation_window(log: Interactions, span: str | None, learned_until: int) -
     return window
 
 
-def newest(log: Interactions, at_most: int) -> Interactions:
-    """Return the newest interactions, at most so many."""
-    return log if len(log) <= at_most else log.take(np.arange(len(log) - at_most, len(log)))
+def within_budget(parts: Split, at_most: int) -> Split:
+    """Keep only the newest interactions to train on, at most so many, and report it."""
+    beyond = max(0, len(parts.train) - at_most)
+    train = parts.train.take(np.arange(beyond, len(parts.train))) if beyond else parts.train
+    counts = {"beyond_budget": beyond, "interactions": len(train), "users": train.n_users}
+    return replace(parts, train=train, report={**parts.report, **counts})
 
 
 def microseconds(when: datetime) -> int:

@@ -19,7 +19,7 @@ def writing(path: Path) -> Iterator[None]:
         if isinstance(error, Timeout):
             raise
         what = f"Cannot write: {error.strerror or error}."
-        cure = "Free some space, or choose another place with `--runs-dir`."
+        cure = "Free some space, or choose another place (`--runs-dir`, `--out`)."
         raise RunFolderError(Problem(what, str(error.filename or path), cure)) from error
 
 

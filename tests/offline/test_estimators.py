@@ -19,7 +19,14 @@ from rl_runner.offline.bootstrap import interval, resampled_totals, sums_by_user
 from rl_runner.offline.estimators import ESTIMATORS, RIDGE, CrossFit, Terms, effective_size
 from rl_runner.offline.interactions import Interactions
 from rl_runner.offline.judging import ENOUGH, judge
-from rl_runner.offline.regression import CellSums, RewardModel, RewardRegression
+from rl_runner.offline.regression import (
+    CellSums,
+    RewardModel,
+    RewardRegression,
+    features,
+    policy_features,
+)
+from rl_runner.offline.training import checklist
 
 PER_USER = 5
 REPLICATES = 240
@@ -64,31 +71,48 @@ def truth(policy: np.ndarray) -> float:
 
 LOGGING = with_exploration(rule_based_policy(), 0.7)
 TARGET = with_exploration(optimal_policy(), 0.5)
+RULE = with_exploration(rule_based_policy(), 0.0)
 
 
 @dataclasses.dataclass
 class Replicates:
     estimates: dict[str, np.ndarray]
-    covered: dict[str, np.ndarray]
+    covered: dict[str, np.ndarray]  # by the kind of number and the estimator
 
 
 @pytest.fixture(scope="module")
 def replicates() -> Replicates:
     """Many small logs, judged: estimates, and whether their intervals hold the truth."""
-    exact = truth(TARGET)
+    exact = {
+        "value": truth(TARGET),
+        "versus logging": truth(TARGET) - truth(LOGGING),
+        "versus rules": truth(TARGET) - truth(RULE),
+    }
     estimates = {name: np.empty(REPLICATES) for name in ESTIMATORS}
-    covered = {name: np.empty(REPLICATES, dtype=bool) for name in ESTIMATORS}
+    covered = {
+        f"{kind} {name}": np.empty(REPLICATES, dtype=bool) for kind in exact for name in ESTIMATORS
+    }
     for i in range(REPLICATES):
         log = bandit_log(300, LOGGING, seed=i)
-        terms = Terms.of(log, TARGET, CrossFit.of(log, seed=i))
-        by_user = sums_by_user(log.user, {"w": terms.weight, **terms.influence})
-        totals = resampled_totals(by_user, seed=i, replicates=400)
-        actual = {name: np.array([column.sum()]) for name, column in by_user.items()}
+        models = CrossFit.of(log, seed=i)
+        terms, rule = Terms.of(log, TARGET, models), Terms.of(log, RULE, models)
+        columns = {f"rule:{name}": column for name, column in rule.columns.items()}
+        columns |= {"r": log.reward, "w": terms.weight, "rule:w": rule.weight, **terms.columns}
+        totals = resampled_totals(sums_by_user(log.user, columns), seed=i, replicates=400)
+
+        def told(t, name, whose=""):
+            return t[f"{whose}{name}"] / t[f"{whose}w" if name == "SNIPS" else "n"]
+
         for name, value in terms.estimates().items():
-            below = "w" if name == "SNIPS" else "n"
-            low, high = interval(actual, totals, lambda t, n=name, b=below: t[n] / t[b], value)
             estimates[name][i] = value
-            covered[name][i] = low <= exact <= high
+            kinds = {
+                "value": lambda t, n=name: told(t, n),
+                "versus logging": lambda t, n=name: told(t, n) - t["r"] / t["n"],
+                "versus rules": lambda t, n=name: told(t, n) - told(t, n, "rule:"),
+            }
+            for kind, statistic in kinds.items():
+                low, high = interval(totals, statistic)
+                covered[f"{kind} {name}"][i] = low <= exact[kind] <= high
     return Replicates(estimates, covered)
 
 
@@ -101,8 +125,58 @@ def test_over_replicates_an_estimator_is_right_on_average(replicates, name):
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_intervals_hold_the_truth_as_often_as_they_say(replicates, name):
-    assert 0.92 <= replicates.covered[name].mean() <= 0.98
+@pytest.mark.parametrize("kind", ["value", "versus logging", "versus rules"])
+def test_intervals_hold_the_truth_as_often_as_they_say(replicates, kind, name):
+    assert 0.92 <= replicates.covered[f"{kind} {name}"].mean() <= 0.98
+
+
+def test_one_step_makes_the_model_the_regression_over_all_rows(large):
+    """However wrong the model: DM is what ridge regression on its residuals makes of it."""
+    few = large.take(np.arange(3000))
+    wrong = CrossFit((WrongModel(),), np.zeros(len(few), dtype=int))
+    value, predicted = wrong.predict(few, TARGET)
+    rows = features(few.state, few.action)
+    gram = rows.T @ rows + RIDGE * np.eye(rows.shape[1])
+    theta = np.linalg.solve(gram, rows.T @ (few.reward - predicted))
+    expected = value.mean() + (policy_features(few.state, TARGET) @ theta).mean()
+    assert Terms.of(few, TARGET, wrong).estimates()["DM"] == pytest.approx(expected)
+    assert abs(value.mean() - truth(TARGET)) > 0.3
+    assert expected == pytest.approx(truth(TARGET), abs=0.1)
+
+
+def test_who_trusts_a_models_form_makes_no_claims(large):
+    judgement = judge(large.take(np.arange(5000)), TARGET)
+    assert [name for name, e in judgement.estimates.items() if not e.for_claims] == ["DM"]
+    assert judgement.headline is judgement.estimates["DR"]
+
+
+def test_where_the_log_never_does_what_the_rules_would_nothing_is_compared_with_them():
+    """Its own policy is judged by all of the log, the rule-based one by a handful of it."""
+    own = with_exploration(optimal_policy(), 0.05)
+    judgement = judge(bandit_log(600, own, seed=12), own)
+    assert judgement.refusal is None
+    for estimate in judgement.estimates.values():
+        assert estimate.versus_rule_based is None
+        assert estimate.versus_rule_based_ci95 is None
+        assert estimate.versus_logging_ci95[0] <= 0 <= estimate.versus_logging_ci95[1]
+    (warning,) = judgement.warnings
+    assert warning.startswith("no comparison with the rule-based policy: ")
+    assert "would do; more exploration, fewer" in warning
+    assert checklist(RewardRegression(), 5000, judgement)["better_than_rule_based"] is None
+
+
+def test_what_is_rare_and_has_not_come_up_does_not_accuse_the_propensities():
+    """Two events of weight 540 would do for all that lacks: their absence shows nothing."""
+    logging = with_exploration(optimal_policy(), 0.05)
+    few = judge(bandit_log(40, logging, seed=2), with_exploration(rule_based_policy(), 0.0))
+    assert few.support.mean_weight_ci95[1] < 0.9
+    assert "what this policy does is rare in the log (pscore down to 0.0019)" in few.refusal
+    lacking = 1 - few.support.mean_weight
+    assert few.needed == pytest.approx(ENOUGH * lacking * 27 / 0.05, rel=0.05)
+    lied = dataclasses.replace(bandit_log(2000, logging, seed=2), pscore=np.full(10_000, 0.9))
+    told = judge(lied, with_exploration(rule_based_policy(), 0.0))
+    assert told.needed is None
+    assert "propensities are wrong" in told.refusal
 
 
 def test_the_doubly_robust_estimator_is_the_sharper_for_its_model(replicates):
@@ -271,8 +345,7 @@ def test_resampling_users_is_wider_than_resampling_rows_where_users_differ():
     def width(groups):
         by_user = sums_by_user(groups, {"x": values})
         totals = resampled_totals(by_user, seed=0)
-        actual = {name: np.array([column.sum()]) for name, column in by_user.items()}
-        low, high = interval(actual, totals, lambda t: t["x"] / t["n"])
+        low, high = interval(totals, lambda t: t["x"] / t["n"])
         return high - low
 
     assert width(user) == pytest.approx(2 * 1.96 / np.sqrt(200), rel=0.2)

@@ -66,7 +66,14 @@ def test_a_uniform_log_is_judged_with_numbers(rl, write_yaml):
     path = rl("train", config, "--json").document["runs"][0]["path"]
     shown = rl("eval", path, "--data", "new.parquet")
     assert shown.exit_code == 0, shown.stderr
-    for word in ("SWITCH-DR", "vs rule-based", "like", "Effective sample"):
+    for word in (
+        "SWITCH-DR",
+        "DM *",
+        "* not for claims",
+        "vs rule-based",
+        "like",
+        "Effective sample",
+    ):
         assert word in shown.stdout
 
 

@@ -35,3 +35,10 @@ def test_an_interval_beside_its_estimate_is_drawn_all_the_same(tmp_path):
     beside = Estimate(0.9, (1.0, 1.1), 0.2, ZERO, 0.1, ZERO)
     draw_judgement(dataclasses.replace(GIVEN, estimates={"IPS": odd, "DR": beside}), tmp_path)
     assert (tmp_path / ESTIMATES).exists()
+
+
+def test_a_judgement_without_the_rule_based_policy_is_drawn(tmp_path):
+    alone = Estimate(0.9, (0.8, 1.0), 0.2, ZERO, None, None)
+    model = dataclasses.replace(alone, for_claims=False)
+    draw_judgement(dataclasses.replace(GIVEN, estimates={"DM": model, "DR": alone}), tmp_path)
+    assert (tmp_path / ESTIMATES).exists()

@@ -401,3 +401,58 @@ def test_the_clock_decides_what_the_future_is():
 
 def test_every_column_of_the_schema_is_in_its_docstring_and_the_log(frame):
     assert list(frame.schema) == list(COLUMNS)
+
+
+def test_a_line_nested_too_deep_is_refused_like_any_other(frame, tmp_path):
+    path = tmp_path / "log.jsonl"
+    write_log(frame.head(6), path)
+    path.write_text("[" * 200_000 + "\n" + path.read_text())
+    reader = LogReader()
+    assert len(read_interactions([path], reader)) == 6
+    assert refused(reader) == [(1, "not a JSON object")]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
+def test_a_file_is_found_by_its_own_name_whatever_a_glob_would_make_of_it(frame, tmp_path, suffix):
+    path = tmp_path / f"log [1-3].{suffix}"
+    write_log(frame.head(30), path)
+    write_log(frame.head(50), tmp_path / f"log 2.{suffix}")
+    assert find_files([str(path)]) == [path]
+    assert len(read_interactions([path], LogReader())) == 30
+
+
+def test_of_a_folder_its_files_are_asked_for(frame, tmp_path):
+    write_log(frame.head(30), tmp_path / "logs" / "a.parquet")
+    with pytest.raises(DataError) as caught:
+        read_interactions(find_files([str(tmp_path / "logs")]), LogReader())
+    assert f"{tmp_path / 'logs'}/*.parquet" in caught.value.problems[0].cure
+
+
+@pytest.mark.parametrize(
+    ("written", "timezone", "read"),
+    [
+        ("2025-06-20 10:00:00+02", None, "2025-06-20T08:00:00"),  # as PostgreSQL writes it
+        ("2025-06-20T10:00:00.25-07", None, "2025-06-20T17:00:00.25"),
+        ("2025-06-20 10:00", "Europe/Berlin", "2025-06-20T08:00:00"),
+        ("2025-06-20T10:00:00+02:00", "America/Lima", "2025-06-20T08:00:00"),
+    ],
+)
+def test_times_are_read_as_others_write_them(frame, read_frame, written, timezone, read):
+    changed = frame.head(1).with_columns(ts=pl.lit(written))
+    for name in ("times.jsonl", "times.parquet"):
+        log, _ = read_frame(changed, name, timezone=timezone)
+        assert log.first_time == datetime.fromisoformat(read).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_time_that_the_clock_skipped_is_refused_as_such(frame, read_frame, as_text):
+    skipped = datetime(2025, 3, 30, 2, 30)  # noqa: DTZ001 - without a zone on purpose
+    naive = frame.head(20).with_columns(pl.col("ts").dt.replace_time_zone(None))
+    row = pl.int_range(pl.len())
+    changed = naive.with_columns(ts=pl.when(row == 7).then(pl.lit(skipped)).otherwise("ts"))
+    if as_text:
+        changed = changed.with_columns(pl.col("ts").dt.strftime("%Y-%m-%dT%H:%M:%S"))
+    _, reader = read_frame(changed, timezone="Europe/Berlin")
+    (reason,) = reader.refusals.reasons
+    assert reason == "timestamp does not exist in Europe/Berlin"
+    assert refused(reader)[0][0] == 8

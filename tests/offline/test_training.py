@@ -175,6 +175,7 @@ def test_bad_input_changes_nothing_on_disk(log_file, tmp_path, data, error, told
     [
         ({"window": "a week"}, "no time span"),
         ({"until": "2025-01-01T00:00:00"}, "no time zone"),
+        ({"until": "2025-01-01"}, "write 2025-01-01T00:00:00Z"),
         ({"timezone": "Mars/Olympus"}, "no time zone"),
         ({"window_days": 7}, "Unknown key"),
         ({"min_interactions_per_user": 0}, "greater than or equal to 1"),
@@ -220,6 +221,21 @@ def test_a_budget_keeps_the_newest_interactions(log_file, tmp_path):
     raw = experiment(log_file).to_dict() | {"train": {"total_timesteps": 300}}
     (run,) = train_on_logs(config_from_dict(raw), runs_dir=tmp_path).runs
     assert run.record["timesteps"] == 300
+    told = run.record["results"]["log"]
+    assert told["interactions"] == 300
+    assert told["beyond_budget"] + 300 == told["in_window"] - told["interactions_dropped"]
+
+
+def test_who_is_interrupted_can_tell(log_file, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LogQLearning, "learn", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_on_logs(experiment(log_file), runs_dir=tmp_path)
+    (record,) = tmp_path.glob("*/seed-0/run.json")
+    assert json.loads(record.read_text())["status"] == "interrupted"
+    assert not (record.parent / "log_table.npz").exists()
 
 
 def test_the_regression_runs_the_same_road(log_file, tmp_path):
@@ -339,6 +355,21 @@ def test_many_are_asked_at_once(run):
     actions, probabilities = recommender.recommend_many(parts)
     shares = load_trained(run.path).learner.policy(np.array([PERSON.index]))[0]
     assert np.allclose(probabilities, shares[actions])
+
+
+@pytest.mark.parametrize(
+    ("states", "told"),
+    [
+        (PERSON.parts, r"have shape \(8,\), not \(n, 8\)"),
+        (PERSON.parts[None, :7], r"have shape \(1, 7\)"),
+        ([[0, 0, 0, 0, 0, 0, 7, 0]], "0 or more, and below"),  # there are seven moods
+        ([[0, 0, 0, 0, -1, 0, 0, 0]], "0 or more, and below"),
+    ],
+)
+def test_states_that_there_are_not_are_refused(run, states, told):
+    """Mixed radix would take one for another state."""
+    with pytest.raises(ValueError, match=told):
+        load_recommender(run.path).recommend_many(states)
 
 
 def test_what_a_run_would_log_can_be_judged(run, tmp_path):

@@ -9,8 +9,8 @@ from rl_runner.offline.interactions import moment
 from rl_runner.offline.windows import (
     evaluation_window,
     microseconds,
-    newest,
     split,
+    within_budget,
     without_rare_users,
 )
 
@@ -96,9 +96,16 @@ def test_when_all_users_are_rare_nothing_is_learned(log):
     assert f"The busiest has {np.bincount(log.user).max()}" in problem.cure
 
 
-def test_the_newest_are_kept(log):
-    assert np.array_equal(newest(log, 10).event, log.event[-10:])
-    assert newest(log, 10**9) is log
+def test_a_budget_keeps_the_newest_and_says_so(log):
+    whole = split(log, data(window="30d", holdout=None))
+    capped = within_budget(whole, 10)
+    assert np.array_equal(capped.train.event, log.event[-10:])
+    told = capped.report
+    assert (told["interactions"], told["beyond_budget"]) == (10, len(log) - 10)
+    assert told["users"] == capped.train.n_users
+    plenty = within_budget(whole, 10**9)
+    assert plenty.train is whole.train
+    assert plenty.report == {**whole.report, "beyond_budget": 0}
 
 
 def test_an_evaluation_window_holds_nothing_that_was_learned(log):

@@ -7,6 +7,7 @@ energy, diversity, novelty.
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -66,8 +67,8 @@ class RecommendationState:
     def __post_init__(self) -> None:
         for name in TRAITS:
             value = getattr(self, name)
-            if not 0 <= value <= 100:  # also refuses NaN
-                message = f"{name} is {value}, not a number from 0 to 100"
+            if not (isinstance(value, Real) and 0 <= float(value) <= 100):  # also refuses NaN
+                message = f"{name} is {value!r}, not a number from 0 to 100"
                 raise ValueError(message)
         for name, words in _WORDS.items():
             if getattr(self, name) not in words:

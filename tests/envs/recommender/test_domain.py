@@ -52,6 +52,8 @@ def test_a_person_and_a_moment_are_a_state():
     ("name", "value", "told"),
     [
         ("openness", float("nan"), "from 0 to 100"),
+        ("openness", "75", "openness is '75', not a number"),
+        ("openness", None, "openness is None, not a number"),
         ("neuroticism", 100.5, "from 0 to 100"),
         ("agreeableness", -1, "from 0 to 100"),
         ("mood", "hungry", "known: neutral, happy"),
