@@ -2,7 +2,7 @@
 
     python benchmarks/speed.py ppo a2c dqn [--rounds 3] [--peers rl_zoo3 cleanrl sb3]
     python benchmarks/speed.py ppo a2c dqn --seeds 5 --rounds 2 --peers rl_zoo3
-    python benchmarks/speed.py tabular arithmetic
+    python benchmarks/speed.py tabular arithmetic memory
     python benchmarks/speed.py returns [--seeds 10] [--runs-dir DIR]
 
 The first two compare whole processes, from the command to its end, on CartPole-v1 with the zoo's
@@ -12,12 +12,15 @@ seeds ours is one command, which takes as many cores as there are; a peer's is o
 meant, unless told otherwise. All have one thread. ``--share`` scales the budgets.
 
 ``tabular`` compares Q-learning on FrozenLake's table with the loop that everybody writes;
-``arithmetic`` says how near an update is to what the processor could do. ``returns`` trains with
-both engines and says what `rl compare` says of them; called again, it goes on.
+``arithmetic`` says how near an update is to what the processor could do; ``memory`` compares the
+memory of training with stock SB3's, one seed and five of them on two cores (Linux only).
+``returns`` trains with both engines and says what `rl compare` says of them; called again, it goes
+on.
 """
 
 import argparse
 import concurrent.futures
+import functools
 import importlib.metadata
 import json
 import os
@@ -27,11 +30,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from speed_memory import Memory, print_memory, watch
 from speed_peers import PEERS, Peer
 from speed_updates import print_arithmetic, print_tabular
 
@@ -68,6 +72,8 @@ def main() -> None:
             documents[work] = print_tabular()
         elif work == "arithmetic":
             documents[work] = print_arithmetic()
+        elif work == "memory":
+            documents[work] = print_memory(measure_memory(options))
         elif work == "returns":
             documents[work] = print_returns(options)
         else:
@@ -82,7 +88,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    kinds = [*BUDGETS, "tabular", "arithmetic", "returns"]
+    kinds = [*BUDGETS, "tabular", "arithmetic", "memory", "returns"]
     parser.add_argument("work", nargs="+", choices=kinds, metavar=f"WORK ({', '.join(kinds)})")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seeds", type=int, help="default: 1, and 10 for returns")
@@ -161,6 +167,30 @@ def run(command: Sequence[str], folder: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(  # noqa: S603 - our own commands
         command, env=environment, cwd=folder, check=False, capture_output=True, text=True
     )
+
+
+def measure_memory(options: argparse.Namespace) -> Iterator[tuple[str, Memory, Memory]]:
+    """Train with us and with stock SB3, one seed and then several; yield what memory it took."""
+    stock = PEERS["sb3"]
+    for algo, budget in BUDGETS.items():
+        timesteps = int(budget * options.share)
+        for n_seeds, jobs in ((1, 1), (options.seeds or 5, 2)):
+            with tempfile.TemporaryDirectory() as folder:
+                command = [*our_command(algo, timesteps, n_seeds, folder), "--jobs", str(jobs)]
+                ours = peaks_of([command], folder)
+            with tempfile.TemporaryDirectory() as folder:
+                commands = [
+                    stock.command(sys.executable, algo, timesteps, seed, folder)
+                    for seed in range(n_seeds)
+                ]
+                theirs = peaks_of(commands, folder, jobs)
+            many = "1 seed" if n_seeds == 1 else f"{n_seeds} seeds, {jobs} at a time"
+            yield f"{algo.upper()}, {timesteps:,} timesteps, {many}", ours, theirs
+
+
+def peaks_of(commands: Sequence[Sequence[str]], folder: str, at_once: int = 1) -> Memory:
+    """Run the commands, so many at once; return the memory they took at most."""
+    return watch(functools.partial(seconds_of, commands, folder, at_once), os.getpid())
 
 
 def our_final_returns(folder: Path) -> list[float]:

@@ -69,11 +69,14 @@ def save_state(agent: Any, folder: Path, *, replay_buffer: bool) -> None:
         save_arrays(folder / REPLAY_BUFFER, _buffer_arrays(buffer))
 
 
-def load_state(agent: Any, folder: Path) -> None:
+def load_state(agent: Any, folder: Path, replay_buffer: Any = None) -> None:
     """Read what :func:`save_state` wrote into an agent built from the same config.
 
     Call it after loading the weights: building an agent draws random numbers, and this puts the
     generators back. Raises OSError, ValueError or KeyError if the files are damaged.
+
+    :param replay_buffer: the one that was saved, if it is still at hand: none is read then, for it
+        may take up much of the memory
     """
     contents = json.loads((folder / STATE).read_text(encoding="utf-8"))
     for name, items in contents["recent"].items():
@@ -82,7 +85,9 @@ def load_state(agent: Any, folder: Path) -> None:
         before = getattr(agent, name)  # SB3's are None until it learns for the first time
         length = agent._stats_window_size if before is None else before.maxlen  # noqa: SLF001
         setattr(agent, name, deque(items, maxlen=length))
-    if (folder / REPLAY_BUFFER).exists():
+    if replay_buffer is not None:
+        agent.replay_buffer = replay_buffer
+    elif (folder / REPLAY_BUFFER).exists():
         _fill_buffer(agent.replay_buffer, folder / REPLAY_BUFFER)
     load_generators(agent, folder)
 
@@ -150,7 +155,7 @@ def _fill_buffer(buffer: Any, path: Path) -> None:
     position, full = map(int, arrays["position"])
     buffer.pos, buffer.full = position, bool(full)
     for name, array in _named_arrays(buffer):
-        saved = arrays[name]
+        saved = arrays.pop(name)  # so that there are never two of it all
         array[: len(saved)] = saved
 
 

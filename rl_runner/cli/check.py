@@ -17,11 +17,12 @@ def check(
     from dataclasses import asdict
 
     from rl_runner.config import load_config
-    from rl_runner.training.check import check_experiment
-    from rl_runner.training.resolve import resolve
 
     changes = options.with_seeds(overrides, seeds)
     loaded = [load_config(path, changes) for path in configs]
+    from rl_runner.training.check import check_experiment  # these load torch
+    from rl_runner.training.resolve import resolve
+
     for config in loaded:
         resolve(config)
     reports = []

@@ -150,8 +150,7 @@ class Training:
                 return agent
             if self.stop.is_set():
                 raise Interrupted(agent.num_timesteps)
-            if not self.config.checkpoint.replay_buffer:
-                buffer = getattr(agent, "replay_buffer", None)
+            buffer = getattr(agent, "replay_buffer", None)
 
     def close(self) -> None:
         """Close environments and files."""
@@ -194,16 +193,14 @@ class Training:
     def _open_segment(self, buffer: Any) -> Agent:
         """Build a fresh agent and fill it from the checkpoint; begin new episodes.
 
-        :param buffer: a replay buffer that checkpoints leave out
+        :param buffer: the replay buffer at the end of the last segment, if this process has it
         """
         begin_episodes(self.env, self._env_seeds)
         agent = build_config_agent(self.config, self.env, self.seeds.model)
         agent.set_logger(self.logger)
         if self.checkpoint is not None:
             load_agent(agent, self.checkpoint, self.run.weights_file)
-            load_state(agent, self.checkpoint)
-        if buffer is not None:
-            agent.replay_buffer = buffer  # type: ignore[attr-defined]  # it has one
+            load_state(agent, self.checkpoint, buffer)
         if not self._is_open:
             end_open_trajectories(agent)
             if (vec_normalize := agent.get_vec_normalize_env()) is not None:

@@ -9,6 +9,7 @@ from sb3_contrib import QRDQN
 from stable_baselines3 import DQN
 from stable_baselines3.common.vec_env import VecNormalize
 
+from rl_runner.agents.fast import off_policy
 from rl_runner.agents.fast.dqn import FastDQN, FastGeometricDQN
 from rl_runner.agents.fast.qrdqn import FastQRDQN
 from rl_runner.agents.fast.reasons import reason_against_value_learning
@@ -67,6 +68,29 @@ def test_whole_trainings_equal_stock_ones(algorithm: str, seed: int):
         ours, theirs = (getattr(agent.replay_buffer, name) for agent in (fast, stock))
         np.testing.assert_array_equal(ours, theirs)
     assert fast._n_updates > 5
+    twins.assert_alike(stock, fast)
+
+
+@both_algorithms
+def test_of_large_observations_fewer_are_gathered_at_once(
+    algorithm: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(off_policy, "NUMBERS_AT_ONCE", 100)
+    stock, fast = twins.twins(
+        *TWINS[algorithm], twins.world, learning_starts=20, batch_size=16, gradient_steps=5
+    )
+    gathered: list[int] = []
+    minibatches = fast._minibatches
+
+    def remember(n_steps: int, batch_size: int) -> Any:
+        gathered.append(n_steps)
+        return minibatches(n_steps, batch_size)
+
+    fast._minibatches = remember
+    for agent in (stock, fast):
+        agent.set_random_seed(0)
+        agent.learn(40)
+    assert set(gathered) == {2, 1}  # 2 × 16 observations of 3 numbers
     twins.assert_alike(stock, fast)
 
 

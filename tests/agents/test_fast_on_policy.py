@@ -12,6 +12,7 @@ from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rl_runner.agents.fast.a2c import FastA2C
+from rl_runner.agents.fast.optimizers import clip_norm
 from rl_runner.agents.fast.ppo import FastPPO
 from rl_runner.agents.fast.reasons import reason_against_on_policy
 
@@ -250,6 +251,49 @@ def test_files_load_in_stock_sb3_and_training_goes_on_in_either(algorithm: str, 
     assert any((a != b).any() for a, b in zip(weights, after, strict=True))
 
 
+def moments(agent: Any) -> dict[int, dict[str, np.ndarray]]:
+    state = agent.policy.optimizer.state_dict()["state"]
+    return {i: {k: v.numpy().copy() for k, v in row.items()} for i, row in state.items()}
+
+
+@both_algorithms
+def test_loading_keeps_what_is_not_loaded(algorithm: str):
+    fast = TWINS[algorithm][1]("MlpPolicy", twins.world(), n_steps=16, device="cpu", seed=0)
+    collect(fast, 2)
+    before = moments(fast)
+    assert all(row["step"] for row in before.values())
+    fast.set_parameters(fast.get_parameters())
+    np.testing.assert_equal(moments(fast), before)
+    fast.set_parameters({"policy": fast.policy.state_dict()}, exact_match=False)
+    np.testing.assert_equal(moments(fast), before)
+
+
+class Blind(twins.RandomWorld):
+    """It sees no numbers."""
+
+    def _look(self) -> Any:
+        return super()._look() * np.nan
+
+
+@both_algorithms
+def test_learning_that_has_run_away_raises_as_in_stock_sb3(algorithm: str):
+    env = DummyVecEnv([lambda: Blind("box", "discrete")] * 2)
+    stock, fast = twins.twins(*TWINS[algorithm], lambda: env, n_steps=8)
+    with pytest.raises(ValueError, match="invalid values"):
+        collect(stock)
+    with pytest.raises(FloatingPointError, match="no finite numbers"):
+        collect(fast)
+
+
+def test_a_gradient_with_a_nan_in_it_becomes_all_nan_as_in_torch():
+    gradient = np.array([np.nan, 1.0], np.float32)
+    clip_norm(gradient, 0.5)
+    parameter = torch.zeros(2, requires_grad=True)
+    parameter.grad = torch.tensor([np.nan, 1.0])
+    torch.nn.utils.clip_grad_norm_([parameter], 0.5)
+    np.testing.assert_array_equal(gradient, parameter.grad)
+
+
 def test_a_large_kl_divergence_ends_the_update_as_in_stock_ppo():
     stock, fast = twins.twins(
         PPO,
@@ -292,6 +336,14 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
             device="cpu",
         ),
         "MultiDiscrete actions",
+    ),
+    "whole numbers as actions": (
+        lambda: PPO(
+            "MlpPolicy",
+            DummyVecEnv([lambda: Spaces(actions=spaces.Box(0, 9, (2,), np.int64))]),
+            device="cpu",
+        ),
+        "Box actions of int64",
     ),
     "several discrete observations": (
         lambda: A2C(

@@ -5,6 +5,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.envs.toy_text.frozen_lake import FrozenLakeEnv
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
@@ -187,6 +188,22 @@ class Talkative(gym.Env[int, int]):
         self.P, self.initial_state_distrib = {0: {0: [(1.0, 0, 0.0, True)]}}, [1.0]
 
 
+class TollLake(FrozenLakeEnv):
+    """Every step costs something, of which the table it inherits does not know."""
+
+    def step(self, action: int) -> Any:
+        state, reward, *ends = super().step(action)
+        return state, reward - 0.1, *ends
+
+
+class EndlessLake(FrozenLakeEnv):
+    """It may go on where the table's episodes end."""
+
+    def step(self, action: int) -> Any:
+        state, reward, terminated, truncated, info = super().step(action)
+        return state, reward, terminated and reward > 0, truncated, info
+
+
 def normalized() -> VecEnv:
     return VecNormalize(build_env(LAKE, [0]), norm_obs=False)
 
@@ -203,6 +220,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
         "change their mind",
     ),
     "other states": (lambda: DummyVecEnv([Talkative]), "other than the table's"),
+    "other rewards": (lambda: DummyVecEnv([TollLake]), "not those of their transition table"),
+    "other ends": (lambda: DummyVecEnv([EndlessLake]), "not those of their transition table"),
 }
 
 

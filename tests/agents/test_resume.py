@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from test_determinism import EXPERIMENTS
 
+from rl_runner.agents import state
 from rl_runner.agents.fast import q_learning as fast_q_learning
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.config import ExperimentConfig, config_from_dict
@@ -182,6 +183,18 @@ def test_another_seed_is_told_apart(tmp_path: Path):
     assert "training episodes" in found
     assert any("evaluations" in difference for difference in found)
     assert any("TensorBoard" in difference for difference in found)
+
+
+def test_a_run_never_reads_back_the_replay_buffer_that_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    read: list[Path] = []
+    monkeypatch.setattr(state, "_fill_buffer", lambda _, path: read.append(path))
+    config = experiment("dqn")
+    (run,) = train(config, runs_dir=tmp_path).runs
+    assert run.status == "finished", run.record.get("traceback")
+    assert run.record["timesteps"] > 2 * (config.checkpoint.every or 0)  # several segments
+    assert read == []
 
 
 def test_without_the_replay_buffer_a_stopped_run_goes_on_with_an_empty_one(

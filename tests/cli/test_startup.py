@@ -70,6 +70,19 @@ def test_importing_the_package_loads_nothing_heavy(tmp_path: Path):
     assert not loaded & (HEAVY | {"gymnasium", "numpy", "pydantic", "typer"})
 
 
+def test_a_mistake_in_a_config_is_told_without_loading_torch(tmp_path: Path):
+    (tmp_path / "bad.yaml").write_text("env: {id: CartPole-v1}\nalgo: {name: ppo}\ntrian: {}\n")
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT, "check", "bad.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "trian" in result.stderr
+    assert not set(json.loads(result.stderr.splitlines()[-1])) & HEAVY
+
+
 def test_checking_a_config_loads_no_compiler(tmp_path: Path):
     code = """
 import sys

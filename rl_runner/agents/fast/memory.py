@@ -85,8 +85,7 @@ class BoundOptimizer:
         else:
             self.settings = (0.0, float(group["alpha"]), float(group["eps"]))
             moments = {"square_avg": memory.second}
-        memory.first[:] = 0.0
-        memory.second[:] = float(self.kind == RMSPROP_TF_LIKE)  # as that optimiser begins
+        begin = float(self.kind == RMSPROP_TF_LIKE)  # with which that optimiser's moment begins
         self.steps = np.zeros(len(memory.parameters), np.float32)
         for i, parameter in enumerate(memory.parameters):
             if not parameter.numel():
@@ -98,8 +97,7 @@ class BoundOptimizer:
             state["step"] = step
             for name, array in moments.items():
                 view = memory._view(array, parameter)  # noqa: SLF001 - the other half of it
-                if name in before:
-                    view.copy_(before[name])
+                view.copy_(before[name]) if name in before else view.fill_(begin)
                 state[name] = view
 
     @property

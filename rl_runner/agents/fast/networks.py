@@ -86,7 +86,11 @@ class Networks:
         batch_size: int,
         coefficients: tuple[Any, ...],
     ) -> tuple[np.ndarray, bool]:
-        """Take the steps of one epoch; return each minibatch's statistics, and whether it ended."""
+        """Take the steps of one epoch; return each minibatch's statistics, and whether it ended.
+
+        :raises FloatingPointError: if parameters are no longer finite numbers. torch's
+            distributions would refuse them at the next action
+        """
         spaces_ = self._workspaces(min(batch_size, len(indices)))
         n_minibatches = -(-len(indices) // batch_size)
         statistics = np.zeros((n_minibatches, compiled.N_STATISTICS))
@@ -104,6 +108,9 @@ class Networks:
             statistics,
         )
         optimizer.n_steps = steps
+        if not np.isfinite(memory.values).all():
+            message = "the policy's parameters are no finite numbers any more after an update"
+            raise FloatingPointError(message)
         return statistics[:seen], steps - before == n_minibatches
 
     def _workspaces(self, n: int) -> tuple[np.ndarray, ...]:

@@ -15,10 +15,12 @@ from torch import nn
 
 from rl_runner.agents.fast.forward import Act, FastPrediction, MlpForward
 from rl_runner.agents.fast.memory import FlatMemory, layer_table, linear_layers
+from rl_runner.agents.fast.network import INPUTS
 from rl_runner.agents.fast.replay import take_gradient_steps
 from rl_runner.agents.fast.twin import CompiledTwin
 
-AT_ONCE = 64  # gradient steps whose minibatches are gathered together
+AT_ONCE = 64  # gradient steps whose minibatches are gathered together, at most
+NUMBERS_AT_ONCE = 1_000_000  # in their observations, at most: 4 MB
 
 
 class ValueNetworks:
@@ -112,8 +114,10 @@ class FastOffPolicy(CompiledTwin, OffPolicyAlgorithm):
         """Take gradient steps on minibatches from the replay buffer."""
         self._update_learning_rate(self.policy.optimizer)
         losses = []
-        for begun in range(0, gradient_steps, AT_ONCE):
-            n_steps = min(AT_ONCE, gradient_steps - begun)
+        n_numbers = batch_size * self._networks.layers[0, INPUTS]
+        at_once = min(AT_ONCE, max(1, NUMBERS_AT_ONCE // n_numbers))
+        for begun in range(0, gradient_steps, at_once):
+            n_steps = min(at_once, gradient_steps - begun)
             batch = self._minibatches(n_steps, batch_size)
             losses.append(self._networks.take_steps(batch, n_steps, self.gamma, self.max_grad_norm))
         self._n_updates += gradient_steps

@@ -16,7 +16,7 @@ def clip_norm(gradient: Array, max_norm: float) -> float:
         total += gradient[k] * gradient[k]
     norm = math.sqrt(total)
     scale = max_norm / (norm + 1e-6)
-    if scale < 1.0:
+    if not scale >= 1.0:  # a gradient with a NaN in it becomes all NaN
         factor = np.float32(scale)
         for k in range(len(gradient)):
             gradient[k] *= factor

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import torch
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from sb3_contrib.qrdqn.policies import QRDQNPolicy
@@ -25,6 +26,8 @@ from rl_runner.envs.seeded import EpisodeSeeds
 
 # They change neither observations nor rewards nor transitions, the time limit aside.
 HARMLESS_WRAPPERS = {EpisodeSeeds, Monitor, OrderEnforcing, PassiveEnvChecker, TimeLimit}
+
+STEPS_TRIED = 500  # of an environment, to see whether it keeps to its transition table
 
 # Settings of the optimisers that change what a step is, at the values that are implemented.
 PLAIN = {
@@ -48,8 +51,8 @@ def reason_against_on_policy(agent: Any) -> str | None:
     if type(policy.action_dist) not in {CategoricalDistribution, DiagGaussianDistribution}:
         how = " with gSDE" if agent.use_sde else ""
         return f"{type(agent.action_space).__name__} actions{how}"
-    if features_of(agent.observation_space) is None:
-        return f"{type(agent.observation_space).__name__} observations of this kind"
+    if reason := _reason_against_spaces(agent):
+        return reason
     if type(agent.rollout_buffer) is not RolloutBuffer:
         return "a rollout buffer of another class"
     if agent.device != torch.device("cpu"):
@@ -57,6 +60,16 @@ def reason_against_on_policy(agent: Any) -> str | None:
     return reason_against_layers(
         [*policy.mlp_extractor.policy_net, *policy.mlp_extractor.value_net]
     ) or reason_against_optimizer(policy.optimizer)
+
+
+def _reason_against_spaces(agent: Any) -> str | None:
+    actions = agent.action_space
+    # Of whole numbers the buffer holds others than stock SB3 gives to the environment.
+    if isinstance(actions, gym.spaces.Box) and not np.issubdtype(actions.dtype, np.floating):
+        return f"Box actions of {actions.dtype}"
+    if features_of(agent.observation_space) is None:
+        return f"{type(agent.observation_space).__name__} observations of this kind"
+    return None
 
 
 def reason_against_optimizer(optimizer: torch.optim.Optimizer) -> str | None:
@@ -117,7 +130,25 @@ def reason_against_q_learning(agent: Any) -> str | None:
     space = env.observation_space
     if not isinstance(space, gym.spaces.Discrete) or space.start != 0 or space.n != len(table):
         return "observations other than the table's states"
-    return None
+    departs = _departs_from_table(env, table)
+    return "environments whose steps are not those of their transition table" if departs else None
+
+
+def _departs_from_table(env: Any, table: Mapping[int, Any]) -> bool:
+    """Play some steps, and return whether one of them is not among the table's outcomes.
+
+    A class that pays other rewards, or moves otherwise, inherits the table of its parent.
+    """
+    rng = np.random.default_rng(0)
+    state, _ = env.reset(seed=0)
+    for _ in range(STEPS_TRIED):
+        action = int(rng.integers(env.action_space.n))
+        next_state, reward, terminated, truncated, _ = env.step(action)
+        outcomes = {tuple(outcome[1:]) for outcome in table[int(state)][action]}
+        if (int(next_state), float(reward), bool(terminated)) not in outcomes:
+            return True
+        state = env.reset()[0] if terminated or truncated else next_state
+    return False
 
 
 def reason_against_reinforce(agent: Any) -> str | None:
