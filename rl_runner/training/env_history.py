@@ -100,7 +100,8 @@ def _answer(tell: Callable[..., Any], *told: Any) -> Any:
     try:
         return tell(*told)
     except Exception as error:
-        raise Otherwise(f"it raised {error!r}") from error
+        message = f"it raised {error!r}"
+        raise Otherwise(message) from error
 
 
 def _parts(obs: VecEnvObs) -> dict[str, np.ndarray]:

@@ -274,7 +274,11 @@ for _ in range(8):
 print(os.waitpid(_forkserver._forkserver_pid, os.WNOHANG))
 """
     told = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, start_new_session=True
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        check=False,
     )
     assert (told.stdout, told.stderr) == ("(0, 0)\n", "")
 
