@@ -11,8 +11,6 @@ from rl_runner.errors import CheckpointError, Problem
 from rl_runner.runs.disk import flush_to_disk, writing
 
 CHECKSUMS = "checksums.json"
-
-
 EXIT = "exit"
 
 

@@ -167,6 +167,12 @@ class RunFolder:
         place = self.checkpoints.write(f"{HALFWAY}-{timesteps}", save)
         self.checkpoints.remove_others(HALFWAY, place)
 
+    def best_timesteps(self) -> int:
+        """Return the timesteps of the agent kept as the best; 0 if there is none."""
+        kept = (_read_text(self.path / CHECKPOINTS / BEST) or "").strip()
+        number = kept.removeprefix(f"{BEST}-")
+        return int(number) if number.isdigit() else 0
+
     def halfway_timesteps(self) -> int:
         """Return the timesteps of the agent kept halfway; 0 if there is none."""
         return max((t for t, name in self._kept_agents() if name.startswith(HALFWAY)), default=0)

@@ -160,7 +160,11 @@ class PeriodicEvaluation(EveryTimesteps):
         }
 
     def restore_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Go on from :meth:`arrays`: the evaluations, and which of them was the best."""
+        """Go on from :meth:`arrays`: the evaluations, and which of them was the best.
+
+        If that one's agent has been replaced since, by one that this run will perhaps not meet
+        again, the agent of the next evaluation is the best so far.
+        """
         self.timesteps = [int(t) for t in arrays["timesteps"]]
         parts = (arrays["returns"], arrays["lengths"], arrays["successes"])
         self.episodes = [Episodes(arrays["seeds"], *rows) for rows in zip(*parts, strict=True)]
@@ -168,7 +172,8 @@ class PeriodicEvaluation(EveryTimesteps):
         if self.episodes:
             means = [episodes.mean_reward for episodes in self.episodes]
             best = int(np.argmax(means))
-            self.best_mean_reward, self.best_timesteps = means[best], self.timesteps[best]
+            if self.timesteps[best] == self.run.best_timesteps():
+                self.best_mean_reward, self.best_timesteps = means[best], self.timesteps[best]
             for timesteps, mean in zip(self.timesteps, self.exact or means, strict=True):
                 self.report(timesteps, mean)
 

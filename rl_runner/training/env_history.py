@@ -16,6 +16,10 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 CHUNK = 1024  # steps
 
 
+class Otherwise(Exception):  # noqa: N818 - nothing failed that cannot be done another way
+    """An environment did other things when told the same."""
+
+
 class EnvHistory:
     """The resets and actions of a vectorised environment, and the observations they led to."""
 
@@ -40,11 +44,12 @@ class EnvHistory:
         self._room -= 1
         self.n_steps += 1
 
-    def repeat(self, env: VecEnv, look_up: Callable[[int], None]) -> bool:
+    def repeat(self, env: VecEnv, before_step: Callable[[int], None]) -> None:
         """Tell another environment, that begins on the same seeds, the same.
 
-        :param look_up: called with the number of steps before each of them; may raise
-        :return: whether the last observations are the same, bit by bit
+        :param before_step: called with the number of steps before each of them; may raise
+        :raises Otherwise: if the last observations are not the same, bit by bit, or it raises where
+            the first one did not
         """
         self._end_chunk()
         obs: Any = {}
@@ -52,11 +57,13 @@ class EnvHistory:
         next_reset = next(resets)
         for t, actions in enumerate(itertools.chain(*self._chunks, [None])):
             while t == next_reset:
-                obs, next_reset = env.reset(), next(resets)
+                obs, next_reset = _answer(env.reset), next(resets)
             if actions is not None:
-                look_up(t)
-                obs, _, _, _ = env.step(actions)
-        return _same(_parts(obs), _parts(self.last_obs))
+                before_step(t)
+                obs, _, _, _ = _answer(env.step, actions)
+        if not _same(_parts(obs), _parts(self.last_obs)):
+            message = "it shows another observation"
+            raise Otherwise(message)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all of it as arrays by name: few of them, however many steps there were."""
@@ -87,6 +94,14 @@ class EnvHistory:
         if self._room:
             self._chunks[-1] = self._chunks[-1][: -self._room]
             self._room = 0
+
+
+def _answer(tell: Callable[..., Any], *told: Any) -> Any:
+    try:
+        return tell(*told)
+    except Exception as error:
+        message = f"it raised {error!r}"
+        raise Otherwise(message) from error
 
 
 def _parts(obs: VecEnvObs) -> dict[str, np.ndarray]:

@@ -18,7 +18,7 @@ from rl_runner.agents.protocol import Agent
 from rl_runner.arrays import load_arrays, save_arrays
 from rl_runner.envs.normalization import load_statistics, set_statistics
 from rl_runner.runs.folder import NORMALIZATION
-from rl_runner.training.env_history import EnvHistory
+from rl_runner.training.env_history import EnvHistory, Otherwise
 from rl_runner.training.episode_log import EpisodeLog
 
 HISTORY = "history.npz"
@@ -28,11 +28,11 @@ OF_STATISTICS = "statistics/"
 class NotRepeatable(Exception):  # noqa: N818 - nothing failed that cannot be done another way
     """The environments did other things when they were told the same again."""
 
-    def __init__(self, checkpoint: Path) -> None:
+    def __init__(self, checkpoint: Path, otherwise: Otherwise) -> None:
         super().__init__(
             "it cannot go on exactly where it was stopped, since its environment did other things "
-            "when told the same again (do its episodes follow from its seed alone?). It goes on "
-            "from the checkpoint before."
+            f"when told the same again: {otherwise}. (Do its episodes follow from its seed alone?) "
+            "It goes on from the checkpoint before, if there is one."
         )
         self.checkpoint = checkpoint
 
@@ -68,13 +68,13 @@ def put_back(
     folder: Path,
     env: EpisodeLog,
     seeds: Sequence[int],
-    look_up: Callable[[int], None],
+    before_step: Callable[[int], None],
 ) -> None:
     """Bring environments and agent back to where :func:`save_exit` found them.
 
     :param agent: filled from the same folder, and about to collect new experience
     :param seeds: on which the segment's first episodes began
-    :param look_up: called before each step that is repeated, with the run's timesteps; may raise
+    :param before_step: called before each that is repeated, with the run's timesteps; may raise
     :raises NotRepeatable: if the environments end up elsewhere
     """
     vec_normalize = agent.get_vec_normalize_env()
@@ -83,8 +83,10 @@ def put_back(
     begin_episodes(env, seeds)
     history = EnvHistory.from_arrays(load_arrays(folder / HISTORY))
     began_at = agent.num_timesteps - history.n_steps * env.num_envs
-    if not history.repeat(env.venv, lambda t: look_up(began_at + t * env.num_envs)):
-        raise NotRepeatable(folder)
+    try:
+        history.repeat(env.venv, lambda t: before_step(began_at + t * env.num_envs))
+    except Otherwise as otherwise:
+        raise NotRepeatable(folder, otherwise) from otherwise
     if vec_normalize is not None:
         load_statistics(vec_normalize, folder / NORMALIZATION)
     env.history = history

@@ -136,9 +136,10 @@ class Launcher:
         for running in self.running.copy():
             running.drain(self.reporter)
             running.check_time()
+            if self.stop_requests:
+                self._stop(running)
             if running.future.done():
                 ended += self._take_result(running)
-        self._end_the_stubborn()
         return ended
 
     def heeding_signals(self) -> contextlib.AbstractContextManager[None]:
@@ -196,20 +197,18 @@ class Launcher:
         """Ask the runs to write their checkpoints and end, and begin no more; asked again, kill."""
         self.stop_requests += 1
         self.stop_requested_at = time.monotonic()
-        number = signal.SIGTERM if self.stop_requests == 1 else signal.SIGKILL
         if self.stop_requests == 1:
             self.reporter.note(
                 "Stopping: each run writes a checkpoint where it is, unless its rollout takes too "
                 "long for that; then it goes on later from its last one. Ctrl-C again: stop now."
             )
-        for running in self.running:
-            running.send(number)
 
-    def _end_the_stubborn(self) -> None:
-        """Kill what has not stopped in time, or began after it was asked to."""
-        if self.stop_requests and time.monotonic() - self.stop_requested_at > GRACE_SECONDS:
-            for running in self.running:
-                running.send(signal.SIGKILL)
+    def _stop(self, running: RunningTask) -> None:
+        """Ask a run to stop; kill it if that was asked for twice, or it takes too long."""
+        if self.stop_requests > 1 or time.monotonic() - self.stop_requested_at > GRACE_SECONDS:
+            running.send(signal.SIGKILL)
+        else:
+            running.ask_to_stop()
 
 
 @contextlib.contextmanager

@@ -13,8 +13,9 @@ import multiprocessing
 import multiprocessing.forkserver
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -45,7 +46,20 @@ def start_fork_server(algorithms: Iterable[AlgoConfig] = ()) -> None:
         if algo.name in ALGORITHMS:
             preload |= dict.fromkeys(ALGORITHMS[algo.name].modules_to_share(algo.engine))
     multiprocessing.get_context("forkserver").set_forkserver_preload([*preload])
-    multiprocessing.forkserver.ensure_running()
+    with _ignoring_interrupts():  # which the server inherits; Ctrl-C is the launcher's
+        multiprocessing.forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def start_process(task: RunTask, *, verbose: bool) -> tuple[Future[RunResult], Connection]:
@@ -73,6 +87,7 @@ class RunningTask:
     began: float | None = None  # when its process was ready, by the monotonic clock
     pid: int | None = None
     is_overdue: bool = False
+    is_asked_to_stop: bool = False
 
     def drain(self, reporter: Reporter) -> None:
         """Pass on what the run has reported since the last call."""
@@ -92,6 +107,12 @@ class RunningTask:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal_number)
 
+    def ask_to_stop(self) -> None:
+        """Ask the run to stop; its process has to be ready to hear it, so call it again."""
+        if self.pid is not None and not self.is_asked_to_stop:
+            self.is_asked_to_stop = True
+            self.send(signal.SIGTERM)
+
     def give_up(self) -> None:
         """Tell the run that it is hopeless: it ends at its next step, without a checkpoint."""
         with contextlib.suppress(OSError):  # it has ended by itself
@@ -103,9 +124,9 @@ class RunningTask:
         if hours is None or self.began is None:
             return
         overdue = time.monotonic() - self.began - hours * 3600
-        if overdue > 0 and not self.is_overdue:
+        if overdue > 0:
             self.is_overdue = True
-            self.send(signal.SIGTERM)
+            self.ask_to_stop()
         if overdue > GRACE_SECONDS:
             self.send(signal.SIGKILL)
 

@@ -251,7 +251,7 @@ class Training:
             return None
         began = last = time.monotonic()
 
-        def look_up(timesteps: int) -> None:
+        def before_step(timesteps: int) -> None:
             nonlocal last
             if self.stop.is_set():
                 raise Interrupted(self.run.checkpoints.newest_timesteps())
@@ -260,7 +260,7 @@ class Training:
                 self._report(timesteps, (timesteps - self.segment.began_at) / (now - began))
 
         seeds = self._env_seeds
-        return lambda agent: put_back(agent, place, self.env, seeds, look_up)
+        return lambda agent: put_back(agent, place, self.env, seeds, before_step)
 
     def _save_checkpoint(self, agent: Agent) -> None:
         """Write all that the next segment needs."""

@@ -9,7 +9,7 @@ from rl_runner.arrays import load_arrays, save_arrays
 from rl_runner.config import EnvConfig
 from rl_runner.envs import build_env
 from rl_runner.training import env_history
-from rl_runner.training.env_history import EnvHistory
+from rl_runner.training.env_history import EnvHistory, Otherwise
 from rl_runner.training.episode_log import EpisodeLog
 
 
@@ -45,7 +45,7 @@ def test_another_environment_told_the_same_is_where_this_one_was(
     history = EnvHistory.from_arrays(load_arrays(tmp_path / "history.npz"))
     assert history.n_steps == n_steps
     seen: list[int] = []
-    assert history.repeat(other.venv, seen.append)
+    history.repeat(other.venv, seen.append)
     assert seen == list(range(n_steps))
     same = np.array([[0.5], [0.5]], dtype=np.float32)
     np.testing.assert_array_equal(env.step(same)[0], other.venv.step(same)[0])
@@ -55,7 +55,22 @@ def test_another_environment_told_the_same_is_where_this_one_was(
 def test_on_other_seeds_it_is_elsewhere():
     env, other = pendulums([1, 2]), pendulums([1, 3])
     told(env, 3)
-    assert not env.history.repeat(other.venv, never)
+    with pytest.raises(Otherwise, match="it shows another observation"):
+        env.history.repeat(other.venv, never)
+
+
+def test_that_it_raises_is_told_apart_from_what_is_called_before_a_step():
+    env, other = pendulums([1, 2]), pendulums([1, 2])
+    told(env, 3)
+
+    def interrupt(t: int) -> None:
+        raise InterruptedError(t)
+
+    with pytest.raises(InterruptedError):
+        env.history.repeat(other.venv, interrupt)
+    other.venv.step_wait = lambda: 1 / 0  # type: ignore[method-assign]
+    with pytest.raises(Otherwise, match="ZeroDivisionError"):
+        env.history.repeat(other.venv, never)
 
 
 def test_dictionaries_are_compared_part_by_part():
@@ -71,6 +86,7 @@ def test_dictionaries_are_compared_part_by_part():
         def reset(self) -> Any:
             return self.obs
 
-    assert again.repeat(Said({"a": np.zeros((1, 2)), "b": np.ones((1, 1))}), never)
-    assert not again.repeat(Said({"a": np.zeros((1, 2)), "b": np.zeros((1, 1))}), never)
-    assert not again.repeat(Said({"a": np.zeros((1, 2))}), never)
+    again.repeat(Said({"a": np.zeros((1, 2)), "b": np.ones((1, 1))}), never)
+    for other in ({"a": np.zeros((1, 2)), "b": np.zeros((1, 1))}, {"a": np.zeros((1, 2))}):
+        with pytest.raises(Otherwise):
+            again.repeat(Said(other), never)

@@ -1,8 +1,9 @@
 """What tests/agents/test_resume.py does not say of leaving in the middle of a segment."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -12,7 +13,7 @@ from gymnasium import spaces
 from rl_runner import config_from_dict
 from rl_runner.config import ExperimentConfig
 from rl_runner.training import segments
-from rl_runner.training.reporting import Progress, Reporter, StopRequest
+from rl_runner.training.reporting import Evaluated, Progress, Reporter, StopRequest
 from rl_runner.training.resolve import resolve
 from rl_runner.training.segments import LoggingInterval
 from rl_runner.training.task import RunResult, RunTask, execute
@@ -42,7 +43,31 @@ class Forgetful(gym.Env[int, int]):
         return int(np.random.default_rng().integers(100_000))
 
 
-gym.register("ExitsTestForgetful-v0", entry_point=Forgetful, max_episode_steps=15)
+class Touchy(Forgetful):
+    """Raises at actions that it does not expect; says once that it expects others."""
+
+    expects_others: ClassVar[bool] = False
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        if Touchy.expects_others:
+            Touchy.expects_others = False
+            message = "not legal here"
+            raise ValueError(message)
+        return super().step(action)
+
+
+class Lucky(Forgetful):
+    """Pays what the day brings."""
+
+    pays: ClassVar[float] = 1.0
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        obs, _, terminated, truncated, info = super().step(action)
+        return obs, self.pays, terminated, truncated, info
+
+
+for name, kind in (("Forgetful", Forgetful), ("Touchy", Touchy), ("Lucky", Lucky)):
+    gym.register(f"ExitsTest{name}-v0", entry_point=kind, max_episode_steps=15)
 
 
 class Stopping(Reporter):
@@ -70,13 +95,13 @@ def checkpoints(result: RunResult) -> set[str]:
     return {name for name in names if name.isdigit() or name.startswith("exit-")}
 
 
-def forgetful() -> ExperimentConfig:
+def forgetful(name: str = "Forgetful", eval_every: int = 100) -> ExperimentConfig:
     return config_from_dict(
         {
-            "env": {"id": "ExitsTestForgetful-v0"},
+            "env": {"id": f"ExitsTest{name}-v0"},
             "algo": {"name": "q_learning"},
             "train": {"total_timesteps": 200, "seeds": [0]},
-            "eval": {"every": 100, "n_episodes": 1, "final_episodes": 1},
+            "eval": {"every": eval_every, "n_episodes": 1, "final_episodes": 1},
             "checkpoint": {"every": 50},
         }
     )
@@ -106,6 +131,37 @@ def test_before_the_first_checkpoint_too(tmp_path: Path):
     assert finished.status == "finished"
     assert any("did other things" in note for note in reporter.notes)
     assert not any("goes on from 50" in note for note in reporter.notes)
+
+
+def test_an_environment_that_raises_when_told_the_same_again_is_noticed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run(forgetful("Touchy"), tmp_path, Stopping(70))
+    monkeypatch.setattr(Touchy, "expects_others", True)
+    reporter = Stopping(1e9)
+    finished = run(forgetful("Touchy"), tmp_path, reporter)
+    assert finished.status == "finished", finished.record.get("traceback")
+    assert any("it raised ValueError('not legal here')" in note for note in reporter.notes)
+
+
+def test_the_best_agent_of_what_was_given_up_is_not_taken_for_an_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    class LuckyFrom50On(Stopping):
+        def run_evaluated(self, evaluated: Evaluated) -> None:
+            monkeypatch.setattr(Lucky, "pays", 1.0 if evaluated.timesteps < 50 else 2.0)
+
+    config = forgetful("Lucky", eval_every=25)
+    stopped = run(config, tmp_path, LuckyFrom50On(80))
+    best = stopped.path / "checkpoints/best"
+    assert best.read_text().strip() == "best-75"
+    monkeypatch.setattr(Lucky, "pays", 1.0)
+    finished = run(config, tmp_path, Stopping(1e9))
+    timesteps = finished.record["results"]["best"]["timesteps"]
+    assert best.read_text().strip() == f"best-{timesteps}"
+    assert timesteps > 50
+    saved_at = json.loads((best.parent / f"best-{timesteps}/agent.json").read_text())
+    assert saved_at["num_timesteps"] == timesteps
 
 
 def test_an_exit_stays_until_the_next_checkpoint_and_counts_not_as_one(

@@ -17,6 +17,7 @@ from rl_runner.config import ExperimentConfig, config_from_dict
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.sameness import differences
 from rl_runner.runs.folder import RunFolder, read_record
+from rl_runner.training import launcher as launcher_module
 from rl_runner.training.launcher import Launcher
 from rl_runner.training.process import RunningTask
 from rl_runner.training.reporting import Evaluated, Progress, Reporter
@@ -228,6 +229,16 @@ def test_two_commands_at_once_share_the_work(tmp_path: Path, undisturbed: list[R
     assert len({line.split(" over ")[0] for line in starts}) >= 2
 
 
+LONG: dict[str, Any] = {
+    "name": "long",
+    "env": {"id": "CliffWalking-v1", "time_limit": 20},
+    "algo": {"name": "q_learning", "engine": "stock"},
+    "train": {"total_timesteps": 2_000_000, "seeds": [0]},
+    "eval": {"every": 1000, "n_episodes": 1, "final_episodes": 1},
+    "checkpoint": {"every": 1_000_000},
+}
+
+
 class Hearing(Reporter):
     def __init__(self) -> None:
         self.evaluated: list[Evaluated] = []
@@ -236,19 +247,56 @@ class Hearing(Reporter):
         self.evaluated.append(evaluated)
 
 
+def test_a_run_whose_process_is_only_beginning_hears_of_the_wish_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(launcher_module, "GRACE_SECONDS", 1e9)
+    task = RunTask(resolve(config_from_dict(LONG)), 0, tmp_path)
+    launcher = Launcher(Reporter(), jobs=1)
+    with launcher.heeding_signals():
+        launcher.add(task)
+        launcher.poll()  # starts it
+        launcher.stop()
+        (result,) = until_it_ends(launcher)
+    assert result.status == "interrupted"
+
+
+def test_the_fork_server_survives_a_ctrl_c_while_it_loads_torch():
+    script = """
+import os, signal, time
+from multiprocessing.forkserver import _forkserver
+from rl_runner.training.process import start_fork_server
+start_fork_server()
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+for _ in range(8):
+    time.sleep(0.25)
+    os.killpg(0, signal.SIGINT)
+print(os.waitpid(_forkserver._forkserver_pid, os.WNOHANG))
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        check=False,
+    )
+    assert (told.stdout, told.stderr) == ("(0, 0)\n", "")
+
+
+def until_it_ends(launcher: Launcher) -> list[RunResult]:
+    for _ in range(1200):
+        time.sleep(0.05)
+        if ended := launcher.poll():
+            return [result for _, result in ended]
+    launcher.stop()  # asked again: now
+    pytest.fail("it has not stopped within a minute")
+
+
 def test_a_hopeless_run_is_given_up_and_others_may_be_added_meanwhile(tmp_path: Path):
-    raw = {
-        "name": "long",
-        "env": {"id": "CliffWalking-v1", "time_limit": 20},
-        "algo": {"name": "q_learning", "engine": "stock"},
-        "train": {"total_timesteps": 2_000_000, "seeds": [0]},
-        "eval": {"every": 1000, "n_episodes": 1, "final_episodes": 1},
-        "checkpoint": {"every": 1_000_000},
-    }
-    short = {**raw, "name": "short", "train": {"total_timesteps": 100, "seeds": [0]}}
+    short = {**LONG, "name": "short", "train": {"total_timesteps": 100, "seeds": [0]}}
     hopeless, other = (
         RunTask(resolve(config_from_dict(config)), 0, tmp_path / str(config["name"]))
-        for config in (raw, short)
+        for config in (LONG, short)
     )
     reporter = Hearing()
     launcher = Launcher(reporter, jobs=1)
