@@ -3,11 +3,12 @@
 From the inside out::
 
     gym.make → TimeLimit → env.wrappers → EpisodeSeeds → Monitor      one copy
-    DummyVecEnv | SubprocVecEnv → VecNormalize → VecFrameStack        all copies, in training
-    RestingVecEnv               → VecNormalize → VecFrameStack        all copies, in evaluation
+    DummyVecEnv | SubprocVecEnv → VecFrameStack → VecNormalize        all copies, in training
+    RestingVecEnv               → VecFrameStack → VecNormalize        all copies, in evaluation
 
 Where the environment can step all its copies at once, with the same numbers, :class:`BatchedVecEnv`
-takes the place of both lines up to VecNormalize.
+takes the place of both lines up to VecFrameStack. Frames are stacked first because SB3's replay
+buffers keep what VecNormalize was given, and that has to be what the policy sees, unscaled.
 
 stable_baselines3 is imported inside the functions: it loads torch, which takes over a second.
 """
@@ -57,6 +58,8 @@ def build_env(
     venv = _build_copies(config, seeds, training, render_mode)
     _check_numeric(config, venv)
     with _explained(config, "wrapped as `env.normalize` and `env.frame_stack` ask"):
+        if config.frame_stack > 1:
+            venv = VecFrameStack(venv, n_stack=config.frame_stack)
         if config.normalize.active:
             venv = VecNormalize(
                 venv,
@@ -67,8 +70,6 @@ def build_env(
                 clip_reward=config.normalize.clip_rewards,
                 gamma=gamma,
             )
-        if config.frame_stack > 1:
-            venv = VecFrameStack(venv, n_stack=config.frame_stack)
     return venv
 
 

@@ -72,6 +72,12 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], int]] = {
         BOX,
         120,
     ),
+    "stacked frames in a replay buffer, normalised": (
+        "dqn",
+        {"id": "CartPole-v1", "normalize": True, "frame_stack": 2},
+        N_STEP,
+        150,
+    ),
     "logging every hundred rollouts": ("a2c", EXPERIMENTS["a2c"][0], {"n_steps": 1}, 250),
     "ucb": ("q_learning", {"id": "Blackjack-v1"}, {"exploration": "ucb"}, 200),
 }

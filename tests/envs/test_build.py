@@ -510,11 +510,14 @@ def test_the_last_observations_are_stacked_oldest_first() -> None:
     np.testing.assert_array_equal(frames[0, 0, :6], np.zeros(6))
 
 
-def test_frames_are_stacked_after_they_are_normalised() -> None:
+def test_what_is_normalised_is_what_a_replay_buffer_keeps_stacked_frames() -> None:
     with built(config_of("Pendulum-v1", frame_stack=2, normalize=True)) as env:
-        assert isinstance(env, VecFrameStack)
-        assert isinstance(env.venv, VecNormalize)
-        assert env.venv.obs_rms.mean.shape == (3,)
+        assert isinstance(env, VecNormalize)
+        assert isinstance(env.venv, VecFrameStack)
+        env.reset()
+        env.step(np.zeros((1, 1)))
+        raw = env.get_original_obs()
+        assert raw.shape == (1, *env.observation_space.shape)
 
 
 def test_observations_that_cannot_be_stacked_are_refused() -> None:
