@@ -194,7 +194,11 @@ class GridPolicyPicture(EveryTimesteps):
 
 
 class ProgressTicker(BaseCallback):
-    """Reports progress a few times a second."""
+    """Reports progress a few times a second.
+
+    Steps per second are those since this process began to train, with updates, evaluations and
+    checkpoints: of a segment's first rollout alone they would be several times as many.
+    """
 
     SECONDS = 0.2
     next_timestep = math.inf  # whenever it is called
@@ -203,15 +207,16 @@ class ProgressTicker(BaseCallback):
         super().__init__()
         self.total_timesteps = total_timesteps
         self.report = report
-        self._began = (0, 0.0)  # timesteps, seconds
+        self._began: tuple[int, float] | None = None  # timesteps, seconds
         self._last = time.monotonic()
 
     def _on_training_start(self) -> None:
-        self._began = (self.num_timesteps, time.monotonic())
+        if self._began is None:
+            self._began = (self.num_timesteps, time.monotonic())
 
     def _on_step(self) -> bool:
         now = time.monotonic()
-        if now - self._last >= self.SECONDS:
+        if self._began is not None and now - self._last >= self.SECONDS:
             self._last = now
             timesteps, began = self._began
             self.report(self.num_timesteps, (self.num_timesteps - timesteps) / (now - began))

@@ -288,3 +288,20 @@ def test_progress_is_told_a_few_times_a_second_and_not_more(monkeypatch: pytest.
     timesteps = [t for t, _ in told]
     assert timesteps == sorted(timesteps)
     assert all(rate == pytest.approx(400, rel=0.2) for _, rate in told)
+
+
+def test_steps_per_second_count_what_lies_between_segments_too(monkeypatch: pytest.MonkeyPatch):
+    now = [0.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    told: list[tuple[int, float]] = []
+    ticker = ProgressTicker(400, lambda timesteps, rate: told.append((timesteps, rate)))
+    model = _fake_model()
+    ticker.init_callback(model)
+    for segment in range(2):
+        model.num_timesteps = 200 * segment
+        ticker.on_training_start({}, {})
+        now[0] += 1.0  # a rollout
+        model.num_timesteps += 100
+        ticker.on_step()
+        now[0] += 9.0  # an update, an evaluation, a checkpoint
+    assert told == [(100, 100.0), (300, pytest.approx(300 / 11))]
