@@ -196,8 +196,11 @@ def test_evaluating_leaves_the_statistics_of_a_run_alone(trained: GetTrained):
 
 
 @pytest.fixture
-def no_pickle(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Let every way to unpickle fail; return a list to which torch's safe loads are added."""
+def forbid_pickle(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """From the call on every way to unpickle fails; the list gets torch's safe loads.
+
+    Training comes before: it loads its checkpoints, and the compiler its own pickled code.
+    """
     safe_loads: list[str] = []
     torch_load = torch.load
 
@@ -209,33 +212,38 @@ def no_pickle(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         safe_loads.append("torch.load")
         return torch_load(*arguments, weights_only=True, **keywords)
 
-    for module in (pickle, cloudpickle):
-        for name in ("load", "loads"):
-            monkeypatch.setattr(module, name, refuse)
-    for name in ("Unpickler", "_Unpickler", "_load", "_loads"):
-        monkeypatch.setattr(pickle, name, refuse)
-    monkeypatch.setattr(torch, "load", load_weights_only)
-    return safe_loads
+    def forbid() -> list[str]:
+        for module in (pickle, cloudpickle):
+            for name in ("load", "loads"):
+                monkeypatch.setattr(module, name, refuse)
+        for name in ("Unpickler", "_Unpickler", "_load", "_loads"):
+            monkeypatch.setattr(pickle, name, refuse)
+        monkeypatch.setattr(torch, "load", load_weights_only)
+        return safe_loads
+
+    return forbid
 
 
 @pytest.mark.parametrize("name", [*ALGORITHMS, "normalized"])
 @pytest.mark.parametrize("checkpoint", ["last", "best"])
 def test_loading_a_run_unpickles_nothing(
-    trained: GetTrained, no_pickle: list[str], name: str, checkpoint: Any
+    trained: GetTrained, forbid_pickle: Callable[[], list[str]], name: str, checkpoint: Any
 ):
     path = trained(name).path
-    no_pickle.clear()  # if it was trained just now, it has loaded its checkpoints
+    safe_loads = forbid_pickle()
     run = load_run(path, checkpoint)
     assert run.evaluate(1).seeds.tolist() == SeedTree(3).final_evaluation(1)
-    assert bool(no_pickle) == (name != "q_learning")
+    assert bool(safe_loads) == (name != "q_learning")
 
 
-def test_the_guard_against_pickle_would_notice(trained: GetTrained, no_pickle: list[str]):
+def test_the_guard_against_pickle_would_notice(
+    trained: GetTrained, forbid_pickle: Callable[[], list[str]]
+):
     path = trained("ppo").path / "model.zip"
-    no_pickle.clear()  # as above
+    safe_loads = forbid_pickle()
     with pytest.raises(pytest.fail.Exception, match="unpickled"):
         PPO.load(path, device="cpu")
-    assert no_pickle == []
+    assert safe_loads == []
 
 
 class Bomb:
