@@ -1,7 +1,8 @@
 """`rl tune` measured: against rl-baselines3-zoo, and from deliberately bad starting values.
 
     python benchmarks/tuning.py zoo [--trials 20] [--timesteps 20000] [--jobs 2] [--zoo DIR]
-                                    [--confirm 3] [--confirm-seeds 2] [--seed 0]
+                                    [--confirm 3] [--confirm-seeds 2] [--seed 0] [--studies 1]
+                                    [--engine stock [fast …]]
     python benchmarks/tuning.py bad-start [--trials 30] [--timesteps 100000] [--jobs 2]
 
 `zoo` times whole commands that search PPO's hyperparameters on CartPole, one seed a trial: ours
@@ -11,8 +12,9 @@ the same code and outside of the time. So is the best trial of our search alone,
 command with `--confirm 0` would name; its seconds are those until the confirmation began. Both
 search learning rates and clip ranges that stay what they are. Ours
 evaluates five times in a trial, ten episodes each, and the last and the best agent at its end;
-theirs once, five episodes. It is installed by name into an environment of its own in DIR, unless
-it is there already. `--without-zoo` leaves it out.
+theirs once, five episodes. With `--studies N` the commands take turns N times, each time with
+another seed, and the ratio is that of the medians. rl_zoo3 is installed by name into an environment
+of its own in DIR, unless it is there already. `--without-zoo` leaves it out.
 
 `bad-start` searches from a learning rate of 1e-5 and a gamma of .8, and fails unless the winner
 reaches a mean of 475 over five fresh seeds.
@@ -55,10 +57,11 @@ def main() -> int:
     parser.add_argument("--trials", type=int)
     parser.add_argument("--timesteps", type=int)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--engine", help="stock (SB3 itself), fast or auto")
+    parser.add_argument("--engine", nargs="+", help="stock (SB3 itself), fast, auto")
     parser.add_argument("--confirm", type=int, default=3, help="trials that are confirmed")
     parser.add_argument("--confirm-seeds", type=int, default=2, help="on so many seeds each")
-    parser.add_argument("--seed", type=int, default=0, help="of our search")
+    parser.add_argument("--seed", type=int, default=0, help="of the first study")
+    parser.add_argument("--studies", type=int, default=1, help="searches of each, in turns")
     parser.add_argument("--zoo", type=Path, default=Path(tempfile.gettempdir()) / "rl-zoo")
     parser.add_argument("--without-zoo", action="store_true")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
@@ -71,25 +74,46 @@ def main() -> int:
 
 
 def against_the_zoo(options: argparse.Namespace) -> dict[str, Any]:
-    """Time both commands, one after the other, and train what both found on fresh seeds."""
+    """Time the commands, in turns, and train what each of them found on fresh seeds."""
     trials, timesteps = options.trials or 20, options.timesteps or 20_000
     print(
         f"{trials} trials × {timesteps:,} timesteps, {options.jobs} jobs, {machine()}", flush=True
     )
-    figures = ours(trials, timesteps, options)
-    if not options.without_zoo:
-        figures["rl_zoo3"] = theirs(trials, timesteps, options)
-    print(f"{'':14}{'seconds':>9}{'best trial':>12}{'fresh seeds':>13}  each of these; trials")
-    for name, told in figures.items():
-        each = ", ".join(f"{score:.0f}" for score in told["fresh"])
-        mean = statistics.mean(told["fresh"])
-        best = f"{told['best']:>12.1f}{mean:>13.1f}"
-        print(f"{name:14}{told['seconds']:>9.1f}{best}  {each}; {told['trials']}")
-    if "rl_zoo3" in figures:
-        for name in [name for name in figures if name != "rl_zoo3"]:
-            ratio = figures["rl_zoo3"]["seconds"] / figures[name]["seconds"]
-            print(f"{name}: {ratio:.2f} times as fast as rl_zoo3")
+    print(f"{'':20}{'seed':>5}{'seconds':>9}{'best trial':>12}{'fresh seeds':>13}  each of these")
+    figures: dict[str, list[dict[str, Any]]] = {}
+    for seed in range(options.seed, options.seed + options.studies):
+        for engine in options.engine or ["stock"]:
+            for name, told in ours(trials, timesteps, engine, seed, options).items():
+                figures.setdefault(f"{name}, {engine}", []).append(told)
+                print_study(f"{name}, {engine}", seed, told)
+        if not options.without_zoo:
+            told = theirs(trials, timesteps, seed, options)
+            figures.setdefault("rl_zoo3", []).append(told)
+            print_study("rl_zoo3", seed, told)
+    print_medians(figures)
     return figures
+
+
+def print_study(name: str, seed: int, told: dict[str, Any]) -> None:
+    """Print a line about one search: what it took, what it says, and what that is worth."""
+    each = ", ".join(f"{score:.0f}" for score in told["fresh"])
+    worth = statistics.mean(told["fresh"])
+    measured = f"{told['seconds']:>9.1f}{told['best']:>12.1f}{worth:>13.1f}"
+    print(f"{name:20}{seed:>5}{measured}  {each}; {told['trials']}", flush=True)
+
+
+def print_medians(figures: dict[str, list[dict[str, Any]]]) -> None:
+    """Print what the searches of each kind come to, and how much faster than rl_zoo3 that is."""
+    seconds = {
+        name: statistics.median(told["seconds"] for told in studies)
+        for name, studies in figures.items()
+    }
+    for name, studies in figures.items():
+        worth = statistics.mean(score for told in studies for score in told["fresh"])
+        line = f"{name}: {seconds[name]:.1f} s (median of {len(studies)}), worth {worth:.1f}"
+        if "rl_zoo3" in seconds:
+            line += f", {seconds['rl_zoo3'] / seconds[name]:.2f} times as fast as rl_zoo3"
+        print(line)
 
 
 def machine() -> str:
@@ -97,7 +121,9 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, load before: {os.getloadavg()[0]:.1f}"
 
 
-def ours(trials: int, timesteps: int, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+def ours(
+    trials: int, timesteps: int, engine: str, seed: int, options: argparse.Namespace
+) -> dict[str, dict[str, Any]]:
     """Search with `rl tune`, and train on fresh seeds what it found with and without confirming."""
     with tempfile.TemporaryDirectory() as folder:
         search = timed_search(
@@ -106,8 +132,8 @@ def ours(trials: int, timesteps: int, options: argparse.Namespace) -> dict[str, 
             *("--set", f"train.total_timesteps={timesteps}", "--set", "tune.seeds=1"),
             *("--set", f"tune.confirm.seeds={options.confirm_seeds}"),
             *(word for constant in CONSTANT for word in ("--set", constant)),
-            *("--set", f"tune.seed={options.seed}"),
-            *("--set", f"algo.engine={options.engine or 'stock'}"),
+            *("--set", f"tune.seed={seed}"),
+            *("--set", f"algo.engine={engine}"),
             *("--set", f"eval.every={max(1, timesteps // 5)}", "--set", "eval.n_episodes=10"),
             *("--set", "eval.final_episodes=20"),
         )
@@ -130,9 +156,9 @@ def ours(trials: int, timesteps: int, options: argparse.Namespace) -> dict[str, 
         }
 
 
-def theirs(trials: int, timesteps: int, options: argparse.Namespace) -> dict[str, Any]:
+def theirs(trials: int, timesteps: int, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """Search with rl-baselines3-zoo, and train its best trial's hyperparameters on fresh seeds."""
-    seconds, output = timed_zoo(zoo_python(options.zoo), trials, timesteps, options.jobs)
+    seconds, output = timed_zoo(zoo_python(options.zoo), trials, timesteps, options.jobs, seed)
     best = output.rpartition("Best trial:")[2]
     value = re.search(r"^\s*Value: *([-\d.]+)", best, flags=re.MULTILINE)
     outcomes = output.count(" finished with value"), output.count(" pruned.")
@@ -197,7 +223,7 @@ def from_bad_values(options: argparse.Namespace) -> dict[str, Any]:
             folder,
             *("--trials", trials, "--jobs", options.jobs, "--confirm", 3),
             *("--set", f"train.total_timesteps={timesteps}"),
-            *("--set", f"algo.engine={options.engine or 'auto'}"),
+            *("--set", f"algo.engine={(options.engine or ['auto'])[0]}"),
             *("--set", f"eval.every={max(1, timesteps // 10)}"),
             *("--set", "algo.learning_rate=1e-5", "--set", "algo.gamma=0.8"),
             *("--set", "tune.seeds=2", "--set", "tune.confirm.seeds=5"),
@@ -277,12 +303,13 @@ def has_zoo(python: Path) -> bool:
     return done.returncode == 0
 
 
-def timed_zoo(python: Path, trials: int, timesteps: int, jobs: int) -> tuple[float, str]:
+def timed_zoo(python: Path, trials: int, timesteps: int, jobs: int, seed: int) -> tuple[float, str]:
     """Return the wall time of rl-baselines3-zoo's own search, and what it printed."""
     with tempfile.TemporaryDirectory() as folder:
         command = [str(python), "-m", "rl_zoo3.train", "--algo", "ppo", "--env", "CartPole-v1"]
         command += ["-n", str(timesteps), "-optimize", "--n-trials", str(trials)]
         command += ["--n-jobs", str(jobs), "--sampler", "tpe", "--pruner", "median", "-f", folder]
+        command += ["--seed", str(seed)]
         began = time.perf_counter()
         done = subprocess.run(  # noqa: S603 - rl_zoo3's own command
             command,
