@@ -1,6 +1,5 @@
 """Options and arguments that several commands share."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -85,11 +84,6 @@ def given(context: typer.Context) -> list[str]:
 
 
 DEFAULT_RUNS_DIR = Path("runs")
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def with_seeds(overrides: list[str] | None, seeds: str | None) -> list[str]:

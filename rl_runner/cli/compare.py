@@ -11,6 +11,7 @@ from rl_runner.cli._comparison import decision_document, show_comparison, show_d
 from rl_runner.cli._console import show_json, tell
 from rl_runner.cli._exit_codes import FAILED, INTERRUPTED
 from rl_runner.errors import Problem, RunnerError
+from rl_runner.runs.machine import usable_cores
 
 if TYPE_CHECKING:
     from rl_runner.training.until_decided import Decision
@@ -123,7 +124,7 @@ def _train(
             max_seeds=max_seeds,
             batch=batch,
             error_rate=error_rate,
-            jobs=jobs or options.cores(),
+            jobs=jobs or usable_cores(),
             reporter=reporter,
         )
     finally:

@@ -10,6 +10,7 @@ from rl_runner.cli._exit_codes import FAILED, INTERRUPTED
 from rl_runner.cli._offline import learn_from_logs
 from rl_runner.cli._results import experiment_document, run_document, show_experiment
 from rl_runner.cli._unfinished import tell_unfinished
+from rl_runner.runs.machine import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +64,7 @@ def train(
             runs_dir=runs_dir,
             fresh=fresh,
             extend=extend,
-            jobs=jobs or options.cores(),
+            jobs=jobs or usable_cores(),
             reporter=reporter,
             retries=retries,
         )

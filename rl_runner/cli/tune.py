@@ -9,6 +9,7 @@ from rl_runner.cli import _options as options
 from rl_runner.cli._console import show_json, tell
 from rl_runner.cli._exit_codes import FAILED, INTERRUPTED
 from rl_runner.errors import ConfigError, Problem
+from rl_runner.runs.machine import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +82,7 @@ def tune(
         result = run_study(
             loaded,
             runs_dir=runs_dir,
-            jobs=jobs or options.cores(),
+            jobs=jobs or usable_cores(),
             study=study,
             storage=storage,
             timeout=_seconds(timeout),

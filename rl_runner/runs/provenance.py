@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rl_runner.runs.machine import processor_name
+
 CODE = Path(__file__).parents[1]  # of rl_runner
 PACKAGES = (
     "rl-runner",
@@ -30,7 +32,7 @@ def provenance() -> dict[str, Any]:
         "git": _git_state(),
         "machine": {
             "system": platform.platform(terse=True),
-            "processor": _processor_name(),
+            "processor": processor_name(),
             "cores": os.cpu_count(),
         },
     }
@@ -84,12 +86,3 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return result.stdout.strip()
-
-
-def _processor_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
