@@ -4,6 +4,7 @@ What an environment brings itself (:mod:`rl_runner.envs.baselines`) comes first:
 takes the place of the one here, which needs a transition table.
 """
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,13 +115,10 @@ def evaluate_baseline(
     _check_name(plain, name, scorer)
     seeds = SeedTree(seed)
     episode_seeds = seeds.final_evaluation(n_episodes)
-    env = build_evaluation_env(plain, episode_seeds, n_envs)
-    try:
+    with closing(build_evaluation_env(plain, episode_seeds, n_envs)) as env:
         policy, exact = _build(plain, name, env, seeds.policy_sampling, scorer, gamma)
         player = BaselinePlayer(policy, env.action_space)
         episodes = play_episodes(player, env, episode_seeds, sampling_seed=seeds.policy_sampling)
-    finally:
-        env.close()
     return Evaluation(label or config.id, name, seed, episodes, exact)
 
 

@@ -84,9 +84,11 @@ def play_episodes(
     Copy ``i`` of the environment plays seeds ``i, i + n_envs, …``: which episode is played never
     depends on how long another one lasts, so parallel evaluation does not favour short episodes.
 
-    :param env: from ``build_env(…, training=False)``
+    :param env: from ``build_env(…, training=False)``; if it normalises, it is given the present
+        statistics of the agent's own environment
     :param sampling_seed: where a stochastic policy's draws begin
     """
+    _share_normalization(agent, env)
     n_envs, n_episodes = env.num_envs, len(episode_seeds)
     returns, successes = np.zeros(n_episodes), np.full(n_episodes, np.nan)
     lengths = np.zeros(n_episodes, dtype=np.int64)
@@ -122,11 +124,11 @@ def play_episodes(
     return Episodes(seeds, returns, lengths, successes, told.values)
 
 
-def share_normalization(agent: Agent, env: VecEnv) -> None:
-    """Give an evaluation environment the training environment's present statistics."""
-    source, target = agent.get_vec_normalize_env(), unwrap_vec_normalize(env)
-    if source is not None and target is not None:
-        set_statistics(target, statistics(source))
+def _share_normalization(agent: Agent | Player, env: VecEnv) -> None:
+    target = unwrap_vec_normalize(env)
+    own = getattr(agent, "get_vec_normalize_env", lambda: None)()  # a baseline has none
+    if own is not None and target is not None:
+        set_statistics(target, statistics(own))
 
 
 @contextlib.contextmanager

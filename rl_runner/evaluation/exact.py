@@ -6,6 +6,7 @@ an estimate: 100 episodes at a success rate of .74 are uncertain by ±.086, the 
 """
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,15 +108,12 @@ def transition_table(config: EnvConfig) -> TransitionTable | None:
     """Read an environment's transition table; None if it has none, or wrappers may change it."""
     if config.wrappers:
         return None
-    env = make_single_env(config)
-    try:
+    with closing(make_single_env(config)) as env:
         table = getattr(env.unwrapped, "P", None)
         initial = getattr(env.unwrapped, "initial_state_distrib", None)
         space, actions = env.observation_space, env.action_space
         if getattr(env.unwrapped, "fickle_passenger", False):
             return None  # Taxi's passenger then changes the destination, which P does not know
-    finally:
-        env.close()
     if not isinstance(space, gym.spaces.Discrete) or not isinstance(actions, gym.spaces.Discrete):
         return None
     if not isinstance(table, Mapping) or initial is None:

@@ -4,6 +4,7 @@ Such a zip holds pickled Python objects, and unpickling runs whatever code its a
 It is opened only if the user vouches for it.
 """
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,7 @@ def evaluate_foreign(
     agent = load_foreign_agent(path, algo)
     seeds = SeedTree(seed)
     episode_seeds = seeds.final_evaluation(n_episodes)
-    env = build_evaluation_env(config, episode_seeds, n_envs)
-    try:
+    with closing(build_evaluation_env(config, episode_seeds, n_envs)) as env:
         for what, ours, its in (
             ("observations", env.observation_space, agent.observation_space),
             ("actions", env.action_space, agent.action_space),
@@ -79,7 +79,5 @@ def evaluate_foreign(
             deterministic=deterministic,
             sampling_seed=seeds.policy_sampling,
         )
-    finally:
-        env.close()
     exact = exact_score(agent, config) if deterministic else None
     return Evaluation(path.stem, algo, seed, episodes, exact, int(agent.num_timesteps))

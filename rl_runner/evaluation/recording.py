@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from rl_runner.config.schema import EnvConfig, WrapperConfig
 from rl_runner.envs import build_env, make_single_env
 from rl_runner.envs.film import Frame
 from rl_runner.errors import EnvError, Problem
-from rl_runner.evaluation.episodes import play_episodes, share_normalization
+from rl_runner.evaluation.episodes import play_episodes
 from rl_runner.evaluation.frames import compose, panel_width
 from rl_runner.evaluation.saved_agent import Run, load_run
 from rl_runner.evaluation.watching import has_display
@@ -98,17 +99,13 @@ def film_episode(
     filmed = config.model_copy(update={"wrappers": (*config.wrappers, wrapper)})
     if not has_display():
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # else pygame complains at every start
-    env = build_env(filmed, [seed], training=False, render_mode="rgb_array")
-    share_normalization(run.agent, env)
-    try:
-        sampling_seed = SeedTree(run.seed).policy_sampling
+    sampling_seed = SeedTree(run.seed).policy_sampling
+    with closing(build_env(filmed, [seed], training=False, render_mode="rgb_array")) as env:
         play_episodes(
             run.agent, env, [seed], deterministic=deterministic, sampling_seed=sampling_seed
         )
         frames: list[Frame] = env.env_method("film")[0]
         return frames
-    finally:
-        env.close()
 
 
 def render_fps(config: EnvConfig) -> float:

@@ -1,6 +1,7 @@
 """An agent and its normalisation statistics, into a folder and back; and whole runs from disk."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from rl_runner.config import ExperimentConfig, load_config
 from rl_runner.envs import build_evaluation_env, build_training_env
 from rl_runner.envs.normalization import load_statistics, save_statistics
 from rl_runner.errors import CheckpointError, Problem, RunFolderError
-from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
+from rl_runner.evaluation.episodes import Episodes, play_episodes
 from rl_runner.runs.folder import CONFIG, NORMALIZATION, CheckpointName, RunFolder
 from rl_runner.seeding import SeedTree
 
@@ -79,20 +80,18 @@ class Run:
             raise ValueError(message)
         seeds = SeedTree(self.seed)
         episode_seeds = seeds.final_evaluation(n_episodes)
-        env = build_evaluation_env(self.config.env, episode_seeds, self.config.eval.n_envs)
-        share_normalization(self.agent, env)
-        try:
+        if deterministic is None:
+            deterministic = self.config.eval.deterministic
+        with closing(
+            build_evaluation_env(self.config.env, episode_seeds, self.config.eval.n_envs)
+        ) as env:
             return play_episodes(
                 self.agent,
                 env,
                 episode_seeds,
-                deterministic=(
-                    self.config.eval.deterministic if deterministic is None else deterministic
-                ),
+                deterministic=deterministic,
                 sampling_seed=seeds.policy_sampling,
             )
-        finally:
-            env.close()
 
 
 def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:

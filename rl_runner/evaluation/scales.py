@@ -121,12 +121,9 @@ def _returns_of(build_policy: BaselineFactory, config: EnvConfig) -> np.ndarray:
     n_episodes = int(np.clip(STEPS // time_limit_of(config)[0], *EPISODES))
     seeds = SeedTree(0)
     episode_seeds = seeds.reference(n_episodes)
-    env = build_evaluation_env(config.as_it_is, episode_seeds, N_ENVS)
-    try:
+    with contextlib.closing(build_evaluation_env(config.as_it_is, episode_seeds, N_ENVS)) as env:
         player = BaselinePlayer(build_policy(env, seeds.policy_sampling), env.action_space)
         episodes = play_episodes(player, env, episode_seeds, sampling_seed=seeds.policy_sampling)
-    finally:
-        env.close()
     episodes.check_finite()
     return episodes.returns
 

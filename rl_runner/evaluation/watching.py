@@ -5,7 +5,7 @@ import sys
 
 from rl_runner.envs import build_env, make_single_env
 from rl_runner.errors import EnvError, Problem
-from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
+from rl_runner.evaluation.episodes import Episodes, play_episodes
 from rl_runner.evaluation.saved_agent import Run
 from rl_runner.seeding import SeedTree
 
@@ -40,7 +40,6 @@ def play_in_window(run: Run, n_episodes: int, *, deterministic: bool = True) -> 
     seeds = SeedTree(run.seed)
     episode_seeds = seeds.final_evaluation(n_episodes)
     env = build_env(config, episode_seeds[:1], training=False, render_mode="human")
-    share_normalization(run.agent, env)
     try:
         return play_episodes(
             run.agent,

@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.schema import EvalConfig
-from rl_runner.evaluation.episodes import Episodes, play_episodes, share_normalization
+from rl_runner.evaluation.episodes import Episodes, play_episodes
 from rl_runner.evaluation.exact import ExactScorer
 from rl_runner.evaluation.pictures import draw_grid_policy, grid_tiles
 from rl_runner.evaluation.saved_agent import save_agent
@@ -113,7 +113,6 @@ class PeriodicEvaluation(EveryTimesteps):
         return self.episodes[-1].mean_reward if self.episodes else None
 
     def _on_time(self) -> None:
-        share_normalization(self.model, self.env)
         episodes = play_episodes(
             self.model,
             self.env,

@@ -3,6 +3,7 @@
 import resource
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,15 +100,12 @@ class _Stopwatch(BaseCallback):
 def _probe(config: ExperimentConfig) -> tuple[float, int]:
     """Return timesteps a second, updates included, and the bytes of a full replay buffer."""
     torch.set_num_threads(1)
-    env = build_training_env(config.env, config.algo, SeedTree(0))
-    try:
+    with closing(build_training_env(config.env, config.algo, SeedTree(0))) as env:
         agent: Any = build_config_agent(learning_at_once(config), env, seed=0)
         agent.set_logger(Logger(folder=None, output_formats=[]))  # SB3 would make a folder
         stopwatch = _Stopwatch()
         agent.learn(config.train.total_timesteps, stopwatch)
         return stopwatch.steps_per_second, _array_bytes(getattr(agent, "replay_buffer", None))
-    finally:
-        env.close()
 
 
 def learning_at_once(config: ExperimentConfig) -> ExperimentConfig:

@@ -1,16 +1,20 @@
 """The end of a run: its last and its best agent, judged on episodes that nothing selected on."""
 
-from typing import Any
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 from rl_runner.agents.protocol import Agent
 from rl_runner.config import ExperimentConfig
 from rl_runner.envs import build_evaluation_env
-from rl_runner.evaluation.episodes import play_episodes, share_normalization
+from rl_runner.evaluation.episodes import play_episodes
 from rl_runner.evaluation.exact import ExactScorer
 from rl_runner.evaluation.saved_agent import load_agent
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
 from rl_runner.training.callbacks import PeriodicEvaluation
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.vec_env import VecEnv
 
 
 def judge(
@@ -26,11 +30,9 @@ def judge(
     is by how much. Leaves the best agent's parameters in ``agent``.
     """
     episode_seeds = seeds.final_evaluation(config.eval.final_episodes)
-    env = build_evaluation_env(config.env, episode_seeds, config.eval.n_envs)
     scorer = ExactScorer.for_env(config.env) if config.eval.deterministic else None
 
-    def play() -> dict[str, Any]:
-        share_normalization(agent, env)
+    def play(env: "VecEnv") -> dict[str, Any]:
         episodes = play_episodes(
             agent,
             env,
@@ -41,12 +43,10 @@ def judge(
         exact = scorer.score(agent) if scorer is not None else None
         return episodes.describe() | ({} if exact is None else exact.describe())
 
-    try:
-        last = play()
+    with closing(build_evaluation_env(config.env, episode_seeds, config.eval.n_envs)) as env:
+        last = play(env)
         load_agent(agent, run.checkpoint("best"), run.weights_file)
-        best = play()
-    finally:
-        env.close()
+        best = play(env)
     return {
         "last": last,
         "best": {

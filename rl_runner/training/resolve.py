@@ -44,8 +44,8 @@ def resolve(config: ExperimentConfig) -> ExperimentConfig:
     with _located(source):
         time_limit, _ = time_limit_of(config.env)
         env_config = config.env.model_copy(update={"time_limit": time_limit})
-        env = build_env(env_config.in_this_process, range(env_config.n_envs))
-        try:
+        copies = range(env_config.n_envs)
+        with contextlib.closing(build_env(env_config.in_this_process, copies)) as env:
             if checked.get("policy") == "auto":
                 checked["policy"] = policy_for(algorithm, env.observation_space)
             elif "policy" in checked:
@@ -70,8 +70,6 @@ def resolve(config: ExperimentConfig) -> ExperimentConfig:
             agent = build_agent(algorithm, checked, env, seed=0)
             where = source.locate(("algo", "engine"))
             engine = choose_engine(algorithm, config.algo.engine, agent, where)
-        finally:
-            env.close()
     algo = resolved.algo.model_copy(update={"engine": engine})
     return resolved.model_copy(update={"algo": algo}).with_source(source)
 
@@ -84,11 +82,9 @@ def reason_for_stock(config: ExperimentConfig) -> str | None:
     algorithm = find_algorithm(config.algo.name)
     if config.algo.engine != "stock" or not algorithm.fast_path:
         return None
-    env = build_env(config.env.in_this_process, range(config.env.n_envs))
-    try:
+    copies = range(config.env.n_envs)
+    with contextlib.closing(build_env(config.env.in_this_process, copies)) as env:
         return reason_against_fast(algorithm, build_config_agent(config, env, seed=0))
-    finally:
-        env.close()
 
 
 def build_config_agent(config: ExperimentConfig, env: "VecEnv", seed: int) -> Agent:

@@ -21,7 +21,6 @@ from rl_runner.envs.seeded import EpisodeSeeds
 from rl_runner.evaluation.episodes import (
     Episodes,
     play_episodes,
-    share_normalization,
     takes_action_masks,
 )
 
@@ -436,7 +435,6 @@ def test_normalisation_statistics_are_shared_applied_and_left_alone(evaluation_e
     set_statistics(vec_normalize, known)
     agent = FixedAgent(1, vec_normalize)
     env = evaluation_env(normalized, 3)
-    share_normalization(agent, env)
     episodes = play_episodes(agent, env, SEEDS)
     training_env.close()
 
@@ -460,7 +458,7 @@ def test_the_shared_statistics_are_a_copy(evaluation_env: Build):
     evaluated = unwrap_vec_normalize(env)
     assert vec_normalize is not None
     assert evaluated is not None
-    share_normalization(FixedAgent(1, vec_normalize), env)
+    play_episodes(FixedAgent(1, vec_normalize), env, SEEDS)
     before = {name: array.copy() for name, array in statistics(evaluated).items()}
     training_env.reset()
     for _ in range(20):
@@ -471,15 +469,15 @@ def test_the_shared_statistics_are_a_copy(evaluation_env: Build):
         np.testing.assert_array_equal(array, before[name])
 
 
-def test_sharing_with_an_environment_that_does_not_normalise_changes_nothing(
-    evaluation_env: Build,
-):
-    env = evaluation_env(WALK, 1)
-    share_normalization(FixedAgent(), env)
-    assert (
-        play_episodes(FixedAgent(1), env, SEEDS).returns.tolist()
-        == _expected(SEEDS, lambda _: 1)[0]
-    )
+def test_an_environment_that_does_not_normalise_is_left_so(evaluation_env: Build):
+    normalized = WALK.model_copy(update={"normalize": NormalizeConfig(observations=True)})
+    training_env = build_env(normalized, [0])
+    agent = FixedAgent(1, unwrap_vec_normalize(training_env))
+    episodes = play_episodes(agent, evaluation_env(WALK, 1), SEEDS)
+    training_env.close()
+    returns, lengths = _expected(SEEDS, lambda _: 1)
+    assert episodes.returns.tolist() == returns
+    assert agent.observations[0][0, 0] == lengths[0]
 
 
 # --- the numbers ----------------------------------------------------------------------------------

@@ -157,7 +157,6 @@ def _evaluate_at(
         )
 
     monkeypatch.setattr(module, "play_episodes", play)
-    monkeypatch.setattr(module, "share_normalization", lambda _agent, _env: None)
     evaluation = _evaluation(run)
     model: Any = _Saver()
     evaluation.init_callback(model)
