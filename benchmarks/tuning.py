@@ -232,10 +232,11 @@ def from_bad_values(options: argparse.Namespace) -> dict[str, Any]:
     print(f"{trials} trials × {timesteps:,} timesteps: {seconds:.0f} s, {document['n_trials']}")
     print(f"{'':12}{'search':>8}{'fresh seeds':>13}  95 %, optimism with its 95 %")
     for item in document["confirmed"]:
+        optimism = "" if item["optimism"] is None else f"{item['optimism']:.1f}"
         searched = f"{item['search_scores'][0]:8.1f}" if item["search_scores"] else f"{'':8}"
         print(
             f"{item['candidate']:12}{searched}{item['mean']:13.1f}  {interval(item['ci95'])}, "
-            f"{item['optimism']} {interval(item['optimism_ci95'])}"
+            f"{optimism} {interval(item['optimism_ci95'])}"
         )
     winner = next(i for i in document["confirmed"] if i["candidate"] == document["winner"])
     print(f"winner {winner['candidate']}: {winner['values']}")
