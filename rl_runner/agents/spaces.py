@@ -61,11 +61,11 @@ def refusal(algorithm: Algorithm, observation_space: Space, action_space: Space)
     first_action = np.max(getattr(action_space, "start", 0))
     if first_action != 0 and not issubclass(cls, HandwrittenAgent):
         return f"SB3 numbers discrete actions from 0, this environment from {first_action}"
-    keywords: dict[str, Any] = {}
-    if "policy" in inspect.signature(cls).parameters:
+    taken = inspect.signature(cls).parameters
+    keywords: dict[str, Any] = {"buffer_size": 1, "device": "cpu"}  # little, and at once
+    keywords = {name: value for name, value in keywords.items() if name in taken}
+    if "policy" in taken:
         keywords["policy"] = policy_for(algorithm, observation_space)
-    if "buffer_size" in inspect.signature(cls).parameters:
-        keywords["buffer_size"] = 1
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,8 +1,8 @@
 """From what a person wrote to what will be run: complete, checked against the real thing."""
 
 import contextlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from rl_runner.agents.build import build_agent
 from rl_runner.agents.combinations import impossible_combinations
@@ -67,7 +67,7 @@ def resolve(config: ExperimentConfig) -> ExperimentConfig:
             ).with_source(source)
             if problems := tuple(impossible_combinations(resolved, checked, env.observation_space)):
                 raise ConfigError(*problems)
-            agent = build_agent(algorithm, checked, env, seed=0)
+            agent = _build_stock(algorithm, checked, env)
             where = source.locate(("algo", "engine"))
             engine = choose_engine(algorithm, config.algo.engine, agent, where)
     algo = resolved.algo.model_copy(update={"engine": engine})
@@ -82,9 +82,19 @@ def reason_for_stock(config: ExperimentConfig) -> str | None:
     algorithm = find_algorithm(config.algo.name)
     if config.algo.engine != "stock" or not algorithm.fast_path:
         return None
-    copies = range(config.env.n_envs)
+    checked, copies = config.algo.hyperparameters, range(config.env.n_envs)
     with contextlib.closing(build_env(config.env.in_this_process, copies)) as env:
-        return reason_against_fast(algorithm, build_config_agent(config, env, seed=0))
+        return reason_against_fast(algorithm, _build_stock(algorithm, checked, env))
+
+
+def _build_stock(algorithm: Algorithm, checked: Mapping[str, Any], env: "VecEnv") -> Agent:
+    """Build the agent that the compiled twin would have to equal.
+
+    Where it may choose (``device: auto``), on the CPU, as the twin itself: that there is a GPU is
+    no reason against the twin.
+    """
+    on_cpu = {"device": "cpu"} if checked.get("device") == "auto" else {}
+    return build_agent(algorithm, {**checked, **on_cpu}, env, seed=0)
 
 
 def build_config_agent(config: ExperimentConfig, env: "VecEnv", seed: int) -> Agent:

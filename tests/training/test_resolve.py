@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import rl_runner
 from rl_runner import config_from_dict, load_config
@@ -11,7 +12,7 @@ from rl_runner.agents.registry import ALGORITHMS, find_algorithm
 from rl_runner.config import ExperimentConfig, dump_config, experiment_hash
 from rl_runner.envs import build_env
 from rl_runner.errors import ConfigError, EnvError
-from rl_runner.training.resolve import build_config_agent, resolve
+from rl_runner.training.resolve import build_config_agent, reason_for_stock, resolve
 
 CONFIGS = Path(rl_runner.__file__).parents[1] / "configs"
 SHIPPED = [file for file in sorted(CONFIGS.glob("**/*.yaml")) if load_config(file).data is None]
@@ -190,3 +191,13 @@ def test_the_agent_of_a_resolved_config_has_its_hyperparameters(config_of: Confi
     agent: Any = build_config_agent(resolved, env, seed=5)
     env.close()
     assert (agent.gamma, agent.n_steps, agent.seed) == (0.9, 32, 5)
+
+
+def test_a_gpu_in_the_machine_is_no_reason_against_the_compiled_twin(
+    config_of: ConfigOf, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # it is not: building there fails
+    resolved = resolve(config_of("ppo"))
+    assert resolved.algo.engine == "fast"
+    assert resolved.algo.hyperparameters["device"] == "auto"
+    assert reason_for_stock(resolved) is None
