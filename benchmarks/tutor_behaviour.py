@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from tutor_table import FIRST_SEED, agent_in, progress
 
-from rl_runner.envs.tutor import baselines, model
+from rl_runner.envs.tutor import model, policies
 from rl_runner.envs.tutor.model import CLARIFY, N_TOPICS, QUIZ, RESOURCE
 from rl_runner.envs.tutor.observation import SLICES
 from rl_runner.envs.tutor.options import TutorOptions
@@ -69,8 +69,8 @@ def main() -> None:
     options = TutorOptions()
     values = load_values(options, progress)
     played = {
-        "mastery": observe(lambda *_: baselines.Mastery(), options, seeds),
-        "oracle": observe(lambda o, states: baselines.Oracle(o, states, values), options, seeds),
+        "mastery": observe(lambda *_: policies.Mastery(), options, seeds),
+        "oracle": observe(lambda o, states: policies.Oracle(o, states, values), options, seeds),
     }
     for experiment in arguments.experiments:
         runs = [run for run in find_runs(experiment) if finished(run)]

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from rl_runner.envs.tutor.baselines import Mastery
 from rl_runner.envs.tutor.env import TutorEnv
 from rl_runner.envs.tutor.page import render_page, render_text
+from rl_runner.envs.tutor.policies import Mastery
 from rl_runner.envs.tutor.view import TutorView
 
 COLOURS = 128  # of a picture's palette; the page has few colours and smooth edges

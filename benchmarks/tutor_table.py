@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from rl_runner.config import load_config
-from rl_runner.envs.tutor import baselines
+from rl_runner.envs.tutor import policies
 from rl_runner.envs.tutor.bandit import train_bandit
 from rl_runner.envs.tutor.options import TutorOptions
 from rl_runner.envs.tutor.oracle import load_values, start_value
@@ -44,7 +44,7 @@ def main() -> None:
     seeds = range(FIRST_SEED, FIRST_SEED + arguments.episodes)
     values = load_values(options, progress)
     top = start_value(options, values)
-    references = {name: play(f, options, seeds) for name, f in policies(values).items()}
+    references = {name: play(f, options, seeds) for name, f in ladder(values).items()}
     few = seeds[: arguments.qmdp_episodes]
     if few:
         references["qmdp"] = play(lambda o, _: QMDP(o, values), options, few)
@@ -77,17 +77,17 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def policies(values: np.ndarray) -> dict[str, PolicyFactory]:
+def ladder(values: np.ndarray) -> dict[str, PolicyFactory]:
     """Return the baselines by name."""
     return {
-        "round robin": lambda *_: baselines.RoundRobin(),
-        "random": lambda *_: baselines.Random(0),
-        "quiz farming": lambda *_: baselines.QuizFarmer(),
+        "round robin": lambda *_: policies.RoundRobin(),
+        "random": lambda *_: policies.Random(0),
+        "quiz farming": lambda *_: policies.QuizFarmer(),
         "LinUCB bandit": lambda options, _: train_bandit(options, seed=0),
-        "greedy knowledge gap": lambda *_: baselines.GreedyGap(),
-        "fixed curriculum": lambda *_: baselines.FixedCurriculum(),
-        "mastery": lambda *_: baselines.Mastery(),
-        "oracle": lambda options, states: baselines.Oracle(options, states, values),
+        "greedy knowledge gap": lambda *_: policies.GreedyGap(),
+        "fixed curriculum": lambda *_: policies.FixedCurriculum(),
+        "mastery": lambda *_: policies.Mastery(),
+        "oracle": lambda options, states: policies.Oracle(options, states, values),
     }
 
 

@@ -9,10 +9,10 @@ from typing import Final
 
 import numpy as np
 
-from rl_runner.envs.tutor.baselines import Tutor
 from rl_runner.envs.tutor.model import N_ACTIONS
 from rl_runner.envs.tutor.observation import OBSERVATION_SIZE
 from rl_runner.envs.tutor.options import TutorOptions
+from rl_runner.envs.tutor.policies import Tutor
 
 ALPHA: Final = 1.0  # width of the confidence bound while it learns
 RIDGE: Final = 1.0

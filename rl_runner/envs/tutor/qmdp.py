@@ -17,7 +17,6 @@ import numpy as np
 
 from rl_runner.compiled import compiled
 from rl_runner.envs.tutor import model
-from rl_runner.envs.tutor.baselines import Tutor
 from rl_runner.envs.tutor.branches import N_SLOTS, PROBABILITY, first_branch, next_branch
 from rl_runner.envs.tutor.dynamic_programme import N_ENGAGEMENTS, action_values, type_of
 from rl_runner.envs.tutor.kernel import act, pass_time
@@ -25,6 +24,7 @@ from rl_runner.envs.tutor.knowledge_filter import FAST, GOALS
 from rl_runner.envs.tutor.model import HARD, N_ACTIONS, N_TOPICS
 from rl_runner.envs.tutor.observation import MOST_MINUTES, SLICES
 from rl_runner.envs.tutor.options import Model, TutorOptions
+from rl_runner.envs.tutor.policies import Tutor
 from rl_runner.envs.tutor.state import (
     ACTION,
     ANSWER,

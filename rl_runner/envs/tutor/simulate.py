@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from rl_runner.envs.tutor.baselines import FullStates
 from rl_runner.envs.tutor.model import N_ACTIONS
 from rl_runner.envs.tutor.options import TutorOptions
+from rl_runner.envs.tutor.policies import FullStates
 from rl_runner.envs.tutor.vector import TutorVectorEnv
 
 # Builds a policy (something with SB3's ``predict``) that may look into the learners.

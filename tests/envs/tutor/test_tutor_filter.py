@@ -7,10 +7,10 @@ import pytest
 from scipy.stats import norm
 
 from rl_runner.envs.tutor import model
-from rl_runner.envs.tutor.baselines import Mastery, Random
 from rl_runner.envs.tutor.env import TutorEnv
 from rl_runner.envs.tutor.knowledge_filter import TYPICAL_ENGAGEMENT, expected_level
 from rl_runner.envs.tutor.options import TutorOptions
+from rl_runner.envs.tutor.policies import Mastery, Random
 from rl_runner.envs.tutor.qmdp import QMDP, expected_knowledge
 from rl_runner.envs.tutor.state import (
     ANSWER,

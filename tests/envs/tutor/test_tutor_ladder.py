@@ -8,7 +8,7 @@ import pytest
 from rl_runner.config.schema import EnvConfig
 from rl_runner.envs.baselines import baselines_of, load_baseline
 from rl_runner.envs.build import build_env
-from rl_runner.envs.tutor import baselines, oracle
+from rl_runner.envs.tutor import oracle, policies
 from rl_runner.envs.tutor.bandit import train_bandit
 from rl_runner.envs.tutor.options import TutorOptions
 from rl_runner.envs.tutor.oracle import load_values, start_value
@@ -22,7 +22,7 @@ N = 4000
 
 
 def oracle_of(values: np.ndarray):
-    return lambda options, full_states: baselines.Oracle(options, full_states, values)
+    return lambda options, full_states: policies.Oracle(options, full_states, values)
 
 
 def simple(cls, *arguments):
@@ -41,17 +41,17 @@ def values() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def ladder(values: np.ndarray) -> dict[str, Played]:
-    policies = {
-        "random": simple(baselines.Random, 0),
-        "round robin": simple(baselines.RoundRobin),
-        "greedy gap": simple(baselines.GreedyGap),
-        "fixed": simple(baselines.FixedCurriculum),
-        "mastery": simple(baselines.Mastery),
-        "quiz farmer": simple(baselines.QuizFarmer),
+    rungs = {
+        "random": simple(policies.Random, 0),
+        "round robin": simple(policies.RoundRobin),
+        "greedy gap": simple(policies.GreedyGap),
+        "fixed": simple(policies.FixedCurriculum),
+        "mastery": simple(policies.Mastery),
+        "quiz farmer": simple(policies.QuizFarmer),
         "oracle": oracle_of(values),
-        **{f"always {action}": simple(baselines.Constant, action) for action in range(6)},
+        **{f"always {action}": simple(policies.Constant, action) for action in range(6)},
     }
-    return {name: play(policy, STANDARD, range(N)) for name, policy in policies.items()}
+    return {name: play(policy, STANDARD, range(N)) for name, policy in rungs.items()}
 
 
 def test_the_oracles_analytic_value_lies_in_its_interval(ladder, values: np.ndarray):
@@ -87,7 +87,7 @@ def test_shortcuts_lose_to_the_fixed_curriculum(ladder):
 
 
 def test_the_same_policy_plays_the_same_episodes(ladder):
-    again = play(simple(baselines.Mastery), STANDARD, range(100))
+    again = play(simple(policies.Mastery), STANDARD, range(100))
     np.testing.assert_array_equal(again.returns, ladder["mastery"].returns[:100])
 
 
@@ -100,7 +100,7 @@ def test_qmdp_and_bandit_stay_below_a_short_oracle(learner: str):
     assert interval(seen.returns, 3.0)[0] < top < interval(seen.returns, 3.0)[1]
     bandit = train_bandit(options, seed=0)
     myopic = play(lambda *_: bandit, options, range(n))
-    chance = play(simple(baselines.Random, 0), options, range(n))
+    chance = play(simple(policies.Random, 0), options, range(n))
     unseen = play(lambda o, _: QMDP(o, values), options, range(200))
     assert interval(seen.returns[:200] - unseen.returns)[0] > 0.0
     assert interval(unseen.returns - chance.returns[:200])[0] > 0.0
