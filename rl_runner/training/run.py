@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,9 @@ from rl_runner.training.callbacks import (
     build_picture_callback,
 )
 from rl_runner.training.checkpoint import (
+    SavedProgress,
     newest_checkpoint,
     read_evaluations,
-    read_progress,
     write_contents,
 )
 from rl_runner.training.episode_log import EpisodeLog, EpisodeRecorder
@@ -106,16 +106,16 @@ class Training:
         self.seeds = SeedTree(seed)
         self.total = config.train.total_timesteps
         self.started = time.monotonic()
-        self.seconds_before = 0.0
 
-        self.checkpoint = newest_checkpoint(run, reporter.note)
-        progress = self._begin_at(self.checkpoint)
+        self.checkpoint, progress = newest_checkpoint(run, reporter.note)
+        self.seconds_before = progress.seconds
+        self._bring_back(progress)
         self.segment = self._segment_at(progress)
         self.episodes = EpisodeRecorder(run.open_episodes())
         self.env = EpisodeLog(
             build_training_env(config.env, config.algo, self.seeds),
             self.episodes.record,
-            timestep=progress.get("timesteps", 0),
+            timestep=progress.timesteps,
             seconds=self.seconds_before,
         )
         self.eval_env = build_evaluation_env(
@@ -159,36 +159,31 @@ class Training:
         self.eval_env.close()
         self.env.close()
 
-    def _begin_at(self, checkpoint: Path | None) -> dict[str, Any]:
-        """Bring the folder back to the checkpoint, or empty it; return the saved progress."""
-        if checkpoint is None:
-            self.run.clear()
-            return {}
-        progress = read_progress(checkpoint)
-        self.run.outputs.cut(progress["outputs"])
-        self.seconds_before = progress["seconds"]
-        self.reporter.note(f"Seed {self.seed} goes on from {progress['timesteps']:,} timesteps.")
-        return progress
-
-    def _segment_at(self, progress: Mapping[str, Any]) -> Segment:
+    def _bring_back(self, progress: SavedProgress) -> None:
+        """Bring the folder back to the checkpoint, or empty it."""
         if self.checkpoint is None:
-            return Segment()
+            self.run.clear()
+            return
+        self.run.outputs.cut(progress.outputs)
+        self.reporter.note(f"Seed {self.seed} goes on from {progress.timesteps:,} timesteps.")
+
+    def _segment_at(self, progress: SavedProgress) -> Segment:
         return Segment(
-            progress["segment"],
-            progress["segment_began_at"],
-            progress["last_counted"],
-            load_statistics_then(self.checkpoint) if self._is_open else {},
+            progress.segment,
+            progress.segment_began_at,
+            progress.last_counted,
+            load_statistics_then(self.checkpoint) if self.checkpoint and self._is_open else {},
         )
 
-    def _restore_callbacks(self, progress: Mapping[str, Any]) -> None:
+    def _restore_callbacks(self, progress: SavedProgress) -> None:
         if self.checkpoint is None:
             return
-        for name, state in progress["periodic"].items():
+        for name, state in progress.periodic.items():
             self.periodic[name].restore(state)
         self.evaluation.restore_arrays(read_evaluations(self.checkpoint))
-        self.episodes.recent.extend(progress["recent_returns"])
-        restore_metrics(self.logger, progress["metrics"])
-        self.logger.last_rollout_at = progress["last_rollout_at"]
+        self.episodes.recent.extend(progress.recent_returns)
+        restore_metrics(self.logger, progress.metrics)
+        self.logger.last_rollout_at = progress.last_rollout_at
 
     def _open_segment(self, buffer: Any) -> Agent:
         """Build a fresh agent and fill it from the checkpoint; begin new episodes.
@@ -283,18 +278,18 @@ class Training:
 
     def _write_contents(self, folder: Path, agent: Agent) -> None:
         self.logger.flush()  # its file is one of the outputs whose sizes are noted
-        progress = {
-            "timesteps": agent.num_timesteps,
-            "segment": self.segment.index,
-            "segment_began_at": self.segment.began_at,
-            "last_counted": self.segment.last_counted,
-            "last_rollout_at": self.logger.last_rollout_at,
-            "seconds": self.seconds,
-            "outputs": self.run.outputs.sizes(),
-            "periodic": {name: callback.state() for name, callback in self.periodic.items()},
-            "recent_returns": list(self.episodes.recent),
-            "metrics": pending_metrics(self.logger),
-        }
+        progress = SavedProgress(
+            timesteps=agent.num_timesteps,
+            segment=self.segment.index,
+            segment_began_at=self.segment.began_at,
+            last_counted=self.segment.last_counted,
+            last_rollout_at=self.logger.last_rollout_at,
+            seconds=self.seconds,
+            outputs=self.run.outputs.sizes(),
+            periodic={name: callback.state() for name, callback in self.periodic.items()},
+            recent_returns=tuple(self.episodes.recent),
+            metrics=pending_metrics(self.logger),
+        )
         write_contents(
             folder,
             agent,
