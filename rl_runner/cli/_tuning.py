@@ -215,7 +215,7 @@ def show_result(result: "TuneResult") -> None:
         listed = ", ".join(f"{name} {share:.2f}" for name, share in shares)
         show(f"Most important: {listed} (shares of the score's variance).")
     if not result.stopped:
-        show(_verdict(result, document))
+        show(verdict(result, document))
 
 
 def _show_trials(result: "TuneResult", document: Mapping[str, Any]) -> None:
@@ -239,16 +239,19 @@ def _show_confirmed(document: Mapping[str, Any]) -> None:
             number(item["search_scores"][0]) if item["search_scores"] else "—",
             number(item["mean"]) if item["scores"] else f"failed: {item['failures'][0]}",
             interval(item["ci95"]),
+            number(item["gain"]),
+            interval(item["gain_ci95"]),
             number(item["optimism"]),
             interval(item["optimism_ci95"]),
         ]
         for item in document["confirmed"]
     ]
-    columns = ("candidate", ">search", ">fresh seeds", ">95 %", ">optimism", ">95 %")
-    show(table(columns, rows, "Confirmed on fresh seeds"))
+    measured = (">search", ">fresh seeds", ">95 %", ">gain", ">95 %", ">optimism", ">95 %")
+    show(table(("candidate", *measured), rows, "Confirmed on fresh seeds"))
 
 
-def _verdict(result: "TuneResult", document: Mapping[str, Any]) -> str:
+def verdict(result: "TuneResult", document: Mapping[str, Any]) -> str:
+    """Say in one line what came of it."""
     where = f"Ready for `rl train`: {document['best_config']}"
     if not document["confirmed"]:
         return f"Not confirmed on fresh seeds. {where}"
@@ -256,7 +259,19 @@ def _verdict(result: "TuneResult", document: Mapping[str, Any]) -> str:
         return "No candidate was trained to the end on every fresh seed."
     if result.winner.candidate.trial is None:
         return f"Nothing that was found beats the starting config on fresh seeds. {where}"
-    return f"Winner: {result.winner.candidate.label}. {where}"
+    winner = next(i for i in document["confirmed"] if i["candidate"] == document["winner"])
+    return f"Winner: {document['winner']}{_gain(winner)}. {where}"
+
+
+def _gain(winner: Mapping[str, Any]) -> str:
+    """Say how much better than the starting config the winner is, and whether that is sure."""
+    if winner["gain"] is None:
+        return ""
+    said = f", {number(winner['gain'])} better than the start"
+    if winner["gain_ci95"] is None:
+        return said
+    few = "" if winner["gain_ci95"][0] > 0 else "; too few seeds to be sure that it is better"
+    return f"{said} ({interval(winner['gain_ci95'])}{few})"
 
 
 def interval(ends: Sequence[float] | None) -> str:

@@ -165,11 +165,12 @@ def _rank_weights(n: int, begin: float, end: float) -> np.ndarray:
     return np.asarray(np.clip(inside, 0.0, None) / (end - begin))
 
 
-def welch(a: np.ndarray, b: np.ndarray) -> Welch | None:
+def welch(a: np.ndarray, b: np.ndarray, level: float = LEVEL) -> Welch | None:
     """Compare two means whose spreads may differ (Welch 1947).
 
     :param a: (n,) of one experiment's runs
     :param b: (m,) of the other's
+    :param level: how often the interval is to hold
     :return: None if either has fewer than two values, or neither has any spread: then there is
         nothing to tell a difference from chance by
     """
@@ -182,7 +183,7 @@ def welch(a: np.ndarray, b: np.ndarray) -> Welch | None:
         return None
     freedom = float(squares.sum() ** 2 / (squares**2 / [len(a) - 1, len(b) - 1]).sum())
     difference = float(mean_a - mean_b)
-    half = float(stdtrit(freedom, 0.5 + LEVEL / 2)) * error
+    half = float(stdtrit(freedom, 0.5 + level / 2)) * error
     p_value = 2 * float(stdtr(freedom, -abs(difference) / error))
     return Welch(difference, difference - half, difference + half, p_value)
 

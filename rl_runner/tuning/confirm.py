@@ -7,13 +7,13 @@ Fresh seeds tell by how much the search has flattered itself.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import ObjectiveConfig, TuneConfig
-from rl_runner.evaluation.intervals import welch
+from rl_runner.evaluation.intervals import LEVEL, welch
 from rl_runner.evaluation.statistics import Summary, summarize
 from rl_runner.training.launcher import POLL_SECONDS, Launcher
 from rl_runner.training.task import RunResult, RunTask
@@ -57,11 +57,29 @@ class Confirmed:
 
 
 @dataclass(frozen=True)
-class Optimism:
-    """By how much the search's mean was better than the one on fresh seeds (below 0: worse)."""
+class Improvement:
+    """By how much one mean over seeds is better than another (below 0: worse)."""
 
     mean: float
     ci95: tuple[float, float] | None  # Welch's; None with fewer than two seeds or no spread
+
+    @classmethod
+    def of(
+        cls,
+        objective: ObjectiveConfig,
+        better: Sequence[float],
+        worse: Sequence[float],
+        n_together: int = 1,
+    ) -> Self:
+        """Compare scores of two settings; the unit is the seed.
+
+        :param n_together: how many such intervals are to hold at once (Bonferroni)
+        """
+        sign = 1.0 if objective.maximized else -1.0
+        a, b = sign * np.asarray(better), sign * np.asarray(worse)
+        compared = welch(a, b, 1 - (1 - LEVEL) / n_together)
+        ci95 = (compared.low, compared.high) if compared else None
+        return cls(float(a.mean() - b.mean()), ci95)
 
 
 def candidates(
@@ -200,16 +218,24 @@ def winner_of(tune: TuneConfig, confirmed: Sequence[Confirmed]) -> Confirmed | N
     return max(whole, key=lambda item: sign * item.scores[0])
 
 
-def optimism_of(objective: ObjectiveConfig, confirmed: Confirmed) -> Optimism | None:
-    """Return by how much the search flattered a candidate, by the first objective.
-
-    The interval is Welch's for the difference of two means; the unit is the seed.
-    """
-    trial = confirmed.candidate.trial
-    if trial is None or not confirmed.scores:
+def optimism_of(objective: ObjectiveConfig, item: Confirmed) -> Improvement | None:
+    """Return by how much the search flattered a candidate: its mean against the fresh seeds'."""
+    trial = item.candidate.trial
+    if trial is None or not item.scores:
         return None
-    sign = 1.0 if objective.maximized else -1.0
-    searched, fresh = (sign * np.asarray(x) for x in (trial.seeds[0], confirmed.seeds[0]))
-    mean = float(searched.mean() - fresh.mean())
-    compared = welch(searched, fresh)
-    return Optimism(mean, (compared.low, compared.high) if compared else None)
+    return Improvement.of(objective, trial.seeds[0], item.seeds[0])
+
+
+def gain_of(
+    objective: ObjectiveConfig, item: Confirmed, confirmed: Sequence[Confirmed]
+) -> Improvement | None:
+    """Return by how much a candidate is better than the starting config, on fresh seeds alone.
+
+    The winner is the best of several, so the intervals of all of them hold together.
+
+    :param confirmed: all candidates, the starting config among them
+    """
+    start = next((other for other in confirmed if other.candidate.trial is None), None)
+    if start is None or item is start or not (item.scores and start.scores):
+        return None
+    return Improvement.of(objective, item.seeds[0], start.seeds[0], len(confirmed) - 1)

@@ -30,6 +30,7 @@ LOCK = ".lock"  # held as long as a search goes on, if its storage is the journa
 TURN = ".turn"  # held while files are written, since several processes may share a study
 BEST = "best.yaml"
 SUMMARY = "summary.json"
+FORMAT = 2  # of summary.json; raise it when what it holds changes
 FIGURES = "figures"
 
 
@@ -127,4 +128,7 @@ class StudyFolder:
         except (OSError, ValueError) as error:
             cure = "`rl tune` writes it at the end of a study."
             raise StudyError(Problem(f"Not readable: {error}.", str(path), cure)) from None
+        if summary.get("format") != FORMAT:
+            cure = "The same `rl tune` writes it anew from what is there, and trains nothing."
+            raise StudyError(Problem("Another version of rl_runner wrote this.", str(path), cure))
         return summary

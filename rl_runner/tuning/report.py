@@ -78,6 +78,10 @@ def _describe_candidate(item: Mapping[str, Any]) -> str:
     text = f"{item['candidate']}: {item['mean']:.4g} on fresh seeds"
     if item["ci95"]:
         text += f" ({item['ci95'][0]:.4g} to {item['ci95'][1]:.4g})"
+    if item["gain"] is not None:
+        text += f", {item['gain']:+.4g} against the start"
+    if item["gain_ci95"]:
+        text += f" ({item['gain_ci95'][0]:+.4g} to {item['gain_ci95'][1]:+.4g})"
     if item["search_scores"]:
         text += f"; the search had {item['search_scores'][0]:.4g}"
     if item["optimism"] is not None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from rl_runner.config.tune import ObjectiveConfig, TuneConfig
-from rl_runner.tuning.confirm import Confirmed, optimism_of, pareto_front, ranking
+from rl_runner.tuning.confirm import Confirmed, gain_of, optimism_of, pareto_front, ranking
+from rl_runner.tuning.folder import FORMAT
 from rl_runner.tuning.objective import describe_objective
 from rl_runner.tuning.reporting import TrialReport
 
@@ -37,7 +38,7 @@ class TuneResult:
         """Plain data, for JSON."""
         front = pareto_front(self.tune.objective, self.complete)
         return {
-            "format": 1,
+            "format": FORMAT,
             "study": self.study,
             "path": str(self.path),
             "stopped": self.stopped,
@@ -50,7 +51,9 @@ class TuneResult:
             "pareto_front": [t.number for t in front] if len(self.tune.objective) > 1 else None,
             "winner": self.winner.candidate.label if self.winner else None,
             "best_config": str(self.best_config) if self.best_config else None,
-            "confirmed": [confirmed_document(self.tune, item) for item in self.confirmed],
+            "confirmed": [
+                confirmed_document(self.tune, item, self.confirmed) for item in self.confirmed
+            ],
             "importances": dict(self.importances),
             "trials": [_trial(trial) for trial in self.trials],
         }
@@ -83,9 +86,12 @@ def _trial(trial: TrialReport) -> dict[str, Any]:
     }
 
 
-def confirmed_document(tune: TuneConfig, item: Confirmed) -> dict[str, Any]:
-    """Describe a confirmed candidate: what the search thought, and what fresh seeds say."""
+def confirmed_document(
+    tune: TuneConfig, item: Confirmed, confirmed: Sequence[Confirmed]
+) -> dict[str, Any]:
+    """Describe one of the confirmed candidates: what the search thought, what fresh seeds say."""
     trial, summary = item.candidate.trial, item.summary
+    gain = gain_of(tune.objective[0], item, confirmed)
     optimism = optimism_of(tune.objective[0], item)
     return {
         "candidate": item.candidate.label,
@@ -95,6 +101,8 @@ def confirmed_document(tune: TuneConfig, item: Confirmed) -> dict[str, Any]:
         "seeds": [list(scores) for scores in item.seeds],
         "mean": summary.mean if summary else None,
         "ci95": list(summary.ci95) if summary and summary.ci95 else None,
+        "gain": gain.mean if gain else None,
+        "gain_ci95": list(gain.ci95) if gain and gain.ci95 else None,
         "optimism": optimism.mean if optimism else None,
         "optimism_ci95": list(optimism.ci95) if optimism and optimism.ci95 else None,
         "failures": list(item.causes),

@@ -1,9 +1,11 @@
 import io
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
 
+from rl_runner.cli import _tuning
 from rl_runner.cli._tuning import LineReporter, LiveReporter, interval, short, sparkline
 from rl_runner.cli.tune import PRUNERS, SAMPLERS, _seconds
 from rl_runner.config.tune import Pruner, Sampler
@@ -182,3 +184,22 @@ def test_numbers_are_short():
     assert short([64, 64]) == "[64, 64]"
     assert interval(None) == "—"
     assert interval((1.0, 2.5)) == "1.000 to 2.500"
+
+
+@pytest.mark.parametrize(
+    ("gain", "ends", "said"),
+    [
+        (None, None, "Winner: trial-0001. Ready"),
+        (0.5, None, "Winner: trial-0001, 0.500 better than the start. Ready"),
+        (0.5, [0.1, 0.9], "0.500 better than the start (0.100 to 0.900). Ready"),
+        (0.5, [-0.1, 1.1], "(-0.100 to 1.100; too few seeds to be sure that it is better). Ready"),
+    ],
+)
+def test_the_verdict_says_how_much_better_the_winner_is_and_whether_that_is_sure(
+    gain: float | None, ends: list[float] | None, said: str
+):
+    candidate = SimpleNamespace(trial=SimpleNamespace(number=1))
+    result: Any = SimpleNamespace(winner=SimpleNamespace(candidate=candidate))
+    confirmed = [{"candidate": "trial-0001", "gain": gain, "gain_ci95": ends}]
+    document = {"confirmed": confirmed, "winner": "trial-0001", "best_config": "best.yaml"}
+    assert said in _tuning.verdict(result, document)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from rl_runner.config.tune import ObjectiveConfig
+from rl_runner.tuning.folder import FORMAT
 
 Document = dict[str, Any]
 
@@ -27,6 +28,7 @@ def trial(number: int, outcome: str = "complete", **values: Any) -> Document:
 
 def document(trials: list[Document], **changes: Any) -> Document:
     return {
+        "format": FORMAT,
         "study": "x",
         "total_timesteps": 50,
         "objectives": [objective()],
@@ -52,11 +54,16 @@ CONFIRMED = [
         "seeds": [[3.0, 5.0]],
         "mean": 4.0,
         "ci95": [3.0, 5.0],
+        "gain": gain,
+        "gain_ci95": gain_ci95,
         "optimism": 1.0,
         "optimism_ci95": None,
         "failures": [],
     }
-    for label, searched in (("start", None), ("trial-0001", [5.0]))
+    for label, searched, gain, gain_ci95 in (
+        ("start", None, None, None),
+        ("trial-0001", [5.0], 0.5, [-1.25, 2.25]),
+    )
 ]
 TRIALS = [
     trial(0, rate=1e-5),

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from rl_runner.config.tune import ObjectiveConfig, TuneConfig
 from rl_runner.tuning.confirm import (
     Candidate,
     Confirmed,
     candidates,
+    gain_of,
     optimism_of,
     pareto_front,
     ranking,
@@ -107,6 +109,38 @@ def test_one_seed_gives_no_interval_and_the_start_no_optimism():
     assert optimism is not None
     assert optimism.ci95 is None
     assert optimism_of(FINAL, confirmed(None, 5.0)) is None
+
+
+def test_the_gain_is_over_the_start_on_fresh_seeds_alone():
+    start = confirmed(None, 1.0, 2.0, 3.0)
+    items = [start, confirmed(trial(0, 99.0), 5.0, 6.0, 7.0)]
+    gain = gain_of(FINAL, items[1], items)
+    assert gain is not None
+    assert gain.mean == pytest.approx(4.0)
+    assert gain.ci95 is not None
+    half = stats.t.ppf(0.975, 4) * np.sqrt(1 / 3 + 1 / 3)  # equal spreads: Student's
+    assert gain.ci95 == pytest.approx((4.0 - half, 4.0 + half))
+    assert gain_of(FINAL, start, items) is None
+    seconds = gain_of(SECONDS, items[1], items)
+    assert seconds is not None
+    assert seconds.mean == pytest.approx(-4.0)  # four seconds longer
+
+
+def test_the_gains_of_all_candidates_hold_together():
+    start, best = confirmed(None, 1.0, 2.0, 3.0), confirmed(trial(0, 9.0), 5.0, 6.0, 7.0)
+    others = [confirmed(trial(i, 9.0), 4.0, 5.0, 6.0) for i in (1, 2)]
+    gain = gain_of(FINAL, best, [start, best, *others])
+    assert gain is not None
+    assert gain.ci95 is not None
+    half = stats.t.ppf(1 - 0.025 / 3, 4) * np.sqrt(2 / 3)
+    assert gain.ci95 == pytest.approx((4.0 - half, 4.0 + half))
+
+
+def test_there_is_no_gain_without_a_result_of_both():
+    best = confirmed(trial(0, 9.0), 5.0, 6.0)
+    failed = Confirmed(confirmed(None, 1.0).candidate, (), (), ("seed 1: it broke",))
+    assert gain_of(FINAL, best, [failed, best]) is None
+    assert gain_of(FINAL, best, [best]) is None
 
 
 @given(

@@ -42,7 +42,8 @@ def test_a_study_is_in_the_report_with_its_pictures_and_what_fresh_seeds_say(fol
     assert is_study(folder)
     page = page_of(folder)
     assert "<h1>pole-tune on" in page
-    assert "Winner: trial-0001</strong>, 4.000 on 2 fresh seeds." in page
+    assert "Winner: trial-0001</strong>, 4.000 on 2 fresh seeds, 0.500 better than" in page
+    assert "too few seeds to be sure that it is better" in page
     assert "flattered itself by 1.000" in page
     for picture in ("confirmation", "history", "importances", "slices", "parallel coordinates"):
         assert f'alt="{picture}"' in page
@@ -72,6 +73,12 @@ def test_a_study_that_has_not_come_to_its_end_is_refused(folder: Path):
     (folder / "summary.json").unlink()
     assert is_study(folder)
     with pytest.raises(StudyError, match="at the end of a study"):
+        study_part(folder)
+
+
+def test_a_summary_of_another_version_is_refused(folder: Path):
+    summary(folder, format=1)
+    with pytest.raises(StudyError, match=r"(?s)Another version.*writes it anew"):
         study_part(folder)
 
 
