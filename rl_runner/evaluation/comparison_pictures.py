@@ -33,6 +33,7 @@ WIDE_BUDGETS = 5
 MOST_PAIRS_LISTED = 10
 PANELS_PER_ROW = 4
 DOTS_SPREAD = 0.36  # of the height of an experiment's row
+FEW_POINTS = 5  # curves of no more get dots: a line of one point would not be seen
 
 
 def draw_all(comparison: Comparison) -> Iterator[tuple[str, "Figure"]]:
@@ -56,7 +57,8 @@ def draw_learning_curves(comparison: Comparison) -> "Figure":
     is_wide = max(ends) > WIDE_BUDGETS * min(ends)
     label = "timesteps (logarithmic)" if is_wide else "timesteps"
     marks = _scale_marks(comparison)
-    figure = _draw_bands(comparison, bands, label, "return of periodic evaluations (IQM)", marks)
+    y_label = "return of periodic evaluations (IQM)"
+    figure = _draw_bands(comparison, bands, label, y_label, marks, few_points=FEW_POINTS)
     for axes in figure.axes:
         if is_wide:
             axes.set_xscale("log")
@@ -68,8 +70,9 @@ def draw_learning_curves(comparison: Comparison) -> "Figure":
         axes = figure.axes[i if len(figure.axes) > 1 else 0]
         if len(row.experiment.finished) < FEWEST_FOR_RANKS:
             for curve in _curves_of(row):
+                dots = _dots(curve.timesteps, 3, FEW_POINTS)
                 color = colors[row.label]
-                axes.plot(curve.timesteps, curve.returns, color=color, lw=0.7, alpha=0.6)
+                axes.plot(curve.timesteps, curve.returns, color=color, lw=0.7, alpha=0.6, **dots)
     return figure
 
 
@@ -177,8 +180,13 @@ def _draw_bands(
     x_label: str,
     y_label: str,
     marks: Mapping[str, float],
+    *,
+    few_points: int = 0,
 ) -> "Figure":
-    """Draw curves with bands: together if they are few, a panel each if they are many."""
+    """Draw curves with bands: together if they are few, a panel each if they are many.
+
+    :param few_points: curves of no more have a dot at each
+    """
     from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -188,7 +196,7 @@ def _draw_bands(
         figure = Figure(figsize=(7.5, 4.6), layout="constrained")
         axes = figure.subplots()
         for (label, band), line in zip(bands.items(), LINES, strict=False):
-            _draw_band(axes, band, colors[label], line, label)
+            _draw_band(axes, band, colors[label], line, label, few_points)
         for (label, value), dashes in zip(marks.items(), MARKS, strict=False):
             axes.axhline(value, color="0.5", lw=1, ls=dashes, zorder=0, label=label)
         axes.set(xlabel=x_label, ylabel=y_label)
@@ -200,9 +208,12 @@ def _draw_bands(
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(n_rows, PANELS_PER_ROW, sharex=True, sharey=True, squeeze=False)
     others = [np.column_stack([band.x, band.value]) for band in bands.values()]
+    lone = [points for points in others if len(points) == 1]
     for axes, (label, band) in zip(grid.flat, bands.items(), strict=False):
         axes.add_collection(LineCollection(others, colors=GREY, linewidths=0.8, zorder=1))
-        _draw_band(axes, band, colors[label], "-", label)
+        if lone:
+            axes.plot(*np.concatenate(lone).T, "o", color=GREY, ms=3, zorder=1)
+        _draw_band(axes, band, colors[label], "-", label, few_points)
         for value, dashes in zip(marks.values(), MARKS, strict=False):
             axes.axhline(value, color="0.5", lw=1, ls=dashes, zorder=0)
         axes.set_title(label, fontsize=9)
@@ -216,9 +227,18 @@ def _draw_bands(
     return figure
 
 
-def _draw_band(axes: "Axes", band: Band, color: str, line: Any, label: str) -> None:
+def _draw_band(
+    axes: "Axes", band: Band, color: str, line: Any, label: str, few_points: int
+) -> None:
+    if len(band.x) == 1:
+        axes.vlines(band.x, band.low, band.high, colors=color, alpha=0.45, lw=5, zorder=2)
     axes.fill_between(band.x, band.low, band.high, color=color, alpha=0.16, lw=0, zorder=2)
-    axes.plot(band.x, band.value, color=color, ls=line, lw=1.8, label=label, zorder=3)
+    dots = _dots(band.x, 6, few_points)
+    axes.plot(band.x, band.value, color=color, ls=line, lw=1.8, label=label, zorder=3, **dots)
+
+
+def _dots(points: np.ndarray, size: int, few_points: int) -> dict[str, Any]:
+    return {"marker": "o", "ms": size} if len(points) <= few_points else {}
 
 
 def _draw_estimate(axes: "Axes", estimate: Estimate, place: float, color: str) -> None:

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 from matplotlib.text import Text
 from PIL import Image
 from synthetic_experiments import write_experiment
@@ -19,6 +20,7 @@ from rl_runner.evaluation.comparison_pictures import (
     draw_all,
     draw_intervals,
     draw_learning_curves,
+    draw_performance_profiles,
 )
 from rl_runner.evaluation.experiments import load_experiments
 from rl_runner.evaluation.scales import Scale
@@ -86,6 +88,12 @@ def test_few_or_equal_runs_can_be_drawn(tmp_path: Path, scores: list[float]):
     assert names == PICTURES - {"probability-of-improvement"}
 
 
+def test_the_corners_of_a_profile_have_no_dots(tmp_path: Path):
+    comparison = compare(load_experiments([write_experiment(tmp_path, "a", [300.0])]))
+    (axes,) = draw_performance_profiles(comparison).axes
+    assert {line.get_marker() for line in axes.lines} == {"None"}
+
+
 def test_without_curves_there_is_no_picture_of_them(tmp_path: Path):
     path = write_experiment(tmp_path, "a", [1.0, 2.0])
     for file in path.glob("seed-*/evaluations.npz"):
@@ -114,6 +122,27 @@ def test_twenty_experiments_of_ten_seeds_are_drawn_in_time(tmp_path: Path):
         figure.savefig(tmp_path / "picture.png")
     assert time.process_time() - began < 10
     assert len(comparison.pairs) == 190
+
+
+@pytest.mark.parametrize("n_seeds", [1, 2, 5])
+@pytest.mark.parametrize("n_experiments", [1, 6])
+def test_a_curve_of_one_evaluation_is_seen(tmp_path: Path, n_experiments: int, n_seeds: int):
+    scores = np.linspace(200, 300, n_seeds).tolist()
+    paths = [
+        write_experiment(tmp_path, f"e{i}", scores, n_evaluations=1) for i in range(n_experiments)
+    ]
+    figure = draw_learning_curves(compare(load_experiments(paths), scale=None))
+    for axes in figure.axes:
+        bare = [line for line in axes.lines if line.get_marker() in {"None", ""}]
+        assert axes.lines
+        assert not bare
+    bars = [
+        bar
+        for collection in figure.findobj(LineCollection)
+        for bar in collection.get_segments()
+        if len(bar) == 2 and np.ptp(bar[:, 1]) > 0
+    ]
+    assert len(bars) == (n_experiments if n_seeds >= 5 else 0)
 
 
 @pytest.mark.parametrize("n_experiments", [1, 6])
