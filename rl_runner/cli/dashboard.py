@@ -1,8 +1,12 @@
 """``rl dashboard``."""
 
+import contextlib
 import os
+import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +15,9 @@ import typer
 from rl_runner.cli import _options as options
 from rl_runner.cli._console import tell
 from rl_runner.cli._exit_codes import FAILED
-from rl_runner.errors import Problem, RunFolderError
+from rl_runner.errors import Problem, RunFolderError, RunnerError
+
+GRACE_SECONDS = 1.0  # for TensorBoard, which Ctrl-C reaches as well
 
 
 def dashboard(
@@ -30,13 +36,36 @@ def dashboard(
     if not os.path.isdir(directory):  # noqa: PTH112 - no exception for any text
         cure = "Train something first, or name another folder."
         raise RunFolderError(Problem("There is no such folder.", str(directory), cure))
+    _check_address(host, port)
     tell(f"TensorBoard on http://{host}:{port}/ shows {directory} (Ctrl-C ends it)")
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(directory)]
-    try:
-        result = subprocess.run(  # noqa: S603 - our interpreter, a module of ours
-            [*command, "--host", host, "--port", str(port)], check=False
-        )
-    except KeyboardInterrupt:
-        return
-    if result.returncode:
+    if _serve([*command, "--host", host, "--port", str(port)]):
         raise typer.Exit(FAILED)
+
+
+def _check_address(host: str, port: int) -> None:
+    """Raise RunnerError where no server can listen."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address[:2], family=family).close()
+    except (OSError, UnicodeError) as error:
+        reason, _, _ = str(getattr(error, "strerror", None) or error).partition(" (while")
+        what = f"TensorBoard cannot listen there: {reason}."
+        cure = f"Name another port, e.g. `--port {port % 65535 + 1}`, or another `--host`."
+        raise RunnerError(Problem(what, f"--host {host} --port {port}", cure)) from None
+
+
+def _serve(command: Sequence[str]) -> int:
+    """Run a server until it ends, or Ctrl-C or SIGTERM ends both; return its exit code."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with subprocess.Popen(command) as server:  # noqa: S603 - our interpreter, a module of ours
+            try:
+                return server.wait()
+            except KeyboardInterrupt:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    server.wait(GRACE_SECONDS)
+                server.terminate()
+                return 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
