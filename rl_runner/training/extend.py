@@ -18,19 +18,23 @@ def find_shorter(config: ExperimentConfig, runs_dir: Path) -> ExperimentFolder:
     :raises ConfigError: if there is none with a finished run
     """
     candidates: list[tuple[int, Path]] = []
+    unfinished: list[tuple[int, Path]] = []
     for file in sorted(runs_dir.glob(f"{config.name}-*/{CONFIG}")):
         try:
             other = load_config(file)
         except ConfigError:  # of another version, or edited: not the same experiment anyway
             continue
         steps = other.train.total_timesteps
-        shorter = steps < config.train.total_timesteps and _same_but_for_budget(other, config)
-        if shorter and _any_finished(file.parent):
-            candidates.append((steps, file.parent))
+        if steps < config.train.total_timesteps and _same_but_for_budget(other, config):
+            found = candidates if _any_finished(file.parent) else unfinished
+            found.append((steps, file.parent))
     if not candidates:
         where = config.source.locate(("train", "total_timesteps"))
         what = f"There is no `{config.name}` with fewer timesteps in {runs_dir} to go on from."
         cure = "Leave `--extend` out to train from the beginning, or check the other values."
+        if unfinished:
+            what = f"No seed of {max(unfinished)[1]} has finished: it has no end to go on from."
+            cure = "Train it to its end first, or leave `--extend` out to train from the beginning."
         raise ConfigError(Problem(what, where, cure))
     return folder_at(max(candidates)[1], config)
 

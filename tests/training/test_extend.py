@@ -106,8 +106,10 @@ def test_without_a_finished_run_there_is_nothing_to_extend(tmp_path: Path, cliff
     (run,) = train(cliff(200), runs_dir=tmp_path).runs
     unfinish(run.path)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(ConfigError, match="no `cliff` with fewer timesteps"):
+    with pytest.raises(ConfigError) as refusal:
         train(cliff(400), runs_dir=tmp_path, extend=True)
+    assert f"No seed of {run.path.parent} has finished" in str(refusal.value)
+    assert "Train it to its end first" in str(refusal.value)
     assert sorted(tmp_path.rglob("*")) == before
 
 
