@@ -1,5 +1,6 @@
 """Agents in a window, where there is a display."""
 
+import importlib.util
 import os
 import sys
 
@@ -10,6 +11,7 @@ from rl_runner.evaluation.saved_agent import Run
 from rl_runner.seeding import SeedTree
 
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+SEEN_BY_NOBODY = {"offscreen", "dummy"}  # what SDL falls back on where it reaches no display
 INSTEAD = "`rl record RUN --out agent.gif` makes a film instead."
 
 
@@ -23,6 +25,26 @@ def check_display() -> None:
     if not has_display():
         what = "There is no display here for a window to appear on."
         raise EnvError(Problem(what, "rl watch", INSTEAD))
+    if sys.platform.startswith("linux") and not _is_display_reached():
+        named = ", ".join(f"{name}={os.environ[name]}" for name in DISPLAYS if os.environ.get(name))
+        what = f"The display cannot be reached ({named}): nobody would see the window."
+        raise EnvError(Problem(what, "rl watch", INSTEAD))
+
+
+def _is_display_reached() -> bool:
+    """Ask SDL, with which most environments draw; True where it is not there to be asked."""
+    if os.environ.get("SDL_VIDEODRIVER") or importlib.util.find_spec("pygame") is None:
+        return True
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would print
+    import pygame
+
+    try:
+        pygame.display.init()
+        return pygame.display.get_driver() not in SEEN_BY_NOBODY
+    except pygame.error:
+        return False
+    finally:
+        pygame.display.quit()
 
 
 def play_in_window(run: Run, n_episodes: int, *, deterministic: bool = True) -> Episodes:

@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -27,8 +28,19 @@ def test_without_a_display_a_film_is_recommended():
 @pytest.mark.usefixtures("no_display")
 @pytest.mark.parametrize("name", DISPLAYS)
 def test_any_display_will_do(name: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pygame.display.init", lambda: None)
+    monkeypatch.setattr("pygame.display.get_driver", lambda: "x11")
     monkeypatch.setenv(name, ":0")
     check_display()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="displays are named on Linux")
+@pytest.mark.usefixtures("no_display")
+def test_a_display_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DISPLAY", ":7654")
+    with pytest.raises(EnvError, match=r"cannot be reached \(DISPLAY=:7654\)") as refusal:
+        check_display()
+    assert "rl record" in str(refusal.value)
 
 
 @pytest.mark.usefixtures("no_display")
