@@ -1,5 +1,9 @@
 """Environments in processes of their own, with the same numbers as in this one."""
 
+import multiprocessing
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from stable_baselines3.common.vec_env import SubprocVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
@@ -11,6 +15,12 @@ class Float32SubprocVecEnv(SubprocVecEnv):
     Stock SubprocVecEnv passes on whatever type the environment returned, so that the same
     experiment gave other weights, and integer rewards integer returns.
     """
+
+    def __init__(self, env_fns: list[Callable[[], Any]]) -> None:
+        """Start a process per copy, from a server that loads torch once for all of them."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__, "rl_runner.envs.build"])
+        super().__init__(env_fns, start_method="forkserver")
 
     def step_wait(self) -> VecEnvStepReturn:
         """Collect the copies' results."""
