@@ -1,6 +1,6 @@
 """``rl runs``."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -23,14 +23,22 @@ COLUMNS = (
     ">time",
 )
 
+ShownStatus = Literal[
+    "pending",
+    "running",
+    "finished",
+    "failed",
+    "interrupted",
+    "pruned",
+    "crashed",
+    "unreadable",
+]
+
 
 def runs(
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     status: Annotated[
-        str | None,
-        typer.Option(
-            "--status", help="pending, running, finished, failed, interrupted, pruned, crashed."
-        ),
+        ShownStatus | None, typer.Option("--status", help="Only runs of this status.")
     ] = None,
     env: Annotated[str | None, typer.Option("--env", help="Only this environment.")] = None,
     algo: Annotated[str | None, typer.Option("--algo", help="Only this algorithm.")] = None,

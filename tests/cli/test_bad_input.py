@@ -470,6 +470,7 @@ def test_set_of_a_wrong_form(
         ("eval", "runs", "--episodes", "many"),
         ("eval", "runs", "--checkpoint", "worst"),
         ("dashboard", "--port", "0"),
+        ("runs", "--status", "fialed"),
         ("--verzion",),
     ],
 )
