@@ -14,6 +14,8 @@ DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
 SEEN_BY_NOBODY = {"offscreen", "dummy"}  # what SDL falls back on where it reaches no display
 INSTEAD = "`rl record RUN --out agent.gif` makes a film instead."
 
+WITHOUT_PICTURES = "`rl eval RUN --out episodes.csv` tells what happened."
+
 
 def has_display() -> bool:
     """Whether a window can appear: on Linux only with X, Wayland or a driver named to SDL."""
@@ -58,7 +60,8 @@ def play_in_window(run: Run, n_episodes: int, *, deterministic: bool = True) -> 
     single.close()
     if "human" not in modes:
         what = f"{config.id} has no window (`human` is not among its render modes: {modes})."
-        raise EnvError(Problem(what, "env.id", INSTEAD))
+        cure = INSTEAD if "rgb_array" in modes else WITHOUT_PICTURES
+        raise EnvError(Problem(what, "env.id", cure))
     seeds = SeedTree(run.seed)
     episode_seeds = seeds.final_evaluation(n_episodes)
     env = build_env(config, episode_seeds[:1], training=False, render_mode="human")

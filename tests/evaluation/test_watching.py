@@ -1,14 +1,31 @@
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
+import gymnasium as gym
 import pytest
+from gymnasium import spaces
 
+from rl_runner.config import EnvConfig
 from rl_runner.errors import EnvError
 from rl_runner.evaluation.recording import load_agents
 from rl_runner.evaluation.watching import DISPLAYS, check_display, has_display, play_in_window
 
 Trained = Callable[[str], Any]
+
+
+class Painter(gym.Env[int, int]):
+    """Can be filmed, but opens no window."""
+
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - as in Gymnasium
+    observation_space = action_space = spaces.Discrete(2)
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
+
+
+gym.register("WatchingTestPainter-v0", entry_point=Painter, max_episode_steps=5)
 
 
 @pytest.fixture
@@ -54,6 +71,16 @@ def test_the_window_shows_the_held_out_episodes(trained: Trained, monkeypatch: p
     (run,), _ = load_agents(trained("ppo").path, ["untrained"])
     seen = play_in_window(run, 2)
     assert seen.returns.tolist() == run.evaluate(2).returns.tolist()
+
+
+@pytest.mark.parametrize(
+    ("env_id", "cure"), [("Recommender-v0", "rl eval"), ("WatchingTestPainter-v0", "rl record")]
+)
+def test_what_has_no_window_is_refused_with_what_there_is(env_id: str, cure: str):
+    run: Any = SimpleNamespace(config=SimpleNamespace(env=EnvConfig(id=env_id)))
+    with pytest.raises(EnvError, match="has no window") as refusal:
+        play_in_window(run, 1)
+    assert cure in str(refusal.value)
 
 
 def test_a_window_that_cannot_open_is_explained(trained: Trained, monkeypatch: pytest.MonkeyPatch):
