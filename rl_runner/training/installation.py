@@ -72,7 +72,8 @@ def _processor() -> Finding:
     n_cores = usable_cores()
     n_others = (os.cpu_count() or n_cores) - n_cores
     others = f" ({n_others} more may not be used)" if n_others else ""
-    return Finding("processor", f"{processor_name()}, {n_cores} cores{others}")
+    cores = "1 core" if n_cores == 1 else f"{n_cores} cores"
+    return Finding("processor", f"{processor_name()}, {cores}{others}")
 
 
 def _torch() -> Finding:
@@ -111,16 +112,17 @@ def _compiled_code() -> Finding:
 
 def _space_for_results(runs_dir: Path) -> Finding:
     folder = runs_dir.absolute()
-    while not folder.exists():
-        folder = folder.parent
-    cure = "Free some space, or choose another place (`--runs-dir`)."
     try:
+        while not folder.exists():
+            folder = folder.parent
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"0")
     except OSError as error:
+        cure = "Choose another place (`--runs-dir`)."
         return Finding("results", f"cannot be written to {runs_dir}: {error.strerror}", cure)
     free = shutil.disk_usage(folder).free
     found = f"{runs_dir}, {free / 1e9:.1f} GB free"
+    cure = "Free some space, or choose another place (`--runs-dir`)."
     return Finding("results", found, cure if free < LITTLE_SPACE else "")
 
 

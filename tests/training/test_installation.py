@@ -79,6 +79,19 @@ def test_a_place_that_cannot_be_written_is_noticed(tmp_path: Path):
     assert "--runs-dir" in found.cure
 
 
+def test_a_place_that_cannot_even_be_looked_for_is_noticed(tmp_path: Path):
+    found = looked_at("results", tmp_path / ("a" * 300))
+    assert "name too long" in found.found
+    assert "Free some space" not in found.cure
+
+
+@pytest.mark.parametrize(("n", "told"), [(1, "1 core"), (2, "2 cores")])
+def test_cores_are_counted(runs_dir: Path, monkeypatch: pytest.MonkeyPatch, n: int, told: str):
+    monkeypatch.setattr(installation, "usable_cores", lambda: n)
+    monkeypatch.setattr("os.cpu_count", lambda: n)
+    assert looked_at("processor", runs_dir).found.endswith(f", {told}")
+
+
 def test_films_say_what_mp4_needs(runs_dir: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     assert "rl-runner[video]" in looked_at("films", runs_dir).found
