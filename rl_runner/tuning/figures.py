@@ -15,6 +15,7 @@ Document = Mapping[str, Any]
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "0.6"
 PER_ROW = 4
 LOG_RATIO = 50.0  # of the largest to the smallest value, from which an axis is logarithmic
+DECADES_RATIO = 100.0  # likewise, from which an axis shows enough powers of ten to be labelled so
 
 
 def draw_figures(document: Document) -> Iterator[tuple[str, "Figure"]]:
@@ -100,6 +101,7 @@ def _by_seed(curve: Sequence[Sequence[float]], total: int) -> list[np.ndarray]:
 def draw_slices(document: Document) -> "Figure":
     """Draw the score against each hyperparameter."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     trials = _complete(document)
     names = _searched(document)
@@ -124,7 +126,8 @@ def draw_slices(document: Document) -> "Figure":
         axes.set_visible(False)
     figure.supylabel(_name(document), fontsize=10)
     if shades is not None:
-        figure.colorbar(shades, ax=figure.axes, label="trial", shrink=0.8)
+        whole = MaxNLocator(integer=True)
+        figure.colorbar(shades, ax=figure.axes, label="trial", shrink=0.8, ticks=whole)
     return figure
 
 
@@ -288,6 +291,11 @@ class _Axis:
         """Set the axis's scale and ticks."""
         if self.is_log:
             axes.set_xscale("log")
+            low, high = self.places.min(), self.places.max()
+            if high < DECADES_RATIO * low:
+                ticks = np.geomspace(low, high, 3) if low < high else np.array([low])
+                axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
+                axes.set_xticks([], minor=True)
         if self.choices:
             axes.set_xticks(range(len(self.choices)), self.choices)
             axes.margins(x=0.2)

@@ -1,3 +1,4 @@
+import itertools
 from typing import Any
 
 import pytest
@@ -67,6 +68,27 @@ def test_what_was_searched_on_a_logarithmic_scale_is_drawn_on_one():
     near = [trial(0, rate=0.1), trial(1, rate=0.2)]
     panels = dict(draw_figures(document(near)))["slices"].axes
     assert [a.get_xscale() for a in panels if a.get_xlabel() == "rate"] == ["log"]
+
+
+@pytest.mark.parametrize("high", [6e-4, 9e-4, 4e-3, 4e-2, 4.0])
+def test_labels_of_a_logarithmic_axis_do_not_overlap(high: float):
+    near = [trial(0, rate=6e-4, second=1), trial(1, rate=high, second=2)]
+    figure = dict(draw_figures(document(near)))["slices"]
+    figure.canvas.draw()
+    (axes,) = (a for a in figure.axes if a.get_xlabel() == "rate")
+    texts = [*axes.get_xticklabels(), *axes.get_xticklabels(minor=True)]
+    limits = axes.get_xlim()
+    shown = [t for t in texts if t.get_text() and limits[0] <= t.get_position()[0] <= limits[1]]
+    boxes = sorted((text.get_window_extent() for text in shown), key=lambda box: box.x0)
+    assert boxes
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+
+
+def test_trials_are_counted_in_whole_numbers():
+    figure = dict(draw_figures(document([trial(0), trial(1)])))["slices"]
+    (scale,) = (axes for axes in figure.axes if axes.get_ylabel() == "trial")
+    figure.canvas.draw()
+    assert {text.get_text() for text in scale.get_yticklabels()} == {"0", "1"}
 
 
 def test_panels_without_a_hyperparameter_are_not_there():
