@@ -22,7 +22,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from rl_runner.agents.schedules import build_schedule
 from rl_runner.config.schedules import ScheduleConfig
-from rl_runner.config.section import Section
+from rl_runner.config.section import Section, text_like
 
 # Where short class names such as `Tanh` or `HerReplayBuffer` are looked up.
 CLASS_HOMES = (
@@ -168,9 +168,10 @@ def _text_type(name: str, origin: Any, member: Any) -> Any:
     if origin is type:
         return Annotated[str, AfterValidator(_names_subclass_of(typing.get_args(member)[0]))]
     if name == "device":
-        return Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+        form = text_like(r"auto|cpu|mps|cuda(:\d+)?", "auto, cpu, mps, cuda or e.g. cuda:0")
+        return Annotated[str, form]
     if name in {"ent_coef", "target_entropy"}:
-        return Annotated[str, Field(pattern=r"^auto(_\d+(\.\d+)?)?$")]
+        return Annotated[str, text_like(r"auto(_\d+(\.\d+)?)?", "a number, auto, or e.g. auto_0.1")]
     return str
 
 

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from rl_runner.config.data import DataConfig, budget_from_log
-from rl_runner.config.section import Section
+from rl_runner.config.section import Section, text_like
 from rl_runner.config.source import SourceMap
 from rl_runner.config.tune import TuneConfig
 
@@ -34,7 +34,13 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 class WrapperConfig(Section):
     """A Gymnasium wrapper by dotted name, ``gymnasium.wrappers.FlattenObservation``."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*[.:][A-Za-z_]\w*$")]
+    name: Annotated[
+        str,
+        text_like(
+            r"[A-Za-z_][\w.]*[.:][A-Za-z_]\w*",
+            "a dotted name, e.g. gymnasium.wrappers.FlattenObservation",
+        ),
+    ]
     kwargs: dict[str, Any] = Field(default_factory=dict)
 
 

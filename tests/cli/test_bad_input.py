@@ -149,7 +149,10 @@ MISTAKES = {
         {"algo.policy_kwargs.activation_fn": "Linear"},
         ["key `algo", "ppo refuses", "in_features"],
     ),
-    "unknown device": ({"algo.device": "gpu"}, ["algo.device", "'gpu'", "cuda"]),
+    "unknown device": (
+        {"algo.device": "gpu"},
+        ["algo.device", "`'gpu'` is not allowed: expected auto, cpu, mps, cuda or e.g. cuda:0."],
+    ),
     "unknown environment": (
         {"env.id": "CartPol-v1"},
         ["env.id", "no environment `CartPol-v1`", "Did you mean `CartPole-v1`?"],
@@ -177,6 +180,10 @@ MISTAKES = {
     "missing wrapper": (
         {"env.wrappers": "[nosuch.Wrapper]"},
         ["env.wrappers", "`nosuch.Wrapper` cannot be imported"],
+    ),
+    "wrapper without its module": (
+        {"env.wrappers": "[FlattenObservation]"},
+        ["env.wrappers.0", "expected a dotted name, e.g. gymnasium.wrappers.FlattenObservation."],
     ),
     "misspelled wrapper": (
         {"env.wrappers": "[gymnasium.wrappers.FlatenObservation]"},
