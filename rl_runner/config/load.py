@@ -99,8 +99,10 @@ def _read_with_bases(path: FilePath, seen: tuple[str, ...]) -> tuple[Raw, Source
         )
     base_path = _config_in(path.parent / base)
     if not os.path.exists(base_path):  # noqa: PTH110 - False, and no exception, for any text
-        problem = Problem(f"`extends: {base}` names no file.", source.locate(("extends",)))
-        raise ConfigError(problem)
+        guess = did_you_mean(base_path.name, _names_beside(base_path))
+        cure = f"It is looked for from the folder of this file. {guess}".strip()
+        what = f"`extends: {base}` names no file."
+        raise ConfigError(Problem(what, source.locate(("extends",)), cure))
     base_raw, base_source = _read_with_bases(base_path, (*seen, place))
     return _lay_over(base_raw, raw), base_source.overlaid(source)
 

@@ -149,6 +149,9 @@ def _seeds_from_count(value: object) -> object:
         return tuple(range(value))
     if isinstance(value, list):
         return tuple(value)
+    if not isinstance(value, tuple):
+        message = "expected a count without quotes, 5, or a list of seeds, [0, 3, 7]"
+        raise ValueError(message)
     return value
 
 

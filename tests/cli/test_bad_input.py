@@ -209,6 +209,10 @@ MISTAKES = {
     "wrong vec": ({"env.vec": "subprocess"}, ["env.vec", "Did you mean `subproc`?"]),
     "no such section": ({"trian.seeds": 1}, ["trian", "Did you mean `train`?"]),
     "negative seed": ({"train.seeds": "[-1]"}, ["train.seeds", "-1", "greater than or equal to 0"]),
+    "count of seeds in words": (
+        {"train.seeds": "five"},
+        ["train.seeds", "`'five'` is not allowed: expected a count without quotes, 5, or a list"],
+    ),
     "negative count of seeds": ({"train.seeds": -1}, ["train.seeds", "-1 seeds", "at least 1"]),
     "no steps": ({"train.total_timesteps": 0}, ["train.total_timesteps", "`0`"]),
     "no name for a folder": ({"name": "../mine"}, ["name", "letters, digits"]),

@@ -427,6 +427,14 @@ def test_extends_in_a_circle_is_refused(
     assert problem.where.endswith("0.yaml")
 
 
+def test_a_misspelled_file_that_is_extended_is_guessed(valid: Path, write_yaml: WriteYaml):
+    upper = write_yaml(f"extends: {valid.stem}x.yaml", "upper.yaml")
+    problem = only(refused(upper))
+    assert "names no file" in problem.what
+    assert "from the folder of this file" in problem.cure
+    assert f"Did you mean `{valid.name}`?" in problem.cure
+
+
 @pytest.mark.parametrize("base", ["nowhere.yaml", "no/where.yaml", "a" * 300])
 def test_a_missing_base_is_told_where_it_is_named(write_yaml: WriteYaml, base: str):
     path = write_yaml(f"name: x\nextends: {base}\n")
