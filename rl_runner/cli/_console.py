@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console, Group
@@ -61,12 +61,16 @@ def show_error(error: RunnerError) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
-    """Build a table; columns whose name begins with ``>`` are set flush right."""
+    """Build a table; columns whose name begins with ``>`` are set flush right.
+
+    What is too long for its column goes on in the next line: names may differ at their ends only.
+    """
     built = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     built.title = escape(title) or None
     for column in columns:
         name = escape(column.removeprefix(">"))
-        built.add_column(name, justify="right" if column.startswith(">") else "left")
+        justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
+        built.add_column(name, justify=justify, overflow="fold")
     for row in rows:
         built.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
     return built

@@ -81,6 +81,16 @@ def test_brackets_in_names_and_messages_are_shown_as_they_are(rl: Rl, tmp_path: 
     assert "no [/x] in [bold] :bug:" in " ".join(outcome.stdout.split())
 
 
+def test_a_long_name_is_shown_to_its_end(capsys: pytest.CaptureFixture[str]):
+    names = ["n" * 70 + "-first", "n" * 70 + "-second"]
+    show(table(("experiment", "claim"), [(name, "c" * 70) for name in names]))
+    shown = "".join(
+        line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()
+    )
+    assert "-first" in shown
+    assert "-second" in shown
+
+
 def test_a_table_shows_text_and_no_markup(capsys: pytest.CaptureFixture[str]):
     show("say [/a]", table(["[/b]", ">[/c]"], [["[/d]", "[/e]"]], "[/f]"))
     shown = capsys.readouterr().out
