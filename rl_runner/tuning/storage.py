@@ -5,15 +5,17 @@ way when its process died is taken up again: with the file by going on with the 
 nobody else can be at it; with a database by Optuna's heartbeats, since somebody else may be.
 """
 
+import contextlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import LOCK_FILE_SUFFIX
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
@@ -22,6 +24,7 @@ from rl_runner.tuning.ends import RETRIES
 from rl_runner.tuning.folder import StudyFolder
 from rl_runner.tuning.samplers import quietly
 
+MENDED = "The runs are on disk. When that is mended, the same command goes on where they stopped."
 HEARTBEAT_SECONDS = 10
 GRACE_SECONDS = 60  # without a heartbeat until a trial counts as abandoned
 
@@ -34,9 +37,10 @@ def open_storage(url: str | None, folder: StudyFolder) -> BaseStorage:
     :raises StudyError: if the storage cannot be reached, or the journal is damaged
     """
     if url is None:
+        _break_lock(folder)
         _cut_unfinished_line(folder)
         _check_lines(folder)
-        return JournalStorage(JournalFileBackend(str(folder.journal)))
+        return JournalStorage(Journal(str(folder.journal)))
     try:
         return _open_database(url)
     except Exception as error:
@@ -101,6 +105,37 @@ def _place(url: str) -> str:
         return f"--storage {make_url(url).render_as_string(hide_password=True)}"
     except ArgumentError:
         return f"--storage {url}"
+
+
+class Journal(JournalFileBackend):
+    """Optuna's log of a study in a file; what the operating system refuses is explained."""
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        """Yield what was written since."""
+        with self._explained():
+            yield from super().read_logs(log_number_from)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Write, and wait until it is on disk."""
+        with self._explained():
+            super().append_logs(logs)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            what = f"The study's journal cannot be used: {error.strerror or error}."
+            raise StudyError(Problem(what, self._file_path, MENDED)) from error
+
+
+def _break_lock(folder: StudyFolder) -> None:
+    """Remove the lock of a process that was killed while it wrote a line; nobody else writes.
+
+    Optuna would wait for it, and for ever if the path of the journal is relative: its lock is a
+    symbolic link with that path, which then leads nowhere.
+    """
+    folder.journal.with_name(folder.journal.name + LOCK_FILE_SUFFIX).unlink(missing_ok=True)
 
 
 def _cut_unfinished_line(folder: StudyFolder) -> None:

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -75,6 +78,26 @@ def test_an_unfinished_line_of_the_journal_is_taken_back(tmp_path: Path):
     storage = storages.open_storage(None, folder)
     assert folder.journal.read_bytes() == whole
     assert [study.study_name for study in storage.get_all_studies()] == ["mine"]
+
+
+def test_the_lock_of_a_process_that_was_killed_while_it_wrote_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)  # with a relative path, as by default, the link leads nowhere
+    result = tune(study(), runs_dir="runs")
+    lock = result.path / "study.journal.lock"
+    lock.symlink_to(result.path / "study.journal")
+    code = f"""
+from pathlib import Path
+from rl_runner.tuning.folder import StudyFolder
+from rl_runner.tuning.storage import open_storage
+storage = open_storage(None, StudyFolder(Path({str(result.path)!r})))
+(study,) = storage.get_all_studies()
+storage.set_study_user_attr(study._study_id, "seen", True)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=environment)
+    assert not os.path.lexists(lock)
 
 
 def test_a_damaged_journal_is_named_with_its_line(tmp_path: Path):
