@@ -12,10 +12,11 @@ from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import TuneConfig
 from rl_runner.errors import ConfigError, Problem, StudyError
 from rl_runner.training.launcher import POLL_SECONDS, Launcher
+from rl_runner.training.reporting import RunId
 from rl_runner.training.task import RunResult
 from rl_runner.tuning.ends import RETRIES, cause_of, ended_from_outside
 from rl_runner.tuning.folder import StudyFolder
-from rl_runner.tuning.objective import RunOutcome
+from rl_runner.tuning.objective import RunOutcome, load_curve
 from rl_runner.tuning.race import Race
 from rl_runner.tuning.records import CAUSE, OUTCOME, trial_number, trial_report
 from rl_runner.tuning.reporting import Outcome, Relay, StudyReporter, TrialReport
@@ -196,6 +197,9 @@ class Search:
 
     def _take(self, race: Race, result: RunResult) -> None:
         """Take a run's end: the trial's next seed, or its own end."""
+        if result.status == "finished":
+            curve = load_curve(race.folder.run(result.seed))
+            race.catch_up(RunId(race.config.name, result.seed), curve)
         if race.hopeless and result.status in {"pruned", "finished"}:
             self._end(race, "pruned")
         elif result.status == "finished":

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -172,6 +173,19 @@ def test_a_trial_that_was_cut_off_while_it_was_drawn_is_drawn_to_its_end(
     folder.mkdir()
     cut = "".join(lines[: last[1] + 1])
     (folder / "study.journal").write_text(cut, encoding="utf-8")
+    result = tune(study(confirm={"trials": 0}), runs_dir=tmp_path, jobs=1)
+    assert told(result) == told(undisturbed)
+
+
+def test_a_run_that_ended_after_the_search_was_killed_is_heard_afterwards(
+    undisturbed: TuneResult, tmp_path: Path
+):
+    folder = tmp_path / undisturbed.path.name
+    shutil.copytree(undisturbed.path, folder)
+    journal = folder / "study.journal"
+    lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
+    told_last = [i for i, line in enumerate(lines) if '"trial_id":3,"step":40,' in line]
+    journal.write_text("".join(lines[: told_last[0] + 1]), encoding="utf-8")
     result = tune(study(confirm={"trials": 0}), runs_dir=tmp_path, jobs=1)
     assert told(result) == told(undisturbed)
 
