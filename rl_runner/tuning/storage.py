@@ -19,7 +19,8 @@ from optuna.storages.journal._file import LOCK_FILE_SUFFIX
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from rl_runner.errors import Problem, StudyError
+from rl_runner.errors import DiskFullError, Problem, StudyError
+from rl_runner.runs.disk import is_full_disk
 from rl_runner.tuning.ends import RETRIES
 from rl_runner.tuning.folder import StudyFolder
 from rl_runner.tuning.samplers import quietly
@@ -126,7 +127,8 @@ class Journal(JournalFileBackend):
             yield
         except OSError as error:
             what = f"The study's journal cannot be used: {error.strerror or error}."
-            raise StudyError(Problem(what, self._file_path, MENDED)) from error
+            kind = DiskFullError if is_full_disk(error) else StudyError
+            raise kind(Problem(what, self._file_path, MENDED)) from error
 
 
 def _break_lock(folder: StudyFolder) -> None:

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -8,9 +9,10 @@ from typing import Any
 import optuna
 import pytest
 from optuna.exceptions import StorageInternalError
+from optuna.storages.journal import JournalFileBackend
 
 from rl_runner.config import ExperimentConfig, config_from_dict
-from rl_runner.errors import StudyError
+from rl_runner.errors import DiskFullError, StudyError
 from rl_runner.tuning import storage as storages
 from rl_runner.tuning.folder import StudyFolder
 from rl_runner.tuning.race import Race
@@ -98,6 +100,34 @@ storage.set_study_user_attr(study._study_id, "seen", True)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=environment)
     assert not os.path.lexists(lock)
+
+
+def test_a_full_disk_under_the_journal_is_explained_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    append = JournalFileBackend.append_logs
+    n_appended = 0
+
+    def fill_up(self: JournalFileBackend, logs: list[dict[str, Any]]) -> None:
+        nonlocal n_appended
+        n_appended += 1
+        if n_appended > 15:
+            with Path(self._file_path).open("a", encoding="utf-8") as file:
+                file.write('{"op_code"')  # what there is room for
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        append(self, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JournalFileBackend, "append_logs", fill_up)
+        with pytest.raises(DiskFullError, match="journal cannot be used: No space") as caught:
+            tune(study(), runs_dir=tmp_path / "full")
+    (problem,) = caught.value.problems
+    assert problem.where.endswith("study.journal")
+    assert "the same command goes on" in problem.cure
+    result = tune(study(), runs_dir=tmp_path / "full")
+    undisturbed = tune(study(), runs_dir=tmp_path / "roomy")
+    assert [t.scores for t in result.trials] == [t.scores for t in undisturbed.trials]
+    assert [t.curve for t in result.trials] == [t.curve for t in undisturbed.trials]
 
 
 def test_a_damaged_journal_is_named_with_its_line(tmp_path: Path):
