@@ -6,10 +6,12 @@ nobody else can be at it; with a database by Optuna's heartbeats, since somebody
 """
 
 import contextlib
+import errno
 import json
 import os
 import time
 from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -41,7 +43,7 @@ def open_storage(url: str | None, folder: StudyFolder) -> BaseStorage:
         _break_lock(folder)
         _cut_unfinished_line(folder)
         _check_lines(folder)
-        return JournalStorage(Journal(str(folder.journal)))
+        return JournalStorage(Journal(folder.journal))
     try:
         return _open_database(url)
     except Exception as error:
@@ -109,7 +111,14 @@ def _place(url: str) -> str:
 
 
 class Journal(JournalFileBackend):
-    """Optuna's log of a study in a file; what the operating system refuses is explained."""
+    """Optuna's log of a study in a file; what the operating system refuses is explained.
+
+    Optuna would begin an empty file if this one were gone, and write the rest of the study there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self._is = _identity_of(path)
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         """Yield what was written since."""
@@ -124,11 +133,21 @@ class Journal(JournalFileBackend):
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         try:
+            self._check_place()
             yield
         except OSError as error:
             what = f"The study's journal cannot be used: {error.strerror or error}."
             kind = DiskFullError if is_full_disk(error) else StudyError
             raise kind(Problem(what, self._file_path, MENDED)) from error
+
+    def _check_place(self) -> None:
+        if _identity_of(Path(self._file_path)) != self._is:
+            raise OSError(errno.ESTALE, "another file is in its place")
+
+
+def _identity_of(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _break_lock(folder: StudyFolder) -> None:

@@ -16,7 +16,7 @@ from rl_runner.errors import DiskFullError, StudyError
 from rl_runner.tuning import storage as storages
 from rl_runner.tuning.folder import StudyFolder
 from rl_runner.tuning.race import Race
-from rl_runner.tuning.reporting import StudyReporter
+from rl_runner.tuning.reporting import StudyPlan, StudyReporter
 from rl_runner.tuning.samplers import quietly
 from rl_runner.tuning.tune import tune
 
@@ -128,6 +128,36 @@ def test_a_full_disk_under_the_journal_is_explained_and_loses_nothing(
     undisturbed = tune(study(), runs_dir=tmp_path / "roomy")
     assert [t.scores for t in result.trials] == [t.scores for t in undisturbed.trials]
     assert [t.curve for t in result.trials] == [t.curve for t in undisturbed.trials]
+
+
+class Moving(StudyReporter):
+    """Moves the study away when its first trial has begun, and perhaps puts another file there."""
+
+    def __init__(self, replacement: str | None) -> None:
+        self.replacement = replacement
+
+    def search_started(self, plan: StudyPlan) -> None:
+        self.journal = plan.path / "study.journal"
+
+    def trial_started(self, number: int, values: Any) -> None:
+        del number, values
+        self.journal.rename(self.journal.with_name("kept"))
+        if self.replacement is not None:
+            self.journal.write_text(self.replacement, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("replacement", "told"), [(None, "No such file"), ("", "another file is in its place")]
+)
+def test_a_journal_that_vanishes_is_missed(tmp_path: Path, replacement: str | None, told: str):
+    reporter = Moving(replacement)
+    with pytest.raises(StudyError, match=f"journal cannot be used: {told}"):
+        tune(study(), runs_dir=tmp_path, reporter=reporter)
+    if replacement is None:
+        assert not reporter.journal.exists()
+    reporter.journal.with_name("kept").replace(reporter.journal)
+    result = tune(study(), runs_dir=tmp_path)
+    assert [t.outcome for t in result.trials] == ["complete", "complete"]
 
 
 def test_a_damaged_journal_is_named_with_its_line(tmp_path: Path):
