@@ -233,14 +233,23 @@ def retire_abandoned(study: optuna.Study) -> None:
 
 
 def queue_again(study: optuna.Study, storage: BaseStorage, trial: optuna.Trial) -> None:
-    """Give a trial that was interrupted back, for whoever goes on."""
+    """Give a trial that was interrupted back, for whoever goes on, however often that happens.
+
+    That is no fault of the trial's; only those whose process died are counted.
+    """
     if not isinstance(storage, RDBStorage):
         return  # it stays as it is; nobody else can be at it
     study.tell(trial, state=TrialState.FAIL)
-    callback = storage.get_heartbeat_stale_trial_callback()
-    if callback is not None:
-        with quietly():
-            callback(study, study.get_trials()[trial.number])
+    stopped = study.get_trials()[trial.number]
+    again = optuna.create_trial(
+        state=TrialState.WAITING,
+        params=stopped.params,
+        distributions=stopped.distributions,
+        user_attrs=stopped.user_attrs,
+        system_attrs={"failed_trial": stopped.number, **stopped.system_attrs},
+    )
+    with quietly():
+        study.add_trial(again)
 
 
 def close_storage(storage: BaseStorage) -> None:

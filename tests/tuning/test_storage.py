@@ -1,5 +1,6 @@
 import errno
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -215,6 +216,25 @@ def test_an_abandoned_trial_is_taken_up_again(
         "trial-0000",
         "trial-0002",
     }
+
+
+class Interrupting(Heard):
+    """Asks for a stop, as Ctrl-C does, when a trial has begun."""
+
+    def trial_started(self, number: int, values: Any) -> None:
+        super().trial_started(number, values)
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_trial_that_is_stopped_again_and_again_is_not_given_up(tmp_path: Path, url: str):
+    impatient = Interrupting()
+    for _ in range(4):
+        assert tune(study(), runs_dir=tmp_path, storage=url, reporter=impatient).stopped
+    assert impatient.started == [0, 0, 0, 0]
+    heard = Heard()
+    result = tune(study(), runs_dir=tmp_path, storage=url, reporter=heard)
+    assert heard.started == [0, 5]  # Optuna counts every go at trial 0
+    assert [t.outcome for t in result.trials] == ["complete", "complete"]
 
 
 def test_a_storage_that_fails_in_the_middle_loses_nothing(
