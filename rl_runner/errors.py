@@ -4,6 +4,7 @@ RunnerError                     anything rl_runner refuses to do; the command ex
 ├── ConfigError                 the YAML file, an override or a hyperparameter
 ├── EnvError                   the environment cannot be found, built or driven by the algorithm
 ├── RunFolderError              the results folder is missing, unreadable or in use
+│   └── DiskFullError           nothing more can be written there
 ├── CheckpointError             a saved agent is missing or damaged
 ├── StudyError                  a study's storage cannot be reached, or holds another study
 └── DataError                   a log is missing, damaged, of another schema or mostly bad
@@ -55,6 +56,10 @@ class RunFolderError(RunnerError):
     """A results folder is missing, damaged, not writable or in use."""
 
     title = "Run folder problem"
+
+
+class DiskFullError(RunFolderError):
+    """The disk, or the user's share of it, is full: no fault of what was to be written."""
 
 
 class CheckpointError(RunnerError):

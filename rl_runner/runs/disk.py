@@ -1,13 +1,16 @@
 """Writing to disk so that a file appears whole or not at all, and refusals are explained."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import Timeout
 
-from rl_runner.errors import Problem, RunFolderError
+from rl_runner.errors import DiskFullError, Problem, RunFolderError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
@@ -20,7 +23,17 @@ def writing(path: Path) -> Iterator[None]:
             raise
         what = f"Cannot write: {error.strerror or error}."
         cure = "Free some space, or choose another place (`--runs-dir`, `--out`)."
-        raise RunFolderError(Problem(what, str(error.filename or path), cure)) from error
+        kind = DiskFullError if error.errno in FULL else RunFolderError
+        raise kind(Problem(what, str(error.filename or path), cure)) from error
+
+
+def is_full_disk(error: BaseException | None) -> bool:
+    """Whether a full disk is behind an error, also one that another library made of it."""
+    while error is not None:
+        if isinstance(error, DiskFullError) or getattr(error, "errno", None) in FULL:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def write_aside(place: Path, write: Callable[[Path], object]) -> None:

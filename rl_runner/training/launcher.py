@@ -11,6 +11,7 @@ from types import FrameType
 from pebble import ProcessExpired
 
 from rl_runner.errors import RunnerError
+from rl_runner.runs.disk import is_full_disk
 from rl_runner.training.process import (
     GRACE_SECONDS,
     RunningTask,
@@ -172,7 +173,7 @@ class Launcher:
         try:
             result = running.future.result()
         except RunnerError as error:  # a damaged run.json, a full disk: nothing is written there
-            record = {"status": "failed", "error": str(error)}
+            record = {"status": "failed", "error": str(error), "disk_full": is_full_disk(error)}
             self.reporter.run_ended(task.run, record)
             return RunResult(task.seed, task.folder.path, record)
         except ProcessExpired as error:
@@ -202,6 +203,13 @@ class Launcher:
                 "Stopping: each run writes a checkpoint where it is, unless its rollout takes too "
                 "long for that; then it goes on later from its last one. Ctrl-C again: stop now."
             )
+
+    def stop_and_wait(self) -> None:
+        """Let the runs write their checkpoints and end; their results are on disk."""
+        self.stop()
+        while self.busy:
+            time.sleep(POLL_SECONDS)
+            self.poll()
 
     def _stop(self, running: RunningTask) -> None:
         """Ask a run to stop; kill it if that was asked for twice, or it takes too long."""

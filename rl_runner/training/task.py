@@ -15,6 +15,7 @@ from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import EnvConfig, ExperimentConfig
 from rl_runner.envs import reason_for_single_copies
 from rl_runner.errors import RunFolderError, RunnerError
+from rl_runner.runs.disk import is_full_disk
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
 from rl_runner.runs.provenance import now, provenance
 from rl_runner.training.reporting import Evaluated, Progress, Reporter, RunId, StopRequest
@@ -141,6 +142,8 @@ def _train_and_record(
             told = "an environment's process ended; `env.vec: dummy` would show why"
         record |= {"status": "failed", "error": told, "traceback": traceback.format_exc()}
         record["log_tail"] = run.log_tail()
+        if is_full_disk(error):
+            record["disk_full"] = True  # the run is not to blame
     finally:
         record |= {"finished": now(), "seconds": round(time.monotonic() - started, 3)}
         run.write_record(record)
@@ -211,7 +214,8 @@ def _record_from_outside(task: RunTask, told: dict[str, Any]) -> RunResult:
             finally:
                 run.release()
     except RunFolderError as error:  # damaged, or not to be written: left as it is
-        return RunResult(task.seed, run.path, {**told, "error": str(error)})
+        told |= {"error": str(error), "disk_full": is_full_disk(error)}
+        return RunResult(task.seed, run.path, told)
     return RunResult(task.seed, run.path, record)
 
 

@@ -21,7 +21,8 @@ from rl_runner.errors import ConfigError, Problem
 from rl_runner.tuning.default_spaces import default_space
 from rl_runner.tuning.objective import complete_objective
 from rl_runner.tuning.samplers import quietly, shuffled_grid
-from rl_runner.tuning.space import SearchSpace, parents_first, put
+from rl_runner.tuning.space import SearchSpace, Values, parents_first, put
+from rl_runner.tuning.trials import with_values
 
 PROBES = 200  # combinations drawn to see whether any is possible
 
@@ -108,20 +109,35 @@ def _refusals(start: ExperimentConfig, name: str, value: Any, where: str) -> Ite
 
 def _check_possible(space: SearchSpace, start: ExperimentConfig) -> None:
     """Refuse a space of which no combination can be trained."""
-    algorithm = find_algorithm(start.algo.name)
     with quietly():
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     problems: tuple[Problem, ...] = ()
+    seen: list[Values] = []
     for _ in range(PROBES):
         values = space.suggest(study.ask())
-        hyperparameters = put(start.algo.hyperparameters, values)
-        checked = check_hyperparameters(algorithm, hyperparameters, SourceMap())
-        problems = tuple(impossible_combinations(start, checked))
+        if values in seen:
+            continue
+        seen.append(values)
+        problems = _why_impossible(start, values)
         if not problems:
             return
     where = start.source.locate(("tune", "search_space"))
     what = f"None of {PROBES} combinations drawn from the search space can be trained."
     raise ConfigError(Problem(what, where, f"The last one: {problems[0].what}"))
+
+
+def _why_impossible(start: ExperimentConfig, values: Values) -> tuple[Problem, ...]:
+    """Return why a combination cannot be trained; the agent is built only if nothing else tells."""
+    algorithm = find_algorithm(start.algo.name)
+    hyperparameters = put(start.algo.hyperparameters, values)
+    checked = check_hyperparameters(algorithm, hyperparameters, SourceMap())
+    if problems := tuple(impossible_combinations(start, checked)):
+        return problems
+    try:
+        with_values(start, values)
+    except ConfigError as error:
+        return error.problems
+    return ()
 
 
 def _with_places(error: ConfigError, source: SourceMap) -> ConfigError:

@@ -4,8 +4,9 @@ The best of many noisy numbers is too good on average: the search chose it for i
 Fresh seeds tell by how much the search has flattered itself.
 """
 
+import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ from rl_runner.evaluation.intervals import LEVEL, welch
 from rl_runner.evaluation.statistics import Summary, summarize
 from rl_runner.training.launcher import POLL_SECONDS, Launcher
 from rl_runner.training.task import RunResult, RunTask
-from rl_runner.tuning.ends import RETRIES, cause_of, ended_from_outside
+from rl_runner.tuning.ends import RETRIES, cause_of, disk_full, ended_from_outside
 from rl_runner.tuning.folder import StudyFolder
 from rl_runner.tuning.objective import RunOutcome, over_seeds, score_of_run
 from rl_runner.tuning.reporting import StudyReporter, TrialReport
@@ -163,7 +164,7 @@ def _run(
     elsewhere: list[RunTask] = []  # another process that shares the study is at these
     results: dict[int, RunResult] = {}
     look_again = 0.0
-    with launcher.heeding_signals():
+    with launcher.heeding_signals(), _ending_runs(launcher):
         for task in tasks:
             launcher.add(task)
         while launcher.busy or (elsewhere and not launcher.stop_requests):
@@ -171,6 +172,8 @@ def _run(
             for task, result in launcher.poll():
                 if result.elsewhere:
                     elsewhere.append(task)
+                elif result.record.get("disk_full"):
+                    raise disk_full(result)
                 elif ended_from_outside(result) and tries[id(task)] < RETRIES:
                     tries[id(task)] += 1
                     launcher.add(task)
@@ -180,6 +183,16 @@ def _run(
                 look_again = time.monotonic() + LOOK_SECONDS
                 launcher.add(elsewhere.pop(0))
     return None if launcher.stop_requests else results
+
+
+@contextlib.contextmanager
+def _ending_runs(launcher: Launcher) -> Iterator[None]:
+    """Leave no run behind when something goes wrong here."""
+    try:
+        yield
+    except BaseException:
+        launcher.stop_and_wait()
+        raise
 
 
 def _confirmed(

@@ -1,5 +1,6 @@
 """How a run of a search ended, and whether it is tried again."""
 
+from rl_runner.errors import DiskFullError, Problem
 from rl_runner.training.task import RunResult
 
 RETRIES = 2  # of a trial or run that was ended from outside
@@ -8,6 +9,12 @@ RETRIES = 2  # of a trial or run that was ended from outside
 def ended_from_outside(result: RunResult) -> bool:
     """Whether a signal ended the run, or asked it to stop, while nobody stops the search."""
     return bool(result.record.get("ended_by_signal")) or result.status == "interrupted"
+
+
+def disk_full(result: RunResult) -> DiskFullError:
+    """Say that a run could not go on because the disk is full: it is no result of the run's."""
+    what = "The disk is full, or your share of it, and the run could not go on."
+    return DiskFullError(Problem(what, str(result.path)))
 
 
 def cause_of(result: RunResult) -> str:

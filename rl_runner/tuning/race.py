@@ -85,6 +85,11 @@ class Race:
             self.hopeless = self.trial.should_prune()
         return self.hopeless
 
+    def catch_up(self, run: RunId, curve: Curve) -> None:
+        """Hear what the present seed's finished run told nobody, since the search was killed."""
+        for timesteps, mean_reward in curve.items():
+            self.hear(Evaluated(run, timesteps, mean_reward))
+
     def nominal(self, timesteps: int) -> int:
         """Return when an evaluation was due, which is the same in all trials.
 

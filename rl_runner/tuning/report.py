@@ -1,5 +1,6 @@
 """A study's report: its summary as data, its pictures, and both in TensorBoard."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,9 @@ def describe(document: Mapping[str, Any]) -> list[str]:
 def _describe_candidate(item: Mapping[str, Any]) -> str:
     if not item["scores"]:
         return f"{item['candidate']}: failed on fresh seeds ({item['failures'][0]})."
-    text = f"{item['candidate']}: {item['mean']:.4g} on fresh seeds"
+    text = f"{item['candidate']}: {item['scores'][0]:.4g} on fresh seeds"
+    if not math.isclose(item["scores"][0], item["mean"]):  # it is their median, say
+        text += f", whose mean is {item['mean']:.4g}"
     if item["ci95"]:
         text += f" ({item['ci95'][0]:.4g} to {item['ci95'][1]:.4g})"
     if item["gain"] is not None:
@@ -85,7 +88,7 @@ def _describe_candidate(item: Mapping[str, Any]) -> str:
     if item["search_scores"]:
         text += f"; the search had {item['search_scores'][0]:.4g}"
     if item["optimism"] is not None:
-        text += f" and flattered itself by {item['optimism']:.4g}"
+        text += f" and its mean flattered itself by {item['optimism']:.4g}"
     if item["optimism_ci95"]:
         text += f" ({item['optimism_ci95'][0]:.4g} to {item['optimism_ci95'][1]:.4g})"
     return text + "."

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import optuna
 from optuna.storages import BaseStorage, RDBStorage
@@ -12,10 +12,11 @@ from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import TuneConfig
 from rl_runner.errors import ConfigError, Problem, StudyError
 from rl_runner.training.launcher import POLL_SECONDS, Launcher
+from rl_runner.training.reporting import RunId
 from rl_runner.training.task import RunResult
-from rl_runner.tuning.ends import RETRIES, cause_of, ended_from_outside
+from rl_runner.tuning.ends import RETRIES, cause_of, disk_full, ended_from_outside
 from rl_runner.tuning.folder import StudyFolder
-from rl_runner.tuning.objective import RunOutcome
+from rl_runner.tuning.objective import RunOutcome, load_curve
 from rl_runner.tuning.race import Race
 from rl_runner.tuning.records import CAUSE, OUTCOME, trial_number, trial_report
 from rl_runner.tuning.reporting import Outcome, Relay, StudyReporter, TrialReport
@@ -76,7 +77,7 @@ class Search:
                     time.sleep(POLL_SECONDS)
                     self._look()
             except BaseException:
-                self._stop_runs()
+                self.launcher.stop_and_wait()
                 raise
         for race in self.races:  # they were stopped, to go on another time
             queue_again(self.study, self.task.storage, race.trial)
@@ -196,6 +197,9 @@ class Search:
 
     def _take(self, race: Race, result: RunResult) -> None:
         """Take a run's end: the trial's next seed, or its own end."""
+        if result.status == "finished":
+            curve = load_curve(race.folder.run(result.seed))
+            race.catch_up(RunId(race.config.name, result.seed), curve)
         if race.hopeless and result.status in {"pruned", "finished"}:
             self._end(race, "pruned")
         elif result.status == "finished":
@@ -207,6 +211,8 @@ class Search:
             return  # it goes on another time
         elif result.elsewhere:  # of a session that was killed, and that writes its checkpoint
             self.later.append(race)
+        elif result.record.get("disk_full"):
+            raise disk_full(result)  # the trial stays as it is, and goes on another time
         elif ended_from_outside(result) and race.tries < RETRIES:
             race.tries += 1
             self.reporter.note(f"Trial {race.number}: {cause_of(result)}; tried again.")
@@ -220,8 +226,9 @@ class Search:
         for key, value in race.attributes().items():
             race.trial.set_user_attr(key, value)
         scores = race.scores() if outcome == "complete" else None
+        report = replace(self._report(race.trial), outcome=outcome, scores=tuple(scores or ()))
+        log_trial(race.folder.path, report, self.task.tune)  # before it counts as ended
         self._tell(race.trial, outcome, scores, cause)
-        log_trial(race.folder.path, self._report(race.trial), self.task.tune)
 
     def _tell(
         self,
@@ -246,10 +253,3 @@ class Search:
     def _others_are_at_work(self) -> bool:
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return len(running) > len(self.races)
-
-    def _stop_runs(self) -> None:
-        """Let the runs write their checkpoints and end; their results are on disk."""
-        self.launcher.stop()
-        while self.launcher.busy:
-            time.sleep(POLL_SECONDS)
-            self.launcher.poll()

@@ -5,23 +5,29 @@ way when its process died is taken up again: with the file by going on with the 
 nobody else can be at it; with a database by Optuna's heartbeats, since somebody else may be.
 """
 
+import contextlib
+import errno
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import LOCK_FILE_SUFFIX
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from rl_runner.errors import Problem, StudyError
+from rl_runner.errors import DiskFullError, Problem, StudyError
+from rl_runner.runs.disk import is_full_disk
 from rl_runner.tuning.ends import RETRIES
 from rl_runner.tuning.folder import StudyFolder
 from rl_runner.tuning.samplers import quietly
 
+MENDED = "The runs are on disk. When that is mended, the same command goes on where they stopped."
 HEARTBEAT_SECONDS = 10
 GRACE_SECONDS = 60  # without a heartbeat until a trial counts as abandoned
 
@@ -34,9 +40,10 @@ def open_storage(url: str | None, folder: StudyFolder) -> BaseStorage:
     :raises StudyError: if the storage cannot be reached, or the journal is damaged
     """
     if url is None:
+        _break_lock(folder)
         _cut_unfinished_line(folder)
         _check_lines(folder)
-        return JournalStorage(JournalFileBackend(str(folder.journal)))
+        return JournalStorage(Journal(folder.journal))
     try:
         return _open_database(url)
     except Exception as error:
@@ -101,6 +108,55 @@ def _place(url: str) -> str:
         return f"--storage {make_url(url).render_as_string(hide_password=True)}"
     except ArgumentError:
         return f"--storage {url}"
+
+
+class Journal(JournalFileBackend):
+    """Optuna's log of a study in a file; what the operating system refuses is explained.
+
+    Optuna would begin an empty file if this one were gone, and write the rest of the study there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self._is = _identity_of(path)
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        """Yield what was written since."""
+        with self._explained():
+            yield from super().read_logs(log_number_from)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Write, and wait until it is on disk."""
+        with self._explained():
+            super().append_logs(logs)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            self._check_place()
+            yield
+        except OSError as error:
+            what = f"The study's journal cannot be used: {error.strerror or error}."
+            kind = DiskFullError if is_full_disk(error) else StudyError
+            raise kind(Problem(what, self._file_path, MENDED)) from error
+
+    def _check_place(self) -> None:
+        if _identity_of(Path(self._file_path)) != self._is:
+            raise OSError(errno.ESTALE, "another file is in its place")
+
+
+def _identity_of(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _break_lock(folder: StudyFolder) -> None:
+    """Remove the lock of a process that was killed while it wrote a line; nobody else writes.
+
+    Optuna would wait for it, and for ever if the path of the journal is relative: its lock is a
+    symbolic link with that path, which then leads nowhere.
+    """
+    folder.journal.with_name(folder.journal.name + LOCK_FILE_SUFFIX).unlink(missing_ok=True)
 
 
 def _cut_unfinished_line(folder: StudyFolder) -> None:
@@ -177,14 +233,23 @@ def retire_abandoned(study: optuna.Study) -> None:
 
 
 def queue_again(study: optuna.Study, storage: BaseStorage, trial: optuna.Trial) -> None:
-    """Give a trial that was interrupted back, for whoever goes on."""
+    """Give a trial that was interrupted back, for whoever goes on, however often that happens.
+
+    That is no fault of the trial's; only those whose process died are counted.
+    """
     if not isinstance(storage, RDBStorage):
         return  # it stays as it is; nobody else can be at it
     study.tell(trial, state=TrialState.FAIL)
-    callback = storage.get_heartbeat_stale_trial_callback()
-    if callback is not None:
-        with quietly():
-            callback(study, study.get_trials()[trial.number])
+    stopped = study.get_trials()[trial.number]
+    again = optuna.create_trial(
+        state=TrialState.WAITING,
+        params=stopped.params,
+        distributions=stopped.distributions,
+        user_attrs=stopped.user_attrs,
+        system_attrs={"failed_trial": stopped.number, **stopped.system_attrs},
+    )
+    with quietly():
+        study.add_trial(again)
 
 
 def close_storage(storage: BaseStorage) -> None:

@@ -1,13 +1,16 @@
 """The search in TensorBoard: one line per trial on the HPARAMS page, and pictures of the whole."""
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rl_runner.config.tune import TuneConfig
+from rl_runner.runs.disk import writing
 from rl_runner.tuning.reporting import TrialReport
 
 EVENTS = "events.out.tfevents*"
@@ -48,11 +51,22 @@ def _image(path: Path) -> Any:
 def _write(folder: Path, values: Mapping[str, Any], step: int) -> None:
     from stable_baselines3.common.logger import TensorBoardOutputFormat
 
-    for file in folder.glob(EVENTS):
-        file.unlink()
-    writer = TensorBoardOutputFormat(str(folder))
-    writer.write(dict(values), dict.fromkeys(values, ()), step)
-    writer.close()
+    with writing(folder), _silent_threads():
+        for file in folder.glob(EVENTS):
+            file.unlink()
+        writer = TensorBoardOutputFormat(str(folder))
+        writer.write(dict(values), dict.fromkeys(values, ()), step)
+        writer.close()
+
+
+@contextlib.contextmanager
+def _silent_threads() -> Iterator[None]:
+    """Let TensorBoard's thread print no traceback of the error that it hands over anyway."""
+    before, threading.excepthook = threading.excepthook, lambda _: None
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def _plain(value: Any) -> bool | str | float | int:

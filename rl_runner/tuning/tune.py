@@ -1,6 +1,7 @@
 """The road of a study: a config in; better hyperparameters out, confirmed on fresh seeds."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from rl_runner.config import ExperimentConfig, dump_config, load_config
 from rl_runner.config.identity import meaning_of, short_hash
 from rl_runner.config.schema import plain_name
 from rl_runner.config.tune import TuneConfig
-from rl_runner.errors import Problem, StudyError
+from rl_runner.errors import DiskFullError, Problem, StudyError
 from rl_runner.tuning.check import complete_tuning
 from rl_runner.tuning.confirm import Candidate, Confirmed, candidates, confirm, winner_of
 from rl_runner.tuning.folder import BEST, START, StudyFolder
@@ -29,6 +30,8 @@ from rl_runner.tuning.trials import complete_start
 
 MAXIMIZE, MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
 WITHOUT_MEANING = ("trials", "confirm")  # of the tune section: how long, and what comes after
+
+GOES_ON = "Nothing is lost. Free some space, and the same command goes on where it stopped."
 
 
 def tune(
@@ -60,6 +63,8 @@ def tune(
     task = _open(start, settings, Path(runs_dir), study, storage, timeout)
     try:
         return _search_and_confirm(task, reporter, jobs)
+    except DiskFullError as error:
+        raise DiskFullError(*(replace(p, cure=GOES_ON) for p in error.problems)) from error
     except StorageInternalError as error:
         raise lost(storage or str(task.folder.journal), error) from error
     finally:

@@ -28,6 +28,38 @@ CONFIG = """
 """
 
 
+@pytest.mark.parametrize(
+    ("over_seeds", "columns", "row"),
+    [
+        ("mean", ["search", "fresh seeds", "95 %"], ["5.000", "4.000", "—"]),
+        ("worst", ["search", "fresh seeds", "their mean"], ["5.000", "3.000", "4.000"]),
+    ],
+)
+def test_the_number_that_decides_is_shown_beside_the_mean(
+    monkeypatch: pytest.MonkeyPatch, over_seeds: str, columns: list[str], row: list[str]
+):
+    drawn: list[Any] = []
+    monkeypatch.setattr(_tuning, "table", lambda *told: drawn.append(told))
+    monkeypatch.setattr(_tuning, "show", lambda _: None)
+    confirmed = {
+        "candidate": "trial-0001",
+        "search_scores": [5.0],
+        "scores": [4.0 if over_seeds == "mean" else 3.0],
+        "mean": 4.0,
+        "ci95": None,
+        "gain": None,
+        "gain_ci95": None,
+        "optimism": 1.0,
+        "optimism_ci95": None,
+    }
+    document = {"objectives": [{"over_seeds": over_seeds}], "confirmed": [confirmed]}
+    _tuning._show_confirmed(document)
+    ((names, rows, _),) = drawn
+    assert [name.removeprefix(">") for name in names[1:4]] == columns
+    assert rows[0][1:4] == row
+    assert len(rows[0]) == len(names)
+
+
 def test_a_study_is_run_reported_and_gone_on_with(rl: Any, write_yaml: Any):
     config = write_yaml(CONFIG, "cliff.yaml")
     outcome = rl("tune", config, "--jobs", 1, "--json", "--study", "mine")

@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 import pytest
 
-from rl_runner.errors import CheckpointError, RunFolderError
+from rl_runner.errors import CheckpointError, DiskFullError, RunFolderError
 from rl_runner.runs.claim import LOCK
 from rl_runner.runs.folder import EPISODE_COLUMNS, ExperimentFolder, RunFolder, read_record
 
@@ -389,6 +389,7 @@ def test_a_refused_write_is_explained(
         patch.setattr(Path, "open", refuse)
         with pytest.raises(RunFolderError) as caught:
             write(run)
+    assert isinstance(caught.value, DiskFullError) == (code == errno.ENOSPC)
     (problem,) = caught.value.problems
     assert message in problem.what
     assert problem.where.startswith(str(run.path))

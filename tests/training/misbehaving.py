@@ -1,6 +1,7 @@
 """An environment that goes wrong in one process only: the first that finds no marker file."""
 
 import ctypes
+import errno
 import os
 import signal
 import time
@@ -25,6 +26,8 @@ class Misbehaving(gym.Wrapper[Any, Any, Any, Any]):
             if self.what == "raise":
                 message = "the environment broke"
                 raise RuntimeError(message)
+            if self.what == "fill":
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if self.what == "sleep":
                 time.sleep(200)
             if self.what == "crash":

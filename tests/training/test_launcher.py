@@ -14,7 +14,7 @@ import pytest
 from pebble import ProcessExpired
 
 from rl_runner.config import ExperimentConfig, config_from_dict
-from rl_runner.errors import Problem, RunFolderError
+from rl_runner.errors import DiskFullError, Problem
 from rl_runner.evaluation.sameness import differences
 from rl_runner.runs.folder import RunFolder, read_record
 from rl_runner.training import launcher as launcher_module
@@ -411,12 +411,13 @@ def test_a_disk_that_is_full_does_not_stop_the_launcher(
     task: RunTask, witness: Witness, monkeypatch: pytest.MonkeyPatch
 ):
     def full(*_: object) -> None:
-        raise RunFolderError(Problem("No space left on device."))
+        raise DiskFullError(Problem("No space left on device."))
 
     monkeypatch.setattr(RunFolder, "write_record", full)
     result = end(Launcher(witness, jobs=1), task, ProcessExpired("gone", -9))
     assert result.status == "failed"
     assert "No space left" in result.record["error"]
+    assert result.record["disk_full"]
     assert not task.folder.is_claimed()
 
 

@@ -110,7 +110,7 @@ def test_the_text_names_the_winner_and_what_the_search_had_promised():
     text = "\n".join(describe(told))
     assert (
         "trial-0001: 4 on fresh seeds (3 to 5), +0.5 against the start (-1.25 to +2.25); "
-        "the search had 5 and flattered itself by 1." in text
+        "the search had 5 and its mean flattered itself by 1." in text
     )
     assert "Winner: trial-0001, in runs/x/best.yaml." in text
     assert "rate 1.00" in text
@@ -118,6 +118,12 @@ def test_the_text_names_the_winner_and_what_the_search_had_promised():
     assert "it broke" in "\n".join(describe(document(TRIALS, confirmed=[failed])))
     unconfirmed = describe(document(TRIALS, best_config="runs/x/best.yaml"))
     assert "Not confirmed: trial 1" in "\n".join(unconfirmed)
+
+
+def test_the_text_tells_the_number_that_decided_from_the_mean():
+    worst = {**CONFIRMED[1], "scores": [3.0], "search_scores": [4.5]}
+    text = "\n".join(describe(document(TRIALS, confirmed=[worst])))
+    assert "trial-0001: 3 on fresh seeds, whose mean is 4 (3 to 5), +0.5 against" in text
 
 
 def test_a_study_without_a_summary_has_no_report(tmp_path: Any):

@@ -1,3 +1,8 @@
+import errno
+import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -5,13 +10,14 @@ from typing import Any
 import optuna
 import pytest
 from optuna.exceptions import StorageInternalError
+from optuna.storages.journal import JournalFileBackend
 
 from rl_runner.config import ExperimentConfig, config_from_dict
-from rl_runner.errors import StudyError
+from rl_runner.errors import DiskFullError, StudyError
 from rl_runner.tuning import storage as storages
 from rl_runner.tuning.folder import StudyFolder
 from rl_runner.tuning.race import Race
-from rl_runner.tuning.reporting import StudyReporter
+from rl_runner.tuning.reporting import StudyPlan, StudyReporter
 from rl_runner.tuning.samplers import quietly
 from rl_runner.tuning.tune import tune
 
@@ -77,6 +83,84 @@ def test_an_unfinished_line_of_the_journal_is_taken_back(tmp_path: Path):
     assert [study.study_name for study in storage.get_all_studies()] == ["mine"]
 
 
+def test_the_lock_of_a_process_that_was_killed_while_it_wrote_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)  # with a relative path, as by default, the link leads nowhere
+    result = tune(study(), runs_dir="runs")
+    lock = result.path / "study.journal.lock"
+    lock.symlink_to(result.path / "study.journal")
+    code = f"""
+from pathlib import Path
+from rl_runner.tuning.folder import StudyFolder
+from rl_runner.tuning.storage import open_storage
+storage = open_storage(None, StudyFolder(Path({str(result.path)!r})))
+(study,) = storage.get_all_studies()
+storage.set_study_user_attr(study._study_id, "seen", True)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env=environment)
+    assert not os.path.lexists(lock)
+
+
+def test_a_full_disk_under_the_journal_is_explained_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    append = JournalFileBackend.append_logs
+    n_appended = 0
+
+    def fill_up(self: JournalFileBackend, logs: list[dict[str, Any]]) -> None:
+        nonlocal n_appended
+        n_appended += 1
+        if n_appended > 15:
+            with Path(self._file_path).open("a", encoding="utf-8") as file:
+                file.write('{"op_code"')  # what there is room for
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        append(self, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JournalFileBackend, "append_logs", fill_up)
+        with pytest.raises(DiskFullError, match="journal cannot be used: No space") as caught:
+            tune(study(), runs_dir=tmp_path / "full")
+    (problem,) = caught.value.problems
+    assert problem.where.endswith("study.journal")
+    assert "the same command goes on" in problem.cure
+    result = tune(study(), runs_dir=tmp_path / "full")
+    undisturbed = tune(study(), runs_dir=tmp_path / "roomy")
+    assert [t.scores for t in result.trials] == [t.scores for t in undisturbed.trials]
+    assert [t.curve for t in result.trials] == [t.curve for t in undisturbed.trials]
+
+
+class Moving(StudyReporter):
+    """Moves the study away when its first trial has begun, and perhaps puts another file there."""
+
+    def __init__(self, replacement: str | None) -> None:
+        self.replacement = replacement
+
+    def search_started(self, plan: StudyPlan) -> None:
+        self.journal = plan.path / "study.journal"
+
+    def trial_started(self, number: int, values: Any) -> None:
+        del number, values
+        self.journal.rename(self.journal.with_name("kept"))
+        if self.replacement is not None:
+            self.journal.write_text(self.replacement, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("replacement", "told"), [(None, "No such file"), ("", "another file is in its place")]
+)
+def test_a_journal_that_vanishes_is_missed(tmp_path: Path, replacement: str | None, told: str):
+    reporter = Moving(replacement)
+    with pytest.raises(StudyError, match=f"journal cannot be used: {told}"):
+        tune(study(), runs_dir=tmp_path, reporter=reporter)
+    if replacement is None:
+        assert not reporter.journal.exists()
+    reporter.journal.with_name("kept").replace(reporter.journal)
+    result = tune(study(), runs_dir=tmp_path)
+    assert [t.outcome for t in result.trials] == ["complete", "complete"]
+
+
 def test_a_damaged_journal_is_named_with_its_line(tmp_path: Path):
     small = study()
     result = tune(small, runs_dir=tmp_path)
@@ -132,6 +216,25 @@ def test_an_abandoned_trial_is_taken_up_again(
         "trial-0000",
         "trial-0002",
     }
+
+
+class Interrupting(Heard):
+    """Asks for a stop, as Ctrl-C does, when a trial has begun."""
+
+    def trial_started(self, number: int, values: Any) -> None:
+        super().trial_started(number, values)
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_trial_that_is_stopped_again_and_again_is_not_given_up(tmp_path: Path, url: str):
+    impatient = Interrupting()
+    for _ in range(4):
+        assert tune(study(), runs_dir=tmp_path, storage=url, reporter=impatient).stopped
+    assert impatient.started == [0, 0, 0, 0]
+    heard = Heard()
+    result = tune(study(), runs_dir=tmp_path, storage=url, reporter=heard)
+    assert heard.started == [0, 5]  # Optuna counts every go at trial 0
+    assert [t.outcome for t in result.trials] == ["complete", "complete"]
 
 
 def test_a_storage_that_fails_in_the_middle_loses_nothing(

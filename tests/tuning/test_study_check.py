@@ -83,6 +83,16 @@ def test_a_space_without_a_possible_combination_is_refused(pole: Any):
     assert "does not divide" in problem.cure
 
 
+def test_a_space_that_only_the_algorithm_itself_finds_impossible_is_refused(pole: Any):
+    space = {
+        "batch_size": {"type": "categorical", "choices": [1]},  # a value by itself, says the type
+        "gamma": {"type": "float", "low": 0.9, "high": 0.99},
+    }
+    problem = problem_of(pole, space)
+    assert "None of 200 combinations" in problem.what
+    assert "`batch_size` must be greater than 1" in problem.cure
+
+
 def test_a_grid_of_continuous_values_is_refused(pole: Any):
     gamma = {"type": "float", "low": 0.9, "high": 0.99}
     problem = problem_of(pole, {"gamma": gamma}, sampler="grid")

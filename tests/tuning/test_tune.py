@@ -1,5 +1,7 @@
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import optuna
 import pytest
 
 from rl_runner.config import ExperimentConfig, config_from_dict, dump_config, load_config
-from rl_runner.errors import StudyError
+from rl_runner.errors import DiskFullError, StudyError
 from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.training.resolve import resolve
 from rl_runner.tuning import tune as road
@@ -176,6 +178,19 @@ def test_a_trial_that_was_cut_off_while_it_was_drawn_is_drawn_to_its_end(
     assert told(result) == told(undisturbed)
 
 
+def test_a_run_that_ended_after_the_search_was_killed_is_heard_afterwards(
+    undisturbed: TuneResult, tmp_path: Path
+):
+    folder = tmp_path / undisturbed.path.name
+    shutil.copytree(undisturbed.path, folder)
+    journal = folder / "study.journal"
+    lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
+    told_last = [i for i, line in enumerate(lines) if '"trial_id":3,"step":40,' in line]
+    journal.write_text("".join(lines[: told_last[0] + 1]), encoding="utf-8")
+    result = tune(study(confirm={"trials": 0}), runs_dir=tmp_path, jobs=1)
+    assert told(result) == told(undisturbed)
+
+
 class Interrupting(StudyReporter):
     """Asks for a stop, as Ctrl-C does, when the first trial has ended."""
 
@@ -228,6 +243,50 @@ def test_a_run_that_a_signal_ended_is_tried_again(tmp_path: Path, how: str):
     result = tune(config, runs_dir=tmp_path / "runs", jobs=1)
     assert (tmp_path / "marker").exists()
     assert [trial.outcome for trial in result.trials] == ["complete", "complete"]
+
+
+@pytest.mark.usefixtures("_importable")
+def test_a_full_disk_is_no_trials_failure(tmp_path: Path):
+    marker = tmp_path / "marker"
+    config = misbehaving(marker, "fill")
+    with pytest.raises(DiskFullError, match=r"seed-1000000000\n.*full") as caught:
+        tune(config, runs_dir=tmp_path / "runs", jobs=1)
+    assert "same command goes on" in caught.value.problems[0].cure
+    result = tune(config, runs_dir=tmp_path / "runs", jobs=1)
+    assert [trial.outcome for trial in result.trials] == ["complete", "complete"]
+    assert [trial.number for trial in result.trials] == [0, 1]
+
+
+@pytest.mark.usefixtures("_importable")
+def test_a_full_disk_makes_no_candidate_lose(tmp_path: Path):
+    marker = tmp_path / "marker"
+    marker.touch()  # the search behaves
+    tune(misbehaving(marker, "fill"), runs_dir=tmp_path / "runs", jobs=1)
+    marker.unlink()
+    config = misbehaving(marker, "fill", confirm={"trials": 1, "seeds": 2})
+    with pytest.raises(DiskFullError, match="confirm/start/seed-2000000000"):
+        tune(config, runs_dir=tmp_path / "runs", jobs=1)
+    result = tune(config, runs_dir=tmp_path / "runs", jobs=1)
+    assert [len(item.seeds[0]) for item in result.confirmed] == [2, 2]
+
+
+def test_a_trial_whose_hparams_find_no_room_has_not_ended(
+    undisturbed: TuneResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from stable_baselines3.common.logger import TensorBoardOutputFormat
+
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    config = study(confirm={"trials": 0})
+    with monkeypatch.context() as patch:
+        patch.setattr(TensorBoardOutputFormat, "write", refuse)
+        with pytest.raises(DiskFullError, match="trial-0000\nCannot write: No space left"):
+            tune(config, runs_dir=tmp_path, jobs=1)
+    result = tune(config, runs_dir=tmp_path, jobs=1)
+    assert told(result) == told(undisturbed)
+    (events,) = (result.path / "trials" / "trial-0000").glob("events.out.tfevents*")
+    assert events.stat().st_size > 200
 
 
 class AfterTheFirst(optuna.pruners.BasePruner):
