@@ -38,10 +38,15 @@ def is_full_disk(error: BaseException | None) -> bool:
 
 def write_aside(place: Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` make a file beside ``place``, then rename it over ``place``."""
+    aside = place.with_name(f".{place.name}.new")
     with writing(place):
-        aside = place.with_name(f".{place.name}.new")
-        write(aside)
-        aside.replace(place)
+        try:
+            write(aside)
+            aside.replace(place)
+        except OSError as error:
+            if error.filename == str(aside):
+                error.filename = str(place)  # nobody has heard of the other
+            raise
 
 
 def flush_to_disk(path: Path) -> None:
