@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from rl_runner.config.section import Section
 
@@ -116,7 +116,16 @@ def _leaves(space: Mapping[Any, object]) -> Iterator[tuple[str, object]]:
             yield name, value
 
 
-_SearchSpace = Annotated[dict[str, ParameterConfig], BeforeValidator(_with_dotted_names)]
+def _not_empty(space: dict[str, ParameterConfig]) -> dict[str, ParameterConfig]:
+    if not space:
+        message = "the search space is empty; name a parameter, or leave `search_space` out"
+        raise ValueError(message)
+    return space
+
+
+_SearchSpace = Annotated[
+    dict[str, ParameterConfig], BeforeValidator(_with_dotted_names), AfterValidator(_not_empty)
+]
 
 
 def _measure_from_name(value: object) -> object:
@@ -160,10 +169,18 @@ def _list_from_one(value: object) -> object:
     return (value,)
 
 
+def _of_different_measures(objectives: tuple[ObjectiveConfig, ...]) -> tuple[ObjectiveConfig, ...]:
+    if len({objective.measure for objective in objectives}) < len(objectives):
+        message = "an `objective` is named twice; each is to be something else"
+        raise ValueError(message)
+    return objectives
+
+
 Objectives = Annotated[
     tuple[Annotated[ObjectiveConfig, BeforeValidator(_measure_from_name)], ...],
     BeforeValidator(_list_from_one),
     Field(min_length=1, max_length=3),
+    AfterValidator(_of_different_measures),
 ]
 
 
@@ -193,17 +210,6 @@ class TuneConfig(Section):
     confirm: ConfirmConfig = ConfirmConfig()
     final_episodes: Annotated[int, Field(ge=1, le=10**6)] | None = None
     search_space: _SearchSpace | None = None
-
-    @model_validator(mode="after")
-    def _something_to_search_for(self) -> Self:
-        if self.search_space is not None and not self.search_space:
-            message = "the search space is empty; name a parameter, or leave `search_space` out"
-            raise ValueError(message)
-        measures = [objective.measure for objective in self.objective]
-        if len(set(measures)) < len(measures):
-            message = "an `objective` is named twice; each is to be something else"
-            raise ValueError(message)
-        return self
 
     @property
     def parameters(self) -> dict[str, ParameterConfig]:

@@ -101,7 +101,9 @@ def test_a_misspelt_type_is_met_with_the_right_one(read: ReadTune):
 
 
 def test_an_empty_space_is_refused(read: ReadTune):
-    assert "empty" in refused(read, "tune: {search_space: {}}\n").what
+    problem = refused(read, "tune: {search_space: {}}\n")
+    assert "empty" in problem.what
+    assert "`tune.search_space`" in problem.where
 
 
 @pytest.mark.parametrize(
@@ -174,7 +176,9 @@ def test_what_is_no_number_is_told_once(read: ReadTune, low: str):
 
 
 def test_two_objectives_are_not_the_same(read: ReadTune):
-    assert "named twice" in refused(read, "tune: {objective: [final, final]}\n").what
+    problem = refused(read, "tune: {objective: [final, final]}\n")
+    assert "named twice" in problem.what
+    assert "`tune.objective`" in problem.where
 
 
 def test_the_tune_section_changes_no_experiment(read: ReadTune):
