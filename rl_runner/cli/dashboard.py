@@ -56,8 +56,12 @@ def _check_address(host: str, port: int) -> None:
 
 
 def _serve(command: Sequence[str]) -> int:
-    """Run a server until it ends, or Ctrl-C or SIGTERM ends both; return its exit code."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Run a server until it ends, or Ctrl-C or SIGTERM ends both; return its exit code.
+
+    Both are heeded also where a shell has begun the command in the background, deaf to Ctrl-C.
+    """
+    heeded = (signal.SIGINT, signal.SIGTERM)
+    before = [(number, signal.signal(number, signal.default_int_handler)) for number in heeded]
     try:
         with subprocess.Popen(command) as server:  # noqa: S603 - our interpreter, a module of ours
             try:
@@ -68,4 +72,5 @@ def _serve(command: Sequence[str]) -> int:
                 server.terminate()
                 return 0
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before:
+            signal.signal(number, handler)
