@@ -57,7 +57,7 @@ def look(root: int) -> Memory:
         try:
             command, above = command_of(pid), command_of(parent)
             memory = measure(pid)
-        except (OSError, IndexError):  # it has ended
+        except (OSError, KeyError):  # it has ended, or is about to: a zombie has no memory
             continue
         now.together += memory.pss
         if "stock_sb3.py" in command or "multiprocessing.forkserver" in above:
