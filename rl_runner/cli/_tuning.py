@@ -268,14 +268,21 @@ def verdict(result: "TuneResult", document: Mapping[str, Any]) -> str:
 
 
 def _gain(winner: Mapping[str, Any]) -> str:
-    """Say how much better than the starting config the winner is, and whether that is sure."""
-    if winner["gain"] is None:
+    """Say how much better than the starting config the winner is, and whether that is sure.
+
+    The gain is the mean's; a winner by another measure over seeds may have the worse mean.
+    """
+    gain, ends = winner["gain"], winner["gain_ci95"]
+    if gain is None:
         return ""
-    said = f", {number(winner['gain'])} better than the start"
-    if winner["gain_ci95"] is None:
+    if gain < 0:
+        at = f" (gain {interval(ends)})" if ends else ""
+        return f", though its mean is {number(-gain)} worse than the start's{at}"
+    said = f", {number(gain)} better than the start"
+    if ends is None:
         return said
-    few = "" if winner["gain_ci95"][0] > 0 else "; too few seeds to be sure that it is better"
-    return f"{said} ({interval(winner['gain_ci95'])}{few})"
+    few = "" if ends[0] > 0 else "; too few seeds to be sure that it is better"
+    return f"{said} ({interval(ends)}{few})"
 
 
 def interval(ends: Sequence[float] | None) -> str:

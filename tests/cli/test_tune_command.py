@@ -225,6 +225,8 @@ def test_numbers_are_short():
         (0.5, None, "Winner: trial-0001, 0.500 better than the start. Ready"),
         (0.5, [0.1, 0.9], "0.500 better than the start (0.100 to 0.900). Ready"),
         (0.5, [-0.1, 1.1], "(-0.100 to 1.100; too few seeds to be sure that it is better). Ready"),
+        (-0.5, None, "though its mean is 0.500 worse than the start's. Ready"),
+        (-0.5, [-0.9, -0.1], "0.500 worse than the start's (gain -0.900 to -0.100). Ready"),
     ],
 )
 def test_the_verdict_says_how_much_better_the_winner_is_and_whether_that_is_sure(

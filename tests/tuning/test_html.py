@@ -56,6 +56,15 @@ def test_a_study_is_in_the_report_with_its_pictures_and_what_fresh_seeds_say(fol
     assert "What was run" not in page  # no experiment beside it
 
 
+def test_a_winner_by_its_worst_seed_is_not_called_better_where_its_mean_is_worse(folder: Path):
+    winner = {**CONFIRMED[1], "gain": -2.5, "gain_ci95": [-4.0, -1.0]}
+    summary(folder, winner="trial-0001", confirmed=[CONFIRMED[0], winner])
+    page = page_of(folder)
+    assert "though its mean is 2.500 worse than the starting config's" in page
+    assert "-2.500 better" not in page
+    assert "too few seeds" not in page
+
+
 def test_a_study_that_was_not_confirmed_says_so(folder: Path):
     summary(folder, best_config="best.yaml")
     assert "too good on average" in page_of(folder)
