@@ -47,7 +47,11 @@ def _packages() -> Finding:
     """Compare installed versions with the ranges that rl_runner was made for."""
     from packaging.requirements import Requirement
 
-    listed = map(Requirement, importlib.metadata.requires(DISTRIBUTION) or ())
+    try:
+        listed = map(Requirement, importlib.metadata.requires(DISTRIBUTION) or ())
+    except importlib.metadata.PackageNotFoundError:  # `python -m rl_runner` in a checkout
+        found = f"{DISTRIBUTION} itself is not installed: nothing tells what it needs"
+        return Finding("packages", found, "`pip install -e .` where its pyproject.toml is.")
     needed = [r for r in listed if r.marker is None or r.marker.evaluate({"extra": ""})]
     wrong = [f"{told} ({r} is needed)" for r in needed if (told := _unfit(r.name, r.specifier))]
     cure = "`pip install -r requirements.lock`"

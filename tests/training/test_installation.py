@@ -1,9 +1,11 @@
 import importlib.metadata
 import importlib.util
+import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from packaging.requirements import Requirement
 
 from rl_runner import compiled
 from rl_runner.training import installation
@@ -46,6 +48,24 @@ def test_a_package_of_a_wrong_version_and_a_missing_one_are_named(
     assert found.found.startswith(f"numpy {importlib.metadata.version('numpy')} (numpy<1 is needed")
     assert found.found.endswith("nowhere is missing (nowhere>=2 is needed)")
     assert "requirements.lock" in found.cure
+
+
+def test_a_checkout_that_is_not_installed_is_named(runs_dir: Path, monkeypatch: pytest.MonkeyPatch):
+    def requires(name: str) -> list[str]:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "requires", requires)
+    found = looked_at("packages", runs_dir)
+    assert "rl-runner itself is not installed" in found.found
+    assert "pip install -e ." in found.cure
+
+
+def test_the_range_of_optuna_begins_where_its_constraints_of_a_trial_do():
+    root = Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (optuna,) = (r for r in map(Requirement, project["dependencies"]) if r.name == "optuna")
+    assert "4.9.0" not in optuna.specifier  # no Trial.set_constraint
+    assert "5.0.0" in optuna.specifier
 
 
 def test_kernels_that_the_environment_demands_are_noticed(
