@@ -1,16 +1,18 @@
 """The search itself: ask Optuna, race, tell Optuna, until there are enough trials."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import TrialState
 
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import TuneConfig
-from rl_runner.errors import ConfigError, Problem, StudyError
+from rl_runner.errors import ConfigError, DiskFullError, Problem, StudyError
 from rl_runner.training.launcher import POLL_SECONDS, Launcher
 from rl_runner.training.reporting import RunId
 from rl_runner.training.task import RunResult
@@ -76,12 +78,19 @@ class Search:
                 while self._goes_on():
                     time.sleep(POLL_SECONDS)
                     self._look()
-            except BaseException:
+            except BaseException as error:
                 self.launcher.stop_and_wait()
+                if isinstance(error, DiskFullError):
+                    with contextlib.suppress(StorageInternalError):  # full on its side, too
+                        self._give_back()
                 raise
-        for race in self.races:  # they were stopped, to go on another time
-            queue_again(self.study, self.task.storage, race.trial)
+        self._give_back()
         return not self.launcher.stop_requests
+
+    def _give_back(self) -> None:
+        """Queue the trials again that were stopped, to go on another time."""
+        for race in self.races:
+            queue_again(self.study, self.task.storage, race.trial)
 
     # --- beginning ------------------------------------------------------------------------------
 
@@ -222,12 +231,12 @@ class Search:
             self._end(race, "failed", cause_of(result))
 
     def _end(self, race: Race, outcome: Outcome, cause: str = "") -> None:
-        self.races.remove(race)
         for key, value in race.attributes().items():
             race.trial.set_user_attr(key, value)
         scores = race.scores() if outcome == "complete" else None
         report = replace(self._report(race.trial), outcome=outcome, scores=tuple(scores or ()))
         log_trial(race.folder.path, report, self.task.tune)  # before it counts as ended
+        self.races.remove(race)
         self._tell(race.trial, outcome, scores, cause)
 
     def _tell(

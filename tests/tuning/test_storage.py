@@ -13,7 +13,8 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages.journal import JournalFileBackend
 
 from rl_runner.config import ExperimentConfig, config_from_dict
-from rl_runner.errors import DiskFullError, StudyError
+from rl_runner.errors import DiskFullError, Problem, StudyError
+from rl_runner.tuning import search as searches
 from rl_runner.tuning import storage as storages
 from rl_runner.tuning.folder import StudyFolder
 from rl_runner.tuning.race import Race
@@ -234,6 +235,26 @@ def test_a_trial_that_is_stopped_again_and_again_is_not_given_up(tmp_path: Path,
     heard = Heard()
     result = tune(study(), runs_dir=tmp_path, storage=url, reporter=heard)
     assert heard.started == [0, 5]  # Optuna counts every go at trial 0
+    assert [t.outcome for t in result.trials] == ["complete", "complete"]
+
+
+def test_a_disk_that_is_full_again_and_again_takes_no_trial_away(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(storages, "HEARTBEAT_SECONDS", 1)
+    monkeypatch.setattr(storages, "GRACE_SECONDS", 2)
+
+    def full(*_: object) -> None:
+        raise DiskFullError(Problem("No space left on device."))
+
+    heard = Heard()
+    with monkeypatch.context() as patch:
+        patch.setattr(searches, "log_trial", full)
+        for _ in range(4):
+            with pytest.raises(DiskFullError):
+                tune(study(), runs_dir=tmp_path, storage=url, reporter=heard)
+    result = tune(study(), runs_dir=tmp_path, storage=url, reporter=heard)
+    assert heard.started == [0, 0, 0, 0, 0, 5]  # Optuna counts every go at trial 0
     assert [t.outcome for t in result.trials] == ["complete", "complete"]
 
 
