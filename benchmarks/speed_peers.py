@@ -19,6 +19,7 @@ HERE = Path(__file__).parent
 N_ENVS = {"ppo": 8, "a2c": 8, "dqn": 1}
 FINAL_EPISODES = 100
 UNPINNED = ("--no-deps", "--ignore-requires-python")
+ZOO = ("rl_zoo3==2.9.2", "pandas")  # which its search needs at the end, and does not ask for
 CLEANRL_PPO = {  # the zoo's hyperparameters; the clip range, which the zoo anneals, is constant
     "--num-envs": 8,
     "--num-steps": 32,
@@ -55,14 +56,15 @@ class Peer:
         folder = environments / f"rl-peer-{self.name}"
         python = folder / "bin" / "python"
         ready = folder / "installed"
-        if not ready.exists():
-            print(f"installing {' '.join(self.packages)} into {folder}", flush=True)
+        packages = " ".join(self.packages)
+        if not ready.exists() or ready.read_text() != packages:
+            print(f"installing {packages} into {folder}", flush=True)
             venv.create(folder, with_pip=True, clear=True)
             place = sysconfig.get_path("purelib", vars={"base": str(folder)})
             Path(place, "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
             install = [str(python), "-m", "pip", "install", "-q", *self.packages]
             subprocess.run(install, check=True)  # noqa: S603
-            ready.touch()
+            ready.write_text(packages)
         return str(python)
 
     def final_returns(self, algo: str, folder: Path) -> list[float]:
@@ -97,7 +99,7 @@ EVERY = tuple(N_ENVS)
 PEERS = {
     peer.name: peer
     for peer in (
-        Peer("rl_zoo3", EVERY, ("rl_zoo3==2.9.2",), zoo, "{algo}/*/CartPole-v1.zip"),
+        Peer("rl_zoo3", EVERY, ZOO, zoo, "{algo}/*/CartPole-v1.zip"),
         Peer(
             "cleanrl",
             ("ppo",),

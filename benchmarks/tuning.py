@@ -1,8 +1,8 @@
 """`rl tune` measured: against rl-baselines3-zoo, and from deliberately bad starting values.
 
-    python benchmarks/tuning.py zoo [--trials 20] [--timesteps 20000] [--jobs 2] [--zoo DIR]
+    python benchmarks/tuning.py zoo [--trials 20] [--timesteps 20000] [--jobs 2]
                                     [--confirm 3] [--confirm-seeds 2] [--seed 0] [--studies 1]
-                                    [--engine stock [fast …]]
+                                    [--engine stock [fast …]] [--environments DIR]
     python benchmarks/tuning.py bad-start [--trials 30] [--timesteps 100000] [--jobs 2]
 
 `zoo` times whole commands that search PPO's hyperparameters on CartPole, one seed a trial: ours
@@ -13,8 +13,8 @@ command with `--confirm 0` would name; its seconds are those until the confirmat
 search learning rates and clip ranges that stay what they are. Ours
 evaluates five times in a trial, ten episodes each, and the last and the best agent at its end;
 theirs once, five episodes. With `--studies N` the commands take turns N times, each time with
-another seed, and the ratio is that of the medians. rl_zoo3 is installed by name into an environment
-of its own in DIR, unless it is there already. `--without-zoo` leaves it out.
+another seed, and the ratio is that of the medians. rl_zoo3 is installed as `speed.py` does it, in
+an environment of its own in DIR. `--without-zoo` leaves it out.
 
 `bad-start` searches from a learning rate of 1e-5 and a gamma of .8, and fails unless the winner
 reaches a mean of 475 over five fresh seeds.
@@ -25,27 +25,24 @@ reaches a mean of 475 over five fresh seeds.
 import argparse
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from speed_peers import PEERS
+from tuning_zoo import as_ours, zoo_search
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "configs/cartpole/ppo.yaml"
 # The shipped config lets both fall to 0 over five times the budget; rl_zoo3 searches constant ones.
 CONSTANT = ("algo.learning_rate=1e-3", "algo.clip_range=0.2")
 SOLVED = 475.0
-ZOO = "rl_zoo3==2.9.2"
 FRESH_SEEDS = range(5_000, 5_005)
-SAME = ("torch", "stable-baselines3", "sb3-contrib", "gymnasium")  # in both environments
-ZOO_N_ENVS = 8  # of its PPO on CartPole, and of ours
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def main() -> int:
@@ -62,7 +59,7 @@ def main() -> int:
     parser.add_argument("--confirm-seeds", type=int, default=2, help="on so many seeds each")
     parser.add_argument("--seed", type=int, default=0, help="of the first study")
     parser.add_argument("--studies", type=int, default=1, help="searches of each, in turns")
-    parser.add_argument("--zoo", type=Path, default=Path(tempfile.gettempdir()) / "rl-zoo")
+    parser.add_argument("--environments", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--without-zoo", action="store_true")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     options = parser.parse_args()
@@ -158,47 +155,18 @@ def ours(
 
 def theirs(trials: int, timesteps: int, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """Search with rl-baselines3-zoo, and train its best trial's hyperparameters on fresh seeds."""
-    seconds, output = timed_zoo(zoo_python(options.zoo), trials, timesteps, options.jobs, seed)
-    best = output.rpartition("Best trial:")[2]
-    value = re.search(r"^\s*Value: *([-\d.]+)", best, flags=re.MULTILINE)
-    outcomes = output.count(" finished with value"), output.count(" pruned.")
-    if value is None:
-        sys.exit(f"rl_zoo3 named no best trial:\n{output[-2000:]}")
+    python = PEERS["rl_zoo3"].python(options.environments)
+    found = zoo_search(python, trials, timesteps, options.jobs, seed)
     with tempfile.TemporaryDirectory() as folder:
-        settings = as_ours(zoo_parameters(best))
+        settings = as_ours(found.sampled)
         assigned = [f"algo.{name}={json.dumps(value)}" for name, value in settings.items()]
         assigned.append(f"train.total_timesteps={timesteps}")
         fresh = fresh_returns(str(CONFIG), folder, options.jobs, assigned)
     return {
-        "seconds": seconds,
-        "best": float(value[1]),
-        "trials": f"{outcomes[0]} complete, {outcomes[1]} pruned",
+        "seconds": found.seconds,
+        "best": found.value,
+        "trials": f"{found.n_complete} complete, {found.n_pruned} pruned",
         "fresh": fresh,
-    }
-
-
-def zoo_parameters(best: str) -> dict[str, str]:
-    """Read what rl_zoo3 prints of its best trial, `    name: value` lines, sampled and derived."""
-    return dict(re.findall(r"^    (\w+): (.+)$", best, flags=re.MULTILINE))
-
-
-def as_ours(sampled: dict[str, str]) -> dict[str, Any]:
-    """Write the zoo's sampled values of PPO as `algo` keys, as its own converter does."""
-    kept = ("learning_rate", "ent_coef", "clip_range", "max_grad_norm")
-    n_steps, batch_size = int(sampled["n_steps"]), int(sampled["batch_size"])
-    layers = {"tiny": [64], "small": [64, 64], "medium": [256, 256]}[sampled["net_arch"]]
-    network = {
-        "net_arch": {"pi": layers, "vf": layers},
-        "activation_fn": {"tanh": "Tanh", "relu": "ReLU"}[sampled["activation_fn"]],
-    }
-    return {
-        **{name: float(sampled[name]) for name in kept},
-        "gamma": 1 - float(sampled["one_minus_gamma"]),
-        "gae_lambda": 1 - float(sampled["one_minus_gae_lambda"]),
-        "n_epochs": int(sampled["n_epochs"]),
-        "n_steps": n_steps,
-        "batch_size": min(batch_size, n_steps * ZOO_N_ENVS),  # SB3 cuts a larger one down itself
-        "policy_kwargs": network,
     }
 
 
@@ -281,50 +249,6 @@ def timed_search(folder: str, *arguments: object) -> Search:
             sys.exit(f"rl tune failed:\n{''.join(lines[-20:])}")
         found.seek(0)
         return Search(seconds, seconds_alone or seconds, json.load(found))
-
-
-def zoo_python(folder: Path) -> Path:
-    """Return the interpreter that has rl_zoo3, in an environment that is made if it is missing."""
-    python = folder / "bin" / "python"
-    if not python.exists():
-        venv.create(folder, with_pip=True)
-    if not has_zoo(python):
-        lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-        same = [line for line in lines if line.partition("==")[0].replace("_", "-") in SAME]
-        # It needs pandas at the end of a search, and does not say so.
-        install = [str(python), "-m", "pip", "install", "-q", *same, ZOO, "pandas"]
-        subprocess.run(install, check=True)  # noqa: S603 - pip, with names from here
-    return python
-
-
-def has_zoo(python: Path) -> bool:
-    """Whether the interpreter has what the search needs."""
-    probe = [str(python), "-c", "import pandas, rl_zoo3"]
-    done = subprocess.run(probe, capture_output=True, check=False)  # noqa: S603 - our own line
-    return done.returncode == 0
-
-
-def timed_zoo(python: Path, trials: int, timesteps: int, jobs: int, seed: int) -> tuple[float, str]:
-    """Return the wall time of rl-baselines3-zoo's own search, and what it printed."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [str(python), "-m", "rl_zoo3.train", "--algo", "ppo", "--env", "CartPole-v1"]
-        command += ["-n", str(timesteps), "-optimize", "--n-trials", str(trials)]
-        command += ["--n-jobs", str(jobs), "--sampler", "tpe", "--pruner", "median", "-f", folder]
-        command += ["--seed", str(seed)]
-        began = time.perf_counter()
-        done = subprocess.run(  # noqa: S603 - rl_zoo3's own command
-            command,
-            cwd=folder,
-            env={**os.environ, **ONE_THREAD},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        seconds = time.perf_counter() - began
-    if done.returncode:
-        sys.exit(f"rl_zoo3 failed:\n{done.stdout[-2000:]}")
-    return seconds, done.stdout
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import typer
 from rl_runner.cli import _options as options
 from rl_runner.cli._console import duration, number, show, show_json, table
 from rl_runner.cli._results import run_document
+from rl_runner.runs.record import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,16 +24,7 @@ COLUMNS = (
     ">time",
 )
 
-ShownStatus = Literal[
-    "pending",
-    "running",
-    "finished",
-    "failed",
-    "interrupted",
-    "pruned",
-    "crashed",
-    "unreadable",
-]
+ShownStatus = Literal[Status, "crashed", "unreadable"]  # as the index finds them
 
 
 def runs(
