@@ -123,8 +123,8 @@ class BatchedVecEnv(VecEnv):
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
         """Set an attribute for all copies; ``indices`` must name them all."""
         if len(list(self._get_indices(indices))) < self.num_envs:
-            message = "the copies of a batched environment share their attributes"
-            raise NotImplementedError(message)
+            message = "the copies of a batched environment share their attributes: name them all"
+            raise ValueError(message)
         setattr(self.env, attr_name, value)
 
     def env_method(

@@ -181,7 +181,7 @@ def test_methods_and_attributes_of_all_copies():
     assert env.get_attr("num_envs", indices=1) == [3]
     env.set_attr("colour", "red")
     assert env.get_attr("colour") == ["red"] * 3
-    with pytest.raises(NotImplementedError, match="share"):
+    with pytest.raises(ValueError, match="share"):
         env.set_attr("colour", "blue", indices=0)
 
 
