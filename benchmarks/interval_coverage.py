@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
-from rl_runner.evaluation.intervals import (
+from rl_runner.evaluation.statistics.intervals import (
     interquartile_mean,
     interquartile_mean_interval,
     mean_interval,
@@ -18,7 +18,7 @@ from rl_runner.evaluation.intervals import (
     probability_of_improvement,
     welch,
 )
-from rl_runner.evaluation.sequential import e_value
+from rl_runner.evaluation.statistics.sequential import e_value
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 Ends = tuple[np.ndarray, np.ndarray]

@@ -8,7 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from rl_runner.evaluation.statistics import summarize
+from rl_runner.evaluation.statistics.summary import summarize
 from rl_runner.runs.folder import read_record
 from rl_runner.runs.index import runs_below
 

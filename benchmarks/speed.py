@@ -221,8 +221,8 @@ def print_measured(measured: Sequence[Measured]) -> list[dict[str, Any]]:
 def print_returns(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Train with both engines and print what `rl compare` says of what they reached."""
     from rl_runner.config import load_config
-    from rl_runner.evaluation.comparison import compare as compare_experiments
-    from rl_runner.evaluation.experiments import load_experiments
+    from rl_runner.evaluation.comparison.compare import compare as compare_experiments
+    from rl_runner.evaluation.comparison.experiments import load_experiments
     from rl_runner.training.resolve import resolve
     from rl_runner.training.train import experiment_folder
 

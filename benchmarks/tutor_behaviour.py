@@ -18,11 +18,11 @@ import numpy as np
 from tutor_table import FIRST_SEED, agent_in, progress
 
 from rl_runner.envs.tutor import model, policies
-from rl_runner.envs.tutor.model import CLARIFY, N_TOPICS, QUIZ, RESOURCE
-from rl_runner.envs.tutor.observation import SLICES
 from rl_runner.envs.tutor.options import TutorOptions
-from rl_runner.envs.tutor.oracle import load_values
-from rl_runner.envs.tutor.simulate import PolicyFactory
+from rl_runner.envs.tutor.planning.oracle import load_values
+from rl_runner.envs.tutor.planning.simulate import PolicyFactory
+from rl_runner.envs.tutor.simulator.model import CLARIFY, N_TOPICS, QUIZ, RESOURCE
+from rl_runner.envs.tutor.simulator.observation import SLICES
 from rl_runner.envs.tutor.vector import TutorVectorEnv
 from rl_runner.runs.find import find_runs
 from rl_runner.runs.folder import read_record

@@ -16,8 +16,8 @@ from PIL import Image
 
 from rl_runner.envs.tutor.env import TutorEnv
 from rl_runner.envs.tutor.page import render_page, render_text
-from rl_runner.envs.tutor.policies import Mastery
-from rl_runner.envs.tutor.view import TutorView
+from rl_runner.envs.tutor.page.view import TutorView
+from rl_runner.envs.tutor.planning.policies import Mastery
 
 COLOURS = 128  # of a picture's palette; the page has few colours and smooth edges
 SEED = 96  # a beginner who struggles and graduates

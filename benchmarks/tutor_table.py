@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 
 from rl_runner.config import load_config
-from rl_runner.envs.tutor import policies
-from rl_runner.envs.tutor.bandit import train_bandit
 from rl_runner.envs.tutor.options import TutorOptions
-from rl_runner.envs.tutor.oracle import load_values, start_value
-from rl_runner.envs.tutor.qmdp import QMDP
-from rl_runner.envs.tutor.simulate import Played, PolicyFactory, play
-from rl_runner.evaluation.saved_agent import load_run
-from rl_runner.evaluation.statistics import summarize
+from rl_runner.envs.tutor.planning import policies
+from rl_runner.envs.tutor.planning.bandit import train_bandit
+from rl_runner.envs.tutor.planning.oracle import load_values, start_value
+from rl_runner.envs.tutor.planning.qmdp import QMDP
+from rl_runner.envs.tutor.planning.simulate import Played, PolicyFactory, play
+from rl_runner.evaluation.play.saved_run import load_run
+from rl_runner.evaluation.statistics.summary import summarize
 from rl_runner.runs.folder import read_record
 from rl_runner.runs.index import runs_below
 

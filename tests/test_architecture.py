@@ -13,7 +13,7 @@ PACKAGE = Path(rl_runner.__file__).parent
 ROOT = PACKAGE.parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 IDS = [str(path.relative_to(PACKAGE)) for path in MODULES]
-THE_ONE_THAT_PRINTS = PACKAGE / "cli" / "_console.py"
+THE_ONE_THAT_PRINTS = PACKAGE / "cli" / "display" / "console.py"
 LONGEST = 340
 
 LINT = """
@@ -118,7 +118,9 @@ def test_every_module_says_what_it_is(path: Path):
     assert ast.get_docstring(_tree(path))
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "cli").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "cli").rglob("*.py")), ids=lambda path: path.name
+)
 def test_a_command_imports_torch_only_when_it_runs(path: Path):
     at_module_level = ast.Module(
         [node for node in _tree(path).body if isinstance(node, ast.Import | ast.ImportFrom)], []

@@ -6,7 +6,7 @@ episodes, replay buffer and all random states ``state.json``, ``random.npz``, ``
 It works for any algorithm, because nothing is listed by name that could be found by type.
 
 What belongs to the open episodes (last observation, recurrent state) is not here: most checkpoints
-end them (:mod:`rl_runner.training.segments`), for the others see
+end them (:mod:`rl_runner.training.resume.segments`), for the others see
 :mod:`rl_runner.agents.open_episodes`.
 """
 

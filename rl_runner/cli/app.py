@@ -9,25 +9,25 @@ from typing import Annotated, Any
 import typer
 
 from rl_runner import __version__
-from rl_runner.cli._console import show, show_error
-from rl_runner.cli._exit_codes import INTERRUPTED, USER_MISTAKE
-from rl_runner.cli.algos import algos
-from rl_runner.cli.check import check
-from rl_runner.cli.compare import compare
-from rl_runner.cli.convert import convert
-from rl_runner.cli.dashboard import dashboard
-from rl_runner.cli.doctor import doctor
-from rl_runner.cli.envs import envs
-from rl_runner.cli.eval import evaluate
-from rl_runner.cli.init import init
-from rl_runner.cli.record import record
-from rl_runner.cli.report import report
-from rl_runner.cli.reproduce import reproduce
-from rl_runner.cli.runs import runs
-from rl_runner.cli.simulate import simulate
-from rl_runner.cli.train import train
-from rl_runner.cli.tune import tune
-from rl_runner.cli.watch import watch
+from rl_runner.cli.commands.algos import algos
+from rl_runner.cli.commands.check import check
+from rl_runner.cli.commands.compare import compare
+from rl_runner.cli.commands.convert import convert
+from rl_runner.cli.commands.dashboard import dashboard
+from rl_runner.cli.commands.doctor import doctor
+from rl_runner.cli.commands.envs import envs
+from rl_runner.cli.commands.eval import evaluate
+from rl_runner.cli.commands.init import init
+from rl_runner.cli.commands.record import record
+from rl_runner.cli.commands.report import report
+from rl_runner.cli.commands.reproduce import reproduce
+from rl_runner.cli.commands.runs import runs
+from rl_runner.cli.commands.simulate import simulate
+from rl_runner.cli.commands.train import train
+from rl_runner.cli.commands.tune import tune
+from rl_runner.cli.commands.watch import watch
+from rl_runner.cli.display.console import show, show_error
+from rl_runner.cli.exit_codes import INTERRUPTED, USER_MISTAKE
 from rl_runner.errors import RunnerError
 
 COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (

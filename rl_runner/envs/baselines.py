@@ -21,7 +21,7 @@ BaselineFactory = Callable[["VecEnv", int], Policy]
 # env id → name → where the factory is; imported when it is asked for
 BASELINES: Mapping[str, Mapping[str, str]] = {
     "Tutor-v0": {
-        name: f"rl_runner.envs.tutor.baselines:{name}"
+        name: f"rl_runner.envs.tutor.planning.baselines:{name}"
         for name in (
             "round_robin",
             "bandit",

@@ -14,23 +14,27 @@ from rl_runner.agents.state import end_open_trajectories, load_state
 from rl_runner.config import ExperimentConfig
 from rl_runner.envs import build_evaluation_env, build_training_env
 from rl_runner.envs.normalization import statistics
-from rl_runner.evaluation.saved_agent import load_agent, save_agent
+from rl_runner.evaluation.play.saved_run import load_agent, save_agent
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
-from rl_runner.training.callbacks import (
+from rl_runner.training.final_evaluation import judge
+from rl_runner.training.observers.callbacks import (
     EveryTimesteps,
     ProgressTicker,
     build_evaluation_callback,
     build_picture_callback,
 )
-from rl_runner.training.checkpoint import (
+from rl_runner.training.observers.episode_log import EpisodeLog, EpisodeRecorder
+from rl_runner.training.observers.tensorboard import build_logger, log_config, log_results
+from rl_runner.training.reporting import Evaluated, Progress, Reporter, RunId, StopRequest
+from rl_runner.training.resolve import build_config_agent
+from rl_runner.training.resume.checkpoint import (
     SavedProgress,
     newest_checkpoint,
     read_evaluations,
     write_contents,
 )
-from rl_runner.training.episode_log import EpisodeLog, EpisodeRecorder
-from rl_runner.training.exits import (
+from rl_runner.training.resume.exits import (
     NotRepeatable,
     begin_episodes,
     is_exit,
@@ -38,10 +42,7 @@ from rl_runner.training.exits import (
     put_back,
     save_exit,
 )
-from rl_runner.training.judge import judge
-from rl_runner.training.reporting import Evaluated, Progress, Reporter, RunId, StopRequest
-from rl_runner.training.resolve import build_config_agent
-from rl_runner.training.segments import (
+from rl_runner.training.resume.segments import (
     Interrupted,
     Leaving,
     LoggingInterval,
@@ -51,7 +52,6 @@ from rl_runner.training.segments import (
     pending_metrics,
     restore_metrics,
 )
-from rl_runner.training.tensorboard import build_logger, log_config, log_results
 
 
 def train_run(

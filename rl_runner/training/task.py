@@ -117,8 +117,8 @@ def _train_and_record(
     task: RunTask, run: RunFolder, reporter: Reporter, stop: StopRequest
 ) -> dict[str, Any]:
     """Train one seed and keep its run.json true to what happens."""
+    from rl_runner.training.resume.segments import Interrupted
     from rl_runner.training.run import train_run
-    from rl_runner.training.segments import Interrupted
 
     begun = {"status": "running", "started": now(), **provenance()}
     record = {**new_record(task), **_origin(run), **begun}

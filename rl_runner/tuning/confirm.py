@@ -14,9 +14,9 @@ import numpy as np
 
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import ObjectiveConfig, TuneConfig
-from rl_runner.evaluation.intervals import LEVEL, welch
-from rl_runner.evaluation.statistics import Summary, summarize
-from rl_runner.training.launcher import POLL_SECONDS, Launcher
+from rl_runner.evaluation.statistics.intervals import LEVEL, welch
+from rl_runner.evaluation.statistics.summary import Summary, summarize
+from rl_runner.training.processes.launcher import POLL_SECONDS, Launcher
 from rl_runner.training.task import RunResult, RunTask
 from rl_runner.tuning.ends import RETRIES, cause_of, disk_full, ended_from_outside
 from rl_runner.tuning.folder import StudyFolder

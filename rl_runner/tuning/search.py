@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import TuneConfig
 from rl_runner.errors import ConfigError, DiskFullError, Problem, StudyError
-from rl_runner.training.launcher import POLL_SECONDS, Launcher
+from rl_runner.training.processes.launcher import POLL_SECONDS, Launcher
 from rl_runner.training.reporting import RunId
 from rl_runner.training.task import RunResult
 from rl_runner.tuning.ends import RETRIES, cause_of, disk_full, ended_from_outside
@@ -21,11 +21,11 @@ from rl_runner.tuning.folder import StudyFolder
 from rl_runner.tuning.objective import RunOutcome, load_curve
 from rl_runner.tuning.race import Race
 from rl_runner.tuning.records import CAUSE, OUTCOME, trial_number, trial_report
+from rl_runner.tuning.report.tensorboard import log_trial
 from rl_runner.tuning.reporting import Outcome, Relay, StudyReporter, TrialReport
 from rl_runner.tuning.samplers import build_sampler, quietly, shuffled_grid
 from rl_runner.tuning.space import SearchSpace
 from rl_runner.tuning.storage import HEARTBEAT_SECONDS, beat, queue_again, retire_abandoned
-from rl_runner.tuning.tensorboard import log_trial
 from rl_runner.tuning.trials import for_search, with_values, write_experiment
 
 MOST_INFEASIBLE = 100  # in a row, until the space counts as impossible

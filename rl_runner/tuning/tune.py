@@ -16,16 +16,16 @@ from rl_runner.errors import DiskFullError, Problem, StudyError
 from rl_runner.tuning.check import complete_tuning
 from rl_runner.tuning.confirm import Candidate, Confirmed, candidates, confirm, winner_of
 from rl_runner.tuning.folder import BEST, START, StudyFolder
-from rl_runner.tuning.importance import importances_of
 from rl_runner.tuning.objective import describe_objective
 from rl_runner.tuning.records import trial_report
-from rl_runner.tuning.report import write_report
+from rl_runner.tuning.report.importance import importances_of
+from rl_runner.tuning.report.summary import TuneResult
+from rl_runner.tuning.report.write import write_report
 from rl_runner.tuning.reporting import StudyPlan, StudyReporter, TrialReport
 from rl_runner.tuning.samplers import build_pruner
 from rl_runner.tuning.search import Search, SearchTask
 from rl_runner.tuning.space import SearchSpace, parents_first
 from rl_runner.tuning.storage import close_storage, lost, open_storage, open_study
-from rl_runner.tuning.summary import TuneResult
 from rl_runner.tuning.trials import complete_start
 
 MAXIMIZE, MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE

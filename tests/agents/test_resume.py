@@ -10,8 +10,8 @@ from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.config import ExperimentConfig, config_from_dict
 from rl_runner.evaluation.sameness import differences
 from rl_runner.runs.folder import RunFolder
-from rl_runner.training.callbacks import ProgressTicker
-from rl_runner.training.episode_log import EpisodeLog
+from rl_runner.training.observers.callbacks import ProgressTicker
+from rl_runner.training.observers.episode_log import EpisodeLog
 from rl_runner.training.reporting import Progress, Reporter, StopRequest
 from rl_runner.training.resolve import resolve
 from rl_runner.training.task import RunResult, RunTask, execute

@@ -621,7 +621,7 @@ def test_init_explains_every_hyperparameter(rl: Rl, algo: str):
 def test_what_init_prints_passes_check(
     rl: Rl, algo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("rl_runner.training.check.PROBE_SECONDS", 0.05)
+    monkeypatch.setattr("rl_runner.training.commands.check.PROBE_SECONDS", 0.05)
     path = tmp_path / "started.yaml"
     path.write_text(rl("init", algo, FITTING[algo]).stdout, encoding="utf-8")
     outcome = rl("check", path, "--json")

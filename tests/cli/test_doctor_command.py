@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from rl_runner.training import doctor, installation
-from rl_runner.training.doctor import ResumeProof
-from rl_runner.training.installation import Finding
+from rl_runner.training.commands.doctor import ResumeProof
+from rl_runner.training.commands.installation import Finding
 
 GOOD = Finding("disk", "roomy")
 BAD = Finding("disk", "full", "Free some space.")

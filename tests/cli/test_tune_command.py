@@ -5,9 +5,9 @@ from typing import Any, get_args
 
 import pytest
 
-from rl_runner.cli import _tuning
-from rl_runner.cli._tuning import LineReporter, LiveReporter, interval, short, sparkline
-from rl_runner.cli.tune import PRUNERS, SAMPLERS, _seconds
+from rl_runner.cli.commands.tune import PRUNERS, SAMPLERS, _seconds
+from rl_runner.cli.display import tuning as _tuning
+from rl_runner.cli.display.tuning import LineReporter, LiveReporter, interval, short, sparkline
 from rl_runner.config.tune import Pruner, Sampler
 from rl_runner.errors import ConfigError
 from rl_runner.training.reporting import Evaluated, Progress, RunId

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rl_runner.cli._unfinished import tell_unfinished
+from rl_runner.cli.display.unfinished import tell_unfinished
 from rl_runner.training.task import RunResult
 from rl_runner.training.train import ExperimentResult
 

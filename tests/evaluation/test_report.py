@@ -11,8 +11,8 @@ from synthetic_experiments import write_experiment
 
 from rl_runner.config import load_config
 from rl_runner.errors import ConfigError, RunFolderError
-from rl_runner.evaluation.comparison import compare
-from rl_runner.evaluation.experiments import load_experiments
+from rl_runner.evaluation.comparison.compare import compare
+from rl_runner.evaluation.comparison.experiments import load_experiments
 from rl_runner.evaluation.report import check_report_path, write_report
 from rl_runner.evaluation.report.write import duration, number
 
@@ -185,7 +185,7 @@ def test_an_environment_without_pictures_says_so(runs: Path, monkeypatch: pytest
     def refuse(*_: Any, **__: Any) -> None:
         raise EnvError(Problem("It draws no pictures."))
 
-    monkeypatch.setattr("rl_runner.evaluation.recording.film_strip", refuse)
+    monkeypatch.setattr("rl_runner.evaluation.pictures.recording.film_strip", refuse)
     assert (
         "No pictures of the agent: It draws no pictures."
         in written(runs / "ppo", pictures=True).text

@@ -5,10 +5,10 @@ import polars as pl
 import pytest
 
 from rl_runner.envs.recommender.policies import random_policy
-from rl_runner.offline.interactions import Interactions, read_interactions
-from rl_runner.offline.reading import LogReader
-from rl_runner.offline.simulation import LogPlan, simulate_log
-from rl_runner.offline.writing import write_log
+from rl_runner.offline.logs.interactions import Interactions, read_interactions
+from rl_runner.offline.logs.reading import LogReader
+from rl_runner.offline.logs.simulation import LogPlan, simulate_log
+from rl_runner.offline.logs.writing import write_log
 
 ReadFrame = Callable[..., tuple[Interactions, LogReader]]
 

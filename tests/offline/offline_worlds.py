@@ -1,6 +1,6 @@
 import numpy as np
 
-from rl_runner.offline.interactions import Interactions
+from rl_runner.offline.logs.interactions import Interactions
 
 
 def same(one: Interactions, other: Interactions) -> bool:

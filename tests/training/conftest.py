@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from rl_runner import Reporter, config_from_dict, train
 from rl_runner.config import ExperimentConfig
-from rl_runner.training.callbacks import ProgressTicker
+from rl_runner.training.observers.callbacks import ProgressTicker
 from rl_runner.training.reporting import Progress, RunId
 from rl_runner.training.resolve import resolve
 from rl_runner.training.task import RunTask, announce

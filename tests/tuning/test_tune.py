@@ -19,9 +19,9 @@ from rl_runner.errors import DiskFullError, StudyError
 from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.training.resolve import resolve
 from rl_runner.tuning import tune as road
-from rl_runner.tuning.report import load_report
+from rl_runner.tuning.report.summary import TuneResult
+from rl_runner.tuning.report.write import load_report
 from rl_runner.tuning.reporting import StudyReporter, TrialReport
-from rl_runner.tuning.summary import TuneResult
 from rl_runner.tuning.tune import tune
 
 HERE = Path(__file__).parent

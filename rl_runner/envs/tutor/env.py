@@ -7,13 +7,13 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.error import InvalidAction, ResetNeeded
 
-from rl_runner.envs.tutor import model
-from rl_runner.envs.tutor.observation import OBSERVATION_SIZE, observation_space
 from rl_runner.envs.tutor.options import Model, TutorOptions
-from rl_runner.envs.tutor.record import EpisodeRecord
-from rl_runner.envs.tutor.state import MINUTES, RESPONSE, Learners, hidden_state
-from rl_runner.envs.tutor.view import TutorView
-from rl_runner.envs.tutor.window import Window
+from rl_runner.envs.tutor.page.record import EpisodeRecord
+from rl_runner.envs.tutor.page.view import TutorView
+from rl_runner.envs.tutor.page.window import Window
+from rl_runner.envs.tutor.simulator import model
+from rl_runner.envs.tutor.simulator.observation import OBSERVATION_SIZE, observation_space
+from rl_runner.envs.tutor.simulator.state import MINUTES, RESPONSE, Learners, hidden_state
 from rl_runner.errors import EnvError, Problem, did_you_mean
 
 RENDER_MODES = ("human", "rgb_array", "ansi")
@@ -26,7 +26,7 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
     Three topics (music distribution, copyright and licensing, social media marketing) of two
     modules each. What the learner knows, how engaged and whether confused, which topic it came
     for and how fast it learns is hidden. The model's numbers and which of them literature supports
-    are in :mod:`rl_runner.envs.tutor.model`; the rest is calibrated, not measured on people.
+    are in :mod:`.simulator.model`; the rest is calibrated, not measured on people.
 
     ## Action Space
     ``Discrete(6)``: 0, 1, 2 suggest the next module of topic 0, 1, 2; 3 provide a resource link on
@@ -34,7 +34,7 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
 
     ## Observation Space
     ``Box(0, 1, (47,), float32)``: profile, progress, engagement, knowledge, recent history, in the
-    slices :data:`rl_runner.envs.tutor.observation.SLICES`. All of it is a function of what the
+    slices :data:`.simulator.observation.SLICES`. All of it is a function of what the
     platform has observed. The knowledge is the posterior mean of the platform's Bayesian filter.
 
     ## Starting State
@@ -50,7 +50,7 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
 
     ## Information
     ``reward_terms``, which sum to the reward; ``response``, one of
-    :data:`rl_runner.envs.tutor.model.RESPONSES`; ``correct``, the quiz's right answers; flags
+    :data:`.simulator.model.RESPONSES`; ``correct``, the quiz's right answers; flags
     ``completed``, ``skipped``, ``positive_feedback``, ``negative_feedback``, ``left``,
     ``graduated`` (also as ``is_success``). ``hidden`` only with ``reveal_hidden=True``.
 
@@ -58,7 +58,7 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
     See :class:`rl_runner.envs.tutor.options.TutorOptions`.
 
     ## References
-    See :mod:`rl_runner.envs.tutor.model`.
+    See :mod:`.simulator.model`.
 
     ## Version History
     v0: first version.
@@ -89,8 +89,8 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Draw the next learner; with a seed, the first learner of that seed."""
-        from rl_runner.envs.tutor.batch import reset_learners
-        from rl_runner.envs.tutor.draws import new_stream
+        from rl_runner.envs.tutor.simulator.batch import reset_learners
+        from rl_runner.envs.tutor.simulator.draws import new_stream
 
         super().reset(seed=seed, options=options)
         if seed is not None or not self._seeded:
@@ -112,7 +112,7 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
         :raises ResetNeeded: before the first reset, and after an episode's end
         :raises InvalidAction: if the action is not a whole number from 0 to 5
         """
-        from rl_runner.envs.tutor.batch import Outcome, step_learners
+        from rl_runner.envs.tutor.simulator.batch import Outcome, step_learners
 
         if not self._in_episode:
             message = "the episode is over (or none has begun): call reset() before step()"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
 
-from rl_runner.envs.tutor import model
+from rl_runner.envs.tutor.simulator import model
 from rl_runner.errors import EnvError, Problem, did_you_mean
 
 PRESETS: Final[Mapping[str, float]] = {"committed": 1.0, "open course": 5.0}

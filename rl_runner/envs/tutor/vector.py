@@ -9,11 +9,11 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from rl_runner.envs.tutor import model
 from rl_runner.envs.tutor.env import as_actions, out_of_range
-from rl_runner.envs.tutor.observation import observation_space
 from rl_runner.envs.tutor.options import Model, TutorOptions
-from rl_runner.envs.tutor.state import Learners, hidden_state
+from rl_runner.envs.tutor.simulator import model
+from rl_runner.envs.tutor.simulator.observation import observation_space
+from rl_runner.envs.tutor.simulator.state import Learners, hidden_state
 
 REWARD = "reward"
 SUMS = (REWARD, *model.REWARD_TERMS)
@@ -71,8 +71,8 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
         :param seed: one seed, or one per learner (None: that learner goes on in its stream)
         """
-        from rl_runner.envs.tutor.batch import reset_learners
-        from rl_runner.envs.tutor.draws import new_stream
+        from rl_runner.envs.tutor.simulator.batch import reset_learners
+        from rl_runner.envs.tutor.simulator.draws import new_stream
 
         chosen = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, dtype=bool)))
         for i, given in enumerate(self._seeds(seed)):
@@ -96,7 +96,7 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         :raises ResetNeeded: before the first reset
         :raises InvalidAction: if an action is out of range
         """
-        from rl_runner.envs.tutor.batch import Outcome, step_learners
+        from rl_runner.envs.tutor.simulator.batch import Outcome, step_learners
 
         if not self._all_begun:
             message = "no episode has begun: call reset() before step()"
@@ -133,7 +133,7 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
     def begin_episodes(self, copy: int, seeds: Sequence[int]) -> None:
         """Use these seeds, one for each of the coming resets of learner ``copy``."""
-        from rl_runner.envs.tutor.draws import streams_of
+        from rl_runner.envs.tutor.simulator.draws import streams_of
 
         planned = streams_of(seeds)
         width = max(self.learners.planned.shape[1], len(planned))

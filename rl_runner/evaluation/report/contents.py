@@ -7,11 +7,11 @@ from importlib import metadata
 from typing import Any
 
 from rl_runner.config import ExperimentConfig, dump_config
-from rl_runner.evaluation.caveats import caveats, verdict
-from rl_runner.evaluation.comparison import Comparison, Pair, Row, compare
-from rl_runner.evaluation.experiments import AgentName, Experiment, SeedRun
+from rl_runner.evaluation.comparison.caveats import caveats, verdict
+from rl_runner.evaluation.comparison.compare import Comparison, Pair, Row, compare
+from rl_runner.evaluation.comparison.experiments import AgentName, Experiment, SeedRun
+from rl_runner.evaluation.comparison.scales import Scale, load_scale_or_none
 from rl_runner.evaluation.report.pictures import Picture, agent_pictures, comparison_pictures
-from rl_runner.evaluation.scales import Scale, load_scale_or_none
 from rl_runner.runs.folder import read_record
 
 MOST_PAIRS_OPEN = 6  # longer tables of pairs are folded

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rl_runner.errors import EnvError, RunnerError
-from rl_runner.evaluation.comparison import Comparison
-from rl_runner.evaluation.experiments import Experiment
+from rl_runner.evaluation.comparison.compare import Comparison
+from rl_runner.evaluation.comparison.experiments import Experiment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +45,7 @@ class Picture:
 
 def comparison_pictures(comparison: Comparison) -> Iterator[Picture]:
     """Yield every picture that the data of a comparison allow."""
-    from rl_runner.evaluation.comparison_pictures import draw_all
+    from rl_runner.evaluation.pictures.comparison import draw_all
 
     alone = len(comparison.rows) == 1
     measure = MEASURES[comparison.measure]
@@ -60,8 +60,8 @@ def agent_pictures(experiment: Experiment) -> Iterator[Picture]:
 
     An environment that draws nothing, or whose package is missing, is said to.
     """
-    from rl_runner.evaluation.policy_maps import policy_maps
-    from rl_runner.evaluation.recording import film_strip, load_agents
+    from rl_runner.evaluation.pictures.policy_maps import policy_maps
+    from rl_runner.evaluation.pictures.recording import film_strip, load_agents
 
     if not experiment.finished:
         return

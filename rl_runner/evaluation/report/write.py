@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rl_runner.errors import ConfigError, Problem
-from rl_runner.evaluation.experiments import AgentName, load_experiments
-from rl_runner.evaluation.intervals import Interval
+from rl_runner.evaluation.comparison.experiments import AgentName, load_experiments
 from rl_runner.evaluation.report.contents import Report, StudyPart, gather
+from rl_runner.evaluation.statistics.intervals import Interval
 from rl_runner.runs.disk import write_aside
 
 TEMPLATE = "report.html"
@@ -35,7 +35,7 @@ def write_report(
     """Write a report on experiments into one file and return what it says.
 
     :param with_pictures: play an episode per experiment for pictures of its agent
-    :param studies: searches that the report is on as well, see :mod:`rl_runner.tuning.html`
+    :param studies: searches that the report is on as well, see :mod:`rl_runner.tuning.report.html`
     :raises RunnerError: if an experiment does not exist, or the file cannot be written
     """
     check_report_path(out)

@@ -4,10 +4,10 @@ from collections import defaultdict
 
 import numpy as np
 
-from rl_runner.envs.tutor.branches import N_SLOTS, PROBABILITY, first_branch, next_branch
-from rl_runner.envs.tutor.kernel import act, pass_time
 from rl_runner.envs.tutor.options import Model, TutorOptions
-from rl_runner.envs.tutor.state import ANSWER
+from rl_runner.envs.tutor.simulator.branches import N_SLOTS, PROBABILITY, first_branch, next_branch
+from rl_runner.envs.tutor.simulator.kernel import act, pass_time
+from rl_runner.envs.tutor.simulator.state import ANSWER
 from rl_runner.envs.tutor.vector import TutorVectorEnv
 
 Row = tuple[int, ...]

@@ -7,8 +7,8 @@ from gymnasium.vector import AutoresetMode
 from rl_runner.config.schema import EnvConfig
 from rl_runner.envs.batched import BatchedVecEnv
 from rl_runner.envs.build import build_env
-from rl_runner.envs.tutor import model
 from rl_runner.envs.tutor.env import TutorEnv
+from rl_runner.envs.tutor.simulator import model
 from rl_runner.envs.tutor.vector import TutorVectorEnv
 from rl_runner.errors import EnvError
 

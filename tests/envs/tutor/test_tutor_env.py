@@ -8,12 +8,12 @@ from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 
-from rl_runner.envs.tutor import model
 from rl_runner.envs.tutor.env import TutorEnv
-from rl_runner.envs.tutor.observation import OBSERVATION_SIZE, SLICES
 from rl_runner.envs.tutor.options import TutorOptions
 from rl_runner.envs.tutor.page import render_text
-from rl_runner.envs.tutor.state import (
+from rl_runner.envs.tutor.simulator import model
+from rl_runner.envs.tutor.simulator.observation import OBSERVATION_SIZE, SLICES
+from rl_runner.envs.tutor.simulator.state import (
     CONFUSED,
     ENGAGEMENT,
     GOAL,
@@ -106,7 +106,7 @@ def test_nothing_hidden_is_told_unless_asked_for():
 
 def test_the_same_history_looks_the_same_whatever_is_hidden():
     """Change everything hidden behind a record: what is seen of it stays as it is."""
-    from rl_runner.envs.tutor.batch import write_observation
+    from rl_runner.envs.tutor.simulator.batch import write_observation
 
     env = TutorEnv()
     env.reset(seed=5)
@@ -125,7 +125,7 @@ def test_the_same_history_looks_the_same_whatever_is_hidden():
 
 
 def test_the_belief_does_not_look_at_what_is_hidden():
-    from rl_runner.envs.tutor.knowledge_filter import update_belief
+    from rl_runner.envs.tutor.simulator.knowledge_filter import update_belief
 
     env = TutorEnv()
     env.reset(seed=8)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from rl_runner.envs.tutor import model
 from rl_runner.envs.tutor.env import TutorEnv
-from rl_runner.envs.tutor.knowledge_filter import TYPICAL_ENGAGEMENT, expected_level
 from rl_runner.envs.tutor.options import TutorOptions
-from rl_runner.envs.tutor.policies import Mastery, Random
-from rl_runner.envs.tutor.qmdp import QMDP, expected_knowledge
-from rl_runner.envs.tutor.state import (
+from rl_runner.envs.tutor.planning.policies import Mastery, Random
+from rl_runner.envs.tutor.planning.qmdp import QMDP, expected_knowledge
+from rl_runner.envs.tutor.simulator import model
+from rl_runner.envs.tutor.simulator.knowledge_filter import TYPICAL_ENGAGEMENT, expected_level
+from rl_runner.envs.tutor.simulator.state import (
     ANSWER,
     BELIEF_PACE,
     CORRECT,

@@ -3,17 +3,17 @@ import pytest
 from learners import branches, rows_on_the_way, without_answer
 from scipy.stats import chisquare
 
-from rl_runner.envs.tutor import model
-from rl_runner.envs.tutor.dynamic_programme import (
+from rl_runner.envs.tutor.options import TutorOptions
+from rl_runner.envs.tutor.planning.dynamic_programming import (
     count_states,
     set_state,
     state_index,
     transitions_of_action,
     transitions_of_time,
 )
-from rl_runner.envs.tutor.kernel import difficulty, write_reward
-from rl_runner.envs.tutor.options import TutorOptions
-from rl_runner.envs.tutor.state import (
+from rl_runner.envs.tutor.simulator import model
+from rl_runner.envs.tutor.simulator.kernel import difficulty, write_reward
+from rl_runner.envs.tutor.simulator.state import (
     ANSWER,
     CONFUSED,
     ENDING,
@@ -281,7 +281,7 @@ def test_frequencies_agree_with_the_kernel():
 
 def outcome_rows(env: TutorVectorEnv, action: int) -> np.ndarray:
     """Step once without beginning anew, so that the rows show how it ended."""
-    from rl_runner.envs.tutor.batch import Outcome, step_learners
+    from rl_runner.envs.tutor.simulator.batch import Outcome, step_learners
 
     actions = np.full(env.num_envs, action)
     step_learners(env.model, env.learners, actions, Outcome.empty(env.num_envs), autoreset=False)

@@ -9,11 +9,11 @@ from rl_runner.config.schema import EnvConfig
 from rl_runner.envs.baselines import baselines_of, load_baseline
 from rl_runner.envs.build import build_env
 from rl_runner.envs.tutor import oracle, policies
-from rl_runner.envs.tutor.bandit import train_bandit
 from rl_runner.envs.tutor.options import TutorOptions
-from rl_runner.envs.tutor.oracle import load_values, start_value
-from rl_runner.envs.tutor.qmdp import QMDP
-from rl_runner.envs.tutor.simulate import Played, play
+from rl_runner.envs.tutor.planning.bandit import train_bandit
+from rl_runner.envs.tutor.planning.oracle import load_values, start_value
+from rl_runner.envs.tutor.planning.qmdp import QMDP
+from rl_runner.envs.tutor.planning.simulate import Played, play
 from rl_runner.errors import EnvError
 
 SHORT = TutorOptions(modules_per_topic=1, horizon=15)

@@ -6,7 +6,7 @@ import pytest
 from tutor_views import MIDDLE
 
 from rl_runner.envs.tutor.page import render_page
-from rl_runner.envs.tutor.window import Window
+from rl_runner.envs.tutor.page.window import Window
 
 
 @pytest.fixture

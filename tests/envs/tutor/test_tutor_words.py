@@ -5,11 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from tutor_views import CHAT, GRADUATED, LEFT, MIDDLE, START, views
 
-from rl_runner.envs.tutor.content import load_course
 from rl_runner.envs.tutor.page import render_text
+from rl_runner.envs.tutor.page.content import load_course
 from rl_runner.envs.tutor.page.phrases import advice, reply
-from rl_runner.envs.tutor.page.words import module_state, stations
-from rl_runner.envs.tutor.view import (
+from rl_runner.envs.tutor.page.view import (
     CLARIFY,
     QUIZ,
     RESOURCE,
@@ -18,6 +17,7 @@ from rl_runner.envs.tutor.view import (
     TutorView,
     recommended_path,
 )
+from rl_runner.envs.tutor.page.words import module_state, stations
 
 ESCAPE = "\x1b["
 RESPONSES = {

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from rl_runner.envs.tutor.view import (
+from rl_runner.envs.tutor.page.view import (
     CLARIFY,
     QUIZ,
     RESOURCE,

@@ -1,4 +1,4 @@
-"""The tutor's page: a :class:`~rl_runner.envs.tutor.view.TutorView` as a picture or as text."""
+"""The tutor's page: a :class:`~.view.TutorView` as a picture or as text."""
 
 from rl_runner.envs.tutor.page.picture import draw_page, render_page
 from rl_runner.envs.tutor.page.text import render_text

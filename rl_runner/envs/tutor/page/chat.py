@@ -25,8 +25,8 @@ from rl_runner.envs.tutor.page.palette import (
     SMALL_INK,
     SMALL_STRONG,
 )
+from rl_runner.envs.tutor.page.view import Exchange, TutorView
 from rl_runner.envs.tutor.page.words import ACTIONS, ENDINGS, FEEDBACK, in_short, signed
-from rl_runner.envs.tutor.view import Exchange, TutorView
 
 LEARNER = Style(12, CARD)
 WELCOME = (

@@ -11,8 +11,8 @@ from rl_runner.envs.tutor.page.palette import (
     STRONG,
     TITLE,
 )
+from rl_runner.envs.tutor.page.view import TutorView
 from rl_runner.envs.tutor.page.words import estimated, goal, minutes
-from rl_runner.envs.tutor.view import TutorView
 
 HEIGHT = 206
 PADDING = 14

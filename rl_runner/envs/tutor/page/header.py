@@ -11,8 +11,8 @@ from rl_runner.envs.tutor.page.palette import (
     NIGHT_MUTED,
     ORANGE,
 )
+from rl_runner.envs.tutor.page.view import TutorView
 from rl_runner.envs.tutor.page.words import signed
-from rl_runner.envs.tutor.view import TutorView
 
 HEIGHT = 60
 BAND = 6

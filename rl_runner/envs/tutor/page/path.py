@@ -1,7 +1,7 @@
 """The dashboard's lower half while an episode goes on: the recommended learning path."""
 
-from rl_runner.envs.tutor.content import load_course
 from rl_runner.envs.tutor.page.canvas import Box, Canvas, Style, wrapped
+from rl_runner.envs.tutor.page.content import load_course
 from rl_runner.envs.tutor.page.dashboard import draw_card
 from rl_runner.envs.tutor.page.icons import draw_check
 from rl_runner.envs.tutor.page.palette import (
@@ -16,8 +16,8 @@ from rl_runner.envs.tutor.page.palette import (
     SMALL_INK,
     SMALL_STRONG,
 )
+from rl_runner.envs.tutor.page.view import TutorView
 from rl_runner.envs.tutor.page.words import Station, stations
-from rl_runner.envs.tutor.view import TutorView
 
 ROW, DISC, BETWEEN = 41, 22, 8
 INDENT = DISC + 10

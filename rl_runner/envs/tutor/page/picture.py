@@ -5,7 +5,7 @@ import numpy as np
 from rl_runner.envs.tutor.page import chat, dashboard, header, library, path, summary, tracker
 from rl_runner.envs.tutor.page.canvas import Box, Canvas
 from rl_runner.envs.tutor.page.palette import PAGE
-from rl_runner.envs.tutor.view import TutorView
+from rl_runner.envs.tutor.page.view import TutorView
 
 SMALLEST = (960, 600)
 MARGIN = 12

@@ -3,8 +3,8 @@
 from rl_runner.envs.tutor.page.canvas import Box, Canvas
 from rl_runner.envs.tutor.page.dashboard import draw_card
 from rl_runner.envs.tutor.page.palette import FAINT, SMALL_INK, SMALL_STRONG
+from rl_runner.envs.tutor.page.view import TutorView
 from rl_runner.envs.tutor.page.words import outcome
-from rl_runner.envs.tutor.view import TutorView
 
 ROW = 34
 

@@ -13,8 +13,8 @@ from rl_runner.envs.tutor.page.palette import (
     SMALL,
     SMALL_STRONG,
 )
+from rl_runner.envs.tutor.page.view import GAP, TOPICS, TutorView
 from rl_runner.envs.tutor.page.words import estimated, quiz
-from rl_runner.envs.tutor.view import GAP, TOPICS, TutorView
 
 HEIGHT = 199
 ROW = 54

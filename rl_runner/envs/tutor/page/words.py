@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import groupby
 
-from rl_runner.envs.tutor.view import (
+from rl_runner.envs.tutor.page.view import (
     QUESTIONS_PER_QUIZ,
     SHORT_TOPICS,
     SUGGESTIONS,

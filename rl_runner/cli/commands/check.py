@@ -1,0 +1,49 @@
+"""``rl check``."""
+
+from rl_runner.cli import options
+from rl_runner.cli.display.console import duration, show, show_json, table, tell
+
+
+def check(
+    configs: options.Configs,
+    overrides: options.Overrides = None,
+    seeds: options.SeedList = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Validate configs, build environment and agent, try a few steps; write nothing.
+
+    Example: rl check configs/cartpole/*.yaml
+    """
+    from dataclasses import asdict
+
+    from rl_runner.config import load_config
+
+    changes = options.with_seeds(overrides, seeds)
+    loaded = [load_config(path, changes) for path in configs]
+    from rl_runner.training.commands.check import check_experiment  # these load torch
+    from rl_runner.training.resolve import resolve
+
+    for config in loaded:
+        resolve(config)
+    reports = []
+    for config in loaded:
+        tell(f"Trying {config.name} for a few seconds …")
+        reports.append(check_experiment(config))
+    if as_json:
+        documents = [asdict(report) for report in reports]
+        show_json(documents[0] if len(documents) == 1 else documents)
+        return
+    columns = ("experiment", "observations", "actions", ">time limit", ">time per seed", ">memory")
+    rows = [
+        (
+            report.experiment,
+            report.observation_space,
+            report.action_space,
+            f"{report.time_limit} (ours)" if report.time_limit_is_ours else report.time_limit,
+            f"{duration(report.seconds_per_run)} × {report.n_runs}",
+            f"{report.megabytes:,.0f} MB",
+        )
+        for report in reports
+    ]
+    show(table(columns, rows))
+    show("Valid. Times are measured on a few steps, without evaluation; nothing was written.")

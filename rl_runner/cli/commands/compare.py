@@ -1,0 +1,131 @@
+"""``rl compare``."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from rl_runner.cli import options
+from rl_runner.cli.display.comparison import decision_document, show_comparison, show_decision
+from rl_runner.cli.display.console import show_json, tell
+from rl_runner.cli.exit_codes import FAILED, INTERRUPTED
+from rl_runner.errors import Problem, RunnerError
+from rl_runner.runs.machine import usable_cores
+
+if TYPE_CHECKING:
+    from rl_runner.training.commands.until_decided import Decision
+
+EXIT_CODES = {"failed": FAILED, "interrupted": INTERRUPTED}
+
+
+def compare(
+    experiments: Annotated[
+        list[Path],
+        typer.Argument(metavar="EXPERIMENT...", help="Experiment folders.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Write JSON, CSV, LaTeX, PNG and SVG there."),
+    ] = None,
+    checkpoint: Annotated[
+        Literal["last", "best"],
+        typer.Option("--checkpoint", help="Compare the agents at the end, or the best ones."),
+    ] = "last",
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold",
+            help="A mean return whose first reaching is timed; default: the environment's own.",
+        ),
+    ] = None,
+    until_decided: Annotated[
+        bool,
+        typer.Option(
+            "--until-decided",
+            help="Train more seeds of two experiments until they differ for sure.",
+        ),
+    ] = False,
+    max_seeds: Annotated[
+        int, typer.Option("--max-seeds", min=5, help="At most so many seeds of each.")
+    ] = 30,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Seeds of each at a time.")] = 5,
+    error_rate: Annotated[
+        float,
+        typer.Option("--error-rate", help="How often equal means may be called different."),
+    ] = 0.05,
+    jobs: options.Jobs = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Compare experiments on the same environment, with intervals over seeds.
+
+    Example: rl compare runs/cartpole-ppo-c340ea73 runs/cartpole-dqn-7f91b108 --out report
+    """
+    from rl_runner.evaluation.comparison.compare import compare as compare_experiments
+    from rl_runner.evaluation.comparison.experiments import load_experiments
+    from rl_runner.evaluation.comparison.files import to_document, write_comparison
+    from rl_runner.evaluation.comparison.scales import load_scale_or_none
+
+    if threshold is not None and not math.isfinite(threshold):
+        what = f"A threshold is a finite mean return; {threshold} is none."
+        raise RunnerError(Problem(what, "--threshold", "Leave it out for the environment's own."))
+    if out is not None and out.exists() and not out.is_dir():
+        what = "This is a file; a comparison is written into a folder."
+        raise RunnerError(Problem(what, str(out), "Name another place with `--out DIR`."))
+    decision = None
+    if until_decided:
+        _check_two(experiments, error_rate)
+        decision = _train(experiments, max_seeds, batch, error_rate, jobs, quiet=quiet)
+    loaded = load_experiments(experiments)
+    scale = load_scale_or_none(loaded[0].config.env, loaded[0].path.resolve().parent)
+    comparison = compare_experiments(loaded, scale=scale, threshold=threshold, agent=checkpoint)
+    if as_json:
+        document = to_document(comparison)
+        if decision is not None:
+            document["until_decided"] = decision_document(decision)
+        show_json(document)
+    else:
+        show_comparison(comparison)
+        if decision is not None:
+            show_decision(decision, [row.label for row in comparison.rows])
+    if out is not None:
+        files = write_comparison(comparison, out)
+        tell(f"{len(files)} files in {out}: {', '.join(file.name for file in files)}")
+    if decision is not None and decision.outcome in EXIT_CODES:
+        raise typer.Exit(EXIT_CODES[decision.outcome])
+
+
+def _check_two(experiments: list[Path], error_rate: float) -> None:
+    if len(experiments) != 2:
+        what = f"--until-decided compares two experiments, not {len(experiments)}."
+        raise RunnerError(Problem(what, "", "Name two."))
+    if not 0 < error_rate < 1:
+        what = f"An error rate lies between 0 and 1; {error_rate} does not."
+        raise RunnerError(Problem(what, "--error-rate", "5 % is 0.05."))
+
+
+def _train(
+    experiments: list[Path],
+    max_seeds: int,
+    batch: int,
+    error_rate: float,
+    jobs: int | None,
+    *,
+    quiet: bool,
+) -> "Decision":
+    from rl_runner.cli.display import progress as _progress
+    from rl_runner.training.commands.until_decided import train_until_decided
+
+    reporter = _progress.reporter(quiet=quiet, verbose=False)
+    try:
+        return train_until_decided(
+            *experiments,
+            max_seeds=max_seeds,
+            batch=batch,
+            error_rate=error_rate,
+            jobs=jobs or usable_cores(),
+            reporter=reporter,
+        )
+    finally:
+        reporter.close()

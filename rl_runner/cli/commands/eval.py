@@ -1,0 +1,104 @@
+"""``rl eval``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rl_runner.cli import options
+from rl_runner.cli.display.console import show_json, tell
+from rl_runner.cli.display.evaluations import evaluation_document, show_evaluations
+from rl_runner.cli.display.logs import judge_by_logs
+
+
+def evaluate(
+    context: typer.Context,
+    targets: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Runs or experiments. With --policy configs too, with --trust zips of SB3.",
+            show_default=False,
+        ),
+    ] = None,
+    episodes: Annotated[
+        int | None,
+        typer.Option(
+            "--episodes", min=1, help="Held-out episodes per run; default: the config's number."
+        ),
+    ] = None,
+    checkpoint: options.Checkpoint = "last",
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            "--policy",
+            metavar="NAME",
+            help="A baseline instead: random, greedy, optimal, or one that the environment brings.",
+        ),
+    ] = None,
+    env: Annotated[
+        str | None, typer.Option("--env", metavar="ID", help="Play here; with --policy or a zip.")
+    ] = None,
+    stochastic: options.Stochastic = False,
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed", min=0, help="Which held-out episodes, for what is no run: those of this seed."
+        ),
+    ] = 0,
+    algo: Annotated[
+        str | None, typer.Option("--algo", help="The algorithm that saved the zip.")
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Unpickle zips that were not made by rl_runner.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write every episode to a .csv or .json too."),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data", metavar="LOG", help="Judge runs that learned from logs by this one."
+        ),
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option("--window", metavar="SPAN", help="With --data: only the log's last 3d, 12h …"),
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Play held-out episodes with trained agents, or with policies that need no training.
+
+    With --data, agents that learned from logs are judged by a log instead.
+
+    Example: rl eval runs/cartpole-ppo-3f9a1c2e --episodes 1000 --checkpoint best
+    """
+    if not targets and env is None:
+        context.fail("Missing argument 'RUN...' (or --env ID --policy NAME).")
+    if data:
+        about_episodes = {"--data", "--window", "--json"}
+        without = [each for each in options.given(context) if each not in about_episodes]
+        judge_by_logs(targets or [], data, window, without=without, as_json=as_json)
+        return
+    if window is not None:
+        context.fail("--window says which part of a log to judge by: give --data too.")
+
+    from rl_runner.evaluation.play.episode_table import check_table_path, write_episode_table
+    from rl_runner.evaluation.play.request import EvaluationRequest, evaluate_all
+
+    if out is not None:
+        check_table_path(out)
+    request = EvaluationRequest(
+        episodes, checkpoint, policy, False if stochastic else None, env, seed, algo, trust
+    )
+    groups = evaluate_all(targets or [], request)
+    documents = [evaluation_document(group) for group in groups]
+    if as_json:
+        show_json(documents[0] if len(documents) == 1 else documents)
+    else:
+        for document in documents:
+            show_evaluations(document)
+    if out is not None:
+        write_episode_table(out, [each for group in groups for each in group.evaluations])
+        tell(f"Every episode: {out}")

@@ -1,0 +1,51 @@
+"""``rl record``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rl_runner.cli import options
+from rl_runner.cli.display.console import tell
+
+
+def record(
+    run: options.OneRun,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="A .gif or .mp4, or a .png of moments.")
+    ] = Path("agent.gif"),
+    episodes: Annotated[
+        int, typer.Option("--episodes", min=1, help="How many, one after another.")
+    ] = 3,
+    checkpoint: options.Checkpoints = "last",
+    speed: Annotated[
+        float, typer.Option("--speed", min=0.05, max=100, help="2 is twice as fast as it runs.")
+    ] = 1.0,
+    stochastic: options.Stochastic = False,
+    policy_map: Annotated[
+        bool,
+        typer.Option(
+            "--map", help="Instead of a film: state values and greedy actions over a grid's map."
+        ),
+    ] = False,
+) -> None:
+    """Film a trained agent; several of its checkpoints side by side show how it learned.
+
+    Example: rl record runs/cartpole-ppo-3f9a1c2e --checkpoint untrained,halfway,last --out ppo.gif
+    """
+    from rl_runner.evaluation.pictures.film_files import check_film_path, write_film, write_picture
+    from rl_runner.evaluation.pictures.policy_maps import check_map_path, write_policy_maps
+    from rl_runner.evaluation.pictures.recording import film_agents, film_strip, load_agents
+
+    (check_map_path if policy_map else check_film_path)(out)
+    agents, titles = load_agents(run, checkpoint.split(","))
+    if policy_map:
+        write_policy_maps(out, agents, titles)
+    elif out.suffix == ".png":
+        write_picture(out, film_strip(agents, titles, deterministic=not stochastic))
+    else:
+        film = film_agents(
+            agents, titles, n_episodes=episodes, speed=speed, deterministic=not stochastic
+        )
+        write_film(out, film)
+    tell(f"{agents[0].path}: {', '.join(titles)} → {out}")

@@ -1,0 +1,56 @@
+"""``rl report``."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from rl_runner.cli.display.console import tell
+
+
+def report(
+    experiments: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="EXPERIMENT...",
+            help="Folders of experiments, and of searches by `rl tune`.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="The HTML file to write.")
+    ] = Path("report.html"),
+    checkpoint: Annotated[
+        Literal["last", "best"],
+        typer.Option("--checkpoint", help="Compare the agents at the end, or the best ones."),
+    ] = "last",
+    pictures: Annotated[
+        bool,
+        typer.Option(
+            "--pictures/--no-pictures", help="Play an episode of each for pictures of the agent."
+        ),
+    ] = True,
+) -> None:
+    """Write one HTML file on experiments: what was run, results, comparison, pictures, failures.
+
+    It needs no network to be read, and prints well. Experiments on different environments get a
+    section each, and so does a search: its trials, what mattered, and what fresh seeds say.
+
+    Example: rl report runs/cartpole-ppo-c340ea73 runs/cartpole-dqn-7f91b108 --out cartpole.html
+    """
+    from rl_runner.evaluation.report import check_report_path, write_report
+    from rl_runner.tuning.report.html import is_study, study_part
+
+    check_report_path(out)
+    studies = list(dict.fromkeys(path for path in experiments if is_study(path)))
+    written = write_report(
+        [path for path in experiments if path not in studies],
+        out,
+        agent=checkpoint,
+        with_pictures=pictures,
+        studies=[study_part(path) for path in studies],
+    )
+    size = f"{out.stat().st_size / 1e6:.1f} MB"
+    without = f", {written.n_failures} without a result" if written.n_failures else ""
+    runs = f", {written.n_runs} runs{without}" if written.experiments else ""
+    tell(f"{written.counted}{runs} → {out}, {size}")

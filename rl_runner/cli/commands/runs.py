@@ -1,0 +1,96 @@
+"""``rl runs``."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from rl_runner.cli import options
+from rl_runner.cli.display.console import duration, number, show, show_json, table
+from rl_runner.cli.display.results import run_document
+from rl_runner.runs.record import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rl_runner.runs.index import IndexedRun
+
+COLUMNS = (
+    "experiment",
+    ">seed",
+    "status",
+    ">timesteps",
+    ">mean reward",
+    ">best agent",
+    ">time",
+)
+
+ShownStatus = Literal[Status, "crashed", "unreadable"]  # as the index finds them
+
+
+def runs(
+    runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
+    status: Annotated[
+        ShownStatus | None, typer.Option("--status", help="Only runs of this status.")
+    ] = None,
+    env: Annotated[str | None, typer.Option("--env", help="Only this environment.")] = None,
+    algo: Annotated[str | None, typer.Option("--algo", help="Only this algorithm.")] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", min=0, help="Show this many, the latest; 0 for all.")
+    ] = 60,
+    as_json: options.AsJson = False,
+) -> None:
+    """List the runs there are, as they stand now.
+
+    Example: rl runs --status failed
+    """
+    from rl_runner.runs.index import runs_below
+
+    found = [
+        run
+        for run in runs_below(runs_dir)
+        if env in {None, run.record.get("env")}
+        and algo in {None, run.record.get("algo")}
+        and status in {None, run.status}
+    ]
+    if as_json:
+        show_json([_document(run) for run in found])
+    elif found:
+        shown = _latest(found, limit)
+        show(table(COLUMNS, [_row(run) for run in shown]))
+        if len(shown) < len(found):
+            show(f"The latest {len(shown)} of {len(found)}; --limit 0 shows all.")
+    elif status or env or algo:
+        show(f"No such run in {runs_dir}/.")
+    else:
+        show(f"No runs in {runs_dir}/ yet. Begin with: rl train configs/cartpole/ppo.yaml")
+
+
+def _latest(found: "Sequence[IndexedRun]", limit: int) -> "Sequence[IndexedRun]":
+    """Return the runs that changed last, still by experiment and seed; all of them if 0."""
+    if not 0 < limit < len(found):
+        return found
+    oldest_shown = sorted(run.changed for run in found)[-limit]
+    return [run for run in found if run.changed >= oldest_shown]
+
+
+def _document(run: "IndexedRun") -> dict[str, Any]:
+    return {
+        "experiment": run.experiment,
+        "env": run.record.get("env"),
+        "algo": run.record.get("algo"),
+        **run_document(run.record.get("seed", -1), str(run.path), run.record),
+        "status": run.status,
+    }
+
+
+def _row(run: "IndexedRun") -> tuple[Any, ...]:
+    document = _document(run)
+    return (
+        run.experiment,
+        document["seed"],
+        document["status"],
+        number(document["timesteps"], 0),
+        number(document["mean_reward"]),
+        number(document["best_mean_reward"]),
+        duration(run.record.get("seconds")),
+    )

@@ -1,0 +1,87 @@
+"""``rl simulate``."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rl_runner.cli import options
+from rl_runner.cli.display.console import show, show_json
+
+
+def simulate(
+    config: Annotated[
+        Path,
+        typer.Argument(metavar="CONFIG", help="A config whose environment is Recommender-v0."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="The log: FILE.parquet or FILE.jsonl.")
+    ],
+    policy: Annotated[
+        str,
+        typer.Option("--policy", help="random, rule_based, myopic, optimal, or a run's folder."),
+    ] = "random",
+    epsilon: Annotated[
+        float,
+        typer.Option("--epsilon", min=0, max=1, help="The share of actions drawn at random."),
+    ] = 0.0,
+    interactions: Annotated[
+        int, typer.Option("--interactions", min=1, max=10**9, help="Rows of the log.")
+    ] = 10_000,
+    days: Annotated[
+        int, typer.Option("--days", min=1, max=3650, help="Over how many days they spread.")
+    ] = 14,
+    end: Annotated[
+        datetime | None,
+        typer.Option("--end", help="End of the last day, UTC; default: 2025-06-30."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, other people.")] = 0,
+    overrides: options.Overrides = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Write the log of simulated people to whom a policy recommends.
+
+    Example: rl simulate configs/recommender/q_learning.yaml --interactions 100000 --out log.parquet
+    """
+    from rl_runner.config import load_config
+    from rl_runner.errors import ConfigError, Problem
+    from rl_runner.offline.judging.targets import named_policy
+    from rl_runner.offline.logs.simulation import (
+        DEFAULT_END,
+        LogPlan,
+        check_simulated,
+        simulate_log,
+    )
+    from rl_runner.offline.logs.writing import check_suffix, write_log
+
+    check_suffix(out)
+    if end is not None and end.replace(tzinfo=UTC) > datetime.now(UTC):
+        what = "A log that ends in the future would be refused by whoever reads it."
+        raise ConfigError(Problem(what, f"--end {end:%Y-%m-%d}"))
+    check_simulated(load_config(config, overrides or []))
+    target = named_policy(policy, epsilon)
+    plan = LogPlan(
+        interactions,
+        seed=seed,
+        days=days,
+        end=DEFAULT_END if end is None else end.replace(tzinfo=UTC),
+        policy_id=target.name,
+        model_version=target.version,
+    )
+    log = simulate_log(target.probabilities, plan)
+    write_log(log, out)
+    described = {
+        "log": str(out),
+        "interactions": len(log),
+        "users": log["user_id"].n_unique(),
+        "policy": target.name,
+        "exact_mean_reward": target.exact_mean_reward(),
+    }
+    if as_json:
+        show_json(described)
+        return
+    show(
+        f"{len(log):,} interactions of {described['users']:,} people → {out}",
+        f"{target.name}: exactly {described['exact_mean_reward']:.4f} reward an interaction.",
+    )

@@ -1,0 +1,119 @@
+"""``rl tune``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rl_runner.cli import options
+from rl_runner.cli.display.console import show_json, tell
+from rl_runner.cli.exit_codes import FAILED, INTERRUPTED
+from rl_runner.errors import ConfigError, Problem
+from rl_runner.runs.machine import usable_cores
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SAMPLERS = "tpe|random|cmaes|gp|qmc|grid"
+PRUNERS = "median|hyperband|asha|wilcoxon|none"
+
+
+def tune(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file.")],
+    overrides: options.Overrides = None,
+    trials: Annotated[
+        int | None, typer.Option("--trials", min=1, help="Settings to try, in all.")
+    ] = None,
+    jobs: options.Jobs = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option("--timeout", metavar="T", help="Begin no trial after 90s, 30m, 2h, 1d."),
+    ] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option("--sampler", metavar=SAMPLERS, help="How settings are proposed."),
+    ] = None,
+    pruner: Annotated[
+        str | None,
+        typer.Option("--pruner", metavar=PRUNERS, help="How hopeless trials are found."),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage", metavar="URL", help="A database for several processes, as Optuna's URL."
+        ),
+    ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option("--study", metavar="NAME", help="The study's name, which names its folder."),
+    ] = None,
+    confirm: Annotated[
+        int | None,
+        typer.Option("--confirm", metavar="K", min=0, help="Best trials to train on fresh seeds."),
+    ] = None,
+    runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Search for better hyperparameters and confirm the best of them on fresh seeds.
+
+    The config's `tune` section says what is searched; without one it is the algorithm's default
+    space. Typed again, the command goes on where the study stopped. The result is best.yaml in
+    the study's folder, ready for `rl train`.
+
+    Example: rl tune configs/cartpole/ppo.yaml --trials 30 --jobs 2
+    """
+    from rl_runner.cli.display import tuning as _tuning
+    from rl_runner.config import load_config
+    from rl_runner.training.processes.process import start_fork_server
+
+    chosen = {
+        "trials": trials,
+        "sampler": sampler,
+        "pruner": pruner,
+        "confirm.trials": confirm,
+    }
+    loaded = load_config(config, [*(overrides or []), *_as_overrides(chosen)])
+    start_fork_server([loaded.algo])
+    from rl_runner.tuning.tune import tune as run_study  # both processes load torch meanwhile
+
+    reporter = _tuning.reporter(quiet=quiet)
+    try:
+        result = run_study(
+            loaded,
+            runs_dir=runs_dir,
+            jobs=jobs or usable_cores(),
+            study=study,
+            storage=storage,
+            timeout=_seconds(timeout),
+            reporter=reporter,
+        )
+    finally:
+        reporter.close()
+    if as_json:
+        show_json(result.summary)
+    else:
+        _tuning.show_result(result)
+    if result.stopped:
+        tell("Stopped. The same command goes on where it was.")
+        raise typer.Exit(INTERRUPTED)
+    if result.winner is None and result.confirmed:
+        raise typer.Exit(FAILED)
+
+
+def _as_overrides(chosen: "Mapping[str, object]") -> list[str]:
+    return [f"tune.{key}={value}" for key, value in chosen.items() if value is not None]
+
+
+def _seconds(text: str | None) -> float | None:
+    """Read 90, 90s, 30m, 2h or 1d."""
+    from rl_runner.config.data import parse_duration
+
+    if text is None:
+        return None
+    try:
+        return parse_duration(text if text[-1:].isalpha() else f"{text}s").total_seconds()
+    except ValueError:
+        cure = "Write seconds, `--timeout 90`, or with a unit: 90s, 30m, 2h, 1d."
+        problem = Problem(f"`{text}` is no length of time.", f"--timeout {text}", cure)
+        raise ConfigError(problem) from None

@@ -1,0 +1,31 @@
+"""``rl watch``."""
+
+from typing import Annotated
+
+import typer
+
+from rl_runner.cli import options
+from rl_runner.cli.display.console import number, show, tell
+
+
+def watch(
+    run: options.OneRun,
+    episodes: Annotated[
+        int, typer.Option("--episodes", min=1, help="How many, one after another.")
+    ] = 3,
+    checkpoint: options.Checkpoint = "last",
+    stochastic: options.Stochastic = False,
+) -> None:
+    """Watch a trained agent in a window.
+
+    Example: rl watch runs/cartpole-ppo-3f9a1c2e --checkpoint best
+    """
+    from rl_runner.evaluation.pictures.recording import load_agents
+    from rl_runner.evaluation.pictures.watching import check_display, play_in_window
+
+    check_display()
+    (agent,), (title,) = load_agents(run, [checkpoint])
+    tell(f"{agent.path}: {title}. Ctrl-C ends it.")
+    played = play_in_window(agent, episodes, deterministic=not stochastic)
+    for episode_return, length in zip(played.returns, played.lengths, strict=True):
+        show(f"return {number(float(episode_return))} in {length} steps")

@@ -1,0 +1,171 @@
+"""A comparison as tables for people; `rl compare` draws them."""
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from rl_runner.cli.display.console import duration, number, show, table
+
+if TYPE_CHECKING:
+    from rl_runner.evaluation.comparison.compare import Comparison, Row
+    from rl_runner.evaluation.statistics.intervals import Interval
+    from rl_runner.training.commands.until_decided import Decision
+
+MOST_PAIRS = 15  # more are shown against the first experiment only
+
+
+def show_comparison(comparison: "Comparison") -> None:
+    """Draw results, learning and differences, and say what they cannot carry."""
+    from rl_runner.evaluation.comparison.caveats import caveats
+
+    kind = "exact" if comparison.measure == "exact" else "held-out"
+    title = f"{comparison.environment.id}: mean {kind} return of the {comparison.agent} agent"
+    digits = 3 if max(abs(row.scores).max(initial=0) for row in comparison.rows) < 10 else 1
+    columns = ("experiment", ">seeds", ">mean", "95 %", ">IQM", "95 %", ">median", "95 %")
+    show(table(columns, [_result_cells(row, digits) for row in comparison.rows], title))
+    show(_learning_table(comparison))
+    show(_scale_line(comparison))
+    if comparison.pairs:
+        show("", _pair_table(comparison, digits))
+    for text in caveats(comparison):
+        show(Text.assemble(("!", "yellow"), " ", text))
+
+
+def _result_cells(row: "Row", digits: int) -> list[str]:
+    cells = [row.label, f"{len(row.scores)} of {len(row.experiment.runs)}"]
+    for name in ("mean", "interquartile_mean", "median"):
+        estimate = None if row.aggregates is None else getattr(row.aggregates, name)
+        value = None if estimate is None else estimate.value
+        cells += [number(value, digits), _interval(estimate.ci95 if estimate else None, digits)]
+    return cells
+
+
+def _interval(ci95: "Interval | None", digits: int) -> str:
+    return "—" if ci95 is None else f"{number(ci95[0], digits)} to {number(ci95[1], digits)}"
+
+
+def _scale_line(comparison: "Comparison") -> str:
+    scale = comparison.scale
+    if scale is None:
+        return ""
+    measured = "exact" if not scale.random_episodes else f"± {number(2 * scale.random_error)}"
+    random = f"the random policy, {number(scale.random)} ({measured})"
+    names = (f"{name.replace('_', ' ')}, {number(at)}" for name, at in scale.references.items())
+    others = f" Baselines: {'; '.join(names)}." if scale.references else ""
+    if scale.best is None:
+        return f"For comparison: {random}.{others}"
+    best = f"the {str(scale.best_is).replace('_', ' ')}, {number(scale.best)}"
+    return f"Normalised means: {random}, is 0; {best}, is 1.{others}"
+
+
+def _learning_table(comparison: "Comparison") -> object:
+    threshold = number(comparison.threshold)
+    columns = (
+        "experiment", ">normalised", ">budget", f">reached {threshold}", ">steps to it",
+        ">time to it", ">whole run", ">selection optimism",
+    )  # fmt: skip
+    rows = []
+    for row in comparison.rows:
+        reached = row.reached
+        rows.append(
+            (
+                row.label,
+                number(None if row.normalized is None else row.normalized.value, 3),
+                f"{row.experiment.config.train.total_timesteps:,}",
+                "—" if reached is None else f"{reached.n} of {reached.of}",
+                number(None if reached is None else reached.median_timesteps, 0),
+                duration(None if reached is None else reached.median_seconds),
+                duration(row.median_seconds),
+                number(row.selection_optimism),
+            )
+        )
+    return table(columns, rows, "Learning: steps and times are medians over the seeds")
+
+
+def _pair_table(comparison: "Comparison", digits: int) -> object:
+    from rl_runner.evaluation.comparison.caveats import verdict
+
+    pairs, first = comparison.pairs, comparison.rows[0].label
+    title, column = "Differences of means", "first − second"
+    with_first = [pair for pair in pairs if pair.first == first]
+    if len(pairs) > MOST_PAIRS:
+        title = f"Differences of means from {first}; --json has all {len(pairs)} pairs"
+    if len(pairs) > MOST_PAIRS or len(pairs) == len(with_first):
+        pairs, column = tuple(with_first), f"{first} − …"
+    columns = (column, ">difference", "95 %", ">p (Holm)", ">P(better)", "95 %", "claim")
+    rows = [
+        (
+            pair.second if column.endswith("…") else f"{pair.first} − {pair.second}",
+            number(pair.difference, digits),
+            _interval(pair.ci95, digits),
+            _p_value(pair.p_adjusted),
+            number(pair.probability_of_improvement.value, 2),
+            _interval(pair.probability_of_improvement.ci95, 2),
+            verdict(pair),
+        )
+        for pair in pairs
+    ]
+    return table(columns, rows, title)
+
+
+def _p_value(value: float | None) -> str:
+    if value is None:
+        return "—"
+    return "< .001" if value < 0.001 else f"{value:.3f}"
+
+
+def show_decision(decision: "Decision", labels: list[str]) -> None:
+    """Draw what each look said, and how it ended."""
+    rows = [
+        (
+            look.n,
+            number(look.difference),
+            "—" if look.interval is None else _interval(look.interval, 3),
+            number(look.e_value, 2),
+            "yes" if look.is_decided else "no",
+        )
+        for look in decision.looks
+    ]
+    first, second = labels
+    columns = (">seeds", ">difference", f"{100 * (1 - decision.error_rate):g} % at all looks",
+               ">e-value", "decided")  # fmt: skip
+    show("", table(columns, rows, f"{first} − {second}, seed by seed, after each batch"))
+    show(_outcome_text(decision, labels))
+
+
+def _outcome_text(decision: "Decision", labels: list[str]) -> str:
+    look = decision.looks[-1]
+    rate = f"{decision.error_rate:g}"
+    match decision.outcome:
+        case "decided":
+            higher = labels[0] if look.difference > 0 else labels[1]
+            return (
+                f"Decided with {look.n} seeds of each, at an error rate of {rate} over all looks: "
+                f"{higher} has the higher mean. The tables above take the number of seeds for "
+                "fixed beforehand; this line does not."
+            )
+        case "undecided":
+            return (
+                f"Not decided with {look.n} seeds of each, at an error rate of {rate}. "
+                "A larger --max-seeds goes on from here, and the error rate still holds."
+            )
+        case "failed":
+            reasons = "; ".join(decision.without_result)
+            return (
+                "Stopped, because leaving out seeds without a result would favour the experiment "
+                f"whose bad seeds crash ({reasons})."
+            )
+    return "Stopped. The same command goes on where it was."
+
+
+def decision_document(decision: "Decision") -> dict[str, object]:
+    """Describe each look and how it ended, for JSON."""
+    from dataclasses import asdict
+
+    return {
+        "outcome": decision.outcome,
+        "error_rate": decision.error_rate,
+        "max_seeds": decision.max_seeds,
+        "looks": [asdict(look) for look in decision.looks],
+        "without_result": list(decision.without_result),
+    }

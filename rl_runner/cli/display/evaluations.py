@@ -1,0 +1,92 @@
+"""What `rl eval` found, as a table and as JSON."""
+
+from typing import TYPE_CHECKING, Any
+
+from rl_runner.cli.display.console import number, show, table
+from rl_runner.cli.display.results import Document, run_document, verdict
+
+if TYPE_CHECKING:
+    from rl_runner.evaluation.play.request import EvaluatedGroup
+
+OPTIONAL = {  # shown where there is one: key → column
+    "timesteps": ">timesteps",
+    "success_rate": ">success",
+    "exact_mean_reward": ">exactly",
+    "regret": ">regret",
+}
+
+
+def evaluation_document(group: "EvaluatedGroup") -> Document:
+    """Describe a group of evaluations and what they amount to.
+
+    The unit is the run; what was never trained has none, and its interval is over episodes.
+    """
+    import numpy as np
+
+    from rl_runner.evaluation.statistics.summary import summarize
+    from rl_runner.runs.folder import read_record
+
+    runs = [evaluation.describe() for evaluation in group.evaluations]
+    trained = all(evaluation.timesteps is not None for evaluation in group.evaluations)
+    if group.paths:
+        records = [(path, read_record(path)) for path in group.paths]
+        known = [run_document(r.get("seed", -1), str(path), r) for path, r in records]
+        runs = [before | now for before, now in zip(known, runs, strict=True)]
+    values = [run["mean_reward"] for run in runs]
+    if not trained:
+        values = np.concatenate([each.episodes.returns for each in group.evaluations]).tolist()
+    summary = summarize(values)
+    return {
+        "experiment": group.path,
+        "name": group.name,
+        "hash": group.digest,
+        "runs": runs,
+        "mean_reward": summary.mean,
+        "ci95": list(summary.ci95) if summary.ci95 else None,
+        "interval_over": "runs" if trained else "episodes",
+    }
+
+
+def show_evaluations(document: Document) -> None:
+    """Draw the table of evaluations and, below it, what they amount to."""
+    runs: list[dict[str, Any]] = document["runs"]
+    optional = {
+        key: column
+        for key, column in OPTIONAL.items()
+        if any(run.get(key) is not None for run in runs)
+    }
+    columns = ["seed", "policy", ">episodes", ">mean reward", ">± std", ">mean length"]
+    rows = [
+        [
+            run["seed"],
+            run["policy"],
+            number(run["n_episodes"], 0),
+            number(run["mean_reward"]),
+            number(run["std_reward"]),
+            number(run["mean_ep_length"], 1),
+            *(_cell(key, run.get(key)) for key in optional),
+        ]
+        for run in runs
+    ]
+    show(table([*columns, *optional.values()], rows, document["name"]))
+    show(*_told(runs), verdict(document))
+
+
+def _told(runs: list[dict[str, Any]]) -> list[str]:
+    """Return a line on the environment's own numbers, and one on the optimum, if there are any."""
+    lines = []
+    sums: dict[str, list[float]] = {}
+    for run in runs:
+        for name, value in run.get("info", {}).items():
+            sums.setdefault(name, []).append(value)
+    if sums:
+        means = (f"{name} {number(sum(v) / len(v))}" for name, v in sorted(sums.items()))
+        lines.append(f"Means over episodes: {', '.join(means)}.")
+    optima = {run["optimal_mean_reward"] for run in runs if "optimal_mean_reward" in run}
+    lines += [f"The best that any policy can reach: {number(best, 4)}, exactly." for best in optima]
+    return lines
+
+
+def _cell(key: str, value: float | None) -> str:
+    digits = {"timesteps": 0, "exact_mean_reward": 4, "regret": 4}
+    return number(value, digits.get(key))

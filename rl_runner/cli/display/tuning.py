@@ -1,0 +1,290 @@
+"""A search as it is watched, and what it found."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from rl_runner.cli.display.console import console, duration, number, show, table, tell
+from rl_runner.training.reporting import Evaluated, RunId
+from rl_runner.training.reporting import Progress as RunProgress
+from rl_runner.tuning.reporting import StudyPlan, StudyReporter, TrialReport
+
+if TYPE_CHECKING:
+    from rl_runner.tuning.report.summary import TuneResult
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+MOST_SETTINGS = 6  # shown of a trial's hyperparameters in one line
+
+
+class LineReporter(StudyReporter):
+    """Plain lines on standard error, one per trial: readable in a pipe and in a CI log."""
+
+    def __init__(self) -> None:
+        self.plan: StudyPlan | None = None
+        self.n_ended = 0
+        self.best: TrialReport | None = None
+
+    def search_started(self, plan: StudyPlan) -> None:
+        """Say what is searched."""
+        self.plan = plan
+        self.say(
+            f"{plan.n_trials} trials on up to {plan.n_seeds} seeds, {plan.total_timesteps:,} "
+            f"timesteps each, for {' and '.join(plan.objectives)} → {plan.path}"
+        )
+        for trial in plan.done:
+            self.count(trial)
+        if self.n_ended:
+            self.say(f"{self.n_ended} trials are there already.")
+
+    def note(self, text: str) -> None:
+        """Say it."""
+        self.say(f"Note: {text}")
+
+    def trial_ended(self, trial: TrialReport) -> None:
+        """Say how it ended."""
+        star = "  ← best so far" if self.count(trial) else ""
+        self.say(f"trial {trial.number}: {ending(trial)}  {settings(trial.values)}{star}")
+
+    def confirming(self, labels: Sequence[str], n_runs: int) -> None:
+        """Say what is confirmed."""
+        self.say(f"Confirming {', '.join(labels)} on fresh seeds: {n_runs} runs.")
+
+    def count(self, trial: TrialReport) -> bool:
+        """Count an ended trial; True if it is the best so far."""
+        self.n_ended += trial.outcome in {"complete", "pruned", "failed"}
+        if trial.outcome != "complete" or self.plan is None:
+            return False
+        sign = 1 if self.plan.maximized else -1
+        if self.best is not None and sign * trial.scores[0] <= sign * self.best.scores[0]:
+            return False
+        self.best = trial
+        return True
+
+    def say(self, text: str) -> None:
+        """Write one line."""
+        tell(text)
+
+
+class LiveReporter(LineReporter):
+    """The runs under way with their learning curves, and the whole, at the bottom of a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = time.monotonic()
+        self.done_before = 0
+        self.n_runs = 0  # of the confirmation
+        self.runs_ended = 0
+        self.progress: dict[RunId, RunProgress] = {}
+        self.curves: dict[RunId, list[float]] = {}
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.completed:.0f} of {task.total:.0f}"),
+            TextColumn("{task.fields[rest]}"),
+        )
+        self.whole: TaskID | None = None
+        self.live = Live(console=console(stderr=True), refresh_per_second=4, transient=True)
+
+    def search_started(self, plan: StudyPlan) -> None:
+        """Say what is searched, and begin to draw."""
+        super().search_started(plan)
+        self.done_before = self.n_ended
+        self.whole = self.bar.add_task("trials", total=plan.n_trials, rest="")
+        self.live.start()
+        self.draw()
+
+    def trial_ended(self, trial: TrialReport) -> None:
+        """Write a line above the display."""
+        super().trial_ended(trial)
+        self.draw()
+
+    def confirming(self, labels: Sequence[str], n_runs: int) -> None:
+        """Begin a new bar."""
+        super().confirming(labels, n_runs)
+        self.n_runs, self.began, self.done_before = n_runs, time.monotonic(), 0
+        if self.whole is not None:
+            self.bar.update(self.whole, description="fresh seeds", total=n_runs)
+        self.draw()
+
+    def run_started(self, run: RunId) -> None:
+        """Begin its line."""
+        self.curves[run] = []
+
+    def run_evaluated(self, evaluated: Evaluated) -> None:
+        """Lengthen its curve."""
+        self.curves.setdefault(evaluated.run, []).append(evaluated.mean_reward)
+
+    def run_progress(self, progress: RunProgress) -> None:
+        """Move its line on."""
+        self.progress[progress.run] = progress
+        self.draw()
+
+    def run_ended(self, run: RunId, record: Mapping[str, Any]) -> None:
+        """Take its line away."""
+        del record
+        self.runs_ended += self.n_runs > 0
+        self.progress.pop(run, None)
+        self.curves.pop(run, None)
+        self.draw()
+
+    def say(self, text: str) -> None:
+        """Write a line above the display."""
+        self.live.console.print(text, markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        self.live.stop()
+
+    def draw(self) -> None:
+        """Draw anew."""
+        done = self.runs_ended if self.n_runs else self.n_ended
+        if self.whole is not None:
+            self.bar.update(self.whole, completed=done, rest=self._rest(done))
+        lines = Table.grid(padding=(0, 2))
+        for run, progress in self.progress.items():
+            share = progress.timesteps / progress.total_timesteps
+            curve = self.curves.get(run, [])
+            lines.add_row(
+                f"{run.experiment} seed {run.seed}",
+                f"{share:4.0%}",
+                sparkline(curve),
+                number(curve[-1]) if curve else "",
+            )
+        best = Text()
+        if self.best is not None:
+            best.append(f"best: trial {self.best.number} with {number(self.best.scores[0])}")
+        self.live.update(Group(lines, self.bar, best))
+
+    def _rest(self, done: int) -> str:
+        """Say how long it will take, from how long it took so far."""
+        total = self.n_runs or (self.plan.n_trials if self.plan else 0)
+        if done <= self.done_before or done >= total:
+            return ""
+        per_trial = (time.monotonic() - self.began) / (done - self.done_before)
+        return f"about {duration(per_trial * (total - done))} to go"
+
+
+def reporter(*, quiet: bool) -> StudyReporter:
+    """Choose who listens: nobody, plain lines, or a live display."""
+    if quiet:
+        return StudyReporter()
+    return LiveReporter() if console(stderr=True).is_terminal else LineReporter()
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Draw numbers as a line of little blocks, from their lowest to their highest."""
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    height = (high - low) or 1.0
+    return "".join(BLOCKS[round((value - low) / height * (len(BLOCKS) - 1))] for value in values)
+
+
+def ending(trial: TrialReport) -> str:
+    """Say in a few words how a trial ended."""
+    if trial.outcome == "complete":
+        scores = ", ".join(number(score) for score in trial.scores)
+        return f"{scores} ({duration(trial.seconds)})"
+    return f"{trial.outcome}{': ' + trial.cause if trial.cause else ''}"
+
+
+def settings(values: Mapping[str, Any]) -> str:
+    """Write hyperparameters on one line."""
+    return "  ".join(f"{name}={short(value)}" for name, value in values.items())
+
+
+def short(value: Any) -> str:
+    """Write a value, a number in four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def show_result(result: "TuneResult") -> None:
+    """Draw what a study found: its best trials, what fresh seeds say, and what mattered."""
+    document = result.summary
+    _show_trials(result, document)
+    if document["confirmed"]:
+        _show_confirmed(document)
+    shares = list(document["importances"].items())[:MOST_SETTINGS]
+    if shares:
+        listed = ", ".join(f"{name} {share:.2f}" for name, share in shares)
+        show(f"Most important: {listed} (shares of the score's variance).")
+    if not result.stopped:
+        show(verdict(result, document))
+
+
+def _show_trials(result: "TuneResult", document: Mapping[str, Any]) -> None:
+    objectives = [f">{item['description']}" for item in document["objectives"]]
+    rows = [
+        [trial.number, *map(number, trial.scores), settings(trial.values)]
+        for trial in result.complete[:5]
+    ]
+    if rows:
+        show(table(["trial", *objectives, "hyperparameters"], rows, f"{result.study}: best trials"))
+    counts = ", ".join(f"{n} {outcome}" for outcome, n in document["n_trials"].items())
+    show(f"Trials: {counts or 'none'}.")
+    if front := document["pareto_front"]:
+        show(f"Pareto front: trials {', '.join(map(str, front))}.")
+
+
+def _show_confirmed(document: Mapping[str, Any]) -> None:
+    """Draw what fresh seeds say; intervals, gain and optimism are always the mean's."""
+    of_means = document["objectives"][0]["over_seeds"] == "mean"
+    rows = [
+        [
+            item["candidate"],
+            number(item["search_scores"][0]) if item["search_scores"] else "—",
+            number(item["scores"][0]) if item["scores"] else f"failed: {item['failures'][0]}",
+            *([] if of_means else [number(item["mean"])]),
+            interval(item["ci95"]),
+            number(item["gain"]),
+            interval(item["gain_ci95"]),
+            number(item["optimism"]),
+            interval(item["optimism_ci95"]),
+        ]
+        for item in document["confirmed"]
+    ]
+    mean = () if of_means else (">their mean",)
+    measured = (">search", ">fresh seeds", *mean, ">95 %", ">gain", ">95 %", ">optimism", ">95 %")
+    show(table(("candidate", *measured), rows, "Confirmed on fresh seeds"))
+
+
+def verdict(result: "TuneResult", document: Mapping[str, Any]) -> str:
+    """Say in one line what came of it."""
+    where = f"Ready for `rl train`: {document['best_config']}"
+    if not document["confirmed"]:
+        return f"Not confirmed on fresh seeds. {where}"
+    if result.winner is None:
+        return "No candidate was trained to the end on every fresh seed."
+    if result.winner.candidate.trial is None:
+        return f"Nothing that was found beats the starting config on fresh seeds. {where}"
+    winner = next(i for i in document["confirmed"] if i["candidate"] == document["winner"])
+    return f"Winner: {document['winner']}{_gain(winner)}. {where}"
+
+
+def _gain(winner: Mapping[str, Any]) -> str:
+    """Say how much better than the starting config the winner is, and whether that is sure.
+
+    The gain is the mean's; a winner by another measure over seeds may have the worse mean.
+    """
+    gain, ends = winner["gain"], winner["gain_ci95"]
+    if gain is None:
+        return ""
+    if gain < 0:
+        at = f" (gain {interval(ends)})" if ends else ""
+        return f", though its mean is {number(-gain)} worse than the start's{at}"
+    said = f", {number(gain)} better than the start"
+    if ends is None:
+        return said
+    few = "" if ends[0] > 0 else "; too few seeds to be sure that it is better"
+    return f"{said} ({interval(ends)}{few})"
+
+
+def interval(ends: Sequence[float] | None) -> str:
+    """Write an interval."""
+    return f"{number(ends[0])} to {number(ends[1])}" if ends else "—"

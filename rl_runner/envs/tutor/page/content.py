@@ -1,0 +1,142 @@
+"""The course that the tutor teaches: what is in ``modules.yaml``, checked against a schema."""
+
+from functools import lru_cache
+from importlib.resources import files
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rl_runner.config.section import Section
+from rl_runner.config.validation import validate_section
+from rl_runner.config.yaml_text import parse_yaml
+from rl_runner.envs.tutor.page.view import QUESTIONS_PER_QUIZ, SHORT_TOPICS, TOPICS
+
+FILE = "modules.yaml"
+N_OPTIONS = 4
+
+Line = Annotated[str, Field(min_length=3, max_length=200, pattern=r"^\S.*\S$")]
+Paragraph = Annotated[str, Field(min_length=40, max_length=900, pattern=r"^\S[^\n]*\S$")]
+LIST = Field(strict=False)  # YAML has lists where we keep tuples
+Kind = Literal["text", "video", "quiz"]
+
+
+class Item(Section):
+    """One thing in a module: a text to read, a video to watch or the quiz."""
+
+    kind: Kind
+    title: Line
+    minutes: Annotated[int, Field(ge=1, le=60)]
+
+
+class Resource(Section):
+    """A real organisation, standard or service, and what to look for there.
+
+    Names, not links: addresses change, and a wrong one would be worse than none.
+    """
+
+    name: Line
+    look_for: Line
+
+
+class Question(Section):
+    """A question with four options, of which exactly one is right.
+
+    :param answer: index of the right option, 0..3
+    """
+
+    question: Line
+    options: Annotated[tuple[Line, Line, Line, Line], LIST]
+    answer: Annotated[int, Field(ge=0, lt=N_OPTIONS)]
+    explanation: Line
+
+    @model_validator(mode="after")
+    def _options_differ(self) -> Self:
+        if len({option.casefold() for option in self.options}) < N_OPTIONS:
+            message = "two options are the same"
+            raise ValueError(message)
+        return self
+
+
+class Module(Section):
+    """One level of a topic.
+
+    :param level: 1 foundations, 2 advanced
+    :param summary: one paragraph
+    :param questions: at least five; a quiz draws three of them
+    """
+
+    level: Annotated[int, Field(ge=1)]
+    title: Line
+    summary: Paragraph
+    objectives: Annotated[tuple[Line, ...], Field(strict=False, min_length=2)]
+    items: Annotated[tuple[Item, ...], Field(strict=False, min_length=2)]
+    resources: Annotated[tuple[Resource, ...], Field(strict=False, min_length=3)]
+    questions: Annotated[
+        tuple[Question, ...], Field(strict=False, min_length=QUESTIONS_PER_QUIZ + 2)
+    ]
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds of its items, in the order in which they are met, each once."""
+        return tuple(dict.fromkeys(item.kind for item in self.items))
+
+    @property
+    def minutes(self) -> int:
+        """How long its items take together."""
+        return sum(item.minutes for item in self.items)
+
+
+class Topic(Section):
+    """A topic and its modules, from the first level to the last."""
+
+    name: Line
+    modules: Annotated[tuple[Module, ...], Field(strict=False, min_length=1)]
+
+    @model_validator(mode="after")
+    def _levels_count_from_one(self) -> Self:
+        levels = [module.level for module in self.modules]
+        if levels != list(range(1, len(levels) + 1)):
+            message = f"levels must count 1, 2, …; they are {levels}"
+            raise ValueError(message)
+        return self
+
+
+class Course(Section):
+    """Everything that is taught.
+
+    :param known_until: month to which the facts were checked, ``"2025-06"``; law and services move
+    :param notice: what a reader must know about the facts
+    """
+
+    known_until: Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+    notice: Paragraph
+    topics: Annotated[tuple[Topic, Topic, Topic], LIST]
+
+    @model_validator(mode="after")
+    def _topics_are_the_environments(self) -> Self:
+        names = tuple(topic.name for topic in self.topics)
+        if names != TOPICS:
+            message = f"topics must be {TOPICS}, in this order"
+            raise ValueError(message)
+        return self
+
+    def module(self, topic: int, level: int) -> Module | None:
+        """Return a module, 0..2 and 1..; None if the course has not so many levels."""
+        modules = self.topics[topic].modules
+        return modules[level - 1] if 1 <= level <= len(modules) else None
+
+    def title(self, topic: int, level: int) -> str:
+        """Return a module's title; a plain one for levels that the course has no text for."""
+        module = self.module(topic, level)
+        return module.title if module else f"{SHORT_TOPICS[topic]}, part {level}"
+
+
+@lru_cache(maxsize=1)
+def load_course() -> Course:
+    """Read the course that comes with the package; it is read once.
+
+    :raises ConfigError: the file breaks the schema; names line and key
+    """
+    text = (files("rl_runner.envs.tutor") / FILE).read_text(encoding="utf-8")
+    raw, source = parse_yaml(text, FILE)
+    return validate_section(Course, raw, source)

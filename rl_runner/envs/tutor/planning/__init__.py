@@ -1,0 +1,1 @@
+"""Policies for the tutor that need no deep learning, from rules to the exact optimum."""

@@ -1,0 +1,68 @@
+"""The tutor's baselines by their names, built for an environment as ``rl eval --policy`` asks."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rl_runner.envs.tutor.planning.policies import (
+    FixedCurriculum,
+    GreedyGap,
+    Mastery,
+    Oracle,
+    RoundRobin,
+    Tutor,
+)
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.vec_env import VecEnv
+
+
+def round_robin(env: "VecEnv", seed: int) -> Tutor:
+    """Build :class:`RoundRobin`."""
+    del env, seed
+    return RoundRobin()
+
+
+def fixed_curriculum(env: "VecEnv", seed: int) -> Tutor:
+    """Build :class:`FixedCurriculum`."""
+    del env, seed
+    return FixedCurriculum()
+
+
+def greedy_gap(env: "VecEnv", seed: int) -> Tutor:
+    """Build :class:`GreedyGap`."""
+    del env, seed
+    return GreedyGap()
+
+
+def mastery(env: "VecEnv", seed: int) -> Tutor:
+    """Build :class:`Mastery`."""
+    del env, seed
+    return Mastery()
+
+
+def oracle(env: "VecEnv", seed: int) -> Tutor:
+    """Build :class:`Oracle`; its values are computed once and kept on disk."""
+    from rl_runner.envs.tutor.planning.oracle import load_values_shown
+
+    del seed
+    options = env.get_attr("options")[0]
+    values = load_values_shown(options)
+    return Oracle(options, lambda: np.stack(env.env_method("full_states")), values)
+
+
+def qmdp(env: "VecEnv", seed: int) -> Tutor:
+    """Build :class:`rl_runner.envs.tutor.planning.qmdp.QMDP`."""
+    from rl_runner.envs.tutor.planning.oracle import load_values_shown
+    from rl_runner.envs.tutor.planning.qmdp import QMDP
+
+    del seed
+    options = env.get_attr("options")[0]
+    return QMDP(options, load_values_shown(options))
+
+
+def bandit(env: "VecEnv", seed: int) -> Tutor:
+    """Build a LinUCB bandit, trained on learners of its own with the same options."""
+    from rl_runner.envs.tutor.planning.bandit import train_bandit
+
+    return train_bandit(env.get_attr("options")[0], seed)

@@ -1,0 +1,126 @@
+"""The oracle: acts on the exact values of :mod:`.dynamic_programming`, which are kept on disk.
+
+It sees the hidden learner, so its value is an upper bound for everything that does not.
+"""
+
+import hashlib
+import itertools
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from rl_runner.compiled import cache_folder, compiled, source_digest
+from rl_runner.envs.tutor.options import Model, TutorOptions
+from rl_runner.envs.tutor.planning.dynamic_programming import (
+    Progress,
+    action_values,
+    optimal_values,
+    state_value,
+    type_of,
+)
+from rl_runner.envs.tutor.simulator import model
+from rl_runner.envs.tutor.simulator.model import N_ACTIONS, N_TOPICS
+from rl_runner.envs.tutor.simulator.state import ENGAGEMENT, GOAL, KNOWLEDGE, N_COLUMNS, PACE, TIME
+from rl_runner.errors import EnvError, Problem
+
+MOST_BYTES = 2 * 10**9
+SOLVED_SOURCES = (
+    "simulator/branches.py",
+    "simulator/model.py",
+    "options.py",
+    "simulator/state.py",
+    "simulator/kernel.py",
+    "planning/dynamic_programming.py",
+)
+
+
+def load_values(options: TutorOptions, progress: Progress | None = None) -> np.ndarray:
+    """Return the optimal values of these options, from disk if they were ever computed here.
+
+    About five seconds and 100 MB with the standard options; see
+    :func:`.dynamic_programming.optimal_values` for shape and ``progress``.
+
+    :raises EnvError: if the problem is too large to be solved exactly
+    """
+    model_ = options.build_model()
+    _refuse_too_large(options)
+    folder = cache_folder("tutor")
+    if folder is None:
+        return optimal_values(model_, progress)
+    path = folder / f"values-{_digest(model_)}.npy"
+    try:
+        values: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):  # none yet, or a damaged one
+        values = optimal_values(model_, progress)
+        _save(path, values)
+    return values
+
+
+def load_values_shown(options: TutorOptions) -> np.ndarray:
+    """Return :func:`load_values`, with a bar on the terminal while they are computed."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Solving for the oracle", visible=False)
+        return load_values(
+            options,
+            lambda done, total: bar.update(task, completed=done, total=total, visible=True),
+        )
+
+
+def start_value(options: TutorOptions, values: np.ndarray) -> float:
+    """Return the oracle's expected return: V_0 over the population of learners."""
+    model_ = options.build_model()
+    goals = model.goal_probabilities().mean(axis=0)
+    levels = model.level_probabilities(model_.n_levels)
+    row, total = np.zeros(N_COLUMNS, dtype=np.int32), 0.0
+    for experience, share in enumerate(model.EXPERIENCE_PROBABILITIES):
+        fast = model.FAST_PROBABILITIES[experience]
+        knowledges = itertools.product(range(model_.n_levels + 1), repeat=N_TOPICS)
+        kinds = itertools.product(model.FIRST_ENGAGEMENTS, range(N_TOPICS), (0, 1))
+        for knowledge, (engagement, goal, pace) in itertools.product(knowledges, kinds):
+            row[KNOWLEDGE : KNOWLEDGE + N_TOPICS] = knowledge
+            row[ENGAGEMENT], row[GOAL], row[PACE] = engagement, goal, pace
+            probability = share * levels[experience, list(knowledge)].prod() * goals[goal]
+            probability *= (fast if pace == model.FAST else 1.0 - fast) / 2.0
+            total += float(probability * state_value(row, model_, values[0, type_of(row)]))
+    return total
+
+
+@compiled
+def best_actions(rows: np.ndarray, model_: Model, values: np.ndarray) -> np.ndarray:
+    """Return (n,) the best actions for learners (n, N_COLUMNS) whose whole state is seen."""
+    actions, q_values = np.empty(len(rows), dtype=np.int64), np.empty(N_ACTIONS)
+    for i in range(len(rows)):
+        action_values(rows[i], model_, values[rows[i, TIME], type_of(rows[i])], q_values)
+        actions[i] = np.argmax(q_values)
+    return actions
+
+
+def _refuse_too_large(options: TutorOptions) -> None:
+    levels = options.modules_per_topic
+    n_states = (levels + 1) ** 3 * (2 * levels + 1) ** 3 * 30
+    if 4 * n_states * 6 * options.horizon > MOST_BYTES:
+        what = f"The exact values of {n_states:,} states over {options.horizon} steps are too many."
+        cure = "Use `modules_per_topic` of at most 2 and a shorter `horizon`."
+        raise EnvError(Problem(what, "env.kwargs", cure))
+
+
+def _digest(model_: Model) -> str:
+    sources = source_digest(Path(__file__).parents[1] / name for name in SOLVED_SOURCES)
+    digest = hashlib.sha256(sources.encode())
+    for part in model_:
+        digest.update(np.asarray(part, dtype=float).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _save(path: Path, values: np.ndarray) -> None:
+    """Write the values so that another process never reads half of them."""
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    with os.fdopen(handle, "wb") as file:
+        np.save(file, values, allow_pickle=False)
+    Path(name).replace(path)

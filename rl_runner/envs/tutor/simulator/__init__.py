@@ -1,0 +1,1 @@
+"""The simulated learners: their state, their transitions, what the platform observes."""

@@ -1,0 +1,276 @@
+"""Experiments side by side, as data: what tables, pictures and the report are made from.
+
+The unit is the seed. Nothing is ranked: each pair comes with the interval of its difference, the
+probability of improvement, and what the seeds there are can and cannot carry.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from rl_runner.config import EnvConfig
+from rl_runner.errors import Problem, RunFolderError
+from rl_runner.evaluation.comparison.experiments import AgentName, Experiment
+from rl_runner.evaluation.comparison.scales import Scale
+from rl_runner.evaluation.comparison.scores import Measure, Scoring
+from rl_runner.evaluation.statistics.intervals import (
+    LEVEL,
+    Interval,
+    probability_of_improvement,
+    seeds_needed,
+    welch,
+)
+from rl_runner.evaluation.statistics.summary import Aggregates, Estimate, aggregate, holm
+
+ERROR_RATE = 1 - LEVEL
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How many runs' periodic evaluations reached a threshold, and when.
+
+    A run that never got there counts as later than all others, so the medians are None unless more
+    than half of the runs did.
+    """
+
+    n: int
+    of: int
+    median_timesteps: float | None
+    median_seconds: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One experiment's line of the comparison."""
+
+    label: str
+    experiment: Experiment
+    scores: np.ndarray  # (n,) the runs' mean returns, in the order of the seeds
+    aggregates: Aggregates | None  # None if no run has a result
+    normalized: Estimate | None  # of the mean; None where the scale has no upper end
+    reached: Reached | None  # None if there is no threshold
+    selection_optimism: float | None  # mean over the runs
+    median_seconds: float | None  # of a whole run
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two experiments compared; differences are first minus second."""
+
+    first: str
+    second: str
+    n: tuple[int, int]
+    difference: float
+    ci95: Interval | None
+    p_value: float | None  # Welch's test; None where neither spreads or one has a single run
+    p_adjusted: float | None  # for the number of pairs (Holm 1979)
+    probability_of_improvement: Estimate  # that a run of the first beats one of the second
+    seeds_needed: int | None  # of each, to show this difference with 80 % probability
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the difference stands at an error rate of 5 % over all pairs."""
+        return self.p_adjusted is not None and self.p_adjusted < ERROR_RATE
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that is said about experiments on one environment."""
+
+    environment: EnvConfig
+    agent: AgentName
+    measure: Measure
+    scale: Scale | None
+    threshold: float | None
+    rows: tuple[Row, ...]
+    pairs: tuple[Pair, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return {
+            "environment": self.environment.model_dump(
+                mode="json", include={"id", "kwargs", "wrappers", "time_limit"}
+            ),
+            "agent": self.agent,
+            "measure": self.measure,
+            "level": LEVEL,
+            "scale": None if self.scale is None else asdict(self.scale),
+            "threshold": self.threshold,
+            "experiments": [_row_dict(row) for row in self.rows],
+            "pairs": [{**asdict(pair), "is_decided": pair.is_decided} for pair in self.pairs],
+        }
+
+
+def compare(
+    experiments: Sequence[Experiment],
+    *,
+    scale: Scale | None = None,
+    threshold: float | None = None,
+    agent: AgentName = "last",
+) -> Comparison:
+    """Compare experiments on the same environment by what their runs reached at the end.
+
+    Exact returns are compared if every run has one, means over held-out episodes otherwise.
+
+    :param threshold: a mean return whose first reaching is timed; default: the environment's own
+        ``reward_threshold``, if the scale knows one
+    :raises RunFolderError: if the environments differ, or no run of any experiment has a result
+    """
+    check_same_environment(experiments)
+    runs = [run for experiment in experiments for run in experiment.finished]
+    if all(run.result(agent) is None for run in runs):
+        where = "\n".join(str(experiment.path) for experiment in experiments)
+        cure = "`rl train` goes on where an experiment has gaps."
+        raise RunFolderError(Problem("No run here has a result yet.", where, cure))
+    scoring = Scoring.for_runs(runs, agent)
+    if threshold is None and scale is not None:
+        threshold = scale.reward_threshold
+    labels = _labels(experiments)
+    rows = tuple(
+        _row(label, experiment, scoring, scale, threshold)
+        for label, experiment in zip(labels, experiments, strict=True)
+    )
+    return Comparison(
+        experiments[0].config.env, agent, scoring.measure, scale, threshold, rows, _pairs(rows)
+    )
+
+
+def check_same_environment(experiments: Sequence[Experiment]) -> None:
+    """Refuse experiments whose environments differ in id, arguments or time limit.
+
+    Wrappers may differ: one that adds action masks leaves the returns as they are. It is a caveat.
+
+    :raises RunFolderError: with the experiments of each environment
+    """
+    groups: dict[str, list[str]] = {}
+    for experiment in experiments:
+        key = _environment_key(experiment.config.env)
+        groups.setdefault(key, []).append(experiment.path.name)
+    if len(groups) > 1:
+        what = "Returns of different environments cannot be compared."
+        parts = (f"  {key}: {', '.join(names)}" for key, names in groups.items())
+        cure = "\n".join(["Compare those of each environment by itself:", *parts])
+        raise RunFolderError(Problem(what, "", cure))
+
+
+def _environment_key(config: EnvConfig) -> str:
+    settings = [f"{key}={value!r}" for key, value in sorted(config.kwargs.items())]
+    settings += [] if config.time_limit is None else [f"time_limit={config.time_limit}"]
+    return f"{config.id} ({', '.join(settings)})" if settings else config.id
+
+
+def _labels(experiments: Sequence[Experiment]) -> list[str]:
+    """Name experiments by their configs' names, and by their folders where those coincide."""
+    names = [experiment.config.name for experiment in experiments]
+    folders = [experiment.path.resolve().name for experiment in experiments]
+    labels = [
+        folder if names.count(name) > 1 else name
+        for name, folder in zip(names, folders, strict=True)
+    ]
+    if len(set(labels)) < len(labels):  # the same experiment in several runs folders
+        return [str(experiment.path) for experiment in experiments]
+    return labels
+
+
+def _row(
+    label: str,
+    experiment: Experiment,
+    scoring: Scoring,
+    scale: Scale | None,
+    threshold: float | None,
+) -> Row:
+    runs = experiment.finished
+    scores = np.array([score for run in runs if (score := scoring.score(run)) is not None])
+    aggregates = aggregate(scores.tolist()) if len(scores) else None
+    seconds = [run.seconds for run in runs if run.seconds is not None]
+    optimisms = [run.selection_optimism for run in runs if run.selection_optimism is not None]
+    return Row(
+        label,
+        experiment,
+        scores,
+        aggregates,
+        None if aggregates is None else _normalized(aggregates.mean, scale),
+        None if threshold is None else reached(experiment, threshold),
+        float(np.mean(optimisms)) if optimisms else None,
+        float(np.median(seconds)) if seconds else None,
+    )
+
+
+def _normalized(mean: Estimate, scale: Scale | None) -> Estimate | None:
+    value = None if scale is None else scale.normalized(mean.value)
+    if scale is None or value is None:
+        return None
+    ends = [scale.normalized(end) for end in mean.ci95 or ()]
+    low, high = (ends[0], ends[1]) if ends else (None, None)
+    return Estimate(value, None if low is None or high is None else (low, high))
+
+
+def reached(experiment: Experiment, threshold: float) -> Reached:
+    """Return when the runs' periodic evaluations first were at or above a threshold."""
+    timesteps, seconds = [], []
+    for curve in (run.curve for run in experiment.finished if run.curve is not None):
+        above = np.flatnonzero(curve.returns >= threshold)
+        timesteps.append(float(curve.timesteps[above[0]]) if len(above) else np.inf)
+        seconds.append(float(curve.seconds[above[0]]) if len(above) else np.inf)
+    n = int(np.isfinite(timesteps).sum())
+    return Reached(n, len(timesteps), _median(timesteps), _median(seconds))
+
+
+def _median(values: Sequence[float]) -> float | None:
+    """Return the median; None unless it is a finite number."""
+    if not values or np.isnan(values).any():
+        return None
+    ordered = sorted(values)
+    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+    return (low + high) / 2 if np.isfinite(high) else None
+
+
+def _pairs(rows: Sequence[Row]) -> tuple[Pair, ...]:
+    with_scores = [row for row in rows if len(row.scores)]
+    couples = list(itertools.combinations(with_scores, 2))
+    tests = [welch(a.scores, b.scores) for a, b in couples]
+    adjusted = holm([None if test is None else test.p_value for test in tests])
+    pairs = []
+    for (a, b), test, p_adjusted in zip(couples, tests, adjusted, strict=True):
+        estimate, interval = probability_of_improvement(a.scores, b.scores)
+        needed = None
+        if test is not None and (p_adjusted is None or p_adjusted >= ERROR_RATE):
+            needed = seeds_needed(a.scores, b.scores, error_rate=ERROR_RATE / len(couples))
+        pairs.append(
+            Pair(
+                a.label,
+                b.label,
+                (len(a.scores), len(b.scores)),
+                float(a.scores.mean() - b.scores.mean()),
+                None if test is None else (test.low, test.high),
+                None if test is None else test.p_value,
+                p_adjusted,
+                Estimate(estimate, interval),
+                needed,
+            )
+        )
+    return tuple(pairs)
+
+
+def _row_dict(row: Row) -> dict[str, Any]:
+    experiment = row.experiment
+    return {
+        "label": row.label,
+        "path": str(experiment.path),
+        "algo": experiment.config.algo.name,
+        "total_timesteps": experiment.config.train.total_timesteps,
+        "seeds": [run.seed for run in experiment.finished],
+        "scores": row.scores.tolist(),
+        "missing": [
+            {"seed": run.seed, "status": run.status, "problem": run.problem}
+            for run in experiment.missing
+        ],
+        "aggregates": None if row.aggregates is None else asdict(row.aggregates),
+        "normalized": None if row.normalized is None else asdict(row.normalized),
+        "reached": None if row.reached is None else asdict(row.reached),
+        "selection_optimism": row.selection_optimism,
+        "median_seconds": row.median_seconds,
+    }

@@ -1,0 +1,148 @@
+"""The scale on which a return means something: the random policy is 0, the best known return is 1.
+
+Both ends are exact sums where the environment has a transition table. Elsewhere policies play
+episodes: the random one and, for the upper end, the ``optimal`` or ``oracle`` policy that an
+environment brings itself. Without one the upper end is the environment's ``reward_threshold``.
+"""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from rl_runner.config import EnvConfig
+from rl_runner.envs.baselines import BaselineFactory, baselines_of, load_baseline, references_of
+from rl_runner.errors import EnvError, RunnerError
+from rl_runner.runs.disk import write_aside
+from rl_runner.seeding import SeedTree
+
+CACHE = ".scales.json"
+FORMAT = 2
+STEPS = 100_000  # about so many steps at most are played to measure a policy
+EPISODES = (100, 1000)  # but no fewer and no more episodes than these
+N_ENVS = 10
+
+BestIs = Literal["optimum", "oracle", "reward_threshold"]
+UPPER_ENDS: Mapping[str, BestIs] = {"optimal": "optimum", "oracle": "oracle"}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Mean returns of one environment to measure others by."""
+
+    random: float
+    random_error: float  # the standard error of ``random``; 0 if it is exact
+    random_episodes: int  # how many were played; 0 if it is exact
+    best: float | None
+    best_is: BestIs | None
+    reward_threshold: float | None
+    references: Mapping[str, float] = field(default_factory=dict)  # baselines in between, by name
+
+    def normalized(self, mean_return: float) -> float | None:
+        """Return 0 for the random policy's return and 1 for the best; None without a best."""
+        if self.best is None or self.best == self.random:
+            return None
+        return (mean_return - self.random) / (self.best - self.random)
+
+
+def load_scale(config: EnvConfig, cache_dir: Path) -> Scale:
+    """Return an environment's scale, measured once and kept in ``cache_dir``.
+
+    The file is a cache: it may be deleted, damaged or unwritable, and the answer stays the same.
+
+    :raises EnvError: if the environment cannot be built
+    """
+    key, place = _key(config), cache_dir / CACHE
+    kept = _read_cache(place)
+    with contextlib.suppress(KeyError, TypeError):
+        return Scale(**kept[key])
+    scale = measure_scale(config)
+    kept[key] = asdict(scale)
+    text = json.dumps({"format": FORMAT, "scales": kept}, indent=1)
+    with contextlib.suppress(RunnerError):  # e.g. a folder that is only to be read
+        write_aside(place, lambda path: path.write_text(text, encoding="utf-8"))
+    return scale
+
+
+def load_scale_or_none(config: EnvConfig, cache_dir: Path) -> Scale | None:
+    """Return an environment's scale; None where the environment is not installed."""
+    try:
+        return load_scale(config, cache_dir)
+    except EnvError:
+        return None
+
+
+def measure_scale(config: EnvConfig) -> Scale:
+    """Measure an environment's scale; see :class:`Scale`.
+
+    :raises EnvError: if the environment cannot be built
+    """
+    from rl_runner.envs.build import find_spec
+    from rl_runner.evaluation.play.baselines import RandomPolicy
+    from rl_runner.evaluation.play.exact import transition_table
+
+    threshold = find_spec(config).reward_threshold
+    threshold = None if threshold is None else float(threshold)
+    if (table := transition_table(config)) is not None:
+        return Scale(table.random_return(), 0.0, 0, table.optimal_return(), "optimum", threshold)
+    returns = _returns_of(RandomPolicy, config)
+    best, best_is = _upper_end(config, threshold)
+    error = float(returns.std(ddof=1) / np.sqrt(len(returns)))
+    references = {
+        name: float(_returns_of(load_baseline(config.id, name), config).mean())
+        for name in references_of(config.id)
+    }
+    mean = float(returns.mean())
+    return Scale(mean, error, len(returns), best, best_is, threshold, references)
+
+
+def _upper_end(
+    config: EnvConfig, threshold: float | None
+) -> tuple[float, BestIs] | tuple[None, None]:
+    """Return the best known mean return of an environment without a transition table."""
+    own = baselines_of(config.id)
+    for name, meaning in UPPER_ENDS.items():
+        if name in own:
+            return float(_returns_of(load_baseline(config.id, name), config).mean()), meaning
+    return (None, None) if threshold is None else (threshold, "reward_threshold")
+
+
+def _returns_of(build_policy: BaselineFactory, config: EnvConfig) -> np.ndarray:
+    """Play episodes by a policy that needs no training; return their returns, (n_episodes,)."""
+    from rl_runner.envs import build_evaluation_env, time_limit_of
+    from rl_runner.evaluation.play.baselines import BaselinePlayer
+    from rl_runner.evaluation.play.episodes import play_episodes
+
+    n_episodes = int(np.clip(STEPS // time_limit_of(config)[0], *EPISODES))
+    seeds = SeedTree(0)
+    episode_seeds = seeds.reference(n_episodes)
+    with contextlib.closing(build_evaluation_env(config.as_it_is, episode_seeds, N_ENVS)) as env:
+        player = BaselinePlayer(build_policy(env, seeds.policy_sampling), env.action_space)
+        episodes = play_episodes(player, env, episode_seeds, sampling_seed=seeds.policy_sampling)
+    episodes.check_finite()
+    return episodes.returns
+
+
+def _key(config: EnvConfig) -> str:
+    """Name what the scale depends on: the environment, not how an agent is made to see it."""
+    import gymnasium
+
+    about = config.model_dump(include={"id", "kwargs", "wrappers", "time_limit"}, mode="json")
+    text = json.dumps({**about, "gymnasium": gymnasium.__version__}, sort_keys=True)
+    return f"{config.id} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _read_cache(place: Path) -> dict[str, Any]:
+    try:
+        contents = json.loads(place.read_text(encoding="utf-8"))
+        if contents["format"] == FORMAT:
+            scales: dict[str, Any] = dict(contents["scales"])
+            return scales
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}  # a cache that is missing or damaged is made anew
+    return {}

@@ -1,0 +1,1 @@
+"""Films, maps and plots of what agents do and reach."""

@@ -1,0 +1,1 @@
+"""Episodes played with agents and policies, and the scores that follow from them."""

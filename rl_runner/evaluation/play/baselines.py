@@ -1,0 +1,168 @@
+"""Policies that need no training, in any environment: random, greedy, optimal.
+
+What an environment brings itself (:mod:`rl_runner.envs.baselines`) comes first: its ``optimal``
+takes the place of the one here, which needs a transition table.
+"""
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector.utils import batch_space
+from stable_baselines3.common.vec_env import VecEnv
+
+from rl_runner.config import EnvConfig
+from rl_runner.config.schema import DEFAULT_GAMMA
+from rl_runner.envs import build_evaluation_env
+from rl_runner.envs.baselines import baselines_of, load_baseline
+from rl_runner.errors import ConfigError, EnvError, Problem, did_you_mean
+from rl_runner.evaluation.play.episodes import play_episodes
+from rl_runner.evaluation.play.evaluation import Evaluation
+from rl_runner.evaluation.play.exact import ExactScore, ExactScorer
+from rl_runner.policy import Policy
+from rl_runner.seeding import SeedTree
+
+RANDOM = "random"
+GREEDY = "greedy"
+OPTIMAL = "optimal"
+
+
+class RandomPolicy:
+    """Takes every action as likely (a bounded continuous one uniformly)."""
+
+    def __init__(self, env: VecEnv, seed: int) -> None:
+        self._actions = batch_space(env.action_space, env.num_envs)
+        self._actions.seed(seed)
+
+    def predict(
+        self,
+        observation: Any,  # noqa: ARG002 - SB3's signature, here and below
+        state: Any = None,
+        episode_start: np.ndarray | None = None,  # noqa: ARG002
+        deterministic: bool = False,  # noqa: ARG002
+    ) -> tuple[np.ndarray, Any]:
+        """Draw an action for every copy of the environment."""
+        return np.asarray(self._actions.sample()), state
+
+
+class TablePolicy:
+    """Acts by the number of steps that are left and the state.
+
+    :param actions: (n_rows, n_states) row k with k + 1 steps left; with more steps left than there
+        are rows, the last row
+    """
+
+    def __init__(self, actions: np.ndarray, time_limit: int) -> None:
+        self._actions = actions
+        self._time_limit = time_limit
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,  # noqa: ARG002
+    ) -> tuple[np.ndarray, Any]:
+        """Look the actions up; ``state`` counts the steps of each copy's episode."""
+        states = np.asarray(observation)
+        steps = np.zeros(len(states), dtype=np.int64) if state is None else state
+        if episode_start is not None:
+            steps = np.where(episode_start, 0, steps)
+        left = np.clip(self._time_limit - steps, 1, len(self._actions))
+        return self._actions[left - 1, states], steps + 1
+
+
+@dataclass(frozen=True)
+class BaselinePlayer:
+    """A baseline with the action space that :func:`play_episodes` wants to know."""
+
+    policy: Policy
+    action_space: gym.Space[Any]
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, Any]:
+        """Ask the baseline."""
+        return self.policy.predict(observation, state, episode_start, deterministic)
+
+
+def evaluate_baseline(
+    config: EnvConfig,
+    name: str,
+    *,
+    seed: int,
+    n_episodes: int,
+    n_envs: int = 10,
+    gamma: float = DEFAULT_GAMMA,
+    label: str = "",
+) -> Evaluation:
+    """Play the held-out episodes of the run with this seed by a baseline.
+
+    Frame stacking and normalisation are left out: they are an agent's spectacles, and change
+    neither what happens nor what it pays.
+
+    :param gamma: the discount for which ``greedy`` is best
+    :raises ConfigError: if the environment has no such baseline
+    """
+    plain = config.as_it_is
+    scorer = ExactScorer.for_env(plain)
+    _check_name(plain, name, scorer)
+    seeds = SeedTree(seed)
+    episode_seeds = seeds.final_evaluation(n_episodes)
+    with closing(build_evaluation_env(plain, episode_seeds, n_envs)) as env:
+        policy, exact = _build(plain, name, env, seeds.policy_sampling, scorer, gamma)
+        player = BaselinePlayer(policy, env.action_space)
+        episodes = play_episodes(player, env, episode_seeds, sampling_seed=seeds.policy_sampling)
+    return Evaluation(label or config.id, name, seed, episodes, exact)
+
+
+def known_baselines(config: EnvConfig) -> tuple[str, ...]:
+    """Return the names of all baselines of an environment.
+
+    :raises EnvError: if the environment cannot be built
+    """
+    return _known(config, ExactScorer.for_env(config))
+
+
+def _known(config: EnvConfig, scorer: ExactScorer | None) -> tuple[str, ...]:
+    generic = (RANDOM,) if scorer is None else (RANDOM, GREEDY, OPTIMAL)
+    return tuple(dict.fromkeys((*generic, *baselines_of(config.id))))
+
+
+def _check_name(config: EnvConfig, name: str, scorer: ExactScorer | None) -> None:
+    known = _known(config, scorer)
+    if name in known:
+        return
+    what = f"{config.id} has no baseline `{name}`."
+    if name in {GREEDY, OPTIMAL}:
+        what += " It tells no transition table from which one could be computed"
+        what += ", or a wrapper hides it." if config.wrappers else "."
+    cure = f"{did_you_mean(name, known)} Its baselines: {', '.join(known)}.".strip()
+    raise ConfigError(Problem(what, f"--policy {name}", cure))
+
+
+def _build(
+    config: EnvConfig, name: str, env: VecEnv, seed: int, scorer: ExactScorer | None, gamma: float
+) -> tuple[Policy, ExactScore | None]:
+    """Build a known baseline; return it with its exact score."""
+    if name in baselines_of(config.id):
+        return load_baseline(config.id, name)(env, seed), None
+    if name == RANDOM:
+        table = None if scorer is None else scorer.table
+        exact = None if scorer is None or table is None else scorer.of_return(table.random_return())
+        return RandomPolicy(env, seed), exact
+    if scorer is None:
+        raise EnvError(Problem(f"{config.id} tells no transition table.", "env.id"))
+    table = scorer.table
+    if name == GREEDY:
+        actions = table.greedy_actions(gamma)
+        policy = TablePolicy(actions[None], table.time_limit)
+        return policy, scorer.of_return(table.policy_return(actions))
+    policy = TablePolicy(table.optimal_actions(), table.time_limit)
+    return policy, scorer.of_return(scorer.optimal_mean_reward)

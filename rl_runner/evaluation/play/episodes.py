@@ -1,0 +1,165 @@
+"""Playing whole episodes with an agent, on chosen seeds."""
+
+import contextlib
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from stable_baselines3.common.utils import set_random_seed
+from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
+
+from rl_runner.agents.protocol import Agent, takes_action_masks
+from rl_runner.envs.normalization import set_statistics, statistics
+from rl_runner.envs.resting import RestingVecEnv
+from rl_runner.evaluation.play.episode_info import EpisodeInfo
+from rl_runner.policy import Policy
+
+
+class Player(Policy, Protocol):
+    """What can play an episode: a trained agent, or a baseline."""
+
+    @property
+    def action_space(self) -> Any:
+        """The actions it chooses from."""
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Complete episodes, in the order of their seeds; n of them."""
+
+    seeds: np.ndarray  # (n,) int64
+    returns: np.ndarray  # (n,) float64, undiscounted, without reward normalisation
+    lengths: np.ndarray  # (n,) int64
+    successes: np.ndarray  # (n,) float64: the environment's info["is_success"]; NaN if it has none
+    extras: Mapping[str, np.ndarray] = field(default_factory=dict)  # by name (n,), see EpisodeInfo
+
+    def check_finite(self) -> None:
+        """Raise FloatingPointError if a return is not a finite number: no mean would be one."""
+        if not np.isfinite(self.returns).all():
+            message = "an evaluation episode's return is not a finite number"
+            raise FloatingPointError(message)
+
+    @property
+    def mean_reward(self) -> float:
+        """The mean undiscounted return."""
+        return float(self.returns.mean())
+
+    @property
+    def std_reward(self) -> float:
+        """The standard deviation of the returns over episodes (n − 1)."""
+        return float(self.returns.std(ddof=1)) if len(self.returns) > 1 else 0.0
+
+    def describe(self) -> dict[str, Any]:
+        """Return the means, for run.json and tables.
+
+        :raises FloatingPointError: if a return is not a finite number
+        """
+        self.check_finite()
+        described: dict[str, Any] = {
+            "mean_reward": self.mean_reward,
+            "std_reward": self.std_reward,
+            "mean_ep_length": float(self.lengths.mean()),
+            "n_episodes": len(self.returns),
+        }
+        if not np.isnan(self.successes).all():
+            described["success_rate"] = float(np.nanmean(self.successes))
+        if self.extras:
+            described["info"] = {k: float(np.nanmean(v)) for k, v in self.extras.items()}
+        return described
+
+
+def play_episodes(
+    agent: Agent | Player,
+    env: VecEnv,
+    episode_seeds: Sequence[int],
+    *,
+    deterministic: bool = True,
+    sampling_seed: int = 0,
+) -> Episodes:
+    """Play one episode per seed and leave the agent's training undisturbed.
+
+    Copy ``i`` of the environment plays seeds ``i, i + n_envs, …``: which episode is played never
+    depends on how long another one lasts, so parallel evaluation does not favour short episodes.
+
+    :param env: from ``build_env(…, training=False)``; if it normalises, it is given the present
+        statistics of the agent's own environment
+    :param sampling_seed: where a stochastic policy's draws begin
+    """
+    _share_normalization(agent, env)
+    n_envs, n_episodes = env.num_envs, len(episode_seeds)
+    returns, successes = np.zeros(n_episodes), np.full(n_episodes, np.nan)
+    lengths = np.zeros(n_episodes, dtype=np.int64)
+    queues = [list(range(i, n_episodes, n_envs)) for i in range(n_envs)]
+    for i, queue in enumerate(queues):
+        env.env_method("begin_episodes", [episode_seeds[k] for k in queue], indices=[i])
+    told = EpisodeInfo(n_envs, n_episodes)
+    resting = env.unwrapped if isinstance(env.unwrapped, RestingVecEnv) else None
+
+    wants_masks = takes_action_masks(type(agent))
+    with _separate_randomness(agent, sampling_seed):
+        obs = env.reset()
+        state, episode_start = None, np.ones(n_envs, dtype=bool)
+        while any(queues):
+            masks = (
+                {"action_masks": np.stack(env.env_method("action_masks"))} if wants_masks else {}
+            )
+            actions, state = agent.predict(obs, state, episode_start, deterministic, **masks)
+            obs, _, episode_start, infos = env.step(actions)
+            told.step(infos)
+            if not np.count_nonzero(episode_start):
+                continue
+            for i in map(int, np.flatnonzero(episode_start)):
+                if queues[i]:
+                    k, info = queues[i].pop(0), infos[i]
+                    returns[k] = info["episode"]["r"]
+                    lengths[k] = info["episode"]["l"]
+                    successes[k] = info.get("is_success", np.nan)
+                    told.end(i, k, info)
+                    if resting is not None and not queues[i]:
+                        resting.rest(i)
+    seeds = np.array(episode_seeds, dtype=np.int64)
+    return Episodes(seeds, returns, lengths, successes, told.values)
+
+
+def _share_normalization(agent: Agent | Player, env: VecEnv) -> None:
+    target = unwrap_vec_normalize(env)
+    own = getattr(agent, "get_vec_normalize_env", lambda: None)()  # a baseline has none
+    if own is not None and target is not None:
+        set_statistics(target, statistics(own))
+
+
+@contextlib.contextmanager
+def _separate_randomness(agent: Any, seed: int) -> Iterator[None]:
+    """Seed every generator a policy may draw from; afterwards, put training's states back."""
+    action_rng = agent.action_space.np_random
+    before = (
+        random.getstate(),
+        np.random.get_state(),  # noqa: NPY002 - SB3 draws from the global generator
+        torch.get_rng_state(),
+    )
+    set_random_seed(seed)
+    agent.action_space.seed(seed)
+    noise = _exploration_matrices(agent)
+    if noise is not None:
+        agent.policy.reset_noise()
+    try:
+        yield
+    finally:
+        if noise is not None:
+            distribution, matrices = noise
+            distribution.exploration_mat, distribution.exploration_matrices = matrices
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+        torch.set_rng_state(before[2])
+        agent.action_space._np_random = action_rng  # noqa: SLF001 - Gymnasium has no setter
+
+
+def _exploration_matrices(agent: Any) -> tuple[Any, tuple[Any, Any]] | None:
+    """Return gSDE's distribution and its present noise; None for agents without gSDE."""
+    if not getattr(agent, "use_sde", False):
+        return None
+    distribution = (getattr(agent, "actor", None) or agent.policy).action_dist
+    return distribution, (distribution.exploration_mat, distribution.exploration_matrices)

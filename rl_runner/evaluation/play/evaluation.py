@@ -1,0 +1,60 @@
+"""One policy judged in one environment: its episodes, and its exact score where there is one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rl_runner.evaluation.play.episodes import Episodes
+from rl_runner.evaluation.play.exact import ExactScore, exact_score
+from rl_runner.evaluation.play.saved_run import Run
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came of an evaluation of one run, one baseline or one foreign agent."""
+
+    label: str  # experiment or environment
+    policy: str  # checkpoint or baseline
+    seed: int
+    episodes: Episodes
+    exact: ExactScore | None = None
+    timesteps: int | None = None  # of training; None for what was not trained here
+
+    def describe(self) -> dict[str, Any]:
+        """Return the numbers for tables and JSON; raises FloatingPointError on a NaN return."""
+        exact = {} if self.exact is None else self.exact.describe()
+        head = {"seed": self.seed, "policy": self.policy, "timesteps": self.timesteps}
+        return head | self.episodes.describe() | exact
+
+    def rows(self) -> dict[str, Sequence[Any]]:
+        """Return one row per episode as columns of equal length, for a table."""
+        n = len(self.episodes.returns)
+        columns: dict[str, Sequence[Any]] = {
+            "experiment": [self.label] * n,
+            "seed": [self.seed] * n,
+            "policy": [self.policy] * n,
+            "episode": list(range(n)),
+            "episode_seed": self.episodes.seeds.tolist(),
+            "return": self.episodes.returns.tolist(),
+            "length": self.episodes.lengths.tolist(),
+        }
+        if not np.isnan(self.episodes.successes).all():
+            columns["is_success"] = self.episodes.successes.tolist()
+        return columns | {k: v.tolist() for k, v in sorted(self.episodes.extras.items())}
+
+
+def evaluate_run(
+    run: Run, n_episodes: int | None = None, *, deterministic: bool | None = None
+) -> Evaluation:
+    """Play a run's held-out episodes, and score its deterministic policy exactly where possible.
+
+    :param n_episodes: at least 1; default: the config's ``eval.final_episodes``
+    :param deterministic: default: the config's ``eval.deterministic``
+    """
+    deterministic = run.config.eval.deterministic if deterministic is None else deterministic
+    episodes = run.evaluate(n_episodes, deterministic=deterministic)
+    exact = exact_score(run.agent, run.config.env) if deterministic else None
+    timesteps = 0 if run.checkpoint == "untrained" else run.agent.num_timesteps
+    return Evaluation(run.path.parent.name, run.checkpoint, run.seed, episodes, exact, timesteps)

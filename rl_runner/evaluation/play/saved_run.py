@@ -1,0 +1,134 @@
+"""An agent and its normalisation statistics, into a folder and back; and whole runs from disk."""
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rl_runner.agents.build import build_agent, load_parameters
+from rl_runner.agents.protocol import Agent
+from rl_runner.agents.registry import find_algorithm
+from rl_runner.agents.state import NUMBERS, load_numbers, save_numbers
+from rl_runner.config import ExperimentConfig, load_config
+from rl_runner.envs import build_evaluation_env, build_training_env
+from rl_runner.envs.normalization import load_statistics, save_statistics
+from rl_runner.errors import CheckpointError, Problem, RunFolderError
+from rl_runner.evaluation.play.episodes import Episodes, play_episodes
+from rl_runner.runs.folder import CONFIG, NORMALIZATION, CheckpointName, RunFolder
+from rl_runner.seeding import SeedTree
+
+TRAIN_ANEW = "Train it anew with this version: `rl train … --fresh`."
+
+
+def save_agent(agent: Agent, folder: Path, weights_file: str) -> None:
+    """Write the agent's file and, if its environment normalises, the statistics beside it."""
+    agent.save(str(folder / weights_file))
+    save_numbers(agent, folder)
+    if (vec_normalize := agent.get_vec_normalize_env()) is not None:
+        save_statistics(vec_normalize, folder / NORMALIZATION)
+
+
+def load_agent(agent: Agent, folder: Path, weights_file: str) -> None:
+    """Read what :func:`save_agent` wrote into an agent built from the same config.
+
+    :raises CheckpointError: if a file is missing, damaged or of another config
+    """
+    load_parameters(agent, str(folder / weights_file))
+    try:
+        load_numbers(agent, folder)
+    except FileNotFoundError as error:
+        what = f"Another version of rl_runner saved this agent: {NUMBERS} is missing."
+        raise CheckpointError(Problem(what, str(folder), TRAIN_ANEW)) from error
+    except (OSError, ValueError, AttributeError) as error:
+        what = f"The agent's counters cannot be loaded: {error}"
+        raise CheckpointError(Problem(what, str(folder), TRAIN_ANEW)) from error
+    if (vec_normalize := agent.get_vec_normalize_env()) is not None:
+        try:
+            load_statistics(vec_normalize, folder / NORMALIZATION)
+        except (OSError, ValueError, KeyError) as error:
+            what = f"The normalisation statistics cannot be loaded: {error}"
+            raise CheckpointError(Problem(what, str(folder / NORMALIZATION))) from error
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished (or begun) run, loaded from its folder.
+
+    ``agent.predict(obs)`` asks the trained agent for actions; :meth:`evaluate` plays episodes.
+    """
+
+    path: Path
+    config: ExperimentConfig
+    seed: int
+    record: Mapping[str, Any]
+    agent: Agent
+    checkpoint: CheckpointName
+
+    def evaluate(
+        self, n_episodes: int | None = None, *, deterministic: bool | None = None
+    ) -> Episodes:
+        """Play held-out episodes, those of the run's final evaluation first.
+
+        :param n_episodes: at least 1; default: the config's ``eval.final_episodes``
+        :param deterministic: default: the config's ``eval.deterministic``
+        :raises ValueError: if ``n_episodes`` is below 1
+        """
+        n_episodes = self.config.eval.final_episodes if n_episodes is None else n_episodes
+        if n_episodes < 1:
+            message = f"at least one episode must be played, not {n_episodes}"
+            raise ValueError(message)
+        seeds = SeedTree(self.seed)
+        episode_seeds = seeds.final_evaluation(n_episodes)
+        if deterministic is None:
+            deterministic = self.config.eval.deterministic
+        with closing(
+            build_evaluation_env(self.config.env, episode_seeds, self.config.eval.n_envs)
+        ) as env:
+            return play_episodes(
+                self.agent,
+                env,
+                episode_seeds,
+                deterministic=deterministic,
+                sampling_seed=seeds.policy_sampling,
+            )
+
+
+def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
+    """Load a run's trained agent. Nothing is unpickled: the config builds it, arrays fill it.
+
+    :param path: a ``seed-…`` folder
+    :param checkpoint: ``last``, the agent at the end; ``best``, the one with the best periodic
+        evaluation; ``halfway`` through the budget; ``untrained``; or timesteps in digits
+    :raises RunFolderError: if ``path`` is not a run
+    :raises CheckpointError: if the agent is missing or damaged
+    """
+    path = Path(path).absolute()
+    if not (path.parent / CONFIG).is_file():
+        cure = "A run is a `seed-…` folder inside an experiment that holds a config.yaml."
+        raise RunFolderError(Problem("This is not a run.", str(path), cure))
+    config = load_config(path.parent)
+    if config.data is not None:
+        cure = "Judge it by a log: `rl eval RUN --data LOG`."
+        raise RunFolderError(Problem("This run learned from a log.", str(path), cure))
+    algorithm = find_algorithm(config.algo.name, config.source.locate(("algo", "name")))
+    folder = RunFolder(path, algorithm.weights_file)
+    record = folder.read_record()
+    if not isinstance(record.get("seed"), int):
+        raise RunFolderError(Problem("This run has never started.", str(path)))
+    seed = int(record["seed"])
+    files = None if checkpoint == "untrained" else folder.checkpoint(checkpoint)
+    env = build_training_env(config.env.in_this_process, config.algo, SeedTree(seed))
+    algo = config.algo
+    agent = build_agent(algorithm, algo.hyperparameters, env, SeedTree(seed).model, algo.engine)
+    if files is not None:
+        load_agent(agent, files, algorithm.weights_file)
+    return Run(path, config, seed, record, agent, checkpoint)
+
+
+def evaluate(
+    run: Run | str | Path, n_episodes: int | None = None, *, deterministic: bool | None = None
+) -> Episodes:
+    """Play held-out episodes with a run's agent; see :meth:`Run.evaluate`."""
+    run = run if isinstance(run, Run) else load_run(run)
+    return run.evaluate(n_episodes, deterministic=deterministic)

@@ -1,0 +1,179 @@
+"""The side road: a config with a `data` section in, run folders like all others out."""
+
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rl_runner.config import ExperimentConfig, dump_config, experiment_hash
+from rl_runner.envs.recommender.domain import N_STATES
+from rl_runner.offline.judging.judgement import Judgement, judge
+from rl_runner.offline.judging.plots import draw_judgement
+from rl_runner.offline.learning.registry import LogLearner, build_learner, find_learner
+from rl_runner.offline.learning.resolving import LogExperiment, held_out, resolve_on_logs
+from rl_runner.offline.logs.interactions import moment
+from rl_runner.runs.folder import ExperimentFolder, RunFolder
+from rl_runner.runs.provenance import now, provenance
+
+LEAST_INTERACTIONS = 1000  # the checklist before anything goes into production
+LEAST_REWARD = 0.3
+
+
+@dataclass(frozen=True)
+class LogRun:
+    """How one run on logs ended."""
+
+    seed: int
+    path: Path
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class LogResult:
+    """How an experiment on logs ended."""
+
+    path: Path
+    name: str
+    hash: str
+    runs: tuple[LogRun, ...]
+
+
+def train_on_logs(
+    config: ExperimentConfig, *, runs_dir: str | Path = "runs", fresh: bool = False
+) -> LogResult:
+    """Learn from the logs that a config names, one run per seed, unless it is there already.
+
+    :param fresh: learn again even so
+    :raises RunnerError: if the config, a log or the folder is at fault; nothing is written then
+    """
+    experiment = resolve_on_logs(config)
+    row, resolved = find_learner(config), experiment.config
+    digest = experiment_hash(resolved)
+    folder = ExperimentFolder.place(Path(runs_dir), resolved.name, digest, row.weights_file)
+    folder.write_config(dump_config(resolved))
+    runs = [
+        LogRun(seed, run.path, _run(experiment, seed, run, fresh=fresh))
+        for seed in resolved.train.seeds
+        for run in [folder.run(seed)]
+    ]
+    return LogResult(folder.path, resolved.name, digest, tuple(runs))
+
+
+def train_many_on_logs(
+    configs: Sequence[ExperimentConfig], *, runs_dir: str | Path, fresh: bool
+) -> list[LogResult]:
+    """Learn from several experiments' logs, one after another."""
+    return [train_on_logs(config, runs_dir=runs_dir, fresh=fresh) for config in configs]
+
+
+def _run(experiment: LogExperiment, seed: int, run: RunFolder, *, fresh: bool) -> dict[str, Any]:
+    """Learn in a claimed folder and keep its run.json true to what happens."""
+    if not run.claim():
+        return {"status": "running"}
+    try:
+        record = run.read_record()
+        if record.get("status") == "finished" and not fresh:
+            return record
+        run.clear()
+        record = {**_new_record(experiment.config, seed), "started": now(), **provenance()}
+        run.write_record(record)
+        started = time.monotonic()
+        try:
+            record |= _learn(experiment, seed, run) | {"status": "finished"}
+        except KeyboardInterrupt:
+            record["status"] = "interrupted"
+            raise
+        except Exception as error:  # noqa: BLE001 - recorded with its traceback
+            told = {"error": repr(error), "traceback": traceback.format_exc()}
+            record |= {"status": "failed", **told}
+        finally:
+            record |= {"finished": now(), "seconds": round(time.monotonic() - started, 3)}
+            run.write_record(record)
+        return record
+    finally:
+        run.release()
+
+
+def _new_record(config: ExperimentConfig, seed: int) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "status": "running",
+        "name": config.name,
+        "env": config.env.id,
+        "algo": config.algo.name,
+        "seed": seed,
+    }
+
+
+def _learn(experiment: LogExperiment, seed: int, run: RunFolder) -> dict[str, Any]:
+    """Learn, judge on what was held out, save; return timesteps and results for run.json."""
+    learner, parts = build_learner(experiment.config), experiment.split
+    if experiment.earlier is not None:
+        learner.load(experiment.earlier.path / run.weights_file)
+    learned = learner.learn(parts.train)
+    outside = learner.outside(experiment.weights.bounds)
+    if outside and learner.values_are_bounded:
+        message = f"{outside} values lie outside what rewards can sum to: this is a bug"
+        raise FloatingPointError(message)
+    held = held_out(experiment)
+    judgement = (
+        None if held is None else judge(held, learner.policy(np.arange(N_STATES)), seed=seed)
+    )
+
+    def save(folder: Path) -> None:
+        learner.save(folder / run.weights_file)
+        if judgement is not None:
+            draw_judgement(judgement, folder)
+
+    run.save_final(save)
+    results = {
+        "last": _headline(judgement),
+        "log": {
+            **parts.report,
+            "learned_until": parts.window.end,
+            "newest": moment(int(parts.train.ts[-1])).isoformat(),
+            "refusals": experiment.refusals.to_dict(),
+            **learned,
+        },
+        "coverage": {**learner.coverage(), "values_outside": outside},
+        "judgement": None if judgement is None else judgement.to_dict(),
+        "checklist": checklist(learner, len(parts.train), judgement),
+    }
+    return {"timesteps": len(parts.train), "results": results}
+
+
+def _headline(judgement: Judgement | None) -> dict[str, Any]:
+    """Return what lists of runs show: the doubly robust estimate, or nothing if it was refused."""
+    if judgement is None or judgement.headline is None:
+        return {"mean_reward": None, "std_reward": None, "n_episodes": 0}
+    return {
+        "mean_reward": judgement.headline.value,
+        "ci95": list(judgement.headline.ci95),
+        "std_reward": None,
+        "n_episodes": 0,
+        "n_interactions": judgement.interactions,
+    }
+
+
+def checklist(
+    learner: LogLearner, n_interactions: int, judgement: Judgement | None
+) -> dict[str, bool | None]:
+    """Return what should hold before the policy is deployed; None: it cannot be known."""
+    headline = None if judgement is None else judgement.headline
+    beyond_rule = None if headline is None else headline.versus_rule_based_ci95
+    sessions = None if judgement is None else judgement.sessions
+    coverage = learner.coverage()
+    lowest = getattr(learner, "eps", (0, 0, coverage["epsilon"]))[2]
+    return {
+        "at_least_1000_interactions": n_interactions >= LEAST_INTERACTIONS,
+        "average_reward_above_0.3": None if headline is None else headline.ci95[0] > LEAST_REWARD,
+        "epsilon_at_its_minimum": coverage["epsilon"] <= lowest,
+        "better_than_rule_based": (None if beyond_rule is None else beyond_rule[0] > 0),
+        "better_than_rule_based_over_sessions": (
+            None if sessions is None else sessions.versus_rule_based_ci95[0] > 0
+        ),
+    }

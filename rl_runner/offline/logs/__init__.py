@@ -1,0 +1,1 @@
+"""Logs of interactions: their schema, reading, checking, importing, exporting."""

@@ -1,0 +1,133 @@
+"""Which interactions are trained on and which are held out: by time, without overlap."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from rl_runner.config.data import DataConfig, parse_duration, parse_moment
+from rl_runner.errors import DataError, Problem
+from rl_runner.offline.logs.interactions import Interactions, moment
+
+
+@dataclass(frozen=True)
+class Window:
+    """The time after ``start`` up to and including ``end``, in microseconds since 1970."""
+
+    start: int
+    end: int
+
+    def mask(self, log: Interactions) -> np.ndarray:
+        """Return (n,) which interactions lie within."""
+        inside: np.ndarray = (log.ts > self.start) & (log.ts <= self.end)
+        return inside
+
+    def __str__(self) -> str:
+        return f"{_short(moment(self.start))} to {_short(moment(self.end))}"
+
+
+@dataclass(frozen=True)
+class Split:
+    """The training window with its interactions, and the window held out."""
+
+    window: Window
+    train: Interactions
+    holdout: Window | None
+    report: dict[str, Any]  # what was left out of training, for run.json
+
+
+def split(log: Interactions, config: DataConfig, already_learned: int | None = None) -> Split:
+    """Choose what to train on.
+
+    :param already_learned: until when (microseconds) an earlier table has learned; what happened
+        up to then is left out, so that no interaction counts twice
+    :raises DataError: if nothing is left to train on
+    """
+    end = microseconds(parse_moment(config.until)) if config.until else int(log.ts[-1])
+    held = _span(config.holdout) if config.holdout else 0
+    window = Window(end - held - _span(config.window), end - held)
+    if already_learned is not None:
+        window = Window(max(window.start, already_learned), window.end)
+    if window.start >= window.end:
+        what = f"The earlier table has learned until {_short(moment(window.start))} already."
+        cure = "Give newer logs, or leave out `data.continue_from`."
+        raise DataError(Problem(what, "data.continue_from", cure))
+    inside = log.take(window.mask(log))
+    if len(inside) == 0:
+        what = f"The window from {window} is empty."
+        cure = f"The log reaches from {_short(log.first_time)} to {_short(log.last_time)}; "
+        raise DataError(
+            Problem(what, "data.window", cure + "change `data.window`, `holdout` or `until`.")
+        )
+    train, dropped = without_rare_users(inside, config.min_interactions_per_user)
+    holdout = Window(window.end, end) if held else None
+    report = {
+        "window": [_short(moment(window.start)), _short(moment(window.end))],
+        "holdout": None if holdout is None else [_short(moment(t)) for t in (window.end, end)],
+        "in_window": len(inside),
+        **dropped,
+        "interactions": len(train),
+        "users": train.n_users,
+    }
+    return Split(window, train, holdout, report)
+
+
+def without_rare_users(
+    log: Interactions, at_least: int
+) -> tuple[Interactions, dict[str, float | int]]:
+    """Leave out users with fewer interactions; report what share of the population that drops.
+
+    :raises DataError: if that is everybody
+    """
+    counts = np.bincount(log.user)
+    present = counts > 0
+    rare = present & (counts < at_least)
+    report = {
+        "users_dropped": int(rare.sum()),
+        "users_dropped_share": float(rare.sum() / present.sum()),
+        "interactions_dropped": int(counts[rare].sum()),
+        "interactions_dropped_share": float(counts[rare].sum() / len(log)),
+    }
+    if rare.sum() == present.sum():
+        what = f"None of {present.sum():,} users has {at_least} interactions in the window."
+        cure = f"The busiest has {counts.max()}: lower `data.min_interactions_per_user`, or widen "
+        raise DataError(Problem(what, "data.min_interactions_per_user", cure + "`data.window`."))
+    return (log if not rare.any() else log.take(~rare[log.user])), report
+
+
+def evaluation_window(log: Interactions, span: str | None, learned_until: int) -> Window:
+    """Return the last ``span`` of a log, but nothing that was learned from.
+
+    :param span: e.g. ``3d``; None: everything after what was learned from
+    :raises DataError: if nothing is left
+    """
+    end = int(log.ts[-1])
+    start = int(log.ts[0]) - 1 if span is None else end - _span(span)
+    window = Window(max(start, learned_until), end)
+    if window.start >= window.end or not window.mask(log).any():
+        what = f"Nothing to judge by: the run has learned until {_short(moment(learned_until))}, "
+        what += f"and the log ends on {_short(moment(end))}."
+        raise DataError(Problem(what, "", "Give a log that goes on after it."))
+    return window
+
+
+def within_budget(parts: Split, at_most: int) -> Split:
+    """Keep only the newest interactions to train on, at most so many, and report it."""
+    beyond = max(0, len(parts.train) - at_most)
+    train = parts.train.take(np.arange(beyond, len(parts.train))) if beyond else parts.train
+    counts = {"beyond_budget": beyond, "interactions": len(train), "users": train.n_users}
+    return replace(parts, train=train, report={**parts.report, **counts})
+
+
+def microseconds(when: datetime) -> int:
+    """Return a time as microseconds since 1970."""
+    return round(when.timestamp() * 1e6)
+
+
+def _span(text: str) -> int:
+    return round(parse_duration(text).total_seconds() * 1e6)
+
+
+def _short(when: datetime) -> str:
+    return when.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""What commands other than ``rl train`` do with training."""

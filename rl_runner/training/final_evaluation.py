@@ -1,0 +1,58 @@
+"""The end of a run: its last and its best agent, judged on episodes that nothing selected on."""
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from rl_runner.agents.protocol import Agent
+from rl_runner.config import ExperimentConfig
+from rl_runner.envs import build_evaluation_env
+from rl_runner.evaluation.play.episodes import play_episodes
+from rl_runner.evaluation.play.exact import ExactScorer
+from rl_runner.evaluation.play.saved_run import load_agent
+from rl_runner.runs.folder import RunFolder
+from rl_runner.seeding import SeedTree
+from rl_runner.training.observers.callbacks import PeriodicEvaluation
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.vec_env import VecEnv
+
+
+def judge(
+    agent: Agent,
+    config: ExperimentConfig,
+    run: RunFolder,
+    seeds: SeedTree,
+    evaluation: PeriodicEvaluation,
+) -> dict[str, Any]:
+    """Judge the last and the best agent on held-out episodes that nothing selected on.
+
+    The best was chosen for its periodic mean, which therefore flatters it; ``selection_optimism``
+    is by how much. Leaves the best agent's parameters in ``agent``.
+    """
+    episode_seeds = seeds.final_evaluation(config.eval.final_episodes)
+    scorer = ExactScorer.for_env(config.env) if config.eval.deterministic else None
+
+    def play(env: "VecEnv") -> dict[str, Any]:
+        episodes = play_episodes(
+            agent,
+            env,
+            episode_seeds,
+            deterministic=config.eval.deterministic,
+            sampling_seed=seeds.policy_sampling,
+        )
+        exact = scorer.score(agent) if scorer is not None else None
+        return episodes.describe() | ({} if exact is None else exact.describe())
+
+    with closing(build_evaluation_env(config.env, episode_seeds, config.eval.n_envs)) as env:
+        last = play(env)
+        load_agent(agent, run.checkpoint("best"), run.weights_file)
+        best = play(env)
+    return {
+        "last": last,
+        "best": {
+            "timesteps": evaluation.best_timesteps,
+            "periodic_mean_reward": evaluation.best_mean_reward,
+            **best,
+            "selection_optimism": evaluation.best_mean_reward - best["mean_reward"],
+        },
+    }

@@ -1,0 +1,238 @@
+"""Many runs at once, none of them able to take the others down; or one after another, here."""
+
+import contextlib
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+
+from pebble import ProcessExpired
+
+from rl_runner.errors import RunnerError
+from rl_runner.runs.disk import is_full_disk
+from rl_runner.training.processes.process import (
+    GRACE_SECONDS,
+    RunningTask,
+    describe_exit,
+    start_fork_server,
+    start_process,
+)
+from rl_runner.training.reporting import Reporter, StopRequest
+from rl_runner.training.task import (
+    RunResult,
+    RunTask,
+    execute,
+    record_failure,
+    record_interruption,
+    too_long,
+)
+
+POLL_SECONDS = 0.05
+
+
+def run_here(tasks: Sequence[RunTask], reporter: Reporter) -> list[RunResult]:
+    """Run the tasks one after another in this process, e.g. in a notebook."""
+    return [_run_here(task, reporter) for task in tasks]
+
+
+def _run_here(task: RunTask, reporter: Reporter) -> RunResult:
+    stop, hours = StopRequest(), task.config.train.max_hours
+    if hours is None:
+        return execute(task, reporter, stop)
+    timer = threading.Timer(hours * 3600, stop.set)
+    timer.daemon = True
+    timer.start()
+    try:
+        result = execute(task, reporter, stop)
+    finally:
+        timer.cancel()
+    if result.status != "interrupted":
+        return result
+    overdue = record_failure(task, too_long(task))
+    reporter.run_ended(task.run, overdue.record)
+    return overdue
+
+
+def run_in_processes(
+    tasks: Sequence[RunTask], reporter: Reporter, *, jobs: int, retries: int = 0
+) -> list[RunResult]:
+    """Run every task in a process of its own, ``jobs`` of them at a time.
+
+    Asked to stop (SIGINT, SIGTERM), the runs write their checkpoints and end; asked again, they are
+    killed. Call it from the main thread.
+
+    :param retries: how often a failed run is tried again
+    :return: the results in the order of the tasks; a run that was not begun has what is on disk
+    """
+    launcher = Launcher(reporter, jobs=jobs, retries=retries)
+    index_of = {id(task): i for i, task in enumerate(tasks)}
+    results: dict[int, RunResult] = {}
+    for task in tasks:
+        launcher.add(task)
+    with launcher.heeding_signals():
+        while launcher.busy:
+            time.sleep(POLL_SECONDS)
+            results |= {index_of[id(task)]: result for task, result in launcher.poll()}
+    return [results[i] if i in results else _not_begun(task) for i, task in enumerate(tasks)]
+
+
+def _not_begun(task: RunTask) -> RunResult:
+    try:
+        record = task.folder.read_record() or {"status": "pending"}
+    except RunnerError as error:
+        record = {"status": "failed", "error": str(error)}
+    return RunResult(task.seed, task.folder.path, record)
+
+
+class Launcher:
+    """Runs tasks in processes, ``jobs`` of them at a time; more may be added at any time.
+
+    ::
+
+        with launcher.heeding_signals():
+            launcher.add(task)
+            while launcher.busy:
+                time.sleep(POLL_SECONDS)
+                for task, result in launcher.poll():
+                    ...
+
+    :param retries: how often a failed run is tried again
+    """
+
+    def __init__(self, reporter: Reporter, *, jobs: int, retries: int = 0) -> None:
+        self.reporter = reporter
+        self.jobs = jobs
+        self.retries = retries
+        self.waiting: deque[tuple[RunTask, int]] = deque()
+        self.running: list[RunningTask] = []
+        self.stop_requests = 0
+        self.stop_requested_at = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether runs are under way, or wait and may still begin."""
+        return bool(self.running or (self.waiting and not self.stop_requests))
+
+    @property
+    def n_free(self) -> int:
+        """How many more tasks would begin at once."""
+        return max(0, self.jobs - len(self.running) - len(self.waiting))
+
+    def add(self, task: RunTask) -> None:
+        """Run a task as soon as a process is free for it."""
+        self.waiting.append((task, 0))
+
+    def give_up(self, task: RunTask) -> None:
+        """Ask a run to end now because it is hopeless; its status becomes ``pruned``."""
+        for running in self.running:
+            if running.task is task:
+                running.give_up()
+
+    def poll(self) -> list[tuple[RunTask, RunResult]]:
+        """Start what can start and pass reports on; return the runs that ended since."""
+        self._start_waiting()
+        ended = []
+        for running in self.running.copy():
+            running.drain(self.reporter)
+            running.check_time()
+            if self.stop_requests:
+                self._stop(running)
+            if running.future.done():
+                ended += self._take_result(running)
+        return ended
+
+    def heeding_signals(self) -> contextlib.AbstractContextManager[None]:
+        """Stop the runs at SIGINT and SIGTERM, instead of dying of them; start the fork server."""
+        start_fork_server(task.config.algo for task, _ in self.waiting)
+        return _handling_signals(self.stop)
+
+    def _start_waiting(self) -> None:
+        while self.waiting and len(self.running) < self.jobs and not self.stop_requests:
+            task, tries = self.waiting.popleft()
+            verbose = self.reporter.metrics_file is not None
+            future, reports = start_process(task, verbose=verbose)
+            self.running.append(RunningTask(task, tries, future, reports))
+
+    def _take_result(self, running: RunningTask) -> list[tuple[RunTask, RunResult]]:
+        running.drain(self.reporter)
+        running.reports.close()
+        self.running.remove(running)
+        result = self._result_of(running)
+        retry = result.status == "failed" and running.tries < self.retries
+        if retry and not self.stop_requests:
+            self.reporter.note(f"Seed {running.task.seed} failed and is tried again.")
+            self.waiting.append((running.task, running.tries + 1))
+            return []
+        return [(running.task, result)]
+
+    def _result_of(self, running: RunningTask) -> RunResult:
+        """Return what the process returned, or record what became of it."""
+        task = running.task
+        try:
+            result = running.future.result()
+        except RunnerError as error:  # a damaged run.json, a full disk: nothing is written there
+            record = {"status": "failed", "error": str(error), "disk_full": is_full_disk(error)}
+            self.reporter.run_ended(task.run, record)
+            return RunResult(task.seed, task.folder.path, record)
+        except ProcessExpired as error:
+            if self.stop_requests:
+                return record_interruption(task)
+            if not running.is_overdue:
+                code = error.exitcode
+                return self._failed(task, describe_exit(code), by_signal=(code or 0) < 0)
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the other runs go on
+            return self._failed(task, repr(error))
+        else:
+            if not (running.is_overdue and result.status == "interrupted"):
+                return result
+        return self._failed(task, too_long(task))
+
+    def _failed(self, task: RunTask, error: str, *, by_signal: bool = False) -> RunResult:
+        result = record_failure(task, error, by_signal=by_signal)
+        self.reporter.run_ended(task.run, result.record)
+        return result
+
+    def stop(self) -> None:
+        """Ask the runs to write their checkpoints and end, and begin no more; asked again, kill."""
+        self.stop_requests += 1
+        self.stop_requested_at = time.monotonic()
+        if self.stop_requests == 1:
+            self.reporter.note(
+                "Stopping: each run writes a checkpoint where it is, unless its rollout takes too "
+                "long for that; then it goes on later from its last one. Ctrl-C again: stop now."
+            )
+
+    def stop_and_wait(self) -> None:
+        """Let the runs write their checkpoints and end; their results are on disk."""
+        self.stop()
+        while self.busy:
+            time.sleep(POLL_SECONDS)
+            self.poll()
+
+    def _stop(self, running: RunningTask) -> None:
+        """Ask a run to stop; kill it if that was asked for twice, or it takes too long."""
+        if self.stop_requests > 1 or time.monotonic() - self.stop_requested_at > GRACE_SECONDS:
+            running.send(signal.SIGKILL)
+        else:
+            running.ask_to_stop()
+
+
+@contextlib.contextmanager
+def _handling_signals(on_stop: Callable[[], None]) -> Iterator[None]:
+    """Call ``on_stop`` for SIGINT and SIGTERM instead of dying of them."""
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        on_stop()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

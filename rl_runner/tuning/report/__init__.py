@@ -1,0 +1,1 @@
+"""What a study found: summary, pictures, HTML, TensorBoard."""

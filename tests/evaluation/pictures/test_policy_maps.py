@@ -1,0 +1,125 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rl_runner.config import EnvConfig
+from rl_runner.envs import make_single_env
+from rl_runner.errors import EnvError
+from rl_runner.evaluation.pictures.grid_views import GridView, views_of
+from rl_runner.evaluation.pictures.grid_world import DrawnPolicy, draw_policies
+from rl_runner.evaluation.pictures.policy_maps import policy_maps, write_policy_maps
+from rl_runner.evaluation.pictures.recording import load_agents
+
+Trained = Callable[[str], Any]
+DETERMINISTIC: dict[str, dict[str, Any]] = {
+    "FrozenLake-v1": {"is_slippery": False},
+    "CliffWalking-v1": {},
+    "Taxi-v4": {},
+}
+
+
+def views(env_id: str) -> tuple[Any, tuple[GridView, ...]]:
+    env: Any = make_single_env(EnvConfig(id=env_id, kwargs=DETERMINISTIC.get(env_id, {})))
+    return env, views_of(env)
+
+
+@pytest.mark.parametrize(("env_id", "n"), [*zip(DETERMINISTIC, (1, 1, 2)), ("CartPole-v1", 0)])  # noqa: B905
+def test_some_environments_have_maps(env_id: str, n: int):
+    env, found = views(env_id)
+    env.close()
+    assert len(found) == n
+
+
+@pytest.mark.parametrize("env_id", DETERMINISTIC)
+def test_each_action_leads_where_its_arrow_points(env_id: str):
+    env, found = views(env_id)
+    table = env.unwrapped.P
+    env.close()
+    for view in found:
+        n_rows, n_columns = view.states.shape
+        moved = 0
+        for (row, column), state in np.ndenumerate(view.states):
+            if (row, column) in view.blocked:
+                continue
+            for action, does in view.actions.items():
+                if isinstance(does, str):
+                    continue
+                there = row + does[1], column + does[0]
+                inside = 0 <= there[0] < n_rows and 0 <= there[1] < n_columns
+                walled = (row, min(column, there[1])) in view.walls and does[0]
+                ((_, reached, _, _),) = table[int(state)][action]
+                if view.blocked.get(there, ("",))[0] == "cliff":
+                    expected = view.states[3, 0]
+                else:
+                    expected = view.states[there] if inside and not walled else state
+                assert reached == expected, (row, column, action)
+                moved += reached != state
+        assert moved > n_rows * n_columns
+
+
+def test_taxi_marks_its_places_and_walls():
+    env, (waiting, riding) = views("Taxi-v4")
+    places = {letter: cell for cell, letter in waiting.marks.items()}
+    assert places == {"R": (0, 0), "G": (0, 4), "Y": (4, 0), "B": (4, 3)}
+    assert len(waiting.walls) == 6
+    for view, passenger in ((waiting, 0), (riding, 4)):
+        decoded = [list(env.unwrapped.decode(int(state))) for state in view.states.flat]
+        assert {(p, d) for _, _, p, d in decoded} == {(passenger, 1)}
+        cells = [(row, column) for row, column, _, _ in decoded]
+        assert cells == [cell for cell, _ in np.ndenumerate(view.states)]
+    env.close()
+
+
+def test_policies_share_one_scale_of_colours():
+    _, maps = views("CliffWalking-v1")
+    greedy = np.zeros((48, 4), dtype=bool)
+    greedy[:, 1] = True
+    policies = [DrawnPolicy(np.full(48, value), greedy, "") for value in (-20.0, -1.0)]
+    figure = draw_policies(policies, maps)
+    limits = [axes.images[0].get_clim() for axes in figure.axes if axes.images]
+    assert limits[:2] == [(-20.0, -1.0), (-20.0, -1.0)]
+
+
+def test_words_stand_for_actions_that_do_not_move():
+    env, (waiting, _) = views("Taxi-v4")
+    env.close()
+    greedy = np.zeros((500, 6), dtype=bool)
+    greedy[waiting.states[0, 0], 4] = True
+    figure = draw_policies([DrawnPolicy(np.zeros(500), greedy)], [waiting])
+    assert "pick up" in [text.get_text() for text in figure.axes[0].texts]
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_the_maps_of_a_run_become_a_file(trained: Trained, tmp_path: Path, kind: str):
+    runs, titles = load_agents(trained("q_learning").path, ["untrained", "last"])
+    write_policy_maps(tmp_path / f"map.{kind}", runs, titles)
+    content = (tmp_path / f"map.{kind}").read_bytes()
+    if kind == "png":
+        with Image.open(tmp_path / "map.png") as picture:
+            assert picture.width > picture.height
+    else:
+        assert b"<svg" in content
+
+
+def test_an_agent_without_a_table_is_drawn_by_the_exact_values_of_its_policy(trained: Trained):
+    (run,), titles = load_agents(trained("q_learning").path, ["last"])
+
+    class Plain:
+        def predict(self, observation: Any, **_: Any) -> tuple[np.ndarray, None]:
+            return np.full(len(observation), 2), None
+
+    plain: Any = Plain()
+    drawn = policy_maps([type(run)(**{**vars(run), "agent": plain})], titles, "svg")
+    assert drawn is not None
+    assert drawn != policy_maps([run], titles, "svg")
+
+
+def test_what_is_no_grid_has_no_map(trained: Trained, tmp_path: Path):
+    runs, titles = load_agents(trained("ppo").path, ["last"])
+    with pytest.raises(EnvError, match="no map"):
+        write_policy_maps(tmp_path / "map.png", runs, titles)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,123 @@
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from rl_runner.config import EnvConfig
+from rl_runner.envs import build_env
+from rl_runner.evaluation.play.baselines import RandomPolicy, evaluate_baseline
+from rl_runner.evaluation.play.episode_info import EpisodeInfo
+
+
+class Talkative(gym.Env[int, int]):
+    """Lasts 2 … 5 steps and tells a lot about them."""
+
+    observation_space = spaces.Discrete(10)
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
+        self.t = self.length = 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        super().reset(seed=seed, options=options)
+        self.t, self.length = 0, int(self.np_random.integers(2, 6))
+        return 0, {}
+
+    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        del action
+        self.t += 1
+        info: dict[str, Any] = {
+            "reward_terms": {"progress": 1.0, "cost": np.float32(-0.25)},
+            "distance": self.length - self.t,
+            "name": "not a number",
+            "place": np.zeros(2),
+        }
+        if self.t == self.length:
+            info |= {"is_success": self.length > 3, "left": True}
+        return self.t, 0.75, self.t == self.length, False, info
+
+
+gym.register("EvaluationTestTalkative-v0", entry_point=Talkative, max_episode_steps=4)
+TALKATIVE = EnvConfig(id="EvaluationTestTalkative-v0")
+
+
+@pytest.mark.parametrize("n_envs", [1, 4, 30])
+def test_numbers_are_taken_at_the_end_and_reward_terms_summed(n_envs: int):
+    found = evaluate_baseline(TALKATIVE, "random", seed=1, n_episodes=30, n_envs=n_envs).episodes
+    assert set(found.lengths) == {2, 3, 4}
+    extras = found.extras
+    assert set(extras) == {
+        "distance",
+        "left",
+        "truncated",
+        "reward_terms/progress",
+        "reward_terms/cost",
+    }
+    np.testing.assert_array_equal(extras["reward_terms/progress"], found.lengths)
+    np.testing.assert_array_equal(extras["reward_terms/cost"], -0.25 * found.lengths)
+    np.testing.assert_array_equal(extras["truncated"], extras["distance"] == 1)
+    np.testing.assert_array_equal(np.isnan(extras["left"]), extras["distance"] == 1)
+    both = extras["reward_terms/progress"] + extras["reward_terms/cost"]
+    np.testing.assert_allclose(both, found.returns)
+
+
+def test_the_description_averages_what_was_told():
+    found = evaluate_baseline(TALKATIVE, "random", seed=1, n_episodes=30).episodes
+    described = found.describe()
+    assert described["info"]["left"] == 1.0
+    assert described["info"]["distance"] == found.extras["distance"].mean()
+    assert described["success_rate"] == np.nanmean(found.successes)
+    assert described["n_episodes"] == 30
+
+
+def test_the_sums_of_one_copy_do_not_leak_into_its_next_episode_or_another_copy():
+    told = EpisodeInfo(2, 3)
+    told.step([{"reward_terms": {"a": 1.0}}, {"reward_terms": {"a": 10.0}}])
+    told.end(0, 0, {})
+    told.step([{"reward_terms": {"a": 2.0, "b": 5.0}}, {}])
+    told.end(1, 1, {})
+    told.end(0, 2, {})
+    assert told.values["reward_terms/a"].tolist() == [1.0, 10.0, 2.0]
+    assert np.isnan(told.values["reward_terms/b"][:2]).all()
+    assert told.values["reward_terms/b"][2] == 5.0
+
+
+def test_a_copy_whose_episodes_are_played_stands_still():
+    steps: list[int] = []
+
+    class Counting(Talkative):
+        def step(self, action: int) -> Any:
+            steps.append(1)
+            return super().step(action)
+
+    name = "EvaluationTestCounting-v0"
+    gym.register(name, entry_point=Counting, max_episode_steps=4)
+    try:
+        found = evaluate_baseline(EnvConfig(id=name), "random", seed=1, n_episodes=10, n_envs=10)
+    finally:
+        del gym.registry[name]
+    assert len(set(found.episodes.lengths)) > 1
+    assert len(steps) == found.episodes.lengths.sum()
+
+
+def test_a_resting_copy_keeps_its_observation_and_wakes_up_at_the_reset():
+    env: Any = build_env(TALKATIVE, [1, 2], training=False)
+    env.reset()
+    actions = RandomPolicy(env, 0).predict(None)[0]
+    env.step(actions)
+    env.rest(0)
+    obs, rewards, dones, infos = env.step(actions)
+    assert obs.tolist() == [1, 2]
+    assert rewards.tolist() == [0.0, 0.75]
+    assert not dones[0]
+    assert infos[0] == {}
+    env.reset()
+    obs, rewards, *_ = env.step(actions)
+    assert obs.tolist() == [1, 1]
+    assert rewards.tolist() == [0.75, 0.75]
+    env.close()
