@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from tutor_table import FIRST_SEED, agent_in, progress
 
-from rl_runner.envs.tutor import model, policies
 from rl_runner.envs.tutor.options import TutorOptions
+from rl_runner.envs.tutor.planning import policies
 from rl_runner.envs.tutor.planning.oracle import load_values
 from rl_runner.envs.tutor.planning.simulate import PolicyFactory
+from rl_runner.envs.tutor.simulator import model
 from rl_runner.envs.tutor.simulator.model import CLARIFY, N_TOPICS, QUIZ, RESOURCE
 from rl_runner.envs.tutor.simulator.observation import SLICES
 from rl_runner.envs.tutor.vector import TutorVectorEnv

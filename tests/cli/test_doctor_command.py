@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rl_runner.training import doctor, installation
+from rl_runner.training.commands import doctor, installation
 from rl_runner.training.commands.doctor import ResumeProof
 from rl_runner.training.commands.installation import Finding
 

@@ -8,8 +8,8 @@ import pytest
 from rl_runner.config.schema import EnvConfig
 from rl_runner.envs.baselines import baselines_of, load_baseline
 from rl_runner.envs.build import build_env
-from rl_runner.envs.tutor import oracle, policies
 from rl_runner.envs.tutor.options import TutorOptions
+from rl_runner.envs.tutor.planning import oracle, policies
 from rl_runner.envs.tutor.planning.bandit import train_bandit
 from rl_runner.envs.tutor.planning.oracle import load_values, start_value
 from rl_runner.envs.tutor.planning.qmdp import QMDP

@@ -4,7 +4,7 @@ import pytest
 
 from rl_runner.config import ExperimentConfig
 from rl_runner.errors import RunnerError
-from rl_runner.training import check, doctor
+from rl_runner.training.commands import check, doctor
 from rl_runner.training.commands.doctor import prove_resume
 from rl_runner.training.observers.callbacks import ProgressTicker
 
