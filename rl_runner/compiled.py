@@ -26,7 +26,7 @@ NOWHERE = ""  # numba's word for: beside the source file
 def compiled(function: Function, **options: Any) -> Function:
     """Compile a function when it is first called, by NumPy's rules for division.
 
-    The machine code is kept in a folder named by a digest of all sources in the function's room:
+    The machine code is kept in a folder named by a digest of all sources in the function's package:
     numba itself looks only at the file of the function, and would go on using code whose callee or
     constant has changed. Where nothing can be written (a read-only installation without a home)
     each process compiles anew.
@@ -68,8 +68,8 @@ def source_digest(files: Iterable[Path]) -> str:
 
 
 @functools.cache
-def _code_folder(room: Path) -> Path | None:
-    folder = cache_folder(f"code/{room.name}-{source_digest(sorted(room.glob('*.py')))}")
+def _code_folder(package: Path) -> Path | None:
+    folder = cache_folder(f"code/{package.name}-{source_digest(sorted(package.glob('*.py')))}")
     if folder is not None:
         os.utime(folder)  # asked for today
         delete_unused(folder)
@@ -77,13 +77,13 @@ def _code_folder(room: Path) -> Path | None:
 
 
 def delete_unused(folder: Path) -> None:
-    """Delete what the room's other versions have left beside ``folder``, unasked for since long.
+    """Delete the code of the package's other versions beside ``folder`` that nobody used for long.
 
     Several processes may do so at once.
     """
-    room, _, _ = folder.name.rpartition("-")
+    package, _, _ = folder.name.rpartition("-")
     long_ago = time.time() - KEPT_DAYS * 24 * 3600
-    for other in folder.parent.glob(f"{room}-*"):
+    for other in folder.parent.glob(f"{package}-*"):
         with contextlib.suppress(OSError):  # another process was here first
             if other != folder and other.stat().st_mtime < long_ago:
                 shutil.rmtree(other, ignore_errors=True)

@@ -61,24 +61,24 @@ def _dangers(source: ast.Module) -> list[str]:
     return sorted(found | (modules & {name.partition(".")[0] for name in _imported(source)}))
 
 
-def test_rooms_import_only_from_the_floors_below_them():
+def test_packages_import_only_from_the_layers_below_them():
     command = [sys.executable, "-c", LINT]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " 0 broken." in done.stdout
 
 
-def test_the_contract_knows_every_room():
+def test_the_contract_names_every_package():
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     (layers,) = (
         contract["layers"]
         for contract in pyproject["tool"]["importlinter"]["contracts"]
         if contract["type"] == "layers"
     )
-    named = {room.strip().removeprefix("rl_runner.") for row in layers for room in row.split("|")}
-    rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
-    rooms |= {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
-    assert rooms <= named
+    named = {part.strip().removeprefix("rl_runner.") for row in layers for part in row.split("|")}
+    parts = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
+    parts |= {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
+    assert parts <= named
 
 
 @every_module

@@ -60,14 +60,14 @@ def test_code_that_no_version_has_asked_for_in_weeks_is_deleted(tmp_path: Path):
 
 def test_to_use_code_is_to_keep_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    room = tmp_path / "room"
-    room.mkdir()
+    package = tmp_path / "package"
+    package.mkdir()
     module._code_folder.cache_clear()
-    folder = module._code_folder(room)
+    folder = module._code_folder(package)
     assert folder is not None
     os.utime(folder, (0.0, 0.0))
     module._code_folder.cache_clear()  # the next process
-    assert module._code_folder(room) == folder
+    assert module._code_folder(package) == folder
     assert time.time() - folder.stat().st_mtime < 60
 
 
@@ -82,9 +82,9 @@ def test_the_digest_is_of_contents(tmp_path: Path):
 
 def test_a_constant_of_another_file_is_never_stale(tmp_path: Path):
     """Numba alone would go on using the old machine code."""
-    room = tmp_path / "room"
-    room.mkdir()
-    (room / "callers.py").write_text(
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "callers.py").write_text(
         textwrap.dedent("""
             from constants import STEP
             from rl_runner.compiled import compiled
@@ -103,10 +103,10 @@ def test_a_constant_of_another_file_is_never_stale(tmp_path: Path):
     environment["PYTHONPATH"] = str(Path(package.origin).parents[1])
     printed = []
     for step in (1, 10):
-        (room / "constants.py").write_text(f"STEP = {step}\n")
+        (package / "constants.py").write_text(f"STEP = {step}\n")
         done = subprocess.run(
             [sys.executable, "callers.py"],
-            cwd=room,
+            cwd=package,
             env=environment,
             capture_output=True,
             text=True,

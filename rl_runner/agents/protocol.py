@@ -1,7 +1,7 @@
 """What the road needs of an agent: the methods that SB3's callbacks and evaluation touch.
 
 Every SB3 and sb3-contrib algorithm has them; our own have them through
-:class:`rl_runner.agents.handwritten.HandwrittenAgent`. Nothing above this floor asks which
+:class:`rl_runner.agents.handwritten.HandwrittenAgent`. Nothing above this layer asks which
 algorithm it is dealing with.
 """
 

@@ -1,1 +1,1 @@
-"""Floor 6: one file per command, each of which parses, calls and prints."""
+"""Layer 6: one file per command, each of which parses, calls and prints."""

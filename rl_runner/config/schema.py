@@ -1,7 +1,7 @@
 """The experiment's description, as pydantic sections: what a YAML file may say.
 
 Keys of ``algo`` other than ``name`` are the algorithm's own hyperparameters; they are checked
-against its constructor in :mod:`rl_runner.agents.hyperparameters`, because this floor knows no
+against its constructor in :mod:`rl_runner.agents.hyperparameters`, because this layer knows no
 algorithm.
 """
 

@@ -1,4 +1,4 @@
-"""Floor 1: environments. :func:`build_env` is the one place where one is made."""
+"""Layer 1: environments. :func:`build_env` is the one place where one is made."""
 
 from rl_runner.envs.build import (
     build_env,

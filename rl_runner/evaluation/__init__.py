@@ -1,1 +1,1 @@
-"""Floor 3: episodes to numbers to pictures. Nothing here trains."""
+"""Layer 3: episodes to numbers to pictures. Nothing here trains."""

@@ -1,4 +1,4 @@
-"""Floor 5: learning from what people did, and judging policies by it.
+"""Layer 5: learning from what people did, and judging policies by it.
 
 ================== =================================================================================
 ``schema``         the columns of a log, their types and the version they belong to
@@ -13,5 +13,5 @@
 ``simulation``     logs of simulated people; ``exports`` and ``imports`` other people's formats
 ================== =================================================================================
 
-Nothing on the road from YAML to results knows this room.
+Nothing that ``rl train`` does in an environment depends on this package.
 """

@@ -1,1 +1,1 @@
-"""Floor 4: the road from a config to a folder of results."""
+"""Layer 4: the road from a config to a folder of results."""

@@ -1,1 +1,1 @@
-"""Floor 5: from a config to better hyperparameters that hold up on seeds nobody searched with."""
+"""Layer 5: from a config to better hyperparameters that hold up on seeds nobody searched with."""
