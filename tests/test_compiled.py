@@ -44,17 +44,17 @@ def test_a_place_that_cannot_be_written_is_none(tmp_path: Path, monkeypatch: pyt
 
 
 def test_code_that_no_version_has_asked_for_in_weeks_is_deleted(tmp_path: Path):
-    used, unused, other_version, other_room = (
+    used, unused, other_version, other_package = (
         tmp_path / name for name in ("fast-1", "fast-2", "fast-3", "tutor-4")
     )
     weeks_ago = time.time() - (KEPT_DAYS + 1) * 24 * 3600
-    for folder in (used, unused, other_version, other_room):
+    for folder in (used, unused, other_version, other_package):
         folder.mkdir()
         (folder / "code.nbi").touch()
         if folder != other_version:
             os.utime(folder, (weeks_ago, weeks_ago))
     delete_unused(used)
-    assert sorted(tmp_path.iterdir()) == [used, other_version, other_room]
+    assert sorted(tmp_path.iterdir()) == [used, other_version, other_package]
     assert (used / "code.nbi").exists()
 
 
@@ -97,10 +97,10 @@ def test_a_constant_of_another_file_is_never_stale(tmp_path: Path):
         """)
     )
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    package = importlib.util.find_spec("rl_runner")
-    assert package is not None
-    assert package.origin is not None
-    environment["PYTHONPATH"] = str(Path(package.origin).parents[1])
+    rl_runner = importlib.util.find_spec("rl_runner")
+    assert rl_runner is not None
+    assert rl_runner.origin is not None
+    environment["PYTHONPATH"] = str(Path(rl_runner.origin).parents[1])
     printed = []
     for step in (1, 10):
         (package / "constants.py").write_text(f"STEP = {step}\n")
