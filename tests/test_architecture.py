@@ -2,19 +2,15 @@ import ast
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-
-import pytest
 
 import rl_runner
 
 PACKAGE = Path(rl_runner.__file__).parent
 ROOT = PACKAGE.parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-IDS = [str(path.relative_to(PACKAGE)) for path in MODULES]
-THE_ONE_THAT_PRINTS = PACKAGE / "cli" / "display" / "console.py"
-LONGEST = 340
+CONSOLE = PACKAGE / "cli" / "display" / "console.py"
 
 LINT = """
 import sys
@@ -22,8 +18,6 @@ from importlinter.cli import lint_imports_command
 sys.argv = ["lint-imports", "--no-cache"]
 lint_imports_command()
 """
-
-every_module = pytest.mark.parametrize("path", MODULES, ids=IDS)
 
 
 def _tree(path: Path) -> ast.Module:
@@ -81,52 +75,58 @@ def test_the_contract_names_every_package():
     assert parts <= named
 
 
-@every_module
-def test_no_file_is_too_long(path: Path):
-    n_lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert n_lines <= LONGEST
+def _findings(
+    check: Callable[[ast.Module], list[str]], modules: Iterable[Path] = MODULES
+) -> dict[str, list[str]]:
+    """Return what a check finds, by module; empty if it finds nothing."""
+    by_module = {str(path.relative_to(PACKAGE)): check(_tree(path)) for path in modules}
+    return {module: found for module, found in by_module.items() if found}
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path != THE_ONE_THAT_PRINTS], ids=str)
-def test_only_the_console_prints(path: Path):
-    assert _prints(_tree(path)) == []
+def _loads_without(keyword: str, value: str, functions: set[str]) -> Callable[..., list[str]]:
+    """Return a check for calls of ``functions`` that do not pass ``keyword=value``."""
+
+    def check(source: ast.Module) -> list[str]:
+        calls = [node for node in ast.walk(source) if isinstance(node, ast.Call)]
+        return [
+            ast.unparse(call)
+            for call in calls
+            if ast.unparse(call.func) in functions
+            and {k.arg: ast.unparse(k.value) for k in call.keywords}.get(keyword) != value
+        ]
+
+    return check
 
 
-@every_module
-def test_nothing_evaluates_text_or_unpickles(path: Path):
-    assert _dangers(_tree(path)) == []
+torch_objects = _loads_without("weights_only", "True", {"torch.load", "th.load"})
+numpy_objects = _loads_without("allow_pickle", "False", {"np.load"})
 
 
-@every_module
-def test_torch_loads_weights_only(path: Path):
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"torch.load", "th.load"}:
-            keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
-            assert keywords.get("weights_only") == "True"
-
-
-@every_module
-def test_numpy_loads_no_objects(path: Path):
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "np.load":
-            keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
-            assert keywords.get("allow_pickle") == "False"
-
-
-@every_module
-def test_every_module_says_what_it_is(path: Path):
-    assert ast.get_docstring(_tree(path))
-
-
-@pytest.mark.parametrize(
-    "path", sorted((PACKAGE / "cli").rglob("*.py")), ids=lambda path: path.name
-)
-def test_a_command_imports_torch_only_when_it_runs(path: Path):
-    at_module_level = ast.Module(
-        [node for node in _tree(path).body if isinstance(node, ast.Import | ast.ImportFrom)], []
-    )
+def _heavy_at_module_level(source: ast.Module) -> list[str]:
+    imports = [node for node in source.body if isinstance(node, ast.Import | ast.ImportFrom)]
     heavy = {"torch", "stable_baselines3", "sb3_contrib", "gymnasium", "matplotlib"}
-    assert heavy.isdisjoint({name.partition(".")[0] for name in _imported(at_module_level)})
+    names = _imported(ast.Module(imports, []))
+    return sorted(heavy & {name.partition(".")[0] for name in names})
+
+
+def test_only_the_console_prints():
+    assert _findings(_prints, [path for path in MODULES if path != CONSOLE]) == {}
+
+
+def test_nothing_evaluates_text_or_unpickles():
+    assert _findings(_dangers) == {}
+
+
+def test_torch_loads_weights_only():
+    assert _findings(torch_objects) == {}
+
+
+def test_numpy_loads_no_objects():
+    assert _findings(numpy_objects) == {}
+
+
+def test_commands_import_heavy_packages_only_when_they_run():
+    assert _findings(_heavy_at_module_level, sorted((PACKAGE / "cli").rglob("*.py"))) == {}
 
 
 def test_the_scanners_find_what_they_look_for():
@@ -141,8 +141,13 @@ def f(text):
     tree = ast.parse(source)
     assert _prints(tree) == ["print", "sys.stdout.write"]
     assert _dangers(tree) == ["cloudpickle", "eval", "pickle"]
+    assert torch_objects(ast.parse("torch.load(path)")) == ["torch.load(path)"]
+    assert torch_objects(ast.parse("torch.load(path, weights_only=True)")) == []
+    assert numpy_objects(ast.parse("np.load(path, allow_pickle=True)"))
+    assert _heavy_at_module_level(ast.parse("import torch.nn")) == ["torch"]
+    assert _heavy_at_module_level(ast.parse("def f():\n    import torch")) == []
     assert len(MODULES) > 40
-    assert _prints(_tree(THE_ONE_THAT_PRINTS)) == ["sys.stdout.write"]
+    assert _prints(_tree(CONSOLE)) == ["sys.stdout.write"]
 
 
 def test_no_two_test_files_share_a_name():

@@ -68,7 +68,7 @@ def test_to_use_code_is_to_keep_it(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     os.utime(folder, (0.0, 0.0))
     module._code_folder.cache_clear()  # the next process
     assert module._code_folder(package) == folder
-    assert time.time() - folder.stat().st_mtime < 60
+    assert folder.stat().st_mtime > 0.0
 
 
 def test_the_digest_is_of_contents(tmp_path: Path):

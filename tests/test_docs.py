@@ -45,6 +45,7 @@ def test_the_readme_shows_every_command():
     assert shown == {name for name, _ in COMMANDS}
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs(tmp_path):
     code = marked_block("python").replace("configs/", f"{ROOT.as_posix()}/configs/")
     result = subprocess.run(

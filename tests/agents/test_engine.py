@@ -120,6 +120,7 @@ print(hashlib.sha256(weights).hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_number_of_threads():
     hashes = set()
     for n in ("1", "2"):

@@ -51,6 +51,7 @@ def random_keywords(algorithm: str, rng: np.random.Generator) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @both_algorithms
 @pytest.mark.parametrize("seed", range(10))
 def test_whole_trainings_equal_stock_ones(algorithm: str, seed: int):

@@ -154,6 +154,7 @@ def folder_of(config: ExperimentConfig, path: Path) -> RunFolder:
     return RunFolder(path, ALGORITHMS[config.algo.name].weights_file)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_stopped_and_broken_off_twice_each_equals_one_that_was_not(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -235,6 +235,7 @@ def test_train_shows_a_table_to_people(rl: Rl, lake: Path, trained: Trained):
     assert float(mean) == pytest.approx(sum(exact) / 2, abs=0.0001)
 
 
+@pytest.mark.slow
 def test_verbose_shows_every_metric_on_standard_error(lake: Path):
     options = ["--seeds", "1", "--fresh", "--verbose", "--json"]
     command = [sys.executable, "-m", "rl_runner", "train", "lake.yaml", *options]

@@ -161,6 +161,7 @@ def test_what_learned_from_logs_is_refused(rl: Rl, tmp_path: Path, write_yaml, c
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 
+@pytest.mark.slow
 def test_seeds_are_added_until_it_is_decided(rl: Rl, tmp_path: Path, write_yaml):
     text = """
         name: {name}

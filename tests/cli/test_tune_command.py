@@ -60,6 +60,7 @@ def test_the_number_that_decides_is_shown_beside_the_mean(
     assert len(rows[0]) == len(names)
 
 
+@pytest.mark.slow
 def test_a_study_is_run_reported_and_gone_on_with(rl: Any, write_yaml: Any):
     config = write_yaml(CONFIG, "cliff.yaml")
     outcome = rl("tune", config, "--jobs", 1, "--json", "--study", "mine")

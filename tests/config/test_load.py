@@ -644,6 +644,7 @@ def any_config(**sections: Any) -> ExperimentConfig:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(config=experiments)
 @example(any_config(algo={"name": "no", "gamma": math.inf, "x": "1e-3", "": None}))

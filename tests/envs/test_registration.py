@@ -39,6 +39,7 @@ def test_a_config_may_name_it_either_way(env_id: str) -> None:
     env.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "program",
     [

@@ -18,6 +18,7 @@ ONLINE = """
 """
 
 
+@pytest.mark.slow
 def test_simulate_learn_judge_convert(rl, write_yaml):
     """The whole way by hand, in an empty folder."""
     config = write_yaml(CONFIG)

@@ -192,6 +192,7 @@ class Heard(StudyReporter):
         self.started.append(number)
 
 
+@pytest.mark.slow
 def test_an_abandoned_trial_is_taken_up_again(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ):
@@ -227,6 +228,7 @@ class Interrupting(Heard):
         signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_stopped_again_and_again_is_not_given_up(tmp_path: Path, url: str):
     impatient = Interrupting()
     for _ in range(4):
@@ -238,6 +240,7 @@ def test_a_trial_that_is_stopped_again_and_again_is_not_given_up(tmp_path: Path,
     assert [t.outcome for t in result.trials] == ["complete", "complete"]
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_again_and_again_takes_no_trial_away(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ):
@@ -258,6 +261,7 @@ def test_a_disk_that_is_full_again_and_again_takes_no_trial_away(
     assert [t.outcome for t in result.trials] == ["complete", "complete"]
 
 
+@pytest.mark.slow
 def test_a_storage_that_fails_in_the_middle_loses_nothing(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ):

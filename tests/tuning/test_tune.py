@@ -121,6 +121,7 @@ def test_the_same_call_again_trains_nothing(undisturbed: TuneResult):
     assert again.summary == undisturbed.summary
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_trials_also_if_there_were_fewer_at_first(
     undisturbed: TuneResult, tmp_path: Path
 ):
@@ -134,6 +135,7 @@ def test_the_same_seed_gives_the_same_trials_also_if_there_were_fewer_at_first(
     assert "not confirmed" in more.best_config.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(
     undisturbed: TuneResult, tmp_path: Path
 ):
@@ -333,6 +335,7 @@ def test_what_cannot_be_trained_is_infeasible_and_takes_no_trial_away(tmp_path: 
     assert len(result.complete) == 3
 
 
+@pytest.mark.slow
 def test_several_objectives_give_a_front(tmp_path: Path):
     config = study(
         trials=3, seeds=1, objective=["final", "wall_time"], confirm={"trials": 1, "seeds": 1}

@@ -16,6 +16,7 @@ APART = {"reward_terms", "response"}
 OPTION_SETS = [{}, {"modules_per_topic": 1, "horizon": 9}, {"learner": "half_life"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTION_SETS, ids=str)
 @pytest.mark.parametrize("n", [1, 2, 7])
 def test_a_batch_is_its_learners_bit_for_bit(n: int, options: dict):

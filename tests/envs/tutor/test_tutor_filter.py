@@ -176,6 +176,7 @@ def test_the_estimate_of_knowledge_is_calibrated(policy):
     assert np.corrcoef(estimates, truths)[0, 1] > 0.6
 
 
+@pytest.mark.slow
 def test_the_exact_posterior_is_calibrated_too():
     """The QMDP's belief, over the whole hidden state, has no error but chance."""
     options = TutorOptions(modules_per_topic=1, horizon=12)

@@ -262,6 +262,7 @@ def test_leaving_after_a_complaint_costs_no_more_than_one_of_both():
         assert write_reward(row, terms) == pytest.approx(-0.1 - 1.0 - 5.0)
 
 
+@pytest.mark.slow
 def test_frequencies_agree_with_the_kernel():
     """χ² over twelve situations, corrected for their number (Bonferroni)."""
     n, p_values = 20_000, []

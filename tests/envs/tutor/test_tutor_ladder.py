@@ -54,6 +54,7 @@ def ladder(values: np.ndarray) -> dict[str, Played]:
     return {name: play(policy, STANDARD, range(N)) for name, policy in rungs.items()}
 
 
+@pytest.mark.slow
 def test_the_oracles_analytic_value_lies_in_its_interval(ladder, values: np.ndarray):
     low, high = interval(ladder["oracle"].returns, z=3.0)
     assert low < start_value(STANDARD, values) < high
@@ -91,6 +92,7 @@ def test_the_same_policy_plays_the_same_episodes(ladder):
     np.testing.assert_array_equal(again.returns, ladder["mastery"].returns[:100])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", ["bkt", "half_life"])
 def test_qmdp_and_bandit_stay_below_a_short_oracle(learner: str):
     options = TutorOptions(modules_per_topic=1, horizon=15, learner=learner)

@@ -116,6 +116,7 @@ def replicates() -> Replicates:
     return Replicates(estimates, covered)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_over_replicates_an_estimator_is_right_on_average(replicates, name):
     errors = replicates.estimates[name] - truth(TARGET)

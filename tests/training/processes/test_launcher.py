@@ -68,6 +68,7 @@ def launch(config: ExperimentConfig, tmp_path: Path, retries: int = 0) -> Experi
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "told"),
     [("raise", "the environment broke"), ("kill", "SIGKILL"), ("crash", "SIGSEGV")],
@@ -97,11 +98,13 @@ def test_a_failing_run_takes_down_no_other_and_is_tried_again(tmp_path: Path, wh
             assert (run.path / "run.json").stat().st_mtime_ns == untouched[run.seed]
 
 
+@pytest.mark.slow
 def test_retries_try_at_once(tmp_path: Path):
     result = launch(experiment(tmp_path / "marker", "kill"), tmp_path, retries=1)
     assert [run.status for run in result.runs] == ["finished"] * 3
 
 
+@pytest.mark.slow
 def test_a_run_that_takes_too_long_fails_and_the_others_do_not(tmp_path: Path):
     config = experiment(tmp_path / "marker", "sleep", max_hours=20 / 3600)
     result = launch(config, tmp_path)
@@ -110,6 +113,7 @@ def test_a_run_that_takes_too_long_fails_and_the_others_do_not(tmp_path: Path):
     assert [run.status for run in result.runs].count("finished") == 2
 
 
+@pytest.mark.slow
 def test_runs_in_processes_equal_runs_in_this_one(tmp_path: Path):
     (tmp_path / "marker").touch()
     config = experiment(tmp_path / "marker", "raise")
@@ -119,6 +123,7 @@ def test_runs_in_processes_equal_runs_in_this_one(tmp_path: Path):
         assert differences(RunFolder(a.path, "q_table.npz"), RunFolder(b.path, "q_table.npz")) == []
 
 
+@pytest.mark.slow
 def test_progress_and_endings_are_reported_from_the_processes(tmp_path: Path):
     class Listener(Reporter):
         def __init__(self) -> None:
@@ -190,6 +195,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[RunFolder]:
     return run_folders(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGKILL"])
 def test_a_stopped_command_goes_on_where_it_was(
     tmp_path: Path, undisturbed: list[RunFolder], how: str
@@ -219,6 +225,7 @@ def test_a_stopped_command_goes_on_where_it_was(
         assert differences(a, b) == []
 
 
+@pytest.mark.slow
 def test_two_commands_at_once_share_the_work(tmp_path: Path, undisturbed: list[RunFolder]):
     first, second = start(tmp_path, "--jobs", "1"), start(tmp_path, "--jobs", "1")
     outputs = [process.communicate(timeout=300) for process in (first, second)]
