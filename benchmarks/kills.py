@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 from rl_runner.config import load_config
-from rl_runner.evaluation.sameness import differences
+from rl_runner.evaluation.reproduction import differences
 from rl_runner.runs.claim import is_claimed
 from rl_runner.training.resolve import resolve
 from rl_runner.training.train import experiment_folder

@@ -17,7 +17,7 @@ from rl_runner.envs.recommender.domain import N_STATES, state_parts
 from rl_runner.envs.recommender.env import Observation, observe
 from rl_runner.envs.recommender.exact import exact_model
 from rl_runner.envs.recommender.policies import POLICIES
-from rl_runner.evaluation.play.saved_run import Run, load_run
+from rl_runner.evaluation.play.loaded_run import Run, load_run
 from rl_runner.evaluation.statistics.summary import summarize
 from rl_runner.runs.find import find_runs
 

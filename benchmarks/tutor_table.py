@@ -26,7 +26,7 @@ from rl_runner.envs.tutor.planning.bandit import train_bandit
 from rl_runner.envs.tutor.planning.oracle import load_values, start_value
 from rl_runner.envs.tutor.planning.qmdp import QMDP
 from rl_runner.envs.tutor.planning.simulate import Played, PolicyFactory, play
-from rl_runner.evaluation.play.saved_run import load_run
+from rl_runner.evaluation.play.loaded_run import load_run
 from rl_runner.evaluation.statistics.summary import summarize
 from rl_runner.runs.folder import read_record
 from rl_runner.runs.index import runs_below

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rl_runner.config.load import config_from_dict, load_config
-    from rl_runner.evaluation.play.saved_run import Run, evaluate, load_run
+    from rl_runner.evaluation.play.loaded_run import Run, evaluate, load_run
     from rl_runner.training.reporting import Reporter
     from rl_runner.training.train import ExperimentResult, train
     from rl_runner.tuning.tune import tune
@@ -28,11 +28,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "ExperimentResult": "rl_runner.training.train",
     "Reporter": "rl_runner.training.reporting",
-    "Run": "rl_runner.evaluation.play.saved_run",
+    "Run": "rl_runner.evaluation.play.loaded_run",
     "config_from_dict": "rl_runner.config.load",
-    "evaluate": "rl_runner.evaluation.play.saved_run",
+    "evaluate": "rl_runner.evaluation.play.loaded_run",
     "load_config": "rl_runner.config.load",
-    "load_run": "rl_runner.evaluation.play.saved_run",
+    "load_run": "rl_runner.evaluation.play.loaded_run",
     "train": "rl_runner.training.train",
     "tune": "rl_runner.tuning.tune",
 }

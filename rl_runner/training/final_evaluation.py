@@ -7,8 +7,8 @@ from rl_runner.agents.protocol import Agent
 from rl_runner.config import ExperimentConfig
 from rl_runner.envs import build_evaluation_env
 from rl_runner.evaluation.play.episodes import play_episodes
-from rl_runner.evaluation.play.exact import ExactScorer
-from rl_runner.evaluation.play.saved_run import load_agent
+from rl_runner.evaluation.play.exact_returns import ExactScorer
+from rl_runner.evaluation.play.loaded_run import load_agent
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
 from rl_runner.training.observers.callbacks import PeriodicEvaluation

@@ -10,7 +10,7 @@ from stable_baselines3.common.save_util import load_from_zip_file
 
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.config import config_from_dict
-from rl_runner.evaluation.play.saved_run import load_run
+from rl_runner.evaluation.play.loaded_run import load_run
 from rl_runner.training.train import RunResult, train
 
 CARTPOLE: dict[str, Any] = {"id": "CartPole-v1", "n_envs": 2}

@@ -8,7 +8,7 @@ from rl_runner.agents import state
 from rl_runner.agents.fast import q_learning as fast_q_learning
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.config import ExperimentConfig, config_from_dict
-from rl_runner.evaluation.sameness import differences
+from rl_runner.evaluation.reproduction import differences
 from rl_runner.runs.folder import RunFolder
 from rl_runner.training.observers.callbacks import ProgressTicker
 from rl_runner.training.observers.episode_log import EpisodeLog

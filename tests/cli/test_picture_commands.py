@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from rl_runner.evaluation.pictures.watching import DISPLAYS
+from rl_runner.evaluation.pictures.window import DISPLAYS
 
 Rl = Callable[..., Any]
 

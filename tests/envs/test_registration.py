@@ -9,7 +9,7 @@ from stable_baselines3 import HerReplayBuffer
 
 from rl_runner.config import EnvConfig, config_from_dict
 from rl_runner.envs import build_env, register_environments
-from rl_runner.evaluation.play.saved_run import load_run
+from rl_runner.evaluation.play.loaded_run import load_run
 from rl_runner.training.train import train
 
 

@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from rl_runner import config_from_dict, train
 from rl_runner.config import ExperimentConfig
-from rl_runner.evaluation.sameness import differences
+from rl_runner.evaluation.reproduction import differences
 from rl_runner.runs.folder import RunFolder
 from rl_runner.training.reporting import Progress, Reporter
 from rl_runner.training.train import RunResult

@@ -18,7 +18,7 @@ import pytest
 from rl_runner import Reporter, config_from_dict, train
 from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, load_config
 from rl_runner.errors import ConfigError, EnvError, RunFolderError
-from rl_runner.evaluation.play.saved_run import evaluate
+from rl_runner.evaluation.play.loaded_run import evaluate
 from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.seeding import SeedTree
 from rl_runner.training.reporting import RunId

@@ -64,7 +64,7 @@ def compare(
     """
     from rl_runner.evaluation.comparison.compare import compare as compare_experiments
     from rl_runner.evaluation.comparison.experiments import load_experiments
-    from rl_runner.evaluation.comparison.files import to_document, write_comparison
+    from rl_runner.evaluation.comparison.export import to_document, write_comparison
     from rl_runner.evaluation.comparison.scales import load_scale_or_none
 
     if threshold is not None and not math.isfinite(threshold):

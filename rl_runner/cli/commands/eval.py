@@ -84,8 +84,8 @@ def evaluate(
     if window is not None:
         context.fail("--window says which part of a log to judge by: give --data too.")
 
-    from rl_runner.evaluation.play.episode_table import check_table_path, write_episode_table
-    from rl_runner.evaluation.play.request import EvaluationRequest, evaluate_all
+    from rl_runner.evaluation.play.policy_evaluation import check_table_path, write_episode_table
+    from rl_runner.evaluation.play.targets import EvaluationRequest, evaluate_all
 
     if out is not None:
         check_table_path(out)

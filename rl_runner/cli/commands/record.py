@@ -33,9 +33,9 @@ def record(
 
     Example: rl record runs/cartpole-ppo-3f9a1c2e --checkpoint untrained,halfway,last --out ppo.gif
     """
-    from rl_runner.evaluation.pictures.film_files import check_film_path, write_film, write_picture
     from rl_runner.evaluation.pictures.policy_maps import check_map_path, write_policy_maps
     from rl_runner.evaluation.pictures.recording import film_agents, film_strip, load_agents
+    from rl_runner.evaluation.pictures.video_files import check_film_path, write_film, write_picture
 
     (check_map_path if policy_map else check_film_path)(out)
     agents, titles = load_agents(run, checkpoint.split(","))

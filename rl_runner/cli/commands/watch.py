@@ -21,7 +21,7 @@ def watch(
     Example: rl watch runs/cartpole-ppo-3f9a1c2e --checkpoint best
     """
     from rl_runner.evaluation.pictures.recording import load_agents
-    from rl_runner.evaluation.pictures.watching import check_display, play_in_window
+    from rl_runner.evaluation.pictures.window import check_display, play_in_window
 
     check_display()
     (agent,), (title,) = load_agents(run, [checkpoint])

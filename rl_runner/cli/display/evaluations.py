@@ -6,7 +6,7 @@ from rl_runner.cli.display.console import number, show, table
 from rl_runner.cli.display.results import Document, run_document, verdict
 
 if TYPE_CHECKING:
-    from rl_runner.evaluation.play.request import EvaluatedGroup
+    from rl_runner.evaluation.play.targets import EvaluatedGroup
 
 OPTIONAL = {  # shown where there is one: key → column
     "timesteps": ">timesteps",

@@ -84,7 +84,7 @@ def measure_scale(config: EnvConfig) -> Scale:
     """
     from rl_runner.envs.build import find_spec
     from rl_runner.evaluation.play.baselines import RandomPolicy
-    from rl_runner.evaluation.play.exact import transition_table
+    from rl_runner.evaluation.play.exact_returns import transition_table
 
     threshold = find_spec(config).reward_threshold
     threshold = None if threshold is None else float(threshold)

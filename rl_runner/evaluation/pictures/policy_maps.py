@@ -8,11 +8,16 @@ import numpy as np
 
 from rl_runner.envs import make_single_env
 from rl_runner.errors import EnvError, Problem
-from rl_runner.evaluation.pictures.film_files import check_film_path
-from rl_runner.evaluation.pictures.grid_views import GridView, views_of
-from rl_runner.evaluation.pictures.grid_world import VALUES, DrawnPolicy, draw_policies, of_q_table
-from rl_runner.evaluation.play.exact import transition_table
-from rl_runner.evaluation.play.saved_run import Run
+from rl_runner.evaluation.pictures.grid_maps import GridView, views_of
+from rl_runner.evaluation.pictures.grid_policies import (
+    VALUES,
+    DrawnPolicy,
+    draw_policies,
+    of_q_table,
+)
+from rl_runner.evaluation.pictures.video_files import check_film_path
+from rl_runner.evaluation.play.exact_returns import transition_table
+from rl_runner.evaluation.play.loaded_run import Run
 from rl_runner.runs.disk import write_aside
 
 KINDS = (".png", ".svg")

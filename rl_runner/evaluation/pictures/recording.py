@@ -14,9 +14,9 @@ from rl_runner.envs import build_env, make_single_env
 from rl_runner.envs.film import Frame
 from rl_runner.errors import EnvError, Problem
 from rl_runner.evaluation.pictures.frames import compose, panel_width
-from rl_runner.evaluation.pictures.watching import has_display
+from rl_runner.evaluation.pictures.window import has_display
 from rl_runner.evaluation.play.episodes import play_episodes
-from rl_runner.evaluation.play.saved_run import Run, load_run
+from rl_runner.evaluation.play.loaded_run import Run, load_run
 from rl_runner.runs.find import find_runs
 from rl_runner.seeding import SeedTree
 

@@ -19,8 +19,8 @@ from rl_runner.envs import build_evaluation_env
 from rl_runner.envs.baselines import baselines_of, load_baseline
 from rl_runner.errors import ConfigError, EnvError, Problem, did_you_mean
 from rl_runner.evaluation.play.episodes import play_episodes
-from rl_runner.evaluation.play.evaluation import Evaluation
-from rl_runner.evaluation.play.exact import ExactScore, ExactScorer
+from rl_runner.evaluation.play.exact_returns import ExactScore, ExactScorer
+from rl_runner.evaluation.play.policy_evaluation import Evaluation
 from rl_runner.policy import Policy
 from rl_runner.seeding import SeedTree
 

@@ -45,7 +45,7 @@ class Picture:
 
 def comparison_pictures(comparison: Comparison) -> Iterator[Picture]:
     """Yield every picture that the data of a comparison allow."""
-    from rl_runner.evaluation.pictures.comparison import draw_all
+    from rl_runner.evaluation.pictures.comparison_plots import draw_all
 
     alone = len(comparison.rows) == 1
     measure = MEASURES[comparison.measure]

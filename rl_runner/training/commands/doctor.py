@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rl_runner.config import ExperimentConfig, dump_config
 from rl_runner.errors import Problem, RunnerError
-from rl_runner.evaluation.sameness import differences
+from rl_runner.evaluation.reproduction import differences
 from rl_runner.training.commands.check import check_experiment, learning_at_once
 from rl_runner.training.reporting import Progress, Reporter, StopRequest
 from rl_runner.training.resolve import resolve

@@ -11,7 +11,7 @@ import numpy as np
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.state import save_state
 from rl_runner.arrays import load_arrays, save_arrays
-from rl_runner.evaluation.play.saved_run import save_agent
+from rl_runner.evaluation.play.loaded_run import save_agent
 from rl_runner.runs.folder import RunFolder
 
 PROGRESS = "progress.json"

@@ -9,8 +9,8 @@ from PIL import Image
 from rl_runner.config import EnvConfig
 from rl_runner.envs import make_single_env
 from rl_runner.errors import EnvError
-from rl_runner.evaluation.pictures.grid_views import GridView, views_of
-from rl_runner.evaluation.pictures.grid_world import DrawnPolicy, draw_policies
+from rl_runner.evaluation.pictures.grid_maps import GridView, views_of
+from rl_runner.evaluation.pictures.grid_policies import DrawnPolicy, draw_policies
 from rl_runner.evaluation.pictures.policy_maps import policy_maps, write_policy_maps
 from rl_runner.evaluation.pictures.recording import load_agents
 

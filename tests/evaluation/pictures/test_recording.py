@@ -13,7 +13,6 @@ from PIL import Image
 from rl_runner.config import EnvConfig
 from rl_runner.envs.film import Frame
 from rl_runner.errors import CheckpointError, ConfigError, EnvError, RunnerError
-from rl_runner.evaluation.pictures.film_files import check_film_path, write_film, write_picture
 from rl_runner.evaluation.pictures.frames import PAPER, compose, panel_width
 from rl_runner.evaluation.pictures.recording import (
     Film,
@@ -23,6 +22,7 @@ from rl_runner.evaluation.pictures.recording import (
     load_agents,
     render_fps,
 )
+from rl_runner.evaluation.pictures.video_files import check_film_path, write_film, write_picture
 
 Trained = Callable[[str], Any]
 PAPER_RGB = tuple(bytes.fromhex(PAPER.removeprefix("#")))

@@ -15,7 +15,7 @@ from rl_runner.evaluation.play.baselines import (
     evaluate_baseline,
     known_baselines,
 )
-from rl_runner.evaluation.play.exact import ExactScorer
+from rl_runner.evaluation.play.exact_returns import ExactScorer
 from rl_runner.seeding import SeedTree
 
 LAKE = EnvConfig(id="FrozenLake-v1")

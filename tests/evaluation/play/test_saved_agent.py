@@ -20,7 +20,7 @@ from rl_runner.agents.registry import find_algorithm
 from rl_runner.envs import build_training_env
 from rl_runner.envs.normalization import statistics
 from rl_runner.errors import CheckpointError, RunFolderError
-from rl_runner.evaluation.play.saved_run import evaluate, load_run
+from rl_runner.evaluation.play.loaded_run import evaluate, load_run
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
 

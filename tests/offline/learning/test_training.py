@@ -10,7 +10,7 @@ from rl_runner.config import config_from_dict, experiment_hash, load_config
 from rl_runner.envs.recommender.domain import RecommendationState
 from rl_runner.envs.recommender.policies import random_policy
 from rl_runner.errors import CheckpointError, ConfigError, DataError, RunFolderError
-from rl_runner.evaluation.play.saved_run import load_run
+from rl_runner.evaluation.play.loaded_run import load_run
 from rl_runner.offline.judging.evaluating import evaluate_on_logs
 from rl_runner.offline.learning.q_learning import LogQLearning
 from rl_runner.offline.learning.recommending import load_recommender

@@ -15,7 +15,7 @@ from pebble import ProcessExpired
 
 from rl_runner.config import ExperimentConfig, config_from_dict
 from rl_runner.errors import DiskFullError, Problem
-from rl_runner.evaluation.sameness import differences
+from rl_runner.evaluation.reproduction import differences
 from rl_runner.runs.folder import RunFolder, read_record
 from rl_runner.training.processes import launcher as launcher_module
 from rl_runner.training.processes.launcher import Launcher

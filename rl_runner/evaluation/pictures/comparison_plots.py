@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rl_runner.evaluation.comparison.bands import Band, learning_band, performance_profile
 from rl_runner.evaluation.comparison.compare import Comparison, Row
+from rl_runner.evaluation.comparison.confidence_bands import (
+    Band,
+    learning_band,
+    performance_profile,
+)
 from rl_runner.evaluation.comparison.experiments import Curve
 from rl_runner.evaluation.statistics.intervals import FEWEST_FOR_RANKS
 from rl_runner.evaluation.statistics.summary import Estimate

@@ -7,7 +7,7 @@ import sys
 from rl_runner.envs import build_env, make_single_env
 from rl_runner.errors import EnvError, Problem
 from rl_runner.evaluation.play.episodes import Episodes, play_episodes
-from rl_runner.evaluation.play.saved_run import Run
+from rl_runner.evaluation.play.loaded_run import Run
 from rl_runner.seeding import SeedTree
 
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")

@@ -11,9 +11,9 @@ from stable_baselines3 import PPO
 
 from rl_runner.config import EnvConfig
 from rl_runner.errors import CheckpointError, ConfigError, RunFolderError
-from rl_runner.evaluation.play import request as requests
-from rl_runner.evaluation.play.foreign import evaluate_foreign
-from rl_runner.evaluation.play.request import EvaluationRequest, evaluate_all
+from rl_runner.evaluation.play import targets as requests
+from rl_runner.evaluation.play.external_agents import evaluate_foreign
+from rl_runner.evaluation.play.targets import EvaluationRequest, evaluate_all
 
 CARTPOLE = EnvConfig(id="CartPole-v1", time_limit=50)
 

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from rl_runner.config import EnvConfig
 from rl_runner.errors import EnvError
 from rl_runner.evaluation.pictures.recording import load_agents
-from rl_runner.evaluation.pictures.watching import (
+from rl_runner.evaluation.pictures.window import (
     DISPLAYS,
     check_display,
     has_display,

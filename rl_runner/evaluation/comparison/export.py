@@ -49,7 +49,7 @@ def write_pictures(comparison: Comparison, folder: Path) -> list[Path]:
     """Write every picture of a comparison into a folder that exists."""
     import matplotlib as mpl
 
-    from rl_runner.evaluation.pictures.comparison import draw_all
+    from rl_runner.evaluation.pictures.comparison_plots import draw_all
 
     files = []
     # SVG: text stays text, and the same comparison gives the same file.

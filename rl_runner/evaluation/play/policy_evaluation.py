@@ -1,14 +1,19 @@
 """One policy judged in one environment: its episodes, and its exact score where there is one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rl_runner.errors import ConfigError, Problem
 from rl_runner.evaluation.play.episodes import Episodes
-from rl_runner.evaluation.play.exact import ExactScore, exact_score
-from rl_runner.evaluation.play.saved_run import Run
+from rl_runner.evaluation.play.exact_returns import ExactScore, exact_score
+from rl_runner.evaluation.play.loaded_run import Run
+from rl_runner.runs.disk import write_aside, writing
+
+TABLE_FORMATS = (".csv", ".json")
 
 
 @dataclass(frozen=True)
@@ -58,3 +63,28 @@ def evaluate_run(
     exact = exact_score(run.agent, run.config.env) if deterministic else None
     timesteps = 0 if run.checkpoint == "untrained" else run.agent.num_timesteps
     return Evaluation(run.path.parent.name, run.checkpoint, run.seed, episodes, exact, timesteps)
+
+
+def check_table_path(path: Path) -> None:
+    """Refuse a file that cannot become a table; raises ConfigError."""
+    if path.suffix not in TABLE_FORMATS:
+        what = f"A table of episodes is written as {' or '.join(TABLE_FORMATS)}."
+        raise ConfigError(Problem(what, f"--out {path}", f"Write `--out {path.stem}.csv`."))
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(Problem("There is no such folder.", str(path.absolute().parent)))
+
+
+def write_episode_table(path: Path, evaluations: Iterable[Evaluation]) -> None:
+    """Write every episode of several evaluations; what one of them lacks stays empty.
+
+    :raises ConfigError: if the file's name ends otherwise than .csv or .json
+    :raises RunFolderError: if it cannot be written
+    """
+    import polars as pl
+
+    check_table_path(path)
+    frames = [pl.DataFrame(evaluation.rows()).fill_nan(None) for evaluation in evaluations]
+    table = pl.concat(frames, how="diagonal_relaxed")
+    write = table.write_csv if path.suffix == ".csv" else table.write_json
+    with writing(path):
+        write_aside(path, write)

@@ -15,9 +15,9 @@ from synthetic_experiments import write_experiment
 from rl_runner.errors import RunFolderError
 from rl_runner.evaluation.comparison.compare import Comparison, compare
 from rl_runner.evaluation.comparison.experiments import load_experiments
-from rl_runner.evaluation.comparison.files import to_document, to_latex, write_comparison
+from rl_runner.evaluation.comparison.export import to_document, to_latex, write_comparison
 from rl_runner.evaluation.comparison.scales import Scale
-from rl_runner.evaluation.pictures.comparison import (
+from rl_runner.evaluation.pictures.comparison_plots import (
     draw_all,
     draw_intervals,
     draw_learning_curves,

@@ -1,6 +1,6 @@
 import numpy as np
 
-from rl_runner.evaluation.comparison.bands import learning_band, performance_profile
+from rl_runner.evaluation.comparison.confidence_bands import learning_band, performance_profile
 from rl_runner.evaluation.comparison.experiments import Curve
 
 

@@ -8,9 +8,9 @@ from rl_runner.config import EnvConfig, ExperimentConfig, experiment_hash, load_
 from rl_runner.config.schema import EvalConfig
 from rl_runner.errors import ConfigError, Problem, RunFolderError
 from rl_runner.evaluation.play.baselines import evaluate_baseline
-from rl_runner.evaluation.play.evaluation import Evaluation, evaluate_run
-from rl_runner.evaluation.play.foreign import check_trust, evaluate_foreign
-from rl_runner.evaluation.play.saved_run import load_run
+from rl_runner.evaluation.play.external_agents import check_trust, evaluate_foreign
+from rl_runner.evaluation.play.loaded_run import load_run
+from rl_runner.evaluation.play.policy_evaluation import Evaluation, evaluate_run
 from rl_runner.runs.find import find_runs
 from rl_runner.runs.folder import RECORD, seed_number
 

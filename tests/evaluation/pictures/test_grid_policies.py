@@ -9,7 +9,7 @@ from matplotlib.image import imread
 
 from rl_runner.config import EnvConfig
 from rl_runner.envs import make_single_env
-from rl_runner.evaluation.pictures.grid_world import draw_grid_policy, grid_tiles
+from rl_runner.evaluation.pictures.grid_policies import draw_grid_policy, grid_tiles
 
 TILES = np.array([list("SFF"), list("FHF"), list("FFG")], dtype="S1")
 ON_SCREEN = {"up": (0, 1), "down": (0, -1), "left": (-1, 0), "right": (1, 0)}

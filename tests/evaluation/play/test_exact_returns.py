@@ -10,13 +10,13 @@ from rl_runner.config import EnvConfig
 from rl_runner.config.schema import NormalizeConfig, WrapperConfig
 from rl_runner.envs import build_env
 from rl_runner.evaluation.play.episodes import play_episodes
-from rl_runner.evaluation.play.exact import (
+from rl_runner.evaluation.play.exact_returns import (
     ExactScorer,
     TransitionTable,
     exact_score,
     transition_table,
 )
-from rl_runner.evaluation.play.saved_run import load_run
+from rl_runner.evaluation.play.loaded_run import load_run
 
 LAKE = EnvConfig(id="FrozenLake-v1")
 LARGE_LAKE = EnvConfig(id="FrozenLake-v1", kwargs={"map_name": "8x8"}, time_limit=100)

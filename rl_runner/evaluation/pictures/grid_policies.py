@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rl_runner.evaluation.pictures.grid_views import FROZEN_LAKE, GridView, frozen_lake_view
+from rl_runner.evaluation.pictures.grid_maps import FROZEN_LAKE, GridView, frozen_lake_view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,8 +13,8 @@ from rl_runner.config import EnvConfig
 from rl_runner.envs import build_evaluation_env
 from rl_runner.errors import CheckpointError, ConfigError, Problem
 from rl_runner.evaluation.play.episodes import play_episodes
-from rl_runner.evaluation.play.evaluation import Evaluation
-from rl_runner.evaluation.play.exact import exact_score
+from rl_runner.evaluation.play.exact_returns import exact_score
+from rl_runner.evaluation.play.policy_evaluation import Evaluation
 from rl_runner.seeding import SeedTree
 
 
