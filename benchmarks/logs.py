@@ -35,9 +35,9 @@ def main() -> None:
 
 def measure(path: Path) -> None:
     """Read, check, filter, encode and learn; print seconds of the clock and of the processor."""
-    from rl_runner.offline.learning.q_learning import LogQLearning
+    from rl_runner.offline.learning.log_q_learning import LogQLearning
     from rl_runner.offline.logs.interactions import read_interactions
-    from rl_runner.offline.logs.reading import LogReader
+    from rl_runner.offline.logs.log_files import LogReader
     from rl_runner.offline.logs.windows import without_rare_users
 
     with tempfile.TemporaryDirectory() as folder:

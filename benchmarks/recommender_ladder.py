@@ -18,10 +18,10 @@ from rl_runner.envs.recommender.exact import exact_model
 from rl_runner.envs.recommender.policies import POLICIES, random_policy, with_exploration
 from rl_runner.evaluation.statistics.summary import summarize
 from rl_runner.offline.judging.judgement import judge
-from rl_runner.offline.learning.q_learning import LogQLearning
-from rl_runner.offline.learning.regression import RewardRegression
+from rl_runner.offline.learning.log_q_learning import LogQLearning
+from rl_runner.offline.learning.reward_regression import RewardRegression
 from rl_runner.offline.logs.interactions import Interactions, read_interactions
-from rl_runner.offline.logs.reading import LogReader
+from rl_runner.offline.logs.log_files import LogReader
 from rl_runner.offline.logs.simulation import LogPlan, simulate_log
 from rl_runner.offline.logs.writing import write_log
 

@@ -19,10 +19,10 @@ from rl_runner.evaluation.statistics.summary import Summary, summarize
 from rl_runner.training.processes.launcher import POLL_SECONDS, Launcher
 from rl_runner.training.task import RunResult, RunTask
 from rl_runner.tuning.ends import RETRIES, cause_of, disk_full, ended_from_outside
-from rl_runner.tuning.folder import StudyFolder
 from rl_runner.tuning.objective import RunOutcome, over_seeds, score_of_run
-from rl_runner.tuning.reporting import StudyReporter, TrialReport
-from rl_runner.tuning.trials import for_confirming, with_values, write_experiment
+from rl_runner.tuning.study.study_folder import StudyFolder
+from rl_runner.tuning.study_reporter import StudyReporter, TrialReport
+from rl_runner.tuning.trial_runs import for_confirming, with_values, write_experiment
 
 START = "start"
 LOOK_SECONDS = 3.0  # between two looks at a run that another process trains

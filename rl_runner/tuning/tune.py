@@ -13,20 +13,20 @@ from rl_runner.config.identity import meaning_of, short_hash
 from rl_runner.config.schema import plain_name
 from rl_runner.config.tune import TuneConfig
 from rl_runner.errors import DiskFullError, Problem, StudyError
-from rl_runner.tuning.check import complete_tuning
 from rl_runner.tuning.confirm import Candidate, Confirmed, candidates, confirm, winner_of
-from rl_runner.tuning.folder import BEST, START, StudyFolder
 from rl_runner.tuning.objective import describe_objective
-from rl_runner.tuning.records import trial_report
 from rl_runner.tuning.report.importance import importances_of
-from rl_runner.tuning.report.summary import TuneResult
-from rl_runner.tuning.report.write import write_report
-from rl_runner.tuning.reporting import StudyPlan, StudyReporter, TrialReport
-from rl_runner.tuning.samplers import build_pruner
-from rl_runner.tuning.search import Search, SearchTask
-from rl_runner.tuning.space import SearchSpace, parents_first
-from rl_runner.tuning.storage import close_storage, lost, open_storage, open_study
-from rl_runner.tuning.trials import complete_start
+from rl_runner.tuning.report.study_report import write_report
+from rl_runner.tuning.report.study_summary import TuneResult
+from rl_runner.tuning.search.samplers import build_pruner
+from rl_runner.tuning.search.search import Search, SearchTask
+from rl_runner.tuning.space.check_space import complete_tuning
+from rl_runner.tuning.space.search_space import SearchSpace, parents_first
+from rl_runner.tuning.study.storage import close_storage, lost, open_storage, open_study
+from rl_runner.tuning.study.study_folder import BEST, START, StudyFolder
+from rl_runner.tuning.study.trial_report import trial_report
+from rl_runner.tuning.study_reporter import StudyPlan, StudyReporter, TrialReport
+from rl_runner.tuning.trial_runs import complete_start
 
 MAXIMIZE, MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
 WITHOUT_MEANING = ("trials", "confirm")  # of the tune section: how long, and what comes after

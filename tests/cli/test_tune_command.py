@@ -11,7 +11,7 @@ from rl_runner.cli.display.tuning import LineReporter, LiveReporter, interval, s
 from rl_runner.config.tune import Pruner, Sampler
 from rl_runner.errors import ConfigError
 from rl_runner.training.reporting import Evaluated, Progress, RunId
-from rl_runner.tuning.reporting import StudyPlan, TrialReport
+from rl_runner.tuning.study_reporter import StudyPlan, TrialReport
 
 CONFIG = """
     name: cliff

@@ -5,7 +5,7 @@ import pytest
 
 from rl_runner.errors import RunFolderError
 from rl_runner.runs.find import find_runs
-from rl_runner.tuning.folder import BEST, START
+from rl_runner.tuning.study.study_folder import BEST, START
 
 
 def _experiment(path: Path, *seeds: int) -> Path:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from rl_runner.config.tune import ObjectiveConfig
-from rl_runner.tuning.folder import FORMAT
+from rl_runner.tuning.study.study_folder import FORMAT
 
 Document = dict[str, Any]
 

@@ -18,8 +18,8 @@ from rl_runner.tuning.confirm import (
     ranking,
     winner_of,
 )
-from rl_runner.tuning.reporting import TrialReport
-from rl_runner.tuning.trials import confirm_seeds, search_seeds
+from rl_runner.tuning.study_reporter import TrialReport
+from rl_runner.tuning.trial_runs import confirm_seeds, search_seeds
 
 FINAL, SECONDS = ObjectiveConfig(), ObjectiveConfig(measure="wall_time")
 

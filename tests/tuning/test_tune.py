@@ -19,9 +19,9 @@ from rl_runner.errors import DiskFullError, StudyError
 from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.training.resolve import resolve
 from rl_runner.tuning import tune as road
-from rl_runner.tuning.report.summary import TuneResult
-from rl_runner.tuning.report.write import load_report
-from rl_runner.tuning.reporting import StudyReporter, TrialReport
+from rl_runner.tuning.report.study_report import load_report
+from rl_runner.tuning.report.study_summary import TuneResult
+from rl_runner.tuning.study_reporter import StudyReporter, TrialReport
 from rl_runner.tuning.tune import tune
 
 HERE = Path(__file__).parent
@@ -382,7 +382,7 @@ class Claiming(StudyReporter):
     def trial_started(self, number: int, values: Mapping[str, Any]) -> None:
         del number, values
         code = f"""
-from rl_runner.tuning.folder import StudyFolder
+from rl_runner.tuning.study.study_folder import StudyFolder
 from pathlib import Path
 (path,) = Path({str(self.runs_dir)!r}).glob("cliff-*")
 StudyFolder(path).claim()

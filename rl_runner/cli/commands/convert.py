@@ -31,7 +31,7 @@ def convert(
 
     Example: rl convert clicks.csv --columns columns.yaml --out log.parquet
     """
-    from rl_runner.offline.logs.converting import convert_log
+    from rl_runner.offline.logs.log_conversion import convert_log
 
     n_rows, refusals = convert_log(source, out, columns, timezone)
     told = refusals.to_dict()

@@ -46,7 +46,7 @@ def simulate(
     """
     from rl_runner.config import load_config
     from rl_runner.errors import ConfigError, Problem
-    from rl_runner.offline.judging.targets import named_policy
+    from rl_runner.offline.judging.named_policies import named_policy
     from rl_runner.offline.logs.simulation import (
         DEFAULT_END,
         LogPlan,

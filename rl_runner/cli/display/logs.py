@@ -75,7 +75,7 @@ def judge_by_logs(
     if not runs:
         cure = "Name one that `rl train` has made of a config with a `data` section."
         raise ConfigError(Problem("There is no run to judge.", "--data", cure))
-    from rl_runner.offline.judging.evaluating import evaluate_on_logs
+    from rl_runner.offline.judging.run_evaluation import evaluate_on_logs
 
     documents = []
     for run in runs:

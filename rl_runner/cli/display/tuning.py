@@ -13,10 +13,10 @@ from rich.text import Text
 from rl_runner.cli.display.console import console, duration, number, show, table, tell
 from rl_runner.training.reporting import Evaluated, RunId
 from rl_runner.training.reporting import Progress as RunProgress
-from rl_runner.tuning.reporting import StudyPlan, StudyReporter, TrialReport
+from rl_runner.tuning.study_reporter import StudyPlan, StudyReporter, TrialReport
 
 if TYPE_CHECKING:
-    from rl_runner.tuning.report.summary import TuneResult
+    from rl_runner.tuning.report.study_summary import TuneResult
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 MOST_SETTINGS = 6  # shown of a trial's hyperparameters in one line

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rl_runner.envs.recommender.domain import N_ACTIONS, N_STATES
-from rl_runner.offline.learning.regression import CellSums, RewardModel, weighted_sums
+from rl_runner.offline.learning.reward_regression import CellSums, RewardModel, weighted_sums
 from rl_runner.offline.logs.interactions import Interactions
 
 ESTIMATORS = ("IPS", "SNIPS", "DM", "DR", "SWITCH-DR")

@@ -9,7 +9,6 @@ import numpy as np
 
 from rl_runner.envs.recommender.policies import rule_based_policy, with_exploration
 from rl_runner.envs.recommender.rewards import OUTCOMES
-from rl_runner.offline.judging.bootstrap import Interval, interval, resampled_totals, sums_by_user
 from rl_runner.offline.judging.estimators import (
     ESTIMATORS,
     NOT_FOR_CLAIMS,
@@ -18,6 +17,12 @@ from rl_runner.offline.judging.estimators import (
     effective_size,
 )
 from rl_runner.offline.judging.sessions import SessionJudgement, judge_sessions
+from rl_runner.offline.judging.user_bootstrap import (
+    Interval,
+    interval,
+    resampled_totals,
+    sums_by_user,
+)
 from rl_runner.offline.logs.interactions import Interactions
 
 ENOUGH = 100.0  # effective interactions below which no number is given

@@ -1,8 +1,9 @@
 """What a policy would earn over whole sessions, by least squares (LSTD-Q, Lagoudakis & Parr 2003).
 
 The estimators of :mod:`.estimators` are about one recommendation. A policy that
-gives something up now for a better mood later is sold short by them. Here Q^π is linear in the 207
-features φ of :mod:`rl_runner.offline.learning.regression` and solves, with γ = 1 as sessions end,
+gives something up now for a better mood later is underrated by them. Here Q^π is linear in the 207
+features φ of :mod:`rl_runner.offline.learning.reward_regression`. With γ = 1, since sessions end,
+it solves
 
     Σ φ(s, a) [r + Σ_a' π(a' | s') φ(s', a') · θ − φ(s, a) · θ] = 0
 
@@ -19,8 +20,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rl_runner.offline.judging.bootstrap import Interval, interval, resampled_totals, sums_by_user
-from rl_runner.offline.learning.regression import N_FEATURES, features, policy_features
+from rl_runner.offline.judging.user_bootstrap import (
+    Interval,
+    interval,
+    resampled_totals,
+    sums_by_user,
+)
+from rl_runner.offline.learning.reward_regression import N_FEATURES, features, policy_features
 from rl_runner.offline.logs.interactions import Interactions
 
 ENOUGH_SESSIONS = 300

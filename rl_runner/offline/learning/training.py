@@ -12,9 +12,9 @@ import numpy as np
 from rl_runner.config import ExperimentConfig, dump_config, experiment_hash
 from rl_runner.envs.recommender.domain import N_STATES
 from rl_runner.offline.judging.judgement import Judgement, judge
-from rl_runner.offline.judging.plots import draw_judgement
-from rl_runner.offline.learning.registry import LogLearner, build_learner, find_learner
-from rl_runner.offline.learning.resolving import LogExperiment, held_out, resolve_on_logs
+from rl_runner.offline.judging.judgement_plot import draw_judgement
+from rl_runner.offline.learning.learners import LogLearner, build_learner, find_learner
+from rl_runner.offline.learning.log_experiment import LogExperiment, held_out, resolve_on_logs
 from rl_runner.offline.logs.interactions import moment
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
 from rl_runner.runs.provenance import now, provenance

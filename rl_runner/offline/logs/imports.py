@@ -22,9 +22,9 @@ from rl_runner.config.source import SourceMap
 from rl_runner.config.validation import validate_section
 from rl_runner.config.yaml_text import parse_yaml
 from rl_runner.errors import ConfigError, DataError, Problem, did_you_mean
-from rl_runner.offline.logs.checks import LINE
-from rl_runner.offline.logs.reading import LogReader, check_columns, check_types
-from rl_runner.offline.logs.schema import COLUMNS, SCHEMA_VERSION
+from rl_runner.offline.logs.log_files import LogReader, check_columns, check_types
+from rl_runner.offline.logs.log_schema import COLUMNS, SCHEMA_VERSION
+from rl_runner.offline.logs.row_checks import LINE
 
 
 class ColumnSource(Section):

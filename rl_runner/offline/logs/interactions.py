@@ -16,10 +16,10 @@ from rl_runner.envs.recommender.rewards import (
     RewardWeights,
     rewards,
 )
-from rl_runner.offline.learning.compiled import number_keys, predecessors, runs_backwards
-from rl_runner.offline.logs.checks import LINE
-from rl_runner.offline.logs.reading import LogReader
+from rl_runner.offline.learning.compiled_q_learning import number_keys, predecessors, runs_backwards
+from rl_runner.offline.logs.log_files import LogReader
 from rl_runner.offline.logs.refusals import Refusals
+from rl_runner.offline.logs.row_checks import LINE
 
 KEY_SEPARATOR = "\x1f"
 DOUBLED = "event_id was there before"

@@ -19,7 +19,7 @@ from rl_runner.envs.recommender.kernel import CONTENT, MOOD, TIME, People, trait
 from rl_runner.envs.recommender.people import default_population
 from rl_runner.envs.recommender.rewards import OUTCOMES
 from rl_runner.errors import ConfigError, Problem
-from rl_runner.offline.logs.schema import COLUMNS, SCHEMA_VERSION, WORDS
+from rl_runner.offline.logs.log_schema import COLUMNS, SCHEMA_VERSION, WORDS
 
 DEFAULT_END = datetime(2025, 6, 30, tzinfo=UTC)
 MORE_SESSIONS = 2.5  # a person has one session and this many more on average

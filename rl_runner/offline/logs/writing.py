@@ -19,7 +19,7 @@ def check_suffix(path: Path) -> None:
 
 
 def write_log(frame: pl.DataFrame, path: Path) -> None:
-    """Write rows of :data:`rl_runner.offline.logs.schema.COLUMNS`; the suffix says in which format.
+    """Write rows that have the columns of the schema; the suffix says in which format.
 
     :raises RunFolderError: if the file cannot be written
     """

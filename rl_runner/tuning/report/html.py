@@ -9,8 +9,8 @@ from rl_runner.config import load_config
 from rl_runner.evaluation.report.contents import StudyPart
 from rl_runner.evaluation.report.pictures import Picture, svg
 from rl_runner.runs.folder import RECORD
-from rl_runner.tuning.folder import START, StudyFolder
-from rl_runner.tuning.report.write import StudyReport, load_report
+from rl_runner.tuning.report.study_report import StudyReport, load_report
+from rl_runner.tuning.study.study_folder import START, StudyFolder
 
 CAPTIONS = {
     "history": "Every trial in its order, and the best so far.",

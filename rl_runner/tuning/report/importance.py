@@ -4,7 +4,7 @@ import optuna
 from optuna.trial import TrialState
 
 from rl_runner.config.tune import TuneConfig
-from rl_runner.tuning.samplers import quietly
+from rl_runner.tuning.search.samplers import quietly
 
 FEWEST = 4  # complete trials below which an importance would be noise
 

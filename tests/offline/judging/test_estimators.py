@@ -15,10 +15,10 @@ from rl_runner.envs.recommender.policies import (
     with_exploration,
 )
 from rl_runner.envs.recommender.rewards import rewards
-from rl_runner.offline.judging.bootstrap import interval, resampled_totals, sums_by_user
 from rl_runner.offline.judging.estimators import ESTIMATORS, RIDGE, CrossFit, Terms, effective_size
 from rl_runner.offline.judging.judgement import ENOUGH, judge
-from rl_runner.offline.learning.regression import (
+from rl_runner.offline.judging.user_bootstrap import interval, resampled_totals, sums_by_user
+from rl_runner.offline.learning.reward_regression import (
     CellSums,
     RewardModel,
     RewardRegression,

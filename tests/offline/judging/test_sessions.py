@@ -9,9 +9,9 @@ from rl_runner.envs.recommender.policies import (
     with_exploration,
 )
 from rl_runner.offline.judging.sessions import judge_sessions
-from rl_runner.offline.learning.regression import N_FEATURES, features, policy_features
+from rl_runner.offline.learning.reward_regression import N_FEATURES, features, policy_features
 from rl_runner.offline.logs.interactions import Interactions, read_interactions
-from rl_runner.offline.logs.reading import LogReader
+from rl_runner.offline.logs.log_files import LogReader
 from rl_runner.offline.logs.simulation import LogPlan, simulate_log
 from rl_runner.offline.logs.writing import write_log
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from rl_runner.envs.recommender.domain import N_ACTIONS, N_STATES
 from rl_runner.envs.recommender.exact import exact_model
 from rl_runner.envs.recommender.policies import random_policy, rule_based_policy
-from rl_runner.offline.learning.levels import NAMES, SIZES, level_rows
-from rl_runner.offline.learning.q_learning import LogQLearning
-from rl_runner.offline.learning.registry import LEARNERS
+from rl_runner.offline.learning.backoff import NAMES, SIZES, level_rows
+from rl_runner.offline.learning.learners import LEARNERS
+from rl_runner.offline.learning.log_q_learning import LogQLearning
 from rl_runner.offline.logs.interactions import Interactions
 
 BOUNDS = (-1.8, 3.3)

@@ -11,13 +11,13 @@ from rl_runner.envs.recommender.domain import RecommendationState
 from rl_runner.envs.recommender.policies import random_policy
 from rl_runner.errors import CheckpointError, ConfigError, DataError, RunFolderError
 from rl_runner.evaluation.play.loaded_run import load_run
-from rl_runner.offline.judging.evaluating import evaluate_on_logs
-from rl_runner.offline.learning.q_learning import LogQLearning
-from rl_runner.offline.learning.recommending import load_recommender
-from rl_runner.offline.learning.trained import load_trained
+from rl_runner.offline.judging.run_evaluation import evaluate_on_logs
+from rl_runner.offline.learning.log_q_learning import LogQLearning
+from rl_runner.offline.learning.recommender import load_recommender
+from rl_runner.offline.learning.trained_run import load_trained
 from rl_runner.offline.learning.training import LogRun, train_on_logs
 from rl_runner.offline.logs.interactions import read_interactions
-from rl_runner.offline.logs.reading import LogReader
+from rl_runner.offline.logs.log_files import LogReader
 from rl_runner.offline.logs.simulation import LogPlan, simulate_log
 from rl_runner.offline.logs.writing import write_log
 from rl_runner.training.resolve import resolve

@@ -6,11 +6,11 @@ import pytest
 from offline_worlds import same
 
 from rl_runner.errors import ConfigError, DataError
-from rl_runner.offline.logs.converting import convert_log
 from rl_runner.offline.logs.exports import open_bandit_arrays, vowpal_wabbit_lines
 from rl_runner.offline.logs.imports import read_mapping
 from rl_runner.offline.logs.interactions import read_interactions
-from rl_runner.offline.logs.reading import LogReader
+from rl_runner.offline.logs.log_conversion import convert_log
+from rl_runner.offline.logs.log_files import LogReader
 from rl_runner.offline.logs.writing import write_log
 
 MAPPING = """

@@ -9,8 +9,8 @@ from offline_worlds import same
 from rl_runner.envs.recommender.domain import TRAITS, state_parts
 from rl_runner.errors import DataError
 from rl_runner.offline.logs.interactions import read_interactions
-from rl_runner.offline.logs.reading import LogReader, find_files
-from rl_runner.offline.logs.schema import COLUMNS
+from rl_runner.offline.logs.log_files import LogReader, find_files
+from rl_runner.offline.logs.log_schema import COLUMNS
 from rl_runner.offline.logs.writing import write_log
 
 BAD_ROWS = {

@@ -5,10 +5,10 @@ import pytest
 from rl_runner.envs.recommender.exact import exact_model
 from rl_runner.envs.recommender.policies import random_policy, rule_based_policy, with_exploration
 from rl_runner.errors import ConfigError
-from rl_runner.offline.judging.targets import named_policy
+from rl_runner.offline.judging.named_policies import named_policy
 from rl_runner.offline.logs.interactions import read_interactions
-from rl_runner.offline.logs.reading import LogReader
-from rl_runner.offline.logs.schema import COLUMNS
+from rl_runner.offline.logs.log_files import LogReader
+from rl_runner.offline.logs.log_schema import COLUMNS
 from rl_runner.offline.logs.simulation import LogPlan, simulate_log
 from rl_runner.offline.logs.writing import write_log
 

@@ -6,7 +6,7 @@ from study_documents import CONFIRMED, TRIALS, Document, document, objective, tr
 
 from rl_runner.errors import StudyError
 from rl_runner.tuning.report.figures import draw_figures
-from rl_runner.tuning.report.write import describe, load_report
+from rl_runner.tuning.report.study_report import describe, load_report
 
 
 def test_a_whole_study_has_every_picture():

@@ -1,0 +1,78 @@
+"""A trained run judged by a log that it has not learned from."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rl_runner.config.data import parse_duration
+from rl_runner.errors import ConfigError, Problem
+from rl_runner.offline.judging.judgement import Judgement, judge
+from rl_runner.offline.judging.judgement_plot import draw_judgement
+from rl_runner.offline.learning.trained_run import TrainedRun, load_trained
+from rl_runner.offline.logs.interactions import read_interactions
+from rl_runner.offline.logs.log_files import LogReader, find_files
+from rl_runner.offline.logs.refusals import Refusals
+from rl_runner.offline.logs.windows import Window, evaluation_window
+from rl_runner.runs.disk import write_aside, writing
+
+JUDGED = "judged"  # the folder in a run for what logs said of it
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a log said of a run, and where that is written down."""
+
+    run: TrainedRun
+    window: Window
+    judgement: Judgement
+    refusals: Refusals
+    folder: Path
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return {
+            "run": str(self.run.path),
+            "window": str(self.window),
+            **self.judgement.to_dict(),
+            "refusals": self.refusals.to_dict(),
+            "folder": str(self.folder),
+        }
+
+
+def evaluate_on_logs(
+    run: Path, paths: Sequence[str], window: str | None = None, now: datetime | None = None
+) -> Evaluation:
+    """Judge a run by the last ``window`` of a log, or by all of it that it has not learned from.
+
+    :param paths: files or globs
+    :param window: e.g. ``3d``
+    :raises RunnerError: if the run, the log or the window is at fault
+    """
+    if window is not None:
+        try:
+            parse_duration(window)
+        except ValueError as error:
+            raise ConfigError(Problem(f"{error}.", f"--window {window}")) from None
+    trained = load_trained(run)
+    timezone = trained.config.data.timezone if trained.config.data else None
+    reader = LogReader(timezone, now or datetime.now(UTC))
+    log = read_interactions(find_files(paths), reader, trained.weights)
+    chosen = evaluation_window(log, window, trained.learned_until)
+    rows = log.take(chosen.mask(log))
+    judgement = judge(rows, trained.policy(), seed=int(trained.record["seed"]))
+    folder = trained.path / JUDGED / rows.fingerprint()
+    evaluation = Evaluation(trained, chosen, judgement, reader.refusals, folder)
+    _write(evaluation)
+    return evaluation
+
+
+def _write(evaluation: Evaluation) -> None:
+    folder = evaluation.folder
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        draw_judgement(evaluation.judgement, folder)
+    text = json.dumps(evaluation.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    write_aside(folder / "judgement.json", lambda aside: aside.write_text(text, encoding="utf-8"))

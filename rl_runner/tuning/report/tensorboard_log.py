@@ -1,0 +1,73 @@
+"""The search in TensorBoard: one line per trial on the HPARAMS page, and pictures of the whole."""
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rl_runner.config.tune import TuneConfig
+from rl_runner.runs.disk import writing
+from rl_runner.tuning.study_reporter import TrialReport
+
+EVENTS = "events.out.tfevents*"
+
+
+def log_trial(folder: Path, trial: TrialReport, tune: TuneConfig) -> None:
+    """Write what was tried and what came of it, replacing what an earlier session wrote."""
+    from stable_baselines3.common.logger import HParam
+
+    if trial.outcome == "complete":
+        scores = trial.scores
+    else:
+        scores = tuple(float("nan") for _ in tune.objective)
+    metrics = {
+        f"tune/{objective.measure}": score
+        for objective, score in zip(tune.objective, scores, strict=True)
+    }
+    hyperparameters = {"outcome": trial.outcome, **{k: _plain(v) for k, v in trial.values.items()}}
+    _write(folder, {**metrics, "hparams": HParam(hyperparameters, metrics)}, trial.number)
+
+
+def log_study(folder: Path, pictures: Sequence[Path], text: str) -> None:
+    """Write the pictures, which are PNG files, and the text summary."""
+    images = {f"tune/{path.stem}": _image(path) for path in pictures}
+    indented = "".join(f"    {line}\n" for line in text.splitlines())
+    _write(folder, {**images, "tune/summary": indented}, 0)
+
+
+def _image(path: Path) -> Any:
+    """Read a picture: to draw it again would take longer."""
+    from PIL import Image
+    from stable_baselines3.common.logger import Image as Logged
+
+    with Image.open(path) as file:
+        return Logged(np.asarray(file.convert("RGB")), "HWC")
+
+
+def _write(folder: Path, values: Mapping[str, Any], step: int) -> None:
+    from stable_baselines3.common.logger import TensorBoardOutputFormat
+
+    with writing(folder), _silent_threads():
+        for file in folder.glob(EVENTS):
+            file.unlink()
+        writer = TensorBoardOutputFormat(str(folder))
+        writer.write(dict(values), dict.fromkeys(values, ()), step)
+        writer.close()
+
+
+@contextlib.contextmanager
+def _silent_threads() -> Iterator[None]:
+    """Let TensorBoard's thread print no traceback of the error that it hands over anyway."""
+    before, threading.excepthook = threading.excepthook, lambda _: None
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+def _plain(value: Any) -> bool | str | float | int:
+    return value if isinstance(value, bool | int | float | str) else json.dumps(value)

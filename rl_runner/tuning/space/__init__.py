@@ -1,0 +1,1 @@
+"""What is searched: hyperparameters, their ranges and conditions, checked against the algorithm."""

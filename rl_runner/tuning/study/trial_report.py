@@ -1,0 +1,37 @@
+"""What Optuna's storage says of a trial, in this project's words."""
+
+from optuna.trial import FrozenTrial, TrialState
+
+from rl_runner.tuning.space.search_space import SearchSpace
+from rl_runner.tuning.study_reporter import Outcome, TrialReport
+
+OUTCOME, CAUSE, SCORES, SECONDS = "outcome", "cause", "scores", "seconds"
+UNTOLD: dict[TrialState, Outcome] = {
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+    TrialState.FAIL: "abandoned",  # by its process; it was queued again
+}
+
+
+def trial_number(trial: FrozenTrial) -> int:
+    """Return the trial's number; for one that was queued again, the first one's."""
+    number: int = trial.system_attrs.get("failed_trial", trial.number)
+    return number
+
+
+def trial_report(trial: FrozenTrial, space: SearchSpace) -> TrialReport:
+    """Describe a trial."""
+    attributes = trial.user_attrs
+    outcome = UNTOLD.get(trial.state, "pruned")
+    if trial.state.is_finished():
+        outcome = attributes.get(OUTCOME, outcome)
+    return TrialReport(
+        number=trial_number(trial),
+        values=space.values_of(trial.params),
+        outcome=outcome,
+        scores=tuple(trial.values or ()) if trial.state is TrialState.COMPLETE else (),
+        seeds=tuple(map(tuple, attributes.get(SCORES, ()))),
+        curve=dict(sorted(trial.intermediate_values.items())),
+        cause=attributes.get(CAUSE, ""),
+        seconds=attributes.get(SECONDS, 0.0),
+    )
