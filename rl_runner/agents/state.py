@@ -20,23 +20,19 @@ import numpy as np
 import torch
 
 from rl_runner.arrays import load_arrays, save_arrays
-
-NUMBERS = "agent.json"
-STATE = "state.json"
-RANDOM = "random.npz"
-REPLAY_BUFFER = "replay_buffer.npz"
+from rl_runner.runs.layout import COUNTERS, RANDOM_STATES, REPLAY_BUFFER, STATE
 
 RECENT_EPISODES = ("ep_info_buffer", "ep_success_buffer")
 
 
 def save_numbers(agent: Any, folder: Path) -> None:
     """Write the agent's plain numbers: timesteps, update counts, ε … ."""
-    (folder / NUMBERS).write_text(json.dumps(_numbers(agent)), encoding="utf-8")
+    (folder / COUNTERS).write_text(json.dumps(_numbers(agent)), encoding="utf-8")
 
 
 def load_numbers(agent: Any, folder: Path) -> None:
     """Read what :func:`save_numbers` wrote; raises OSError or ValueError."""
-    for name, value in json.loads((folder / NUMBERS).read_text(encoding="utf-8")).items():
+    for name, value in json.loads((folder / COUNTERS).read_text(encoding="utf-8")).items():
         setattr(agent, name, value)
 
 
@@ -56,7 +52,7 @@ def save_state(agent: Any, folder: Path, *, replay_buffer: bool) -> None:
     (folder / STATE).write_text(json.dumps(contents), encoding="utf-8")
     _, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002 - SB3 draws from it
     save_arrays(
-        folder / RANDOM,
+        folder / RANDOM_STATES,
         {
             "numpy_keys": np.asarray(keys),
             "numpy_position": np.array([position, has_gauss]),
@@ -98,7 +94,7 @@ def load_generators(agent: Any, folder: Path) -> None:
     version, numbers, gauss = contents["python_random"]
     random.setstate((version, tuple(numbers), gauss))
     agent.action_space.np_random.bit_generator.state = contents["action_space"]
-    arrays = load_arrays(folder / RANDOM)
+    arrays = load_arrays(folder / RANDOM_STATES)
     position, has_gauss = map(int, arrays["numpy_position"])
     numpy_state = (position, has_gauss, float(arrays["numpy_gauss"]))
     np.random.set_state(("MT19937", arrays["numpy_keys"], *numpy_state))  # noqa: NPY002

@@ -1,1 +1,1 @@
-"""Layer 1: what is on disk. :mod:`rl_runner.runs.folder` alone knows the file names in a run."""
+"""Layer 1: what is on disk. :mod:`rl_runner.runs.layout` says every file name inside a run."""

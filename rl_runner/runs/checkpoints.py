@@ -9,9 +9,7 @@ from pathlib import Path
 
 from rl_runner.errors import CheckpointError, Problem
 from rl_runner.runs.disk import flush_to_disk, writing
-
-CHECKSUMS = "checksums.json"
-EXIT = "exit"
+from rl_runner.runs.layout import CHECKSUMS, EXIT
 
 
 class CheckpointStore:

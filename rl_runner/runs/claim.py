@@ -6,8 +6,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from rl_runner.runs.disk import writing
+from rl_runner.runs.layout import LOCK
 
-LOCK = ".lock"
 PEEK_SECONDS = 0.2  # somebody who only looks whether the run is claimed is gone by then
 
 

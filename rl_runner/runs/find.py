@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from rl_runner.errors import Problem, RunFolderError, did_you_mean
-from rl_runner.runs.folder import CONFIG, RECORD, seed_number
+from rl_runner.runs.layout import CONFIG, RECORD, recorded_runs
 
 STUDY = "start.yaml"  # what a tuning study's folder begins with
 BEST = "best.yaml"  # and its winner's config
@@ -18,10 +18,7 @@ def find_runs(path: Path) -> list[Path]:
     if _is_file(path / RECORD):
         return [path]
     if _is_file(path / CONFIG):
-        runs = sorted(
-            (file.parent for file in path.glob(f"seed-*/{RECORD}")),
-            key=lambda run: seed_number(run.name),
-        )
+        runs = recorded_runs(path)
         if runs:
             return runs
         raise RunFolderError(Problem("This experiment has no runs yet.", str(path)))

@@ -1,22 +1,4 @@
-"""A run on disk, and the experiment it belongs to.
-
-::
-
-    runs/<name>-<hash8>/
-      config.yaml            resolved, complete, loadable
-      seed-<k>/
-        run.json             status, provenance, results
-        events.out.tfevents* TensorBoard
-        checkpoints/<t>/     all that training needs to go on exactly from t timesteps
-        checkpoints/best     which best-<t>/ holds the agent with the best periodic evaluation
-        checkpoints/half-<t>/  the agent halfway through the budget
-        checkpoints/exit-<t>/  where it was stopped between two checkpoints, until the next one
-        model.zip | …        the agent at the end
-        agent.json           its counters: timesteps, updates, exploration rate
-        normalization.npz    its observation and return statistics, if it normalises
-        log.txt              what the run's process printed
-        episodes.csv         every finished training episode
-        evaluations.npz      every periodic evaluation episode
+"""A run on disk, and the experiment it belongs to; :mod:`.layout` shows what they hold.
 
 A run is addressed by what it is, not by when it started, so training twice is training once.
 Every file appears whole or not at all: it is written aside and renamed.
@@ -32,27 +14,32 @@ from typing import IO, TYPE_CHECKING, Any
 
 from rl_runner.errors import CheckpointError, Problem, RunFolderError
 from rl_runner.runs.checkpoints import CheckpointStore, verify
-from rl_runner.runs.claim import LOCK, Claim, is_claimed
+from rl_runner.runs.claim import Claim, is_claimed
 from rl_runner.runs.disk import write_aside, writing
 from rl_runner.runs.growing import GrowingFiles
+from rl_runner.runs.layout import (
+    BEST,
+    CHECKPOINTS,
+    CONFIG,
+    EPISODE_COLUMNS,
+    EPISODES,
+    EVALUATIONS,
+    EVENTS,
+    HALFWAY,
+    LOCK,
+    LOG,
+    RECORD,
+    SEED_FOLDERS,
+    experiment_name,
+    seed_name,
+    seed_number,
+)
 from rl_runner.runs.record import wrong_in_record
 
 if TYPE_CHECKING:
     import numpy as np
 
 CheckpointName = str  # last, best, halfway, untrained, or a number of timesteps in digits
-
-CONFIG = "config.yaml"
-RECORD = "run.json"
-LOG = "log.txt"
-CHECKPOINTS = "checkpoints"
-BEST = "best"
-HALFWAY = "half"
-EVENTS = "events.out.tfevents*"
-EPISODES = "episodes.csv"
-EVALUATIONS = "evaluations.npz"
-NORMALIZATION = "normalization.npz"
-EPISODE_COLUMNS = ("timestep", "return", "length", "terminated", "wall_time")
 
 
 class RunFolder:
@@ -272,7 +259,7 @@ class ExperimentFolder:
     @classmethod
     def place(cls, runs_dir: Path, name: str, digest: str, weights_file: str) -> "ExperimentFolder":
         """Return where the experiment belongs; nothing is created yet."""
-        return cls(runs_dir / f"{name}-{digest}", weights_file)
+        return cls(runs_dir / experiment_name(name, digest), weights_file)
 
     def write_config(self, text: str) -> None:
         """Write config.yaml, whole."""
@@ -284,18 +271,12 @@ class ExperimentFolder:
 
     def seeds(self) -> tuple[int, ...]:
         """Return the seeds that have a folder."""
-        found = (seed_number(entry.name) for entry in self.path.glob("seed-*"))
+        found = (seed_number(entry.name) for entry in self.path.glob(SEED_FOLDERS))
         return tuple(sorted(seed for seed in found if seed >= 0))
 
     def run(self, seed: int) -> RunFolder:
         """Return the folder of one seed."""
-        return RunFolder(self.path / f"seed-{seed}", self.weights_file)
-
-
-def seed_number(folder_name: str) -> int:
-    """Return the seed in ``seed-7``; -1 for any other name."""
-    digits = folder_name.removeprefix("seed-")
-    return int(digits) if digits.isdigit() else -1
+        return RunFolder(self.path / seed_name(seed), self.weights_file)
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -16,10 +16,10 @@ from typing import Any
 from rl_runner.errors import RunnerError
 from rl_runner.runs.claim import is_claimed
 from rl_runner.runs.disk import write_aside
-from rl_runner.runs.folder import RECORD, read_record, seed_number
+from rl_runner.runs.folder import read_record
+from rl_runner.runs.layout import INDEX, RECORD, seed_number
 from rl_runner.runs.record import wrong_in_record
 
-INDEX = ".index.json"
 FORMAT = 3
 UNREADABLE = "unreadable"
 KEPT = ("status", "name", "env", "algo", "seed", "timesteps", "seconds", "error", "heartbeat")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from rl_runner.config import ExperimentConfig, experiment_hash, load_config
 from rl_runner.errors import ConfigError, Problem, RunFolderError
-from rl_runner.runs.folder import CONFIG, ExperimentFolder, read_record
+from rl_runner.runs.folder import ExperimentFolder, read_record
+from rl_runner.runs.layout import CONFIG, SEED_FOLDERS
 from rl_runner.training.task import RunTask, folder_at, new_record
 
 
@@ -56,7 +57,7 @@ def begin_with_end_of(donor: ExperimentFolder, task: RunTask) -> str:
 
 
 def _any_finished(experiment: Path) -> bool:
-    return any(_is_finished(run) for run in experiment.glob("seed-*"))
+    return any(_is_finished(run) for run in experiment.glob(SEED_FOLDERS))
 
 
 def _is_finished(run: Path) -> bool:

@@ -12,7 +12,8 @@ from rl_runner.config.validation import validate_section
 from rl_runner.envs import time_limit_of
 from rl_runner.errors import ConfigError, Problem
 from rl_runner.evaluation.statistics.summary import Summary, summarize
-from rl_runner.runs.folder import CONFIG, ExperimentFolder
+from rl_runner.runs.folder import ExperimentFolder
+from rl_runner.runs.layout import CONFIG
 from rl_runner.training.extend import begin_with_end_of, find_shorter
 from rl_runner.training.processes.launcher import run_here, run_in_processes
 from rl_runner.training.reporting import Reporter

@@ -8,8 +8,9 @@ from typing import IO, Any
 
 import pytest
 
-from rl_runner.runs.claim import LOCK, Claim, is_claimed
+from rl_runner.runs.claim import Claim, is_claimed
 from rl_runner.runs.folder import RunFolder
+from rl_runner.runs.layout import LOCK
 
 TAKE_AND_HOLD = """
 import sys

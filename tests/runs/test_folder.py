@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from rl_runner.errors import CheckpointError, DiskFullError, RunFolderError
-from rl_runner.runs.claim import LOCK
-from rl_runner.runs.folder import EPISODE_COLUMNS, ExperimentFolder, RunFolder, read_record
+from rl_runner.runs.folder import ExperimentFolder, RunFolder, read_record
+from rl_runner.runs.layout import EPISODE_COLUMNS, LOCK
 
 DIE_WHILE_SAVING = """
 import os, sys

@@ -14,7 +14,8 @@ import numpy as np
 from rl_runner.config import ExperimentConfig, load_config
 from rl_runner.errors import Problem, RunFolderError, RunnerError
 from rl_runner.runs.find import find_runs
-from rl_runner.runs.folder import CONFIG, RECORD, RunFolder, seed_number
+from rl_runner.runs.folder import RunFolder
+from rl_runner.runs.layout import CONFIG, RECORD, seed_name, seed_number
 
 AgentName = Literal["last", "best"]
 
@@ -108,7 +109,7 @@ def load_experiment(path: str | Path) -> Experiment:
         cure = "`rl eval RUN --data LOG` judges what learned from a log."
         raise RunFolderError(Problem(what, str(path), cure))
     seeds = {seed_number(place.name) for place in places} | set(config.train.seeds)
-    runs = tuple(_load_run(path / f"seed-{seed}", seed) for seed in sorted(seeds))
+    runs = tuple(_load_run(path / seed_name(seed), seed) for seed in sorted(seeds))
     return Experiment(path, config, runs)
 
 

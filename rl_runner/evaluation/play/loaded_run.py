@@ -9,13 +9,14 @@ from typing import Any
 from rl_runner.agents.build import build_agent, load_parameters
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.registry import find_algorithm
-from rl_runner.agents.state import NUMBERS, load_numbers, save_numbers
+from rl_runner.agents.state import load_numbers, save_numbers
 from rl_runner.config import ExperimentConfig, load_config
 from rl_runner.envs import build_evaluation_env, build_training_env
 from rl_runner.envs.normalization import load_statistics, save_statistics
 from rl_runner.errors import CheckpointError, Problem, RunFolderError
 from rl_runner.evaluation.play.episodes import Episodes, play_episodes
-from rl_runner.runs.folder import CONFIG, NORMALIZATION, CheckpointName, RunFolder
+from rl_runner.runs.folder import CheckpointName, RunFolder
+from rl_runner.runs.layout import CONFIG, COUNTERS, NORMALIZATION
 from rl_runner.seeding import SeedTree
 
 TRAIN_ANEW = "Train it anew with this version: `rl train … --fresh`."
@@ -38,7 +39,7 @@ def load_agent(agent: Agent, folder: Path, weights_file: str) -> None:
     try:
         load_numbers(agent, folder)
     except FileNotFoundError as error:
-        what = f"Another version of rl_runner saved this agent: {NUMBERS} is missing."
+        what = f"Another version of rl_runner saved this agent: {COUNTERS} is missing."
         raise CheckpointError(Problem(what, str(folder), TRAIN_ANEW)) from error
     except (OSError, ValueError, AttributeError) as error:
         what = f"The agent's counters cannot be loaded: {error}"

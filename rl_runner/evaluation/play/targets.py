@@ -12,7 +12,7 @@ from rl_runner.evaluation.play.external_agents import check_trust, evaluate_fore
 from rl_runner.evaluation.play.loaded_run import load_run
 from rl_runner.evaluation.play.policy_evaluation import Evaluation, evaluate_run
 from rl_runner.runs.find import find_runs
-from rl_runner.runs.folder import RECORD, seed_number
+from rl_runner.runs.layout import RECORD, seed_number
 
 YAML = {".yaml", ".yml"}
 

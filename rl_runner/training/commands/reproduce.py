@@ -8,7 +8,7 @@ from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, loa
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.reproduction import Reproduction, compare_runs
 from rl_runner.runs.find import find_runs
-from rl_runner.runs.folder import seed_number
+from rl_runner.runs.layout import seed_number
 from rl_runner.training.reporting import Reporter, StopRequest
 from rl_runner.training.task import RunTask, execute
 

@@ -24,6 +24,7 @@ from pebble import concurrent
 
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.config.schema import AlgoConfig
+from rl_runner.runs.layout import seed_name
 from rl_runner.training.processes.worker import GIVE_UP, work
 from rl_runner.training.reporting import Reporter
 from rl_runner.training.task import RunResult, RunTask
@@ -69,7 +70,7 @@ def start_process(task: RunTask, *, verbose: bool) -> tuple[Future[RunResult], C
     # Not a daemon, or `env.vec: subproc` could start no processes of its own.
     # (Pebble reads `context`, though its annotations call it `mp_context`.)
     start = concurrent.process(  # type: ignore[call-overload]
-        context=context, daemon=False, name=f"seed-{task.seed}"
+        context=context, daemon=False, name=seed_name(task.seed)
     )(work)
     future = start(task, theirs, verbose)
     theirs.close()

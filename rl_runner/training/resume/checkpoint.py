@@ -13,9 +13,8 @@ from rl_runner.agents.state import save_state
 from rl_runner.arrays import load_arrays, save_arrays
 from rl_runner.evaluation.play.loaded_run import save_agent
 from rl_runner.runs.folder import RunFolder
+from rl_runner.runs.layout import EVALUATIONS, PROGRESS
 
-PROGRESS = "progress.json"
-EVALUATIONS = "evaluations.npz"
 FORMAT = 2  # of checkpoints; raise it when what they hold changes
 
 

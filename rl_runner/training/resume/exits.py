@@ -17,11 +17,10 @@ from rl_runner.agents.open_episodes import put_back_open_episodes, save_open_epi
 from rl_runner.agents.protocol import Agent
 from rl_runner.arrays import load_arrays, save_arrays
 from rl_runner.envs.normalization import load_statistics, set_statistics
-from rl_runner.runs.folder import NORMALIZATION
+from rl_runner.runs.layout import HISTORY, NORMALIZATION
 from rl_runner.training.observers.episode_log import EpisodeLog
 from rl_runner.training.resume.env_history import EnvHistory, Otherwise
 
-HISTORY = "history.npz"
 OF_STATISTICS = "statistics/"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from rl_runner.config import load_config
 from rl_runner.evaluation.report.contents import StudyPart
 from rl_runner.evaluation.report.pictures import Picture, svg
-from rl_runner.runs.folder import RECORD
+from rl_runner.runs.layout import RECORD, SEED_FOLDERS
 from rl_runner.tuning.report.study_report import StudyReport, load_report
 from rl_runner.tuning.study.study_folder import START, StudyFolder
 
@@ -59,7 +59,7 @@ def _pictures(report: StudyReport) -> Iterator[Picture]:
 
 def _records(path: Path) -> Iterator[Mapping[str, Any]]:
     """Yield what every run of the study says of itself, as far as it can be read."""
-    for file in sorted(path.glob(f"*/*/seed-*/{RECORD}")):
+    for file in sorted(path.glob(f"*/*/{SEED_FOLDERS}/{RECORD}")):
         try:
             yield json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):  # the report is on the study; its summary has the results

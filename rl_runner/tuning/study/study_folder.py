@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from rl_runner.errors import Problem, StudyError
 from rl_runner.runs.disk import write_aside, writing
+from rl_runner.runs.layout import CONFIG
 
 START = "start.yaml"
 JOURNAL = "study.journal"
@@ -75,7 +76,7 @@ class StudyFolder:
 
         :raises StudyError: if it is an experiment's folder
         """
-        if (self.path / "config.yaml").exists():
+        if (self.path / CONFIG).exists():
             cure = "Give the study another name with `--study`."
             raise StudyError(Problem("This is an experiment's folder.", str(self.path), cure))
 

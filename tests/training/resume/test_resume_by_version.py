@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from rl_runner import Reporter, config_from_dict, train
-from rl_runner.runs.checkpoints import CHECKSUMS
+from rl_runner.runs.layout import CHECKSUMS
 
 LAKE = {
     "env": {"id": "FrozenLake-v1"},

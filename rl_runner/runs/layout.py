@@ -1,0 +1,86 @@
+"""Every file and folder name inside a run, in one place.
+
+::
+
+    runs/                      every experiment; .index.json makes `rl runs` fast
+      <name>-<hash8>/          one experiment
+        config.yaml            resolved, complete, loadable
+        seed-<k>/              one run
+          run.json             status, provenance, results
+          events.out.tfevents* TensorBoard
+          model.zip | …        the agent at the end of training; its algorithm names the file
+          agent.json           its counters: timesteps, updates, exploration rate
+          normalization.npz    its observation and return statistics, if it normalises
+          log.txt              what the run's process printed
+          episodes.csv         every finished training episode
+          evaluations.npz      every periodic evaluation episode
+          .lock                held by the process that trains the run
+          checkpoints/
+            <t>/               all that is needed to resume exactly from t timesteps
+            exit-<t>/          the same, where the run was interrupted between two regular ones
+            best               a text file: which best-<t>/ is the best agent
+            best-<t>/          the agent with the best periodic evaluation
+            half-<t>/          the agent halfway through the budget
+
+A checkpoint folder holds the agent's files (as at the end of training) and, to resume from it:
+state.json, random.npz, replay_buffer.npz, progress.json, evaluations.npz, and checksums.json over
+all of them. An exit checkpoint adds open_episodes.npz and history.npz.
+"""
+
+from pathlib import Path
+
+# In a folder of experiments
+INDEX = ".index.json"
+
+# In an experiment
+CONFIG = "config.yaml"
+SEED_PREFIX = "seed-"
+SEED_FOLDERS = f"{SEED_PREFIX}*"
+
+# In a run
+RECORD = "run.json"
+LOCK = ".lock"
+LOG = "log.txt"
+CHECKPOINTS = "checkpoints"
+EVENTS = "events.out.tfevents*"
+EPISODES = "episodes.csv"
+EPISODE_COLUMNS = ("timestep", "return", "length", "terminated", "wall_time")
+EVALUATIONS = "evaluations.npz"  # in a checkpoint as well
+
+# Of an agent: at the end in the run's folder, before that in a folder below checkpoints/
+COUNTERS = "agent.json"
+NORMALIZATION = "normalization.npz"
+
+# Below checkpoints/
+BEST = "best"
+HALFWAY = "half"
+EXIT = "exit"
+CHECKSUMS = "checksums.json"
+STATE = "state.json"
+RANDOM_STATES = "random.npz"
+REPLAY_BUFFER = "replay_buffer.npz"
+PROGRESS = "progress.json"
+OPEN_EPISODES = "open_episodes.npz"
+HISTORY = "history.npz"
+
+
+def experiment_name(name: str, digest: str) -> str:
+    """Return the folder name of an experiment, by its config's name and hash."""
+    return f"{name}-{digest}"
+
+
+def seed_name(seed: int) -> str:
+    """Return the folder name of a seed's run."""
+    return f"{SEED_PREFIX}{seed}"
+
+
+def seed_number(folder_name: str) -> int:
+    """Return the seed in ``seed-7``; -1 for any other name."""
+    digits = folder_name.removeprefix(SEED_PREFIX)
+    return int(digits) if digits.isdigit() else -1
+
+
+def recorded_runs(experiment: Path) -> list[Path]:
+    """Return the folders of an experiment's runs that have a run.json, by seed."""
+    files = experiment.glob(f"{SEED_FOLDERS}/{RECORD}")
+    return sorted((file.parent for file in files), key=lambda run: seed_number(run.name))
