@@ -4,7 +4,7 @@ From the inside out::
 
     gym.make → TimeLimit → env.wrappers → EpisodeSeeds → Monitor      one copy
     DummyVecEnv | SubprocVecEnv → VecFrameStack → VecNormalize        all copies, in training
-    RestingVecEnv               → VecFrameStack → VecNormalize        all copies, in evaluation
+    PausableVecEnv              → VecFrameStack → VecNormalize        all copies, in evaluation
 
 Where the environment can step all its copies at once, with the same numbers, :class:`BatchedVecEnv`
 takes the place of both lines up to VecFrameStack. Frames are stacked first because SB3's replay
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 
 from rl_runner.config.schema import DEFAULT_GAMMA, AlgoConfig, EnvConfig, WrapperConfig
-from rl_runner.envs.seeded import EpisodeSeeds
+from rl_runner.envs.episode_seeds import EpisodeSeeds
 from rl_runner.errors import EnvError, Problem, did_you_mean
 from rl_runner.seeding import SeedTree
 
@@ -122,10 +122,10 @@ def _build_copies(
     """Build the copies as ``env.vec`` asks; an evaluation never starts processes."""
     from stable_baselines3.common.vec_env import DummyVecEnv
 
-    from rl_runner.envs.batched import BatchedVecEnv
-    from rl_runner.envs.resting import RestingVecEnv
-    from rl_runner.envs.same_step import make_batched_env
-    from rl_runner.envs.subproc import Float32SubprocVecEnv
+    from rl_runner.envs.vectorized.batched import BatchedVecEnv
+    from rl_runner.envs.vectorized.batched_versions import make_batched_env
+    from rl_runner.envs.vectorized.pausable import PausableVecEnv
+    from rl_runner.envs.vectorized.subproc import Float32SubprocVecEnv
 
     reason = reason_for_single_copies(config, training=training, render_mode=render_mode)
     if reason is None:
@@ -140,7 +140,7 @@ def _build_copies(
         functools.partial(_make_monitored_env, config, seed, render_mode) for seed in seeds
     ]
     if not training:
-        return RestingVecEnv(makers)
+        return PausableVecEnv(makers)
     if config.vec == "subproc" and len(seeds) > 1:
         return Float32SubprocVecEnv(makers)
     return DummyVecEnv(makers)
@@ -153,7 +153,7 @@ def reason_for_single_copies(
 
     :raises EnvError: if there is no such environment
     """
-    from rl_runner.envs.same_step import reason_against_batching
+    from rl_runner.envs.vectorized.batched_versions import reason_against_batching
 
     if config.vec not in {"auto", "batched"}:
         return f"`env.vec: {config.vec}` asks for it"

@@ -22,7 +22,7 @@ from torch import nn
 
 from rl_runner.agents.fast.features import features_of
 from rl_runner.agents.fast.memory import KINDS
-from rl_runner.envs.seeded import EpisodeSeeds
+from rl_runner.envs.episode_seeds import EpisodeSeeds
 
 # They change neither observations nor rewards nor transitions, the time limit aside.
 HARMLESS_WRAPPERS = {EpisodeSeeds, Monitor, OrderEnforcing, PassiveEnvChecker, TimeLimit}

@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 
 from rl_runner.agents.protocol import Agent, takes_action_masks
 from rl_runner.envs.normalization import set_statistics, statistics
-from rl_runner.envs.resting import RestingVecEnv
+from rl_runner.envs.vectorized.pausable import PausableVecEnv
 from rl_runner.evaluation.play.episode_info import EpisodeInfo
 from rl_runner.policy import Policy
 
@@ -96,7 +96,7 @@ def play_episodes(
     for i, queue in enumerate(queues):
         env.env_method("begin_episodes", [episode_seeds[k] for k in queue], indices=[i])
     told = EpisodeInfo(n_envs, n_episodes)
-    resting = env.unwrapped if isinstance(env.unwrapped, RestingVecEnv) else None
+    pausable = env.unwrapped if isinstance(env.unwrapped, PausableVecEnv) else None
 
     wants_masks = takes_action_masks(type(agent))
     with _separate_randomness(agent, sampling_seed):
@@ -118,8 +118,8 @@ def play_episodes(
                     lengths[k] = info["episode"]["l"]
                     successes[k] = info.get("is_success", np.nan)
                     told.end(i, k, info)
-                    if resting is not None and not queues[i]:
-                        resting.rest(i)
+                    if pausable is not None and not queues[i]:
+                        pausable.pause(i)
     seeds = np.array(episode_seeds, dtype=np.int64)
     return Episodes(seeds, returns, lengths, successes, told.values)
 

@@ -5,11 +5,11 @@ from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.vector import AutoresetMode
 
 from rl_runner.config.schema import EnvConfig
-from rl_runner.envs.batched import BatchedVecEnv
 from rl_runner.envs.build import build_env
 from rl_runner.envs.tutor.env import TutorEnv
 from rl_runner.envs.tutor.simulator import model
 from rl_runner.envs.tutor.vector import TutorVectorEnv
+from rl_runner.envs.vectorized.batched import BatchedVecEnv
 from rl_runner.errors import EnvError
 
 APART = {"reward_terms", "response"}

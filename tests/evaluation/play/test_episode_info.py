@@ -105,12 +105,12 @@ def test_a_copy_whose_episodes_are_played_stands_still():
     assert len(steps) == found.episodes.lengths.sum()
 
 
-def test_a_resting_copy_keeps_its_observation_and_wakes_up_at_the_reset():
+def test_a_paused_copy_keeps_its_observation_until_the_next_reset():
     env: Any = build_env(TALKATIVE, [1, 2], training=False)
     env.reset()
     actions = RandomPolicy(env, 0).predict(None)[0]
     env.step(actions)
-    env.rest(0)
+    env.pause(0)
     obs, rewards, dones, infos = env.step(actions)
     assert obs.tolist() == [1, 2]
     assert rewards.tolist() == [0.0, 0.75]

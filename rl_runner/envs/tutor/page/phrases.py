@@ -6,7 +6,7 @@ The same step and action always give the same words, so that pictures and record
 from typing import TypeVar
 from zlib import crc32
 
-from rl_runner.envs.tutor.page.content import load_course
+from rl_runner.envs.tutor.page.course import load_course
 from rl_runner.envs.tutor.page.view import (
     CLARIFY,
     QUIZ,

@@ -4,9 +4,8 @@ from io import StringIO
 from typing import TYPE_CHECKING, Literal
 
 from rl_runner.envs.tutor.page import phrases
-from rl_runner.envs.tutor.page.content import load_course
-from rl_runner.envs.tutor.page.view import GAP, TOPICS, Exchange, TutorView
-from rl_runner.envs.tutor.page.words import (
+from rl_runner.envs.tutor.page.course import load_course
+from rl_runner.envs.tutor.page.labels import (
     ENDINGS,
     FEEDBACK,
     estimated,
@@ -18,6 +17,7 @@ from rl_runner.envs.tutor.page.words import (
     signed,
     stations,
 )
+from rl_runner.envs.tutor.page.view import GAP, TOPICS, Exchange, TutorView
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

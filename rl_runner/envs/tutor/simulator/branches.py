@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from rl_runner.envs.tutor.simulator.compiled import inlined
+from rl_runner.envs.tutor.simulator.inlining import inlined
 
 # The random numbers of a step, by what they decide; 0..4 belong to act. Within a part they are used
 # in this order, which is what lets next_branch find the last one.

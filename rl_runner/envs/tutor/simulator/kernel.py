@@ -23,7 +23,7 @@ from rl_runner.envs.tutor.simulator.branches import (
     Trace,
     happens,
 )
-from rl_runner.envs.tutor.simulator.compiled import inlined
+from rl_runner.envs.tutor.simulator.inlining import inlined
 from rl_runner.envs.tutor.simulator.model import (
     CLARIFY,
     COMPLETED,

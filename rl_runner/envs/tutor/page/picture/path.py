@@ -1,10 +1,10 @@
 """The dashboard's lower half while an episode goes on: the recommended learning path."""
 
-from rl_runner.envs.tutor.page.canvas import Box, Canvas, Style, wrapped
-from rl_runner.envs.tutor.page.content import load_course
-from rl_runner.envs.tutor.page.dashboard import draw_card
-from rl_runner.envs.tutor.page.icons import draw_check
-from rl_runner.envs.tutor.page.palette import (
+from rl_runner.envs.tutor.page.course import load_course
+from rl_runner.envs.tutor.page.labels import Station, stations
+from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Style, wrapped
+from rl_runner.envs.tutor.page.picture.dashboard import draw_card
+from rl_runner.envs.tutor.page.picture.palette import (
     BLUE,
     BODY,
     CARD,
@@ -16,8 +16,8 @@ from rl_runner.envs.tutor.page.palette import (
     SMALL_INK,
     SMALL_STRONG,
 )
+from rl_runner.envs.tutor.page.picture.shapes import draw_check
 from rl_runner.envs.tutor.page.view import TutorView
-from rl_runner.envs.tutor.page.words import Station, stations
 
 ROW, DISC, BETWEEN = 41, 22, 8
 INDENT = DISC + 10

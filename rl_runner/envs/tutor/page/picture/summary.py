@@ -1,10 +1,10 @@
 """The dashboard's lower half after the end of an episode: how it went."""
 
-from rl_runner.envs.tutor.page.canvas import Box, Canvas
-from rl_runner.envs.tutor.page.dashboard import draw_card
-from rl_runner.envs.tutor.page.palette import FAINT, SMALL_INK, SMALL_STRONG
+from rl_runner.envs.tutor.page.labels import outcome
+from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas
+from rl_runner.envs.tutor.page.picture.dashboard import draw_card
+from rl_runner.envs.tutor.page.picture.palette import FAINT, SMALL_INK, SMALL_STRONG
 from rl_runner.envs.tutor.page.view import TutorView
-from rl_runner.envs.tutor.page.words import outcome
 
 ROW = 34
 

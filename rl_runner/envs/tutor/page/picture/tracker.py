@@ -1,8 +1,9 @@
 """The progress tracker: sections completed, quiz results, knowledge and its gaps."""
 
-from rl_runner.envs.tutor.page.canvas import Box, Canvas, Style
-from rl_runner.envs.tutor.page.dashboard import draw_card
-from rl_runner.envs.tutor.page.palette import (
+from rl_runner.envs.tutor.page.labels import estimated, quiz
+from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Style
+from rl_runner.envs.tutor.page.picture.dashboard import draw_card
+from rl_runner.envs.tutor.page.picture.palette import (
     AMBER,
     CARD,
     FAINT,
@@ -14,7 +15,6 @@ from rl_runner.envs.tutor.page.palette import (
     SMALL_STRONG,
 )
 from rl_runner.envs.tutor.page.view import GAP, TOPICS, TutorView
-from rl_runner.envs.tutor.page.words import estimated, quiz
 
 HEIGHT = 199
 ROW = 54

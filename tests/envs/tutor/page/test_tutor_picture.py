@@ -8,10 +8,17 @@ from hypothesis import HealthCheck, given, settings
 from tutor_views import CHAT, GRADUATED, LEFT, MIDDLE, START, views
 
 from rl_runner.envs.tutor.page import draw_page, render_page
-from rl_runner.envs.tutor.page.canvas import Box, Canvas, DrawnText, Style, shortened, wrapped
-from rl_runner.envs.tutor.page.content import load_course
+from rl_runner.envs.tutor.page.course import load_course
+from rl_runner.envs.tutor.page.labels import signed
+from rl_runner.envs.tutor.page.picture.canvas import (
+    Box,
+    Canvas,
+    DrawnText,
+    Style,
+    shortened,
+    wrapped,
+)
 from rl_runner.envs.tutor.page.view import TutorView
-from rl_runner.envs.tutor.page.words import signed
 
 MOMENTS = {"start": START, "middle": MIDDLE, "left": LEFT, "graduated": GRADUATED}
 every_moment = pytest.mark.parametrize("view", MOMENTS.values(), ids=MOMENTS)

@@ -15,7 +15,7 @@ BatchedEnv = VectorEnv[Any, Any, Any]
 # Gymnasium's own batched versions that begin the next episode a step late, and what stands in.
 STAND_INS = {
     "gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv": (
-        "rl_runner.envs.cartpole:SameStepCartPole"
+        "rl_runner.envs.vectorized.cartpole:SameStepCartPole"
     ),
 }
 

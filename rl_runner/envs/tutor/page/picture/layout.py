@@ -2,9 +2,17 @@
 
 import numpy as np
 
-from rl_runner.envs.tutor.page import chat, dashboard, header, library, path, summary, tracker
-from rl_runner.envs.tutor.page.canvas import Box, Canvas
-from rl_runner.envs.tutor.page.palette import PAGE
+from rl_runner.envs.tutor.page.picture import (
+    chat,
+    dashboard,
+    header,
+    library,
+    path,
+    summary,
+    tracker,
+)
+from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas
+from rl_runner.envs.tutor.page.picture.palette import PAGE
 from rl_runner.envs.tutor.page.view import TutorView
 
 SMALLEST = (960, 600)

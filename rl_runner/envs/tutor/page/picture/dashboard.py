@@ -1,7 +1,8 @@
 """The dashboard's upper half: how far the learner is, and how they are."""
 
-from rl_runner.envs.tutor.page.canvas import Box, Canvas, Style
-from rl_runner.envs.tutor.page.palette import (
+from rl_runner.envs.tutor.page.labels import estimated, goal, minutes
+from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Style
+from rl_runner.envs.tutor.page.picture.palette import (
     CARD,
     FAINT,
     FIGURE,
@@ -12,7 +13,6 @@ from rl_runner.envs.tutor.page.palette import (
     TITLE,
 )
 from rl_runner.envs.tutor.page.view import TutorView
-from rl_runner.envs.tutor.page.words import estimated, goal, minutes
 
 HEIGHT = 206
 PADDING = 14

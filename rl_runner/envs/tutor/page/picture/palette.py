@@ -4,7 +4,7 @@ Blue, green, orange are Okabe and Ito's (2008) colour-blind-safe hues, darkened 
 has a contrast of at least 4.5 : 1 on the cards (WCAG 2.2, AA). No state is told by colour alone.
 """
 
-from rl_runner.envs.tutor.page.canvas import Colour, Style
+from rl_runner.envs.tutor.page.picture.canvas import Colour, Style
 
 INK: Colour = (22, 30, 46)
 MUTED: Colour = (86, 96, 114)

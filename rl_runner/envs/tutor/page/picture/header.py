@@ -1,7 +1,8 @@
 """The top of the page: whose page it is, how far the episode is, what it has earned."""
 
-from rl_runner.envs.tutor.page.canvas import Box, Canvas, Style
-from rl_runner.envs.tutor.page.palette import (
+from rl_runner.envs.tutor.page.labels import signed
+from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Style
+from rl_runner.envs.tutor.page.picture.palette import (
     BLUE,
     CARD,
     GOLD,
@@ -12,7 +13,6 @@ from rl_runner.envs.tutor.page.palette import (
     ORANGE,
 )
 from rl_runner.envs.tutor.page.view import TutorView
-from rl_runner.envs.tutor.page.words import signed
 
 HEIGHT = 60
 BAND = 6

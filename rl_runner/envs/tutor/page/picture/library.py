@@ -1,12 +1,19 @@
 """The library: every module with its kinds of content and its state."""
 
-from rl_runner.envs.tutor.page.canvas import Box, Canvas, Style
-from rl_runner.envs.tutor.page.content import load_course
-from rl_runner.envs.tutor.page.dashboard import draw_card
-from rl_runner.envs.tutor.page.icons import draw_kind, draw_state
-from rl_runner.envs.tutor.page.palette import BLUE, GREEN, MUTED, SMALL, SMALL_INK, SMALL_STRONG
+from rl_runner.envs.tutor.page.course import load_course
+from rl_runner.envs.tutor.page.labels import module_state
+from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Style
+from rl_runner.envs.tutor.page.picture.dashboard import draw_card
+from rl_runner.envs.tutor.page.picture.palette import (
+    BLUE,
+    GREEN,
+    MUTED,
+    SMALL,
+    SMALL_INK,
+    SMALL_STRONG,
+)
+from rl_runner.envs.tutor.page.picture.shapes import draw_kind, draw_state
 from rl_runner.envs.tutor.page.view import TOPICS, TutorView
-from rl_runner.envs.tutor.page.words import module_state
 
 HEADING, ROW, LOW_ROW, BETWEEN = 18, 32, 18, 5
 STATE_WIDTH = 70

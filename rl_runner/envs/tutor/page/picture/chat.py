@@ -6,10 +6,10 @@ The latest exchanges are written out; above them, what came before fits on a lin
 import math
 
 from rl_runner.envs.tutor.page import phrases
-from rl_runner.envs.tutor.page.canvas import Box, Canvas, Colour, Style, wrapped
-from rl_runner.envs.tutor.page.dashboard import draw_card
-from rl_runner.envs.tutor.page.icons import ARROW_DOWN, ARROW_UP
-from rl_runner.envs.tutor.page.palette import (
+from rl_runner.envs.tutor.page.labels import ACTIONS, ENDINGS, FEEDBACK, in_short, signed
+from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Colour, Style, wrapped
+from rl_runner.envs.tutor.page.picture.dashboard import draw_card
+from rl_runner.envs.tutor.page.picture.palette import (
     BLUE,
     BODY,
     CARD,
@@ -25,8 +25,8 @@ from rl_runner.envs.tutor.page.palette import (
     SMALL_INK,
     SMALL_STRONG,
 )
+from rl_runner.envs.tutor.page.picture.shapes import ARROW_DOWN, ARROW_UP
 from rl_runner.envs.tutor.page.view import Exchange, TutorView
-from rl_runner.envs.tutor.page.words import ACTIONS, ENDINGS, FEEDBACK, in_short, signed
 
 LEARNER = Style(12, CARD)
 WELCOME = (

@@ -11,8 +11,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from rl_runner.config import EnvConfig
 from rl_runner.envs import build_env
-from rl_runner.envs.batched import BatchedVecEnv
-from rl_runner.envs.cartpole import SameStepCartPole
+from rl_runner.envs.vectorized.batched import BatchedVecEnv
+from rl_runner.envs.vectorized.cartpole import SameStepCartPole
 from rl_runner.errors import EnvError
 
 

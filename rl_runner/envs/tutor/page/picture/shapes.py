@@ -1,7 +1,7 @@
 """The page's few signs, drawn as shapes: kinds of content, states, feedback."""
 
-from rl_runner.envs.tutor.page.canvas import Box, Canvas, Colour
-from rl_runner.envs.tutor.page.palette import BLUE, CARD, GREEN, LINE
+from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Colour
+from rl_runner.envs.tutor.page.picture.palette import BLUE, CARD, GREEN, LINE
 
 CHECK = ((0.12, 0.52), (0.24, 0.40), (0.42, 0.58), (0.77, 0.20), (0.89, 0.32), (0.42, 0.82))
 PLAY = ((0.28, 0.18), (0.82, 0.5), (0.28, 0.82))

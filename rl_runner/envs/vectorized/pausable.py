@@ -1,4 +1,4 @@
-"""Copies of an environment for evaluation: they stand still when their episodes are played."""
+"""Single copies for an evaluation; a copy is paused when all of its episodes have been played."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,37 +9,42 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 
-class RestingVecEnv(DummyVecEnv):
-    """SB3's DummyVecEnv whose copies can be told to rest.
+class PausableVecEnv(DummyVecEnv):
+    """SB3's DummyVecEnv, whose copies can be paused one by one.
 
-    A resting copy is not stepped: its observation stays, its reward is 0, its episode does not end.
-    Episodes last differently long, and the copies that are done first would otherwise play on for
-    nothing. Infos are handed out as they are; DummyVecEnv copies them deeply at every step.
+    A paused copy is not stepped: its observation stays the same, its reward is 0 and its episode
+    does not end. Episodes vary in length; without a pause, the copies that finish first would play
+    episodes that nobody counts.
+
+    Infos are passed on as they are, while DummyVecEnv makes a deep copy of each at every step.
+
+    :param makers: one function for each copy that builds its environment
     """
 
     def __init__(self, makers: Sequence[Callable[[], gym.Env[Any, Any]]]) -> None:
         super().__init__(list(makers))
-        self.resting = np.zeros(self.num_envs, dtype=bool)
+        self.paused = np.zeros(self.num_envs, dtype=bool)
 
-    def rest(self, copy: int) -> None:
-        """Let one copy stand still until the next reset."""
-        self.resting[copy] = True
+    def pause(self, copy: int) -> None:
+        """Stop stepping one copy until the next :meth:`reset`."""
+        self.paused[copy] = True
 
     def reset(self) -> VecEnvObs:
-        """Begin a new episode in every copy."""
-        self.resting[:] = False
+        """Resume the paused copies and begin a new episode in every copy."""
+        self.paused[:] = False
         return super().reset()
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Step the copies that do not rest."""
+        """Step the copies that are not paused."""
         rewards = np.zeros(self.num_envs, dtype=np.float32)
         dones = np.zeros(self.num_envs, dtype=bool)
         infos: list[dict[str, Any]] = [{} for _ in self.envs]
-        for i in np.flatnonzero(~self.resting).tolist():
+        for i in np.flatnonzero(~self.paused).tolist():
             env = self.envs[i]
             obs, reward, terminated, truncated, info = env.step(self.actions[i])
             rewards[i], dones[i], infos[i] = float(reward), terminated or truncated, info
             info["TimeLimit.truncated"] = truncated and not terminated
+            # SB3 expects the first observation of the next episode, the last one in the info.
             if dones[i]:
                 info["terminal_observation"] = obs
                 obs, self.reset_infos[i] = env.reset()

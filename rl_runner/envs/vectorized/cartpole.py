@@ -29,7 +29,7 @@ class SameStepCartPole(CartPoleVectorEnv):
     }
 
     def __init__(self, num_envs: int = 1, max_episode_steps: int = 500, **keywords: Any) -> None:
-        from rl_runner.envs.cartpole_dynamics import advance  # loads the compiler: 0.3 s
+        from rl_runner.envs.vectorized.cartpole_dynamics import advance  # loads the compiler: 0.3 s
 
         super().__init__(num_envs, max_episode_steps, **keywords)
         self._advance = advance

@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from tutor_views import CHAT, GRADUATED, LEFT, MIDDLE, START, views
 
 from rl_runner.envs.tutor.page import render_text
-from rl_runner.envs.tutor.page.content import load_course
+from rl_runner.envs.tutor.page.course import load_course
+from rl_runner.envs.tutor.page.labels import module_state, stations
 from rl_runner.envs.tutor.page.phrases import advice, reply
 from rl_runner.envs.tutor.page.view import (
     CLARIFY,
@@ -17,7 +18,6 @@ from rl_runner.envs.tutor.page.view import (
     TutorView,
     recommended_path,
 )
-from rl_runner.envs.tutor.page.words import module_state, stations
 
 ESCAPE = "\x1b["
 RESPONSES = {

@@ -1,0 +1,1 @@
+"""Copies of an environment, stepped together: what Stable-Baselines3 calls a ``VecEnv``."""
