@@ -26,15 +26,15 @@ NOWHERE = ""  # numba's word for: beside the source file
 def compiled(function: Function, **options: Any) -> Function:
     """Compile a function when it is first called, by NumPy's rules for division.
 
-    The machine code is kept in a folder named by a digest of all sources in the function's package:
-    numba itself looks only at the file of the function, and would go on using code whose callee or
-    constant has changed. Where nothing can be written (a read-only installation without a home)
-    each process compiles anew.
+    The machine code is kept in a folder named by a digest of all sources that the function may use
+    (:func:`sources_of`): numba itself looks only at the function's own file, and would keep using
+    code whose callee or constant has changed. Where nothing can be written (a read-only
+    installation without a home) each process compiles again.
 
     :param options: more of ``numba.njit``'s
     """
     settings: Any = numba.config
-    before, folder = settings.CACHE_DIR, _code_folder(Path(inspect.getfile(function)).parent)
+    before, folder = settings.CACHE_DIR, _code_folder(sources_of(Path(inspect.getfile(function))))
     settings.CACHE_DIR = NOWHERE if folder is None else str(folder)
     compile_ = numba.njit(cache=folder is not None, error_model="numpy", **options)
     try:
@@ -59,6 +59,19 @@ def cache_folder(name: str) -> Path | None:
     return folder
 
 
+def sources_of(file: Path) -> Path:
+    """Return the folder that holds every source compiled into the code of ``file``.
+
+    Compiled code calls functions of its own package and of that package's siblings, as
+    ``envs.tutor.planning`` calls ``envs.tutor.simulator``. The folder is therefore the package
+    inside a layer (``rl_runner/envs/tutor``); for files outside rl_runner, their own folder.
+    """
+    root = Path(__file__).parent
+    if not file.is_relative_to(root):
+        return file.parent
+    return root.joinpath(*file.parent.relative_to(root).parts[:2])
+
+
 def source_digest(files: Iterable[Path]) -> str:
     """Return a short digest of these sources: what is made from them carries it."""
     digest = hashlib.sha256()
@@ -69,7 +82,7 @@ def source_digest(files: Iterable[Path]) -> str:
 
 @functools.cache
 def _code_folder(package: Path) -> Path | None:
-    folder = cache_folder(f"code/{package.name}-{source_digest(sorted(package.glob('*.py')))}")
+    folder = cache_folder(f"code/{package.name}-{source_digest(sorted(package.rglob('*.py')))}")
     if folder is not None:
         os.utime(folder)  # asked for today
         delete_unused(folder)

@@ -15,6 +15,7 @@ from rl_runner.compiled import (
     compiled,
     delete_unused,
     source_digest,
+    sources_of,
 )
 
 
@@ -78,6 +79,37 @@ def test_the_digest_is_of_contents(tmp_path: Path):
     assert source_digest([one]) == source_digest([other])
     other.write_text("A = 2\n")
     assert source_digest([one]) != source_digest([other])
+
+
+@pytest.mark.parametrize(
+    ("file", "folder"),
+    [
+        ("envs/tutor/planning/qmdp.py", "envs/tutor"),  # calls envs/tutor/simulator
+        ("envs/tutor/simulator/kernel.py", "envs/tutor"),
+        ("envs/vectorized/cartpole_dynamics.py", "envs/vectorized"),
+        ("agents/fast/ppo.py", "agents/fast"),
+    ],
+)
+def test_code_is_kept_by_all_sources_of_its_package_and_the_packages_inside(
+    file: str, folder: str, tmp_path: Path
+):
+    root = Path(module.__file__).parent
+    assert sources_of(root / file) == root / folder
+    assert sources_of(tmp_path / file) == (tmp_path / file).parent
+
+
+def test_a_change_in_a_package_inside_gives_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    inner = tmp_path / "package" / "inner"
+    inner.mkdir(parents=True)
+    folders = set()
+    for step in (1, 2):
+        (inner / "constants.py").write_text(f"STEP = {step}\n")
+        module._code_folder.cache_clear()  # the next process
+        folders.add(module._code_folder(tmp_path / "package"))
+    assert len(folders) == 2
 
 
 def test_a_constant_of_another_file_is_never_stale(tmp_path: Path):
