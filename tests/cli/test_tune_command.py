@@ -6,8 +6,9 @@ from typing import Any, get_args
 import pytest
 
 from rl_runner.cli.commands.tune import PRUNERS, SAMPLERS, _seconds
-from rl_runner.cli.display import tuning as _tuning
-from rl_runner.cli.display.tuning import LineReporter, LiveReporter, interval, short, sparkline
+from rl_runner.cli.display import study_results
+from rl_runner.cli.display.console import interval
+from rl_runner.cli.display.study_progress import LineReporter, LiveReporter, short, sparkline
 from rl_runner.config.tune import Pruner, Sampler
 from rl_runner.errors import ConfigError
 from rl_runner.training.reporting import Evaluated, Progress, RunId
@@ -39,8 +40,8 @@ def test_the_number_that_decides_is_shown_beside_the_mean(
     monkeypatch: pytest.MonkeyPatch, over_seeds: str, columns: list[str], row: list[str]
 ):
     drawn: list[Any] = []
-    monkeypatch.setattr(_tuning, "table", lambda *told: drawn.append(told))
-    monkeypatch.setattr(_tuning, "show", lambda _: None)
+    monkeypatch.setattr(study_results, "table", lambda *told: drawn.append(told))
+    monkeypatch.setattr(study_results, "show", lambda _: None)
     confirmed = {
         "candidate": "trial-0001",
         "search_scores": [5.0],
@@ -53,7 +54,7 @@ def test_the_number_that_decides_is_shown_beside_the_mean(
         "optimism_ci95": None,
     }
     document = {"objectives": [{"over_seeds": over_seeds}], "confirmed": [confirmed]}
-    _tuning._show_confirmed(document)
+    study_results._show_confirmed(document)
     ((names, rows, _),) = drawn
     assert [name.removeprefix(">") for name in names[1:4]] == columns
     assert rows[0][1:4] == row
@@ -237,4 +238,4 @@ def test_the_verdict_says_how_much_better_the_winner_is_and_whether_that_is_sure
     result: Any = SimpleNamespace(winner=SimpleNamespace(candidate=candidate))
     confirmed = [{"candidate": "trial-0001", "gain": gain, "gain_ci95": ends}]
     document = {"confirmed": confirmed, "winner": "trial-0001", "best_config": "best.yaml"}
-    assert said in _tuning.verdict(result, document)
+    assert said in study_results.verdict(result, document)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rl_runner.cli.display.unfinished import tell_unfinished
+from rl_runner.cli.display.results import show_unfinished
 from rl_runner.training.task import RunResult
 from rl_runner.training.train import ExperimentResult
 
@@ -21,7 +21,7 @@ def run(seed: int, status: str, *, elsewhere: bool = False, **record: Any) -> Ru
 
 
 def test_finished_and_failed_runs_are_not_its_business(capsys: pytest.CaptureFixture[str]):
-    assert not tell_unfinished([result("a", run(0, "finished"), run(1, "failed"))])
+    assert not show_unfinished([result("a", run(0, "finished"), run(1, "failed"))])
     assert capsys.readouterr().err == ""
 
 
@@ -44,7 +44,7 @@ def test_finished_and_failed_runs_are_not_its_business(capsys: pytest.CaptureFix
 def test_a_stopped_run_is_said_to_go_on_from_where_it_will(
     record: dict[str, int], told: str, capsys: pytest.CaptureFixture[str]
 ):
-    assert tell_unfinished([result("a", run(0, "interrupted", **record))])
+    assert show_unfinished([result("a", run(0, "interrupted", **record))])
     assert capsys.readouterr().err.splitlines() == [
         f"Stopped: {told}",
         "The same command goes on from there.",
@@ -60,7 +60,7 @@ def test_stopped_beside_another_process(capsys: pytest.CaptureFixture[str]):
         run(4, "interrupted", elsewhere=True, timesteps=70, stopped_at=70),
         run(5, "pending"),
     )
-    assert tell_unfinished([result("a", *runs)])
+    assert show_unfinished([result("a", *runs)])
     assert capsys.readouterr().err.splitlines() == [
         "Stopped: seed 1 at 500 timesteps, saved there.",
         "Not begun: seed 5.",
@@ -73,7 +73,7 @@ def test_stopped_beside_another_process(capsys: pytest.CaptureFixture[str]):
 
 def test_all_done_but_for_what_another_process_is_at(capsys: pytest.CaptureFixture[str]):
     runs = run(0, "finished"), run(1, "running", elsewhere=True)
-    assert not tell_unfinished([result("a", *runs), result("b", run(1, "finished"))])
+    assert not show_unfinished([result("a", *runs), result("b", run(1, "finished"))])
     assert capsys.readouterr().err.splitlines() == [
         "Trained by another process, which is still at it: a seed 1."
     ]

@@ -1,7 +1,7 @@
 """``rl check``."""
 
 from rl_runner.cli import options
-from rl_runner.cli.display.console import duration, show, show_json, table, tell
+from rl_runner.cli.display.console import duration, show, show_json, show_message, table
 
 
 def check(
@@ -27,7 +27,7 @@ def check(
         resolve(config)
     reports = []
     for config in loaded:
-        tell(f"Trying {config.name} for a few seconds …")
+        show_message(f"Trying {config.name} for a few seconds …")
         reports.append(check_experiment(config))
     if as_json:
         documents = [asdict(report) for report in reports]

@@ -8,7 +8,7 @@ import typer
 
 from rl_runner.cli import options
 from rl_runner.cli.display.comparison import decision_document, show_comparison, show_decision
-from rl_runner.cli.display.console import show_json, tell
+from rl_runner.cli.display.console import show_json, show_message
 from rl_runner.cli.exit_codes import FAILED, INTERRUPTED
 from rl_runner.errors import Problem, RunnerError
 from rl_runner.runs.machine import usable_cores
@@ -91,7 +91,7 @@ def compare(
             show_decision(decision, [row.label for row in comparison.rows])
     if out is not None:
         files = write_comparison(comparison, out)
-        tell(f"{len(files)} files in {out}: {', '.join(file.name for file in files)}")
+        show_message(f"{len(files)} files in {out}: {', '.join(file.name for file in files)}")
     if decision is not None and decision.outcome in EXIT_CODES:
         raise typer.Exit(EXIT_CODES[decision.outcome])
 
@@ -114,10 +114,10 @@ def _train(
     *,
     quiet: bool,
 ) -> "Decision":
-    from rl_runner.cli.display import progress as _progress
+    from rl_runner.cli.display.progress import choose_reporter
     from rl_runner.training.commands.until_decided import train_until_decided
 
-    reporter = _progress.reporter(quiet=quiet, verbose=False)
+    reporter = choose_reporter(quiet=quiet, verbose=False)
     try:
         return train_until_decided(
             *experiments,

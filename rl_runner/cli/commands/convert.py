@@ -7,7 +7,7 @@ import typer
 
 from rl_runner.cli import options
 from rl_runner.cli.display.console import show, show_json
-from rl_runner.cli.display.logs import tell_refused_rows
+from rl_runner.cli.display.logs import show_refused_rows
 
 
 def convert(
@@ -38,5 +38,5 @@ def convert(
     if as_json:
         show_json({"out": str(out), "written": n_rows, "refusals": told})
         return
-    tell_refused_rows(told)
+    show_refused_rows(told)
     show(f"{n_rows:,} interactions → {out}")

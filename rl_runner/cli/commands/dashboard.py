@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from rl_runner.cli import options
-from rl_runner.cli.display.console import tell
+from rl_runner.cli.display.console import show_message
 from rl_runner.cli.exit_codes import FAILED
 from rl_runner.errors import Problem, RunFolderError, RunnerError
 
@@ -37,7 +37,7 @@ def dashboard(
         cure = "Train something first, or name another folder."
         raise RunFolderError(Problem("There is no such folder.", str(directory), cure))
     _check_address(host, port)
-    tell(f"TensorBoard on http://{host}:{port}/ shows {directory} (Ctrl-C ends it)")
+    show_message(f"TensorBoard on http://{host}:{port}/ shows {directory} (Ctrl-C ends it)")
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(directory)]
     if _serve([*command, "--host", host, "--port", str(port)]):
         raise typer.Exit(FAILED)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rl_runner.cli import options
-from rl_runner.cli.display.console import show, show_json, table, tell
+from rl_runner.cli.display.console import show, show_json, show_message, table
 from rl_runner.cli.exit_codes import FAILED
 from rl_runner.errors import ConfigError, Problem
 
@@ -72,7 +72,7 @@ def _prove_resume(configs: "Sequence[ExperimentConfig]", as_json: bool) -> bool:
 
     documents = []
     for config in configs:
-        tell(f"Examining {config.name}: a few seconds whole, and stopped and resumed …")
+        show_message(f"Examining {config.name}: a few seconds whole, and stopped and resumed …")
         proof = prove_resume(config)
         documents.append({"name": config.name, "exact": not proof.differences, **asdict(proof)})
         if not as_json:

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from rl_runner.cli import options
-from rl_runner.cli.display.console import show_json, tell
+from rl_runner.cli.display.console import show_json, show_message
 from rl_runner.cli.display.evaluations import evaluation_document, show_evaluations
-from rl_runner.cli.display.logs import judge_by_logs
+from rl_runner.cli.display.logs import show_log_evaluation
+from rl_runner.errors import ConfigError, Problem
 
 
 def evaluate(
@@ -77,9 +78,8 @@ def evaluate(
     if not targets and env is None:
         context.fail("Missing argument 'RUN...' (or --env ID --policy NAME).")
     if data:
-        about_episodes = {"--data", "--window", "--json"}
-        without = [each for each in options.given(context) if each not in about_episodes]
-        judge_by_logs(targets or [], data, window, without=without, as_json=as_json)
+        _check_judged_by_log(targets, options.given(context))
+        _judge_by_log(targets or [], data, window, as_json=as_json)
         return
     if window is not None:
         context.fail("--window says which part of a log to judge by: give --data too.")
@@ -101,4 +101,28 @@ def evaluate(
             show_evaluations(document)
     if out is not None:
         write_episode_table(out, [each for group in groups for each in group.evaluations])
-        tell(f"Every episode: {out}")
+        show_message(f"Every episode: {out}")
+
+
+def _check_judged_by_log(targets: list[Path] | None, given: list[str]) -> None:
+    """Refuse ``--data`` without a run, or with options that concern episodes."""
+    about_episodes = [each for each in given if each not in {"--data", "--window", "--json"}]
+    if about_episodes:
+        cure = "Leave it out, or leave out --data to play episodes."
+        raise ConfigError(Problem("Judging by a log plays no episodes.", about_episodes[0], cure))
+    if not targets:
+        cure = "Name a run that `rl train` made from a config with a `data` section."
+        raise ConfigError(Problem("There is no run to judge.", "--data", cure))
+
+
+def _judge_by_log(runs: list[Path], data: list[str], window: str | None, *, as_json: bool) -> None:
+    from rl_runner.offline.judging.run_evaluation import evaluate_on_logs
+
+    documents = []
+    for run in runs:
+        evaluation = evaluate_on_logs(run, data, window)
+        documents.append(evaluation.to_dict())
+        if not as_json:
+            show_log_evaluation(evaluation)
+    if as_json:
+        show_json(documents[0] if len(documents) == 1 else documents)

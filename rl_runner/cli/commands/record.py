@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rl_runner.cli import options
-from rl_runner.cli.display.console import tell
+from rl_runner.cli.display.console import show_message
 
 
 def record(
@@ -48,4 +48,4 @@ def record(
             agents, titles, n_episodes=episodes, speed=speed, deterministic=not stochastic
         )
         write_film(out, film)
-    tell(f"{agents[0].path}: {', '.join(titles)} → {out}")
+    show_message(f"{agents[0].path}: {', '.join(titles)} → {out}")

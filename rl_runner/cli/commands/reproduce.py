@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from rl_runner.cli import options
-from rl_runner.cli.display.console import duration, number, show, show_json, table, tell
+from rl_runner.cli.display.console import duration, number, show, show_json, show_message, table
 from rl_runner.cli.exit_codes import FAILED
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ def reproduce(
 
     Example: rl reproduce runs/cartpole-ppo-3f9a1c2e/seed-0
     """
-    from rl_runner.cli.display import progress as _progress
+    from rl_runner.cli.display.progress import choose_reporter
     from rl_runner.training.commands.reproduce import find_finished
     from rl_runner.training.commands.reproduce import reproduce as run_again
 
     finished = find_finished(run)
     path = finished.task.folder.path
-    tell(f"Running {path} again; it took {duration(finished.seconds)} …")
-    reporter = _progress.reporter(quiet=quiet, verbose=False)
+    show_message(f"Running {path} again; it took {duration(finished.seconds)} …")
+    reporter = choose_reporter(quiet=quiet, verbose=False)
     try:
         found = run_again(finished, reporter)
     finally:

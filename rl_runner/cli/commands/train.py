@@ -1,21 +1,28 @@
 """``rl train``."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rl_runner.cli import options
-from rl_runner.cli.display.console import console, show, show_json, tell
-from rl_runner.cli.display.logs import learn_from_logs
-from rl_runner.cli.display.results import experiment_document, run_document, show_experiment
-from rl_runner.cli.display.unfinished import tell_unfinished
+from rl_runner.cli.display.console import console, show, show_json
+from rl_runner.cli.display.logs import log_result_document, show_log_result
+from rl_runner.cli.display.progress import choose_reporter
+from rl_runner.cli.display.results import (
+    result_document,
+    show_failures,
+    show_result,
+    show_unfinished,
+)
 from rl_runner.cli.exit_codes import FAILED, INTERRUPTED
+from rl_runner.errors import ConfigError, Problem
 from rl_runner.runs.machine import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rl_runner.training.train import ExperimentResult
+    from rl_runner.config import ExperimentConfig
 
 
 def train(
@@ -25,39 +32,43 @@ def train(
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     jobs: options.Jobs = None,
     retries: Annotated[
-        int, typer.Option("--retries", min=0, help="Try a failed run again this often.")
+        int, typer.Option("--retries", min=0, help="How often to retry a failed run.")
     ] = 0,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Train finished seeds anew.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Train finished seeds again, from the beginning.")
+    ] = False,
     extend: Annotated[
         bool,
         typer.Option(
-            "--extend", help="Go on from the end of the same experiment with a smaller budget."
+            "--extend",
+            help="Start from the final agents of the same experiment with a smaller budget.",
         ),
     ] = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Every metric too.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Print every training metric.")
+    ] = False,
 ) -> None:
-    """Train algorithms on environments, over several seeds at once, as YAML files say.
+    """Train the experiments that YAML files describe, several seeds in parallel.
 
-    Finished seeds are kept, stopped ones go on exactly where they were, missing ones are trained;
-    a changed config gets a folder of its own.
+    Finished seeds are kept, interrupted ones resume exactly where they stopped, and missing ones
+    are trained. A changed config gets a folder of its own.
 
     Example: rl train configs/cartpole/ppo.yaml --seeds 3 --set algo.gamma=0.99
     """
-    from rl_runner.cli.display import progress as _progress
     from rl_runner.config import load_config
     from rl_runner.training.processes.process import start_fork_server
 
     changes = options.with_seeds(overrides, seeds)
     loaded = [load_config(path, changes) for path in configs]
     if any(config.data is not None for config in loaded):
-        learn_from_logs(loaded, runs_dir=runs_dir, fresh=fresh, extend=extend, as_json=as_json)
+        _train_on_logs(loaded, runs_dir=runs_dir, fresh=fresh, extend=extend, as_json=as_json)
         return
     start_fork_server(config.algo for config in loaded)
     from rl_runner.training.train import train_many  # both processes load torch meanwhile
 
-    reporter = _progress.reporter(quiet=quiet, verbose=verbose)
+    reporter = choose_reporter(quiet=quiet, verbose=verbose)
     try:
         results = train_many(
             loaded,
@@ -70,30 +81,44 @@ def train(
         )
     finally:
         reporter.close()
-    _print_results(results, as_json=as_json)
-    if tell_unfinished(results):
-        raise typer.Exit(INTERRUPTED)
-    if any(run.status == "failed" for result in results for run in result.runs):
-        _name_failures(results)
-        raise typer.Exit(FAILED)
-    if not as_json and not quiet and console().is_terminal:
-        show(f"See the curves: rl dashboard {runs_dir}")
 
-
-def _print_results(results: "Sequence[ExperimentResult]", *, as_json: bool) -> None:
-    documents = []
-    for result in results:
-        runs = [run_document(r.seed, str(r.path), dict(r.record)) for r in result.runs]
-        document = experiment_document(str(result.path), result.name, result.hash, runs)
-        documents.append(document)
-        if not as_json:
-            show_experiment(document, {r.seed: r.record.get("seconds") for r in result.runs})
+    documents = [result_document(result) for result in results]
     if as_json:
         show_json(documents[0] if len(documents) == 1 else documents)
+    else:
+        for result, document in zip(results, documents, strict=True):
+            show_result(result, document)
+    if show_unfinished(results):
+        raise typer.Exit(INTERRUPTED)
+    if show_failures(results):
+        raise typer.Exit(FAILED)
+    if not as_json and not quiet and console().is_terminal:
+        show(f"To see the learning curves: rl dashboard {runs_dir}")
 
 
-def _name_failures(results: "Sequence[ExperimentResult]") -> None:
-    failed = [run for result in results for run in result.runs if run.status == "failed"]
-    for run in failed:
-        tell(f"Failed: {run.path}: {run.record.get('error')} (see run.json and log.txt there)")
-    tell("The same command tries only these again.")
+def _train_on_logs(
+    configs: "Sequence[ExperimentConfig]",
+    *,
+    runs_dir: Path,
+    fresh: bool,
+    extend: bool,
+    as_json: bool,
+) -> None:
+    """Do the same for configs with a ``data`` section, which learn from logs."""
+    from rl_runner.offline.learning.training import train_many_on_logs
+
+    if any(config.data is None for config in configs):
+        what = "Some of these configs learn from logs, others in an environment."
+        raise ConfigError(Problem(what, "CONFIG...", "Train them with two commands."))
+    if extend:
+        cure = "To continue from an earlier table, name its run in `data.continue_from`."
+        raise ConfigError(Problem("Learning from logs has no budget to extend.", "--extend", cure))
+    results = train_many_on_logs(configs, runs_dir=runs_dir, fresh=fresh)
+    if as_json:
+        documents = [log_result_document(result) for result in results]
+        show_json(documents[0] if len(documents) == 1 else documents)
+    else:
+        for result in results:
+            show_log_result(result)
+    if any(run.record.get("status") == "failed" for result in results for run in result.runs):
+        raise typer.Exit(FAILED)

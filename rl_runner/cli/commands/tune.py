@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rl_runner.cli import options
-from rl_runner.cli.display.console import show_json, tell
+from rl_runner.cli.display.console import show_json, show_message
 from rl_runner.cli.exit_codes import FAILED, INTERRUPTED
 from rl_runner.errors import ConfigError, Problem
 from rl_runner.runs.machine import usable_cores
@@ -63,7 +63,8 @@ def tune(
 
     Example: rl tune configs/cartpole/ppo.yaml --trials 30 --jobs 2
     """
-    from rl_runner.cli.display import tuning as _tuning
+    from rl_runner.cli.display.study_progress import choose_reporter
+    from rl_runner.cli.display.study_results import show_result
     from rl_runner.config import load_config
     from rl_runner.training.processes.process import start_fork_server
 
@@ -77,7 +78,7 @@ def tune(
     start_fork_server([loaded.algo])
     from rl_runner.tuning.tune import tune as run_study  # both processes load torch meanwhile
 
-    reporter = _tuning.reporter(quiet=quiet)
+    reporter = choose_reporter(quiet=quiet)
     try:
         result = run_study(
             loaded,
@@ -93,9 +94,9 @@ def tune(
     if as_json:
         show_json(result.summary)
     else:
-        _tuning.show_result(result)
+        show_result(result)
     if result.stopped:
-        tell("Stopped. The same command goes on where it was.")
+        show_message("Stopped. The same command goes on where it was.")
         raise typer.Exit(INTERRUPTED)
     if result.winner is None and result.confirmed:
         raise typer.Exit(FAILED)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rl_runner.cli import options
-from rl_runner.cli.display.console import number, show, tell
+from rl_runner.cli.display.console import number, show, show_message
 
 
 def watch(
@@ -25,7 +25,7 @@ def watch(
 
     check_display()
     (agent,), (title,) = load_agents(run, [checkpoint])
-    tell(f"{agent.path}: {title}. Ctrl-C ends it.")
+    show_message(f"{agent.path}: {title}. Ctrl-C ends it.")
     played = play_in_window(agent, episodes, deterministic=not stochastic)
     for episode_return, length in zip(played.returns, played.lengths, strict=True):
         show(f"return {number(float(episode_return))} in {length} steps")

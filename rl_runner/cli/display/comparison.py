@@ -4,11 +4,10 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from rl_runner.cli.display.console import duration, number, show, table
+from rl_runner.cli.display.console import duration, interval, number, show, table
 
 if TYPE_CHECKING:
     from rl_runner.evaluation.comparison.compare import Comparison, Row
-    from rl_runner.evaluation.statistics.intervals import Interval
     from rl_runner.training.commands.until_decided import Decision
 
 MOST_PAIRS = 15  # more are shown against the first experiment only
@@ -36,12 +35,8 @@ def _result_cells(row: "Row", digits: int) -> list[str]:
     for name in ("mean", "interquartile_mean", "median"):
         estimate = None if row.aggregates is None else getattr(row.aggregates, name)
         value = None if estimate is None else estimate.value
-        cells += [number(value, digits), _interval(estimate.ci95 if estimate else None, digits)]
+        cells += [number(value, digits), interval(estimate.ci95 if estimate else None, digits)]
     return cells
-
-
-def _interval(ci95: "Interval | None", digits: int) -> str:
-    return "—" if ci95 is None else f"{number(ci95[0], digits)} to {number(ci95[1], digits)}"
 
 
 def _scale_line(comparison: "Comparison") -> str:
@@ -97,10 +92,10 @@ def _pair_table(comparison: "Comparison", digits: int) -> object:
         (
             pair.second if column.endswith("…") else f"{pair.first} − {pair.second}",
             number(pair.difference, digits),
-            _interval(pair.ci95, digits),
+            interval(pair.ci95, digits),
             _p_value(pair.p_adjusted),
             number(pair.probability_of_improvement.value, 2),
-            _interval(pair.probability_of_improvement.ci95, 2),
+            interval(pair.probability_of_improvement.ci95, 2),
             verdict(pair),
         )
         for pair in pairs
@@ -120,7 +115,7 @@ def show_decision(decision: "Decision", labels: list[str]) -> None:
         (
             look.n,
             number(look.difference),
-            "—" if look.interval is None else _interval(look.interval, 3),
+            interval(look.interval, 3),
             number(look.e_value, 2),
             "yes" if look.is_decided else "no",
         )

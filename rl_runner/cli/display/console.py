@@ -40,8 +40,8 @@ def show_json(document: Any) -> None:
     sys.stdout.write(json.dumps(_without_nan(document), indent=2, ensure_ascii=False) + "\n")
 
 
-def tell(text: str) -> None:
-    """Say something in passing."""
+def show_message(text: str) -> None:
+    """Write one line on standard error, so that standard output holds results only."""
     console(stderr=True).print(escape(text), soft_wrap=True)
 
 
@@ -82,6 +82,11 @@ def number(value: float | None, digits: int | None = None) -> str:
         return "—"
     decimals = (3 if abs(value) < 10 else 2) if digits is None else digits
     return f"{value:,.{decimals}f}"
+
+
+def interval(ends: Sequence[float] | None, digits: int | None = None) -> str:
+    """Write both ends of an interval; an em dash for None."""
+    return f"{number(ends[0], digits)} to {number(ends[1], digits)}" if ends else "—"
 
 
 def duration(seconds: float | None) -> str:

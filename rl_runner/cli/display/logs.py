@@ -4,91 +4,45 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from rl_runner.cli.display.console import duration, number, show, show_json, table, tell
+from rl_runner.cli.display.console import duration, interval, number, show, show_message, table
 from rl_runner.cli.display.results import run_document
-from rl_runner.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from rl_runner.config import ExperimentConfig
+    from rl_runner.offline.judging.run_evaluation import Evaluation
+    from rl_runner.offline.learning.training import LogResult
 
 Document = dict[str, Any]
 
 
-def learn_from_logs(
-    configs: "Sequence[ExperimentConfig]",
-    *,
-    runs_dir: Path,
-    fresh: bool,
-    extend: bool,
-    as_json: bool,
-) -> None:
-    """Train experiments that have a `data` section, and print what came of it."""
-    from rl_runner.offline.learning.training import train_many_on_logs
-
-    if any(config.data is None for config in configs):
-        what = "Some of these configs learn from logs, others in an environment."
-        raise ConfigError(Problem(what, "CONFIG...", "Train them by two commands."))
-    if extend:
-        cure = "To go on from an earlier table, name its run in `data.continue_from`."
-        raise ConfigError(Problem("Learning from logs has no budget to extend.", "--extend", cure))
-    documents, failed = [], False
-    for result in train_many_on_logs(configs, runs_dir=runs_dir, fresh=fresh):
-        runs = []
-        for run in result.runs:
-            runs.append(
-                {**run_document(run.seed, str(run.path), dict(run.record)), **_results(run)}
-            )
-            failed |= run.record.get("status") == "failed"
-            if not as_json:
-                _show_run(run.path, dict(run.record))
-        documents.append(
-            {
-                "experiment": str(result.path),
-                "name": result.name,
-                "hash": result.hash,
-                "runs": runs,
-            }
-        )
-    if as_json:
-        show_json(documents[0] if len(documents) == 1 else documents)
-    if failed:
-        raise typer.Exit(1)
+def log_result_document(result: "LogResult") -> Document:
+    """Describe an experiment on logs, run by run, for JSON."""
+    parts = ("log", "coverage", "judgement", "checklist")
+    runs = []
+    for run in result.runs:
+        results = run.record.get("results", {})
+        document = run_document(run.seed, str(run.path), dict(run.record))
+        runs.append({**document, **{part: results.get(part) for part in parts}})
+    return {
+        "experiment": str(result.path),
+        "name": result.name,
+        "hash": result.hash,
+        "runs": runs,
+    }
 
 
-def judge_by_logs(
-    runs: Sequence[Path],
-    data: Sequence[str],
-    window: str | None,
-    *,
-    without: Sequence[str],
-    as_json: bool,
-) -> None:
-    """Judge trained runs by a log, and print the verdicts.
+def show_log_result(result: "LogResult") -> None:
+    """Print what each run learned from its log, and how it was judged."""
+    for run in result.runs:
+        _show_run(run.path, dict(run.record))
 
-    :param without: options that were given and say nothing about logs
-    """
-    if without:
-        cure = "Leave it out, or leave out --data to play episodes."
-        raise ConfigError(Problem("Judging by a log plays no episodes.", without[0], cure))
-    if not runs:
-        cure = "Name one that `rl train` has made of a config with a `data` section."
-        raise ConfigError(Problem("There is no run to judge.", "--data", cure))
-    from rl_runner.offline.judging.run_evaluation import evaluate_on_logs
 
-    documents = []
-    for run in runs:
-        evaluation = evaluate_on_logs(run, data, window)
-        document = evaluation.to_dict()
-        documents.append(document)
-        if not as_json:
-            show(f"{evaluation.run.path}, judged by what happened from {evaluation.window}")
-            tell_refused_rows(document["refusals"])
-            show_judgement(document)
-            show(f"Figures and pictures: {evaluation.folder}")
-    if as_json:
-        show_json(documents[0] if len(documents) == 1 else documents)
+def show_log_evaluation(evaluation: "Evaluation") -> None:
+    """Print how a run is judged by a log."""
+    document = evaluation.to_dict()
+    show(f"{evaluation.run.path}, judged by what happened from {evaluation.window}")
+    show_refused_rows(document["refusals"])
+    show_judgement(document)
+    show(f"Figures and pictures: {evaluation.folder}")
 
 
 def show_judgement(judgement: Document) -> None:
@@ -112,7 +66,7 @@ def show_judgement(judgement: Document) -> None:
         (
             name if e.get("for_claims", True) else f"{name} *",
             number(e["value"]),
-            _interval(e["ci95"]),
+            interval(e["ci95"], 3),
             *_difference(e["versus_logging"], e["versus_logging_ci95"]),
             *_difference(e["versus_rule_based"], e["versus_rule_based_ci95"]),
         )
@@ -123,12 +77,12 @@ def show_judgement(judgement: Document) -> None:
     show("One recommendation where the logging policy had brought people; over whole sessions *:")
     show(_sessions(judgement["sessions"]))
     rates = [
-        (name, f"{r['logged']:.3f}", f"{r['policy']:.3f}", _interval(r["policy_ci95"]))
+        (name, f"{r['logged']:.3f}", f"{r['policy']:.3f}", interval(r["policy_ci95"], 3))
         for name, r in judgement["rates"].items()
     ]
     show(table(["outcome", ">logged", ">this policy", "95 % interval"], rates))
     for warning in judgement["warnings"]:
-        tell(f"Warning: {warning}.")
+        show_message(f"Warning: {warning}.")
 
 
 def _sessions(told: Document | None) -> str:
@@ -136,7 +90,7 @@ def _sessions(told: Document | None) -> str:
         return "  too few sessions begin in the log to say anything."
     value = _with_interval(told["value"], told["ci95"])
     logging = _with_interval(told["logging"], told["logging_ci95"])
-    rule = f"{told['versus_rule_based']:+.3f} ({_interval(told['versus_rule_based_ci95'])})"
+    rule = f"{told['versus_rule_based']:+.3f} ({interval(told['versus_rule_based_ci95'], 3)})"
     return (
         f"  {value} by a linear model of {told['sessions']:,} sessions; the logging policy "
         f"{logging}; against the rule-based policy {rule}."
@@ -145,7 +99,7 @@ def _sessions(told: Document | None) -> str:
 
 def _show_run(path: Path, record: Document) -> None:
     if record.get("status") != "finished":
-        tell(f"{record.get('status')}: {path}: {record.get('error', '')}")
+        show_message(f"{record.get('status')}: {path}: {record.get('error', '')}")
         return
     results = record["results"]
     log, coverage = results["log"], results["coverage"]
@@ -153,7 +107,7 @@ def _show_run(path: Path, record: Document) -> None:
         f"{record['algo']} learned from {log['interactions']:,} interactions of {log['users']:,} "
         f"users, {log['window'][0]} to {log['window'][1]} ({duration(record['seconds'])}) → {path}"
     )
-    tell_refused_rows(log["refusals"])
+    show_refused_rows(log["refusals"])
     if beyond := log.get("beyond_budget"):
         show(f"{beyond:,} older ones lie beyond `train.total_timesteps`.")
     show(
@@ -172,7 +126,9 @@ def _show_run(path: Path, record: Document) -> None:
         f"ε {coverage['epsilon']:.3f}."
     )
     if coverage["values_outside"]:
-        tell(f"Warning: {coverage['values_outside']:,} values lie outside what rewards can be.")
+        show_message(
+            f"Warning: {coverage['values_outside']:,} values lie outside what rewards can be."
+        )
     if results["judgement"] is None:
         show("Nothing was held out: judge it with `rl eval RUN --data LOG`.")
     else:
@@ -184,29 +140,20 @@ def _show_run(path: Path, record: Document) -> None:
         show(f"  {item.replace('_', ' ')}{by_a_model}: {mark}")
 
 
-def tell_refused_rows(refusals: Document) -> None:
+def show_refused_rows(refusals: Document) -> None:
     """Say how many rows of a log were refused, why, and name the first of them."""
     if not refusals["refused"]:
         return
-    tell(f"{refusals['refused']:,} of {refusals['rows']:,} rows refused:")
+    show_message(f"{refusals['refused']:,} of {refusals['rows']:,} rows refused:")
     for reason, count in refusals["reasons"].items():
-        tell(f"  {count:,} × {reason}")
+        show_message(f"  {count:,} × {reason}")
     for example in refusals["examples"]:
-        tell(f"  {example['file']}:{example['line']}: {example['reason']}")
-
-
-def _results(run: Any) -> Document:
-    results = run.record.get("results", {})
-    return {key: results.get(key) for key in ("log", "coverage", "judgement", "checklist")}
+        show_message(f"  {example['file']}:{example['line']}: {example['reason']}")
 
 
 def _difference(value: float | None, ends: Sequence[float] | None) -> tuple[str, str]:
-    return ("—", "") if value is None or ends is None else (f"{value:+.3f}", _interval(ends))
-
-
-def _interval(ends: Sequence[float]) -> str:
-    return f"{ends[0]:.3f} to {ends[1]:.3f}"
+    return ("—", "") if value is None or ends is None else (f"{value:+.3f}", interval(ends, 3))
 
 
 def _with_interval(value: float, ends: Sequence[float]) -> str:
-    return f"{value:.3f} ({_interval(ends)})"
+    return f"{value:.3f} ({interval(ends, 3)})"

@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from rl_runner.cli.display.console import console, duration, number, tell
+from rl_runner.cli.display.console import console, duration, number, show_message
 from rl_runner.config import ExperimentConfig
 from rl_runner.training import reporting
 from rl_runner.training.reporting import RunId
@@ -70,7 +70,7 @@ class LineReporter(reporting.Reporter):
 
     def say(self, text: str) -> None:
         """Write one line."""
-        tell(text)
+        show_message(text)
 
 
 class LiveReporter(LineReporter):
@@ -142,7 +142,7 @@ class LiveReporter(LineReporter):
             self._bars.update(self._all, completed=sum(self._done.values()), numbers=running)
 
 
-def reporter(*, quiet: bool, verbose: bool) -> reporting.Reporter:
+def choose_reporter(*, quiet: bool, verbose: bool) -> reporting.Reporter:
     """Choose who listens: nobody, lines, lines and every metric, or live bars."""
     if quiet:
         return reporting.Reporter()

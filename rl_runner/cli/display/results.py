@@ -1,9 +1,13 @@
 """The results of an experiment, as a table and as JSON; `rl train` and `rl eval` share them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rl_runner.cli.display.console import duration, number, show, table
+from rl_runner.cli.display.console import duration, number, show, show_message, table
+
+if TYPE_CHECKING:
+    from rl_runner.training.task import RunResult
+    from rl_runner.training.train import ExperimentResult
 
 Document = dict[str, Any]
 
@@ -22,6 +26,12 @@ def experiment_document(path: str, name: str, digest: str, runs: Sequence[Docume
         "mean_reward": summary.mean if summary else None,
         "ci95": list(summary.ci95) if summary and summary.ci95 else None,
     }
+
+
+def result_document(result: "ExperimentResult") -> Document:
+    """Describe what `rl train` brought about, run by run."""
+    runs = [run_document(run.seed, str(run.path), dict(run.record)) for run in result.runs]
+    return experiment_document(str(result.path), result.name, result.hash, runs)
 
 
 def run_document(seed: int, path: str, record: dict[str, Any]) -> Document:
@@ -68,6 +78,11 @@ def show_experiment(document: Document, seconds: dict[int, float | None] | None 
     show(verdict(document))
 
 
+def show_result(result: "ExperimentResult", document: Document) -> None:
+    """Draw the table of an experiment that was just trained, with the time that each run took."""
+    show_experiment(document, {run.seed: run.record.get("seconds") for run in result.runs})
+
+
 def verdict(document: Document) -> str:
     """Say in one sentence what the runs of a document amount to."""
     if document.get("interval_over") == "episodes":
@@ -111,3 +126,63 @@ def _over_episodes(document: Document) -> str:
     if low == high:
         return f"{said}, all of them alike."
     return f"{said}, 95 % confidence interval {number(low)} to {number(high)}."
+
+
+def show_failures(results: "Sequence[ExperimentResult]") -> bool:
+    """Say which runs failed, why, and where to look; return whether there are any."""
+    failed = [run for result in results for run in result.runs if run.status == "failed"]
+    for run in failed:
+        reason = run.record.get("error")
+        show_message(f"Failed: {run.path}: {reason} (details in its run.json and log.txt)")
+    if failed:
+        show_message("Run the same command again to retry the failed runs only.")
+    return bool(failed)
+
+
+def show_unfinished(results: "Sequence[ExperimentResult]") -> bool:
+    """Say which runs stopped where, which have not begun, and which are another process's.
+
+    :return: whether the same command would go on with any of them
+    """
+    several = len(results) > 1
+    runs = [
+        (f"{result.name} seed {run.seed}" if several else f"seed {run.seed}", run)
+        for result in results
+        for run in result.runs
+    ]
+    ours = [(label, run) for label, run in runs if not run.elsewhere]
+    theirs = [(label, run) for label, run in runs if run.elsewhere]
+    stopped = [f"{label} {_where(run)}" for label, run in ours if run.status == "interrupted"]
+    not_begun = [label for label, run in ours if run.status == "pending"]
+    left = [
+        f"{label} {_where(run)}" if run.status == "interrupted" else label
+        for label, run in theirs
+        if run.status in {"interrupted", "pending"}
+    ]
+    for told, parts in (
+        ("Stopped", stopped),
+        ("Not begun", not_begun),
+        ("Left to another process, which has stopped", left),
+        ("Trained by another process, which is still at it", _labels(theirs, "running")),
+        ("Trained by another process", _labels(theirs, "finished")),
+    ):
+        if parts:
+            show_message(f"{told}: {'; '.join(parts)}.")
+    if stopped or not_begun or left:
+        show_message("The same command goes on from there.")
+    return bool(stopped or not_begun or left)
+
+
+def _labels(runs: "Sequence[tuple[str, RunResult]]", status: str) -> list[str]:
+    return [label for label, run in runs if run.status == status]
+
+
+def _where(run: "RunResult") -> str:
+    """Say from where a stopped run will go on, and what of it has to be repeated."""
+    saved, stopped_at = int(run.record.get("timesteps") or 0), run.record.get("stopped_at")
+    if stopped_at == 0:
+        return "at its beginning"
+    if saved == stopped_at:
+        return f"at {saved:,} timesteps, saved there"
+    was_at = "" if stopped_at is None else f"at {stopped_at:,} timesteps, "
+    return f"{was_at}to go on from {f'its checkpoint at {saved:,}' if saved else 'the beginning'}"

@@ -1,8 +1,8 @@
-"""A search as it is watched, and what it found."""
+"""Progress of `rl tune`: live bars and curves in a terminal, one line per trial in a pipe."""
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Group
 from rich.live import Live
@@ -10,16 +10,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from rl_runner.cli.display.console import console, duration, number, show, table, tell
+from rl_runner.cli.display.console import console, duration, number, show_message
 from rl_runner.training.reporting import Evaluated, RunId
 from rl_runner.training.reporting import Progress as RunProgress
 from rl_runner.tuning.study_reporter import StudyPlan, StudyReporter, TrialReport
 
-if TYPE_CHECKING:
-    from rl_runner.tuning.report.study_summary import TuneResult
-
 BLOCKS = "▁▂▃▄▅▆▇█"
-MOST_SETTINGS = 6  # shown of a trial's hyperparameters in one line
 
 
 class LineReporter(StudyReporter):
@@ -68,7 +64,7 @@ class LineReporter(StudyReporter):
 
     def say(self, text: str) -> None:
         """Write one line."""
-        tell(text)
+        show_message(text)
 
 
 class LiveReporter(LineReporter):
@@ -170,7 +166,7 @@ class LiveReporter(LineReporter):
         return f"about {duration(per_trial * (total - done))} to go"
 
 
-def reporter(*, quiet: bool) -> StudyReporter:
+def choose_reporter(*, quiet: bool) -> StudyReporter:
     """Choose who listens: nobody, plain lines, or a live display."""
     if quiet:
         return StudyReporter()
@@ -202,89 +198,3 @@ def settings(values: Mapping[str, Any]) -> str:
 def short(value: Any) -> str:
     """Write a value, a number in four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def show_result(result: "TuneResult") -> None:
-    """Draw what a study found: its best trials, what fresh seeds say, and what mattered."""
-    document = result.summary
-    _show_trials(result, document)
-    if document["confirmed"]:
-        _show_confirmed(document)
-    shares = list(document["importances"].items())[:MOST_SETTINGS]
-    if shares:
-        listed = ", ".join(f"{name} {share:.2f}" for name, share in shares)
-        show(f"Most important: {listed} (shares of the score's variance).")
-    if not result.stopped:
-        show(verdict(result, document))
-
-
-def _show_trials(result: "TuneResult", document: Mapping[str, Any]) -> None:
-    objectives = [f">{item['description']}" for item in document["objectives"]]
-    rows = [
-        [trial.number, *map(number, trial.scores), settings(trial.values)]
-        for trial in result.complete[:5]
-    ]
-    if rows:
-        show(table(["trial", *objectives, "hyperparameters"], rows, f"{result.study}: best trials"))
-    counts = ", ".join(f"{n} {outcome}" for outcome, n in document["n_trials"].items())
-    show(f"Trials: {counts or 'none'}.")
-    if front := document["pareto_front"]:
-        show(f"Pareto front: trials {', '.join(map(str, front))}.")
-
-
-def _show_confirmed(document: Mapping[str, Any]) -> None:
-    """Draw what fresh seeds say; intervals, gain and optimism are always the mean's."""
-    of_means = document["objectives"][0]["over_seeds"] == "mean"
-    rows = [
-        [
-            item["candidate"],
-            number(item["search_scores"][0]) if item["search_scores"] else "—",
-            number(item["scores"][0]) if item["scores"] else f"failed: {item['failures'][0]}",
-            *([] if of_means else [number(item["mean"])]),
-            interval(item["ci95"]),
-            number(item["gain"]),
-            interval(item["gain_ci95"]),
-            number(item["optimism"]),
-            interval(item["optimism_ci95"]),
-        ]
-        for item in document["confirmed"]
-    ]
-    mean = () if of_means else (">their mean",)
-    measured = (">search", ">fresh seeds", *mean, ">95 %", ">gain", ">95 %", ">optimism", ">95 %")
-    show(table(("candidate", *measured), rows, "Confirmed on fresh seeds"))
-
-
-def verdict(result: "TuneResult", document: Mapping[str, Any]) -> str:
-    """Say in one line what came of it."""
-    where = f"Ready for `rl train`: {document['best_config']}"
-    if not document["confirmed"]:
-        return f"Not confirmed on fresh seeds. {where}"
-    if result.winner is None:
-        return "No candidate was trained to the end on every fresh seed."
-    if result.winner.candidate.trial is None:
-        return f"Nothing that was found beats the starting config on fresh seeds. {where}"
-    winner = next(i for i in document["confirmed"] if i["candidate"] == document["winner"])
-    return f"Winner: {document['winner']}{_gain(winner)}. {where}"
-
-
-def _gain(winner: Mapping[str, Any]) -> str:
-    """Say how much better than the starting config the winner is, and whether that is sure.
-
-    The gain is the mean's; a winner by another measure over seeds may have the worse mean.
-    """
-    gain, ends = winner["gain"], winner["gain_ci95"]
-    if gain is None:
-        return ""
-    if gain < 0:
-        at = f" (gain {interval(ends)})" if ends else ""
-        return f", though its mean is {number(-gain)} worse than the start's{at}"
-    said = f", {number(gain)} better than the start"
-    if ends is None:
-        return said
-    few = "" if ends[0] > 0 else "; too few seeds to be sure that it is better"
-    return f"{said} ({interval(ends)}{few})"
-
-
-def interval(ends: Sequence[float] | None) -> str:
-    """Write an interval."""
-    return f"{number(ends[0])} to {number(ends[1])}" if ends else "—"
