@@ -8,7 +8,6 @@ import typer
 from rl_runner.cli import options
 from rl_runner.cli.display.console import console, show, show_json
 from rl_runner.cli.display.logs import log_result_document, show_log_result
-from rl_runner.cli.display.progress import choose_reporter
 from rl_runner.cli.display.results import (
     result_document,
     show_failures,
@@ -57,6 +56,7 @@ def train(
 
     Example: rl train configs/cartpole/ppo.yaml --seeds 3 --set algo.gamma=0.99
     """
+    from rl_runner.cli.display.progress import choose_reporter
     from rl_runner.config import load_config
     from rl_runner.training.processes.process import start_fork_server
 
