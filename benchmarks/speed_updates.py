@@ -21,8 +21,8 @@ def best_of(repetitions: int, work: Callable[[], Any]) -> float:
 
 def print_tabular() -> dict[str, float]:
     """Compare Q-learning's steps a second on FrozenLake; return them."""
+    from rl_runner.agents.algorithms.q_learning import QLearning
     from rl_runner.agents.fast.q_learning import FastQLearning
-    from rl_runner.agents.q_learning import QLearning
     from rl_runner.config import EnvConfig
     from rl_runner.envs import build_env
 

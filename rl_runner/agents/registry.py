@@ -63,7 +63,12 @@ ALGORITHMS: dict[str, Algorithm] = {
             "Mnih et al. 2016",
             fast_path="rl_runner.agents.fast.a2c:FastA2C",
         ),
-        Algorithm("ars", "rl_runner.agents.ars:AbsoluteARS", "Mania et al. 2018", optimizer=False),
+        Algorithm(
+            "ars",
+            "rl_runner.agents.algorithms.ars:AbsoluteARS",
+            "Mania et al. 2018",
+            optimizer=False,
+        ),
         Algorithm("crossq", "sb3_contrib:CrossQ", "Bhatt et al. 2024"),
         Algorithm("ddpg", "stable_baselines3:DDPG", "Lillicrap et al. 2016"),
         Algorithm(
@@ -74,7 +79,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         ),
         Algorithm(
             "geometric_dqn",
-            "rl_runner.agents.geometric_dqn:GeometricDQN",
+            "rl_runner.agents.algorithms.geometric_dqn:GeometricDQN",
             "Mnih et al. 2015",
             fast_path="rl_runner.agents.fast.dqn:FastGeometricDQN",
         ),
@@ -87,7 +92,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         ),
         Algorithm(
             "q_learning",
-            "rl_runner.agents.q_learning:QLearning",
+            "rl_runner.agents.algorithms.q_learning:QLearning",
             "Watkins & Dayan 1992",
             weights_file="q_table.npz",
             optimizer=False,
@@ -102,7 +107,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         Algorithm("recurrent_ppo", "sb3_contrib:RecurrentPPO", "Hausknecht & Stone 2015"),
         Algorithm(
             "reinforce",
-            "rl_runner.agents.reinforce:Reinforce",
+            "rl_runner.agents.algorithms.reinforce:Reinforce",
             "Williams 1992",
             weights_file="policy.pt",
             fast_path="rl_runner.agents.fast.reinforce:FastReinforce",

@@ -18,9 +18,9 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from tiny_envs import Chain, Corridor
 
+from rl_runner.agents.algorithms.q_learning import QLearning
+from rl_runner.agents.algorithms.reinforce import Reinforce
 from rl_runner.agents.build import load_parameters
-from rl_runner.agents.q_learning import QLearning
-from rl_runner.agents.reinforce import Reinforce
 
 AGENTS = {
     "q_learning": functools.partial(QLearning, seed=0),

@@ -3,8 +3,8 @@
 import numpy as np
 from stable_baselines3 import A2C
 
-from rl_runner.agents.fast import actor_critic as compiled
-from rl_runner.agents.fast.networks import NO_LIMIT
+from rl_runner.agents.fast.actor_critic_networks import NO_LIMIT
+from rl_runner.agents.fast.kernels import actor_critic as compiled
 from rl_runner.agents.fast.on_policy import FastOnPolicy
 
 

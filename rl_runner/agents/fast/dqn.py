@@ -2,8 +2,8 @@
 
 from stable_baselines3 import DQN
 
+from rl_runner.agents.algorithms.geometric_dqn import GeometricDQN
 from rl_runner.agents.fast.off_policy import FastOffPolicy, greedy
-from rl_runner.agents.geometric_dqn import GeometricDQN
 
 
 class FastDQN(FastOffPolicy, DQN):

@@ -5,6 +5,6 @@ It is for the process from which runs are forked: a third of a second that each 
 
 import numpy as np
 
-from rl_runner.agents.fast.optimizers import clip_norm
+from rl_runner.agents.fast.kernels.optimizers import clip_norm
 
 clip_norm(np.zeros(1, np.float32), 1.0)

@@ -13,10 +13,10 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from torch import nn
 
-from rl_runner.agents.fast.forward import Act, FastPrediction, MlpForward
+from rl_runner.agents.fast.kernels.multilayer_perceptron import INPUTS
+from rl_runner.agents.fast.kernels.value_learning import take_gradient_steps
 from rl_runner.agents.fast.memory import FlatMemory, layer_table, linear_layers
-from rl_runner.agents.fast.network import INPUTS
-from rl_runner.agents.fast.replay import take_gradient_steps
+from rl_runner.agents.fast.prediction import Act, FastPrediction, MlpForward
 from rl_runner.agents.fast.twin import CompiledTwin
 
 AT_ONCE = 64  # gradient steps whose minibatches are gathered together, at most

@@ -16,14 +16,14 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv
 
-from rl_runner.agents.fast.acting import generalized_advantages
-from rl_runner.agents.fast.forward import (
+from rl_runner.agents.fast.actor_critic_networks import Networks
+from rl_runner.agents.fast.kernels.acting import generalized_advantages
+from rl_runner.agents.fast.prediction import (
     FastPrediction,
     MlpForward,
     categorical_actions,
     gaussian_actions,
 )
-from rl_runner.agents.fast.networks import Networks
 from rl_runner.agents.fast.twin import CompiledTwin
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.type_aliases import MaybeCallback
 
-from rl_runner.agents.fast.tabular import DRAWS, learn_steps, read_dynamics
-from rl_runner.agents.q_learning import QLearning
+from rl_runner.agents.algorithms.q_learning import QLearning
+from rl_runner.agents.fast.kernels.tabular import DRAWS, learn_steps, read_dynamics
 
 AT_ONCE = 60_000  # timesteps in one call of compiled code, at most: five milliseconds
 

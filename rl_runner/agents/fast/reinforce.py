@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from rl_runner.agents.fast import actor_critic as compiled
+from rl_runner.agents.algorithms.reinforce import Batch, Reinforce
+from rl_runner.agents.fast.actor_critic_networks import NO_LIMIT, Networks
 from rl_runner.agents.fast.features import features_of
-from rl_runner.agents.fast.forward import (
+from rl_runner.agents.fast.kernels import actor_critic as compiled
+from rl_runner.agents.fast.prediction import (
     FastPrediction,
     MlpForward,
     categorical_actions,
     gaussian_actions,
 )
-from rl_runner.agents.fast.networks import NO_LIMIT, Networks
-from rl_runner.agents.reinforce import Batch, Reinforce
 
 
 class FastReinforce(Reinforce):

@@ -6,7 +6,7 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from rl_runner.agents.fast.features import Features, features_of
-from rl_runner.agents.fast.forward import FastPrediction
+from rl_runner.agents.fast.prediction import FastPrediction
 
 
 class CompiledTwin(BaseAlgorithm):

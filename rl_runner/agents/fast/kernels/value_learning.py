@@ -4,8 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from rl_runner.agents.fast.network import ONE, ZERO, Array, backward, compiled, forward
-from rl_runner.agents.fast.optimizers import clip_norm, optimize
+from rl_runner.agents.fast.kernels.multilayer_perceptron import (
+    ONE,
+    ZERO,
+    Array,
+    backward,
+    compiled,
+    forward,
+)
+from rl_runner.agents.fast.kernels.optimizers import clip_norm, optimize
 
 
 @compiled

@@ -8,9 +8,9 @@ import twins
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from rl_runner.agents.algorithms.reinforce import Batch, Reinforce
 from rl_runner.agents.fast.reasons import reason_against_reinforce
 from rl_runner.agents.fast.reinforce import FastReinforce
-from rl_runner.agents.reinforce import Batch, Reinforce
 
 
 def both(observations: str = "box", actions: str = "discrete", **keywords: Any) -> Any:

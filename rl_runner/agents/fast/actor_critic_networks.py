@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from rl_runner.agents.fast import acting
-from rl_runner.agents.fast import actor_critic as compiled
+from rl_runner.agents.fast.kernels import acting
+from rl_runner.agents.fast.kernels import actor_critic as compiled
 from rl_runner.agents.fast.memory import FlatMemory, layer_table, linear_layers
 
 NO_LIMIT = -1.0  # of a coefficient that is not used

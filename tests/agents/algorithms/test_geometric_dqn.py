@@ -3,7 +3,7 @@ import pytest
 from stable_baselines3 import DQN
 from stable_baselines3.common.callbacks import BaseCallback
 
-from rl_runner.agents.geometric_dqn import GeometricDQN
+from rl_runner.agents.algorithms.geometric_dqn import GeometricDQN
 
 
 class Rates(BaseCallback):

@@ -8,7 +8,7 @@ from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl_runner.agents.state_index import StateIndex
+from rl_runner.agents.algorithms.state_index import StateIndex
 
 
 def discretes() -> st.SearchStrategy[spaces.Discrete]:

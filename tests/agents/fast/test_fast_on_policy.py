@@ -12,7 +12,7 @@ from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rl_runner.agents.fast.a2c import FastA2C
-from rl_runner.agents.fast.optimizers import clip_norm
+from rl_runner.agents.fast.kernels.optimizers import clip_norm
 from rl_runner.agents.fast.ppo import FastPPO
 from rl_runner.agents.fast.reasons import reason_against_on_policy
 

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
+from rl_runner.agents.fast.kernels.multilayer_perceptron import Array, compiled
 from rl_runner.agents.fast.memory import ADAM, RMSPROP_TF_LIKE
-from rl_runner.agents.fast.network import Array, compiled
 
 
 @compiled

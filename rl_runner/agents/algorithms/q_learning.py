@@ -21,8 +21,8 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 from stable_baselines3.common.utils import FloatSchedule
 from stable_baselines3.common.vec_env import VecEnv
 
+from rl_runner.agents.algorithms.state_index import StateIndex
 from rl_runner.agents.handwritten import HandwrittenAgent
-from rl_runner.agents.state_index import StateIndex
 from rl_runner.arrays import load_arrays, save_arrays
 
 MAX_ENTRIES = 50_000_000  # of the table; 800 MB with the visit counts

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from rl_runner.agents.fast.network import ZERO, Array, compiled, forward
+from rl_runner.agents.fast.kernels.multilayer_perceptron import ZERO, Array, compiled, forward
 
 LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
 

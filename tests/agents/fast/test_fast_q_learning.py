@@ -9,10 +9,10 @@ from gymnasium.envs.toy_text.frozen_lake import FrozenLakeEnv
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
+from rl_runner.agents.algorithms.q_learning import QLearning
+from rl_runner.agents.fast.kernels.tabular import CHOICE, DRAWS, EXPLORE, START, TRANSITION
 from rl_runner.agents.fast.q_learning import FastQLearning
 from rl_runner.agents.fast.reasons import reason_against_q_learning
-from rl_runner.agents.fast.tabular import CHOICE, DRAWS, EXPLORE, START, TRANSITION
-from rl_runner.agents.q_learning import QLearning
 from rl_runner.agents.schedules import build_schedule
 from rl_runner.config import EnvConfig
 from rl_runner.config.schedules import ScheduleConfig

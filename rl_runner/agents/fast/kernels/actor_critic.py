@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from rl_runner.agents.fast.acting import LOG_ROOT_2PI, log_softmax
-from rl_runner.agents.fast.network import Array, backward, compiled, forward
-from rl_runner.agents.fast.optimizers import clip_norm, optimize
+from rl_runner.agents.fast.kernels.acting import LOG_ROOT_2PI, log_softmax
+from rl_runner.agents.fast.kernels.multilayer_perceptron import Array, backward, compiled, forward
+from rl_runner.agents.fast.kernels.optimizers import clip_norm, optimize
 
 POLICY_LOSS, VALUE_LOSS, ENTROPY_LOSS, APPROX_KL, CLIP_FRACTION, LOSS, NORM = range(7)
 N_STATISTICS = 7

@@ -1,0 +1,1 @@
+"""Algorithms written out: REINFORCE and Q-learning to be read, and variants of DQN and ARS."""

@@ -1,0 +1,1 @@
+"""Compiled functions over NumPy arrays; they know neither torch nor SB3."""
