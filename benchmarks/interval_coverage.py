@@ -10,13 +10,13 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
-from rl_runner.evaluation.statistics.intervals import (
+from rl_runner.evaluation.statistics.differences import welch
+from rl_runner.evaluation.statistics.means import mean_interval
+from rl_runner.evaluation.statistics.probabilities import probability_of_improvement
+from rl_runner.evaluation.statistics.ranks import (
     interquartile_mean,
     interquartile_mean_interval,
-    mean_interval,
     median_interval,
-    probability_of_improvement,
-    welch,
 )
 from rl_runner.evaluation.statistics.sequential import e_value
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import ObjectiveConfig, TuneConfig
-from rl_runner.evaluation.statistics.intervals import LEVEL, welch
+from rl_runner.evaluation.statistics.confidence import LEVEL
+from rl_runner.evaluation.statistics.differences import welch
 from rl_runner.evaluation.statistics.summary import Summary, summarize
 from rl_runner.training.processes.launcher import POLL_SECONDS, Launcher
 from rl_runner.training.task import RunResult, RunTask

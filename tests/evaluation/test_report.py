@@ -87,7 +87,7 @@ def test_a_report_says_what_was_run_and_what_came_of_it(runs: Path):
     for version in record["versions"].values():
         assert version in page.text
     assert record["machine"]["processor"] in page.text
-    assert "a single seed says nothing about the next one" in page.text
+    assert "a single seed says nothing about other seeds" in page.text
     config = load_config(runs / "ppo").to_dict()
     assert f"learning_rate: {config['algo']['learning_rate']}" in page.text
     assert f"total_timesteps: {config['train']['total_timesteps']}" in page.text

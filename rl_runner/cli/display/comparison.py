@@ -78,7 +78,7 @@ def _learning_table(comparison: "Comparison") -> object:
 
 
 def _pair_table(comparison: "Comparison", digits: int) -> object:
-    from rl_runner.evaluation.comparison.caveats import verdict
+    from rl_runner.evaluation.comparison.pairs import verdict
 
     pairs, first = comparison.pairs, comparison.rows[0].label
     title, column = "Differences of means", "first − second"

@@ -1,19 +1,19 @@
-"""What a comparison's numbers cannot carry, said in words."""
+"""The limits of a comparison: one sentence for each thing that weakens its numbers."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from rl_runner.evaluation.comparison.compare import Comparison, Pair, Row
-from rl_runner.evaluation.statistics.intervals import FEWEST_FOR_RANKS
+from rl_runner.evaluation.comparison.compare import Comparison, Row
+from rl_runner.evaluation.comparison.pairs import format_seeds
+from rl_runner.evaluation.statistics.ranks import FEWEST_FOR_RANKS
 
 ENOUGH_SEEDS = FEWEST_FOR_RANKS
-MANY_SEEDS = 10_000
-NAMED = 5  # so many seeds are named one by one
+MOST_NAMED = 5  # seeds listed one by one
 
 
 def caveats(comparison: Comparison) -> list[str]:
-    """Return one sentence for each thing that a reader of the table must know."""
+    """Return one sentence for each limitation that a reader of the table must know."""
     return [
         *_missing_runs(comparison),
         *_without_best_agent(comparison),
@@ -28,37 +28,22 @@ def caveats(comparison: Comparison) -> list[str]:
     ]
 
 
-def verdict(pair: Pair) -> str:
-    """Say what the runs of a pair can carry: never more than the interval and the test allow."""
-    if pair.p_value is None:
-        if min(pair.n) < 2:
-            return "a single seed cannot tell"
-        if pair.difference == 0.0:
-            return "every run came out the same"
-        return "no spread between runs to judge it by"
-    if pair.is_decided:
-        return "decided"
-    if pair.seeds_needed is None:
-        return "not decided"
-    return f"not decided (~{_count(pair.seeds_needed)} seeds)"
-
-
-def _count(seeds: int) -> str:
-    return f"{seeds:,}" if seeds < MANY_SEEDS else f"more than {MANY_SEEDS:,}"
-
-
 def _missing_runs(comparison: Comparison) -> Iterator[str]:
     for row in comparison.rows:
         experiment = row.experiment
         if not experiment.missing:
             continue
         total = len(experiment.runs)
-        named = "; ".join(f"seed {run.seed} {run.problem}" for run in experiment.missing[:NAMED])
-        more = "; …" if len(experiment.missing) > NAMED else ""
-        effect = "which may flatter it" if experiment.finished else "so it has no score"
+        named = "; ".join(
+            f"seed {run.seed} {run.problem}" for run in experiment.missing[:MOST_NAMED]
+        )
+        more = "; …" if len(experiment.missing) > MOST_NAMED else ""
+        effect = "which may make it look better than it is"
+        if not experiment.finished:
+            effect = "so it has no score"
         yield (
-            f"{row.label}: {len(experiment.missing)} of {total} seeds have no result and are in no "
-            f"figure here, {effect} ({named}{more})."
+            f"{row.label}: {len(experiment.missing)} of {total} seeds have no result and are left "
+            f"out, {effect} ({named}{more})."
         )
 
 
@@ -69,12 +54,12 @@ def _without_best_agent(comparison: Comparison) -> Iterator[str]:
         if without:
             yield (
                 f"{row.label}: the {comparison.agent} agent of seed {_seeds(without)} has no "
-                "finite return and is in no figure here, which may flatter it."
+                "finite return and is left out, which may make the result look better than it is."
             )
 
 
 def _partly_exact(comparison: Comparison) -> Iterator[str]:
-    """Name the runs for want of whose exact returns sampled ones are compared."""
+    """Name the runs without exact returns, if others have them: sampled ones are then compared."""
     if comparison.measure == "exact":
         return
     lacking, n_exact = [], 0
@@ -87,13 +72,13 @@ def _partly_exact(comparison: Comparison) -> Iterator[str]:
             lacking.append(f"{row.label} seed {_seeds(without)}")
     if n_exact and lacking:
         yield (
-            "Sampled returns are compared although some runs have exact ones, because others have "
-            f"none: {'; '.join(lacking)}."
+            "Sampled returns are compared, although some runs have exact ones, because these runs "
+            f"have none: {'; '.join(lacking)}."
         )
 
 
 def _seeds(seeds: Sequence[int]) -> str:
-    return ", ".join(map(str, seeds[:NAMED])) + (", …" if len(seeds) > NAMED else "")
+    return ", ".join(map(str, seeds[:MOST_NAMED])) + (", …" if len(seeds) > MOST_NAMED else "")
 
 
 def _undecided(comparison: Comparison) -> Iterator[str]:
@@ -104,12 +89,12 @@ def _undecided(comparison: Comparison) -> Iterator[str]:
     if len(comparison.pairs) == 1:
         of = "The difference"
     needed = [pair.seeds_needed for pair in open_pairs if pair.seeds_needed is not None]
-    text = f"{of} cannot be claimed from these seeds."
+    text = f"{of} cannot be claimed with these seeds."
     if needed:
-        few, many = _count(min(needed)), _count(max(needed))
+        few, many = format_seeds(min(needed)), format_seeds(max(needed))
         count = few if few == many else f"{few} to {many}"
-        text += f" About {count} seeds each would show them with a probability of 80 %, were the"
-        text += " differences seen the true ones."
+        text += f" About {count} seeds of each would show them with a probability of 80 %, if the"
+        text += " observed differences are the true ones."
     yield text
 
 
@@ -117,16 +102,16 @@ def _few_seeds(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         n = len(row.scores)
         if n == 1:
-            yield f"{row.label}: a single seed says nothing about the next one; no interval."
+            yield f"{row.label}: a single seed says nothing about other seeds, so no interval."
         elif 1 < n < ENOUGH_SEEDS:
             yield (
-                f"{row.label}: {n} seeds are too few for a claim; with {ENOUGH_SEEDS} the median "
-                "and the interquartile mean get intervals too."
+                f"{row.label}: {n} seeds are too few for a claim; the median and the interquartile "
+                f"mean have intervals from {ENOUGH_SEEDS} seeds on."
             )
 
 
 def _equal_runs(rows: Sequence[Row]) -> Iterator[str]:
-    """Say how many runs may still differ when none has yet: 1 − .05^(1/n), Clopper and Pearson."""
+    """Bound the share of further runs that may differ: 1 − .05^(1/n) (Clopper and Pearson)."""
     equal: dict[int, list[str]] = {}
     for row in rows:
         if len(row.scores) > 1 and np.ptp(row.scores) == 0.0:
@@ -134,8 +119,8 @@ def _equal_runs(rows: Sequence[Row]) -> Iterator[str]:
     for n, labels in equal.items():
         share = 1 - 0.05 ** (1 / n)
         yield (
-            f"{', '.join(labels)}: all {n} runs came out the same, so the intervals have no width. "
-            f"Up to {share:.0%} of further runs could still differ (at 95 %)."
+            f"{', '.join(labels)}: all {n} runs have the same result, so the intervals have no "
+            f"width. Up to {share:.0%} of further runs could still differ (95 % confidence)."
         )
 
 
@@ -145,7 +130,7 @@ def _unequal(comparison: Comparison) -> Iterator[str]:
     if len(budgets) > 1:
         yield (
             f"The budgets differ, from {budgets[0]:,} to {budgets[-1]:,} timesteps: the table "
-            "compares what each reached at its own end, the learning curves at equal timesteps."
+            "compares final results, the learning curves results at equal timesteps."
         )
     wrappers = {tuple(wrapper.name for wrapper in config.env.wrappers) for config in configs}
     if len(wrappers) > 1:
@@ -154,7 +139,7 @@ def _unequal(comparison: Comparison) -> Iterator[str]:
             "not comparable."
         )
     if len({config.eval.deterministic for config in configs}) > 1:
-        yield "Some agents were judged by their likeliest actions and others by sampled ones."
+        yield "Some agents were evaluated with deterministic actions and others with sampled ones."
     episodes = sorted({config.eval.final_episodes for config in configs})
     if len(episodes) > 1 and comparison.measure == "held-out":
         yield f"The held-out episodes per run differ, from {episodes[0]:,} to {episodes[-1]:,}."
@@ -179,15 +164,15 @@ def _incomplete_curves(rows: Sequence[Row]) -> Iterator[str]:
             seeds = ", ".join(map(str, without))
             yield (
                 f"{row.label}: the periodic evaluations of seed {seeds} cannot be read or are not "
-                "finite numbers; its learning curve is without them."
+                "finite numbers; they are left out of the learning curve."
             )
 
 
 def _no_scale(comparison: Comparison) -> Iterator[str]:
     if comparison.scale is None:
-        yield "The random policy could not be measured here, so nothing is normalised."
+        yield "The random policy could not be measured here, so returns are not normalised."
     elif comparison.scale.best is None:
         yield (
             f"No optimum and no reward threshold is known for {comparison.environment.id}, so "
-            "nothing is normalised."
+            "returns are not normalised."
         )

@@ -1,10 +1,9 @@
-"""Experiments side by side, as data: what tables, pictures and the report are made from.
+"""Experiments side by side, as data: the source of tables, pictures and the report.
 
 The unit is the seed. Nothing is ranked: each pair comes with the interval of its difference, the
-probability of improvement, and what the seeds there are can and cannot carry.
+probability of improvement, and whether the seeds there are decide it (:mod:`.pairs`).
 """
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,26 +13,19 @@ import numpy as np
 from rl_runner.config import EnvConfig
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.comparison.experiments import AgentName, Experiment
+from rl_runner.evaluation.comparison.pairs import Pair, compare_pairs
 from rl_runner.evaluation.comparison.scales import Scale
 from rl_runner.evaluation.comparison.scores import Measure, Scoring
-from rl_runner.evaluation.statistics.intervals import (
-    LEVEL,
-    Interval,
-    probability_of_improvement,
-    seeds_needed,
-    welch,
-)
-from rl_runner.evaluation.statistics.summary import Aggregates, Estimate, aggregate, holm
-
-ERROR_RATE = 1 - LEVEL
+from rl_runner.evaluation.statistics.confidence import LEVEL
+from rl_runner.evaluation.statistics.summary import Aggregates, Estimate, aggregate
 
 
 @dataclass(frozen=True)
 class Reached:
     """How many runs' periodic evaluations reached a threshold, and when.
 
-    A run that never got there counts as later than all others, so the medians are None unless more
-    than half of the runs did.
+    A run that never reached it counts as later than all others. The medians are therefore None
+    unless more than half of the runs did.
     """
 
     n: int
@@ -44,7 +36,7 @@ class Reached:
 
 @dataclass(frozen=True)
 class Row:
-    """One experiment's line of the comparison."""
+    """One experiment's row of the comparison."""
 
     label: str
     experiment: Experiment
@@ -57,28 +49,8 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two experiments compared; differences are first minus second."""
-
-    first: str
-    second: str
-    n: tuple[int, int]
-    difference: float
-    ci95: Interval | None
-    p_value: float | None  # Welch's test; None where neither spreads or one has a single run
-    p_adjusted: float | None  # for the number of pairs (Holm 1979)
-    probability_of_improvement: Estimate  # that a run of the first beats one of the second
-    seeds_needed: int | None  # of each, to show this difference with 80 % probability
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether the difference stands at an error rate of 5 % over all pairs."""
-        return self.p_adjusted is not None and self.p_adjusted < ERROR_RATE
-
-
-@dataclass(frozen=True)
 class Comparison:
-    """Everything that is said about experiments on one environment."""
+    """The results of experiments on one environment, and of each pair of them."""
 
     environment: EnvConfig
     agent: AgentName
@@ -111,19 +83,19 @@ def compare(
     threshold: float | None = None,
     agent: AgentName = "last",
 ) -> Comparison:
-    """Compare experiments on the same environment by what their runs reached at the end.
+    """Compare experiments on the same environment by the final results of their runs.
 
     Exact returns are compared if every run has one, means over held-out episodes otherwise.
 
-    :param threshold: a mean return whose first reaching is timed; default: the environment's own
-        ``reward_threshold``, if the scale knows one
+    :param threshold: a mean return; the comparison says when each run first reached it. Default:
+        the environment's own ``reward_threshold``, if the scale has one
     :raises RunFolderError: if the environments differ, or no run of any experiment has a result
     """
     check_same_environment(experiments)
     runs = [run for experiment in experiments for run in experiment.finished]
     if all(run.result(agent) is None for run in runs):
         where = "\n".join(str(experiment.path) for experiment in experiments)
-        cure = "`rl train` goes on where an experiment has gaps."
+        cure = "`rl train` runs the seeds that an experiment lacks."
         raise RunFolderError(Problem("No run here has a result yet.", where, cure))
     scoring = Scoring.for_runs(runs, agent)
     if threshold is None and scale is not None:
@@ -133,15 +105,17 @@ def compare(
         _row(label, experiment, scoring, scale, threshold)
         for label, experiment in zip(labels, experiments, strict=True)
     )
+    pairs = compare_pairs([(row.label, row.scores) for row in rows])
     return Comparison(
-        experiments[0].config.env, agent, scoring.measure, scale, threshold, rows, _pairs(rows)
+        experiments[0].config.env, agent, scoring.measure, scale, threshold, rows, pairs
     )
 
 
 def check_same_environment(experiments: Sequence[Experiment]) -> None:
     """Refuse experiments whose environments differ in id, arguments or time limit.
 
-    Wrappers may differ: one that adds action masks leaves the returns as they are. It is a caveat.
+    Wrappers may differ, since one that adds action masks does not change the returns. A difference
+    in wrappers is a caveat.
 
     :raises RunFolderError: with the experiments of each environment
     """
@@ -152,7 +126,7 @@ def check_same_environment(experiments: Sequence[Experiment]) -> None:
     if len(groups) > 1:
         what = "Returns of different environments cannot be compared."
         parts = (f"  {key}: {', '.join(names)}" for key, names in groups.items())
-        cure = "\n".join(["Compare those of each environment by itself:", *parts])
+        cure = "\n".join(["Compare the experiments of each environment separately:", *parts])
         raise RunFolderError(Problem(what, "", cure))
 
 
@@ -163,7 +137,7 @@ def _environment_key(config: EnvConfig) -> str:
 
 
 def _labels(experiments: Sequence[Experiment]) -> list[str]:
-    """Name experiments by their configs' names, and by their folders where those coincide."""
+    """Label experiments by their configs' names, and by their folders where names coincide."""
     names = [experiment.config.name for experiment in experiments]
     folders = [experiment.path.resolve().name for experiment in experiments]
     labels = [
@@ -183,8 +157,10 @@ def _row(
     threshold: float | None,
 ) -> Row:
     runs = experiment.finished
+    # The results: one score per run
     scores = np.array([score for run in runs if (score := scoring.score(run)) is not None])
     aggregates = aggregate(scores.tolist()) if len(scores) else None
+    # How the runs got there
     seconds = [run.seconds for run in runs if run.seconds is not None]
     optimisms = [run.selection_optimism for run in runs if run.selection_optimism is not None]
     return Row(
@@ -220,39 +196,12 @@ def reached(experiment: Experiment, threshold: float) -> Reached:
 
 
 def _median(values: Sequence[float]) -> float | None:
-    """Return the median; None unless it is a finite number."""
+    """Return the median, infinity allowed among the values; None if it is not a finite number."""
     if not values or np.isnan(values).any():
         return None
     ordered = sorted(values)
     low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
     return (low + high) / 2 if np.isfinite(high) else None
-
-
-def _pairs(rows: Sequence[Row]) -> tuple[Pair, ...]:
-    with_scores = [row for row in rows if len(row.scores)]
-    couples = list(itertools.combinations(with_scores, 2))
-    tests = [welch(a.scores, b.scores) for a, b in couples]
-    adjusted = holm([None if test is None else test.p_value for test in tests])
-    pairs = []
-    for (a, b), test, p_adjusted in zip(couples, tests, adjusted, strict=True):
-        estimate, interval = probability_of_improvement(a.scores, b.scores)
-        needed = None
-        if test is not None and (p_adjusted is None or p_adjusted >= ERROR_RATE):
-            needed = seeds_needed(a.scores, b.scores, error_rate=ERROR_RATE / len(couples))
-        pairs.append(
-            Pair(
-                a.label,
-                b.label,
-                (len(a.scores), len(b.scores)),
-                float(a.scores.mean() - b.scores.mean()),
-                None if test is None else (test.low, test.high),
-                None if test is None else test.p_value,
-                p_adjusted,
-                Estimate(estimate, interval),
-                needed,
-            )
-        )
-    return tuple(pairs)
 
 
 def _row_dict(row: Row) -> dict[str, Any]:

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rl_runner.evaluation.comparison.experiments import Curve
-from rl_runner.evaluation.statistics.intervals import (
-    interquartile_mean,
-    interquartile_mean_interval,
-    share_interval,
-)
+from rl_runner.evaluation.statistics.probabilities import share_interval
+from rl_runner.evaluation.statistics.ranks import interquartile_mean, interquartile_mean_interval
 
 MOST_POINTS = 200
 

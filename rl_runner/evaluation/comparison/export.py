@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rl_runner.evaluation.comparison.caveats import caveats, verdict
+from rl_runner.evaluation.comparison.caveats import caveats
 from rl_runner.evaluation.comparison.compare import Comparison, Row
+from rl_runner.evaluation.comparison.pairs import verdict
 from rl_runner.evaluation.statistics.summary import Estimate
 from rl_runner.runs.disk import write_aside, writing
 

@@ -15,7 +15,7 @@ from rl_runner.evaluation.comparison.confidence_bands import (
     performance_profile,
 )
 from rl_runner.evaluation.comparison.experiments import Curve
-from rl_runner.evaluation.statistics.intervals import FEWEST_FOR_RANKS
+from rl_runner.evaluation.statistics.ranks import FEWEST_FOR_RANKS
 from rl_runner.evaluation.statistics.summary import Estimate
 
 if TYPE_CHECKING:

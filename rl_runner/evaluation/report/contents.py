@@ -7,9 +7,10 @@ from importlib import metadata
 from typing import Any
 
 from rl_runner.config import ExperimentConfig, dump_config
-from rl_runner.evaluation.comparison.caveats import caveats, verdict
-from rl_runner.evaluation.comparison.compare import Comparison, Pair, Row, compare
+from rl_runner.evaluation.comparison.caveats import caveats
+from rl_runner.evaluation.comparison.compare import Comparison, Row, compare
 from rl_runner.evaluation.comparison.experiments import AgentName, Experiment, SeedRun
+from rl_runner.evaluation.comparison.pairs import Pair, verdict
 from rl_runner.evaluation.comparison.scales import Scale, load_scale_or_none
 from rl_runner.evaluation.report.pictures import Picture, agent_pictures, comparison_pictures
 from rl_runner.runs.folder import read_record

@@ -1,38 +1,34 @@
-"""A test of two experiments that may be looked at after every batch of seeds.
+"""A test of two experiments that may be repeated after every batch of seeds.
 
-A test at 5 % that is repeated as seeds come in, until it says yes, says yes far too often. This one
-may be repeated: its e-value is a wager against "the means are equal" that is fair at every look, so
-that the chance that it ever grows to 1/error rate is at most the error rate, however often one
-looks and for whatever reason one stops (Ville's inequality).
+A test at 5 % that is repeated as seeds come in, until it is significant, claims a difference far
+too often. This one may be repeated. Its e-value is the capital of a bet against "the means are
+equal" that is fair at every look. The chance that it ever grows to 1/error rate is therefore at
+most the error rate, however often one looks and for whatever reason one stops (Ville's inequality).
 
 The unit is a pair of runs with the same seed, which share their held-out episodes. For normal
-differences the wager is the Bayes factor of Student's t under a standard normal effect size and the
-right Haar prior on the spread, an e-process (Pérez-Ortiz et al., "E-statistics, group invariance
-and anytime-valid testing", Annals of Statistics 52, 2024), in closed form::
+differences the e-value is the Bayes factor of Student's t under a standard normal effect size and
+the right Haar prior on the spread, an e-process (Pérez-Ortiz et al., "E-statistics, group
+invariance and anytime-valid testing", Annals of Statistics 52, 2024), in closed form::
 
     e = (1 + n)^(−1/2) · ((1 + f) / (1 + f/(1 + n)))^(n/2),    f = t²/(n − 1)
 
-Returns are not normal, so t has its skewness taken out as in :mod:`.intervals`, and the looks begin
-at five pairs. What that keeps of the promise is simulated in the tests and in docs/comparing.md.
+Returns are not normal, so t is corrected for skewness as in :mod:`.means`, and the first look is at
+five pairs. How well that keeps the error rate is simulated in the tests and in docs/comparing.md.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from rl_runner.evaluation.statistics.intervals import (
-    Interval,
-    interval_at,
-    moments_of_mean,
-    transform,
-)
+from rl_runner.evaluation.statistics.confidence import Interval
+from rl_runner.evaluation.statistics.means import interval_at, moments_of_mean, transform
 
 FEWEST_PAIRS = 5
 
 
 @dataclass(frozen=True)
 class Look:
-    """What n pairs of runs say; differences are first minus second."""
+    """The result of one look at n pairs of runs; differences are first minus second."""
 
     n: int
     difference: float
@@ -42,7 +38,7 @@ class Look:
 
 
 def look_at(differences: np.ndarray, error_rate: float) -> Look:
-    """Judge the differences seen so far.
+    """Test the differences seen so far.
 
     :param differences: (n,) of runs with the same seed
     :param error_rate: how often, at most, equal means may be called different over all looks
@@ -53,16 +49,15 @@ def look_at(differences: np.ndarray, error_rate: float) -> Look:
         return Look(n, mean, None, None, is_decided=False)
     e = float(e_value(differences))
     critical = critical_quantile(n, error_rate)
-    if critical is None:
-        return Look(n, mean, None, e, is_decided=False)
-    if moments_of_mean(differences)[1] == 0.0:  # no spread
+    has_spread = moments_of_mean(differences)[1] != 0.0
+    if critical is None or not has_spread:
         return Look(n, mean, None, e, is_decided=False)
     low, high = (float(end) for end in interval_at(differences, critical))
     return Look(n, mean, (low, high), e, is_decided=not low <= 0.0 <= high)
 
 
 def critical_quantile(n: int, error_rate: float) -> float | None:
-    """Return the t at which the e-value of n pairs is 1/error rate; None if no t gets there."""
+    """Return the t at which the e-value of n pairs is 1/error rate; None if no t reaches it."""
     ratio = (np.sqrt(1 + n) / error_rate) ** (2 / n)
     if ratio >= 1 + n:
         return None
@@ -70,10 +65,10 @@ def critical_quantile(n: int, error_rate: float) -> float | None:
 
 
 def e_value(differences: np.ndarray) -> np.ndarray:
-    """Return the wager's worth: 1 at the start, large where equal means are hard to believe.
+    """Return the e-value: 1 at the start, large where equal means are hard to believe.
 
-    Differences without any spread say nothing of how much the next one may differ: 1, as
-    Welch's test says nothing of them either.
+    Differences without any spread do not show how much the next one may differ. Their e-value is
+    1, just as Welch's test has no result for them.
 
     :param differences: (n, …) of n pairs, n ≥ 2
     :return: (…)

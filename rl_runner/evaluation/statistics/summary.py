@@ -1,15 +1,15 @@
-"""From the runs' numbers to what can be said about the algorithm. The unit is the seed."""
+"""What one number per run says about the algorithm: mean, median, interquartile mean."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from rl_runner.evaluation.statistics.intervals import (
-    Interval,
+from rl_runner.evaluation.statistics.confidence import Interval
+from rl_runner.evaluation.statistics.means import mean_interval
+from rl_runner.evaluation.statistics.ranks import (
     interquartile_mean,
     interquartile_mean_interval,
-    mean_interval,
     median_interval,
 )
 
@@ -33,7 +33,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Aggregates:
-    """What n runs amount to."""
+    """Statistics over n runs."""
 
     n: int
     mean: Estimate
@@ -43,7 +43,7 @@ class Aggregates:
 
 
 def summarize(run_means: Sequence[float]) -> Summary:
-    """Summarise one number per run by the interval of :func:`.intervals.mean_interval`.
+    """Return the mean of one number per run, with the interval of :func:`.means.mean_interval`.
 
     :raises ValueError: if there are no runs or a number is not finite
     """
@@ -65,22 +65,6 @@ def aggregate(run_means: Sequence[float]) -> Aggregates:
         Estimate(float(interquartile_mean(values)), _floats(interquartile_mean_interval(values))),
         float(values.std(ddof=1)) if len(values) > 1 else None,
     )
-
-
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Adjust p values for their number, so that any wrong claim at all is as rare as one was.
-
-    Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
-
-    :param p_values: None where there was nothing to test, which does not count
-    """
-    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
-    adjusted: list[float | None] = [None] * len(p_values)
-    largest = 0.0
-    for rank, (p, i) in enumerate(known):
-        largest = max(largest, min(1.0, p * (len(known) - rank)))
-        adjusted[i] = largest
-    return adjusted
 
 
 def _checked(run_means: Sequence[float]) -> np.ndarray:

@@ -7,9 +7,10 @@ import pytest
 from synthetic_experiments import CARTPOLE, change_record, write_experiment, write_run
 
 from rl_runner.errors import RunFolderError
-from rl_runner.evaluation.comparison.caveats import caveats, verdict
+from rl_runner.evaluation.comparison.caveats import caveats
 from rl_runner.evaluation.comparison.compare import Comparison, compare
 from rl_runner.evaluation.comparison.experiments import load_experiments
+from rl_runner.evaluation.comparison.pairs import verdict
 from rl_runner.evaluation.comparison.scales import Scale
 from rl_runner.evaluation.statistics.summary import aggregate
 
@@ -86,8 +87,8 @@ def test_no_spread_is_no_evidence(tmp_path: Path):
     assert [(pair.p_value, pair.ci95, pair.is_decided) for pair in pairs] == [
         (None, None, False)
     ] * 3
-    assert verdict(pairs[0]) == "every run came out the same"
-    assert verdict(pairs[1]) == "no spread between runs to judge it by"
+    assert verdict(pairs[0]) == "all runs have the same result"
+    assert verdict(pairs[1]) == "not testable: runs do not vary"
 
 
 def test_exact_returns_are_compared_only_if_all_have_them(tmp_path: Path):
@@ -159,7 +160,7 @@ def test_what_the_numbers_cannot_carry_is_said(tmp_path: Path):
     assert "periodic evaluations of seed 4" in said
     assert "random policy could not be measured" in said
     assert [len(row.scores) for row in comparison.rows] == [3, 1, 0]
-    assert [verdict(pair) for pair in comparison.pairs] == ["a single seed cannot tell"]
+    assert [verdict(pair) for pair in comparison.pairs] == ["not testable with a single seed"]
 
 
 def test_a_best_agent_without_a_finite_return_is_named(tmp_path: Path):
@@ -175,14 +176,14 @@ def test_runs_for_want_of_whose_exact_returns_sampled_ones_are_compared_are_name
     exact = write_experiment(tmp_path, "exact", GOOD, exact=True)
     sampled = write_experiment(tmp_path, "sampled", BAD)
     said = "\n".join(caveats(_compare(exact, sampled)))
-    assert "others have none: sampled seed 0, 1, 2, 3, 4." in said
+    assert "because these runs have none: sampled seed 0, 1, 2, 3, 4." in said
     assert caveats(_compare(exact)) == caveats(_compare(sampled)) == []
 
 
 def test_equal_runs_are_no_certainty(tmp_path: Path):
     flat = write_experiment(tmp_path, "flat", [500.0] * 5)
     (said,) = caveats(_compare(flat))
-    assert "flat: all 5 runs came out the same" in said
+    assert "flat: all 5 runs have the same result" in said
     assert "Up to 45% of further runs" in said
 
 

@@ -6,15 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from rl_runner.evaluation.statistics.intervals import (
+from rl_runner.evaluation.statistics.differences import holm, seeds_needed, welch
+from rl_runner.evaluation.statistics.means import mean_interval
+from rl_runner.evaluation.statistics.probabilities import probability_of_improvement, share_interval
+from rl_runner.evaluation.statistics.ranks import (
     interquartile_mean,
     interquartile_mean_interval,
-    mean_interval,
     median_interval,
-    probability_of_improvement,
-    seeds_needed,
-    share_interval,
-    welch,
 )
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
@@ -84,16 +82,6 @@ def test_the_interval_of_the_probability_of_improvement_holds_its_level(n: int):
     truth = stats.norm.cdf(1 / np.sqrt(5))
     pairs = [probability_of_improvement(*pair)[1] for pair in zip(a, b, strict=True)]
     assert 0.92 <= np.mean([low <= truth <= high for low, high in pairs]) <= 0.98
-
-
-@by_n
-def test_the_percentile_bootstrap_would_not_hold_it(n: int):
-    rng = np.random.default_rng(n)
-    samples = rng.normal(0, 1, (1000, n))
-    drawn = rng.integers(0, n, (1000, 500, n))
-    means = np.take_along_axis(samples[:, None], drawn, axis=2).mean(axis=2)
-    low, high = np.quantile(means, [0.025, 0.975], axis=1)
-    assert _coverage(0.0, low, high) < 0.92
 
 
 @given(NUMBERS, st.floats(min_value=0.1, max_value=100), st.floats(min_value=-100, max_value=100))
@@ -173,6 +161,13 @@ def test_welch_is_scipys():
     assert test.p_value == pytest.approx(expected.pvalue)
     assert (test.low, test.high) == pytest.approx(tuple(expected.confidence_interval(0.95)))
     assert test.difference == pytest.approx(a.mean() - b.mean())
+
+
+def test_p_values_are_adjusted_by_holms_method():
+    adjusted = holm([0.01, None, 0.04, 0.03, 0.005])
+    assert adjusted == [pytest.approx(0.03), None, 0.06, 0.06, pytest.approx(0.02)]
+    assert holm([0.7, 0.6]) == [1.0, 1.0]
+    assert holm([]) == []
 
 
 @pytest.mark.parametrize(

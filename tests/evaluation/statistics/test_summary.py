@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from rl_runner.evaluation.statistics.intervals import mean_interval
-from rl_runner.evaluation.statistics.summary import Estimate, Summary, aggregate, holm, summarize
+from rl_runner.evaluation.statistics.means import mean_interval
+from rl_runner.evaluation.statistics.summary import Estimate, Summary, aggregate, summarize
 
 NUMBERS = st.floats(min_value=-1e6, max_value=1e6)
 
@@ -58,13 +58,6 @@ def test_a_summary_holds_plain_numbers():
 def test_no_runs_and_numbers_that_are_not_finite_are_refused(run_means: list[float]):
     with pytest.raises(ValueError, match="at least one run and finite numbers"):
         summarize(run_means)
-
-
-def test_p_values_are_adjusted_by_holms_method():
-    adjusted = holm([0.01, None, 0.04, 0.03, 0.005])
-    assert adjusted == [pytest.approx(0.03), None, 0.06, 0.06, pytest.approx(0.02)]
-    assert holm([0.7, 0.6]) == [1.0, 1.0]
-    assert holm([]) == []
 
 
 def test_the_mean_of_one_run_is_an_estimate_without_an_interval():
