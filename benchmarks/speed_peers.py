@@ -115,8 +115,9 @@ def mean_returns(algo: str, files: Sequence[Path]) -> list[float]:
     """Return the mean return of each saved agent over the same number of episodes as ours."""
     from stable_baselines3.common.evaluation import evaluate_policy
 
-    from rl_runner.agents.build import build_agent, load_parameters
+    from rl_runner.agents.build import build_agent
     from rl_runner.agents.registry import find_algorithm
+    from rl_runner.agents.saving import load_parameters
     from rl_runner.config import load_config
     from rl_runner.envs import build_env
     from rl_runner.training.resolve import resolve

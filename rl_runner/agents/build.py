@@ -1,4 +1,4 @@
-"""From a validated config to an agent, and from a saved file back into one."""
+"""From complete, checked hyperparameters to an agent."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -9,7 +9,7 @@ from rl_runner.agents.hyperparameters import build_keywords
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.registry import Algorithm
 from rl_runner.config.schema import Engine
-from rl_runner.errors import CheckpointError, ConfigError, Problem
+from rl_runner.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
@@ -42,41 +42,3 @@ def build_agent(
     except Exception as error:  # SB3 asserts, raises ValueError, or trips over what it missed
         what = f"{algorithm.name} refuses this configuration: {type(error).__name__}: {error}"
         raise ConfigError(Problem(what, "algo", f"See `rl algos {algorithm.name}`.")) from error
-
-
-def load_parameters(agent: Agent, path: str) -> None:
-    """Load what :meth:`Agent.save` wrote into an agent of the same configuration.
-
-    Nothing is unpickled: of an SB3 zip only the tensors are read (``weights_only=True``); the rest
-    of it, which stock SB3 would unpickle, is ignored because the config has built the agent.
-
-    :raises CheckpointError: if the file is missing, damaged or of another architecture
-    """
-    from rl_runner.agents.handwritten import HandwrittenAgent
-
-    try:
-        if isinstance(agent, HandwrittenAgent):
-            agent.load_parameters(path)
-        else:
-            _load_sb3_parameters(agent, path)
-    except Exception as error:  # a damaged file can trip any of the readers
-        what = f"The saved agent cannot be loaded: {error}"
-        cure = "Is it damaged, or of another config? `rl train … --fresh` trains it anew."
-        raise CheckpointError(Problem(what, path, cure)) from error
-
-
-def _load_sb3_parameters(agent: Any, path: str) -> None:
-    from stable_baselines3.common.save_util import (
-        load_from_zip_file,
-        recursive_setattr,
-    )
-
-    _, parameters, variables = load_from_zip_file(path, load_data=False, device=agent.device)
-    agent.set_parameters(parameters, exact_match=True, device=agent.device)
-    for name, tensor in (variables or {}).items():  # SAC's and TQC's learned log_ent_coef
-        if tensor is not None:
-            recursive_setattr(agent, f"{name}.data", tensor.data)
-    if hasattr(agent, "weights"):  # ARS keeps a flat copy of its policy's weights
-        from torch.nn.utils import parameters_to_vector
-
-        agent.weights = parameters_to_vector(agent.policy.parameters()).detach()

@@ -4,11 +4,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from rl_runner.agents.protocol import Agent
+from rl_runner.agents.saving import load_agent
 from rl_runner.config import ExperimentConfig
 from rl_runner.envs import build_evaluation_env
 from rl_runner.evaluation.play.episodes import play_episodes
 from rl_runner.evaluation.play.exact_returns import ExactScorer
-from rl_runner.evaluation.play.loaded_run import load_agent
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
 from rl_runner.training.observers.callbacks import PeriodicEvaluation

@@ -10,11 +10,11 @@ import torch
 from stable_baselines3.common.callbacks import CallbackList
 
 from rl_runner.agents.protocol import Agent
+from rl_runner.agents.saving import load_agent, save_agent
 from rl_runner.agents.state import end_open_trajectories, load_state
 from rl_runner.config import ExperimentConfig
 from rl_runner.envs import build_evaluation_env, build_training_env
 from rl_runner.envs.normalization import statistics
-from rl_runner.evaluation.play.loaded_run import load_agent, save_agent
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
 from rl_runner.training.final_evaluation import judge

@@ -20,7 +20,7 @@ from tiny_envs import Chain, Corridor
 
 from rl_runner.agents.algorithms.q_learning import QLearning
 from rl_runner.agents.algorithms.reinforce import Reinforce
-from rl_runner.agents.build import load_parameters
+from rl_runner.agents.saving import load_parameters
 
 AGENTS = {
     "q_learning": functools.partial(QLearning, seed=0),

@@ -1,4 +1,4 @@
-"""An agent and its normalisation statistics, into a folder and back; and whole runs from disk."""
+"""A whole run loaded from its folder: config, record and agent."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -6,50 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rl_runner.agents.build import build_agent, load_parameters
+from rl_runner.agents.build import build_agent
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.registry import find_algorithm
-from rl_runner.agents.state import load_numbers, save_numbers
+from rl_runner.agents.saving import load_agent
 from rl_runner.config import ExperimentConfig, load_config
 from rl_runner.envs import build_evaluation_env, build_training_env
-from rl_runner.envs.normalization import load_statistics, save_statistics
-from rl_runner.errors import CheckpointError, Problem, RunFolderError
+from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.play.episodes import Episodes, play_episodes
 from rl_runner.runs.folder import CheckpointName, RunFolder
-from rl_runner.runs.layout import CONFIG, COUNTERS, NORMALIZATION
+from rl_runner.runs.layout import CONFIG
 from rl_runner.seeding import SeedTree
-
-TRAIN_ANEW = "Train it anew with this version: `rl train … --fresh`."
-
-
-def save_agent(agent: Agent, folder: Path, weights_file: str) -> None:
-    """Write the agent's file and, if its environment normalises, the statistics beside it."""
-    agent.save(str(folder / weights_file))
-    save_numbers(agent, folder)
-    if (vec_normalize := agent.get_vec_normalize_env()) is not None:
-        save_statistics(vec_normalize, folder / NORMALIZATION)
-
-
-def load_agent(agent: Agent, folder: Path, weights_file: str) -> None:
-    """Read what :func:`save_agent` wrote into an agent built from the same config.
-
-    :raises CheckpointError: if a file is missing, damaged or of another config
-    """
-    load_parameters(agent, str(folder / weights_file))
-    try:
-        load_numbers(agent, folder)
-    except FileNotFoundError as error:
-        what = f"Another version of rl_runner saved this agent: {COUNTERS} is missing."
-        raise CheckpointError(Problem(what, str(folder), TRAIN_ANEW)) from error
-    except (OSError, ValueError, AttributeError) as error:
-        what = f"The agent's counters cannot be loaded: {error}"
-        raise CheckpointError(Problem(what, str(folder), TRAIN_ANEW)) from error
-    if (vec_normalize := agent.get_vec_normalize_env()) is not None:
-        try:
-            load_statistics(vec_normalize, folder / NORMALIZATION)
-        except (OSError, ValueError, KeyError) as error:
-            what = f"The normalisation statistics cannot be loaded: {error}"
-            raise CheckpointError(Problem(what, str(folder / NORMALIZATION))) from error
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Figure
 from stable_baselines3.common.vec_env import VecEnv
 
+from rl_runner.agents.saving import save_agent
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.schema import EvalConfig
 from rl_runner.evaluation.pictures.grid_policies import draw_grid_policy, grid_tiles
 from rl_runner.evaluation.play.episodes import Episodes, play_episodes
 from rl_runner.evaluation.play.exact_returns import ExactScorer
-from rl_runner.evaluation.play.loaded_run import save_agent
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
 from rl_runner.training.observers.tensorboard import ONLY_TENSORBOARD

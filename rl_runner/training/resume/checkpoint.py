@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from rl_runner.agents.protocol import Agent
+from rl_runner.agents.saving import save_agent
 from rl_runner.agents.state import save_state
 from rl_runner.arrays import load_arrays, save_arrays
-from rl_runner.evaluation.play.loaded_run import save_agent
 from rl_runner.runs.folder import RunFolder
 from rl_runner.runs.layout import EVALUATIONS, PROGRESS
 

@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from tiny_envs import Aim, Chain, Corridor, Match
 
 from rl_runner.agents.algorithms.q_learning import QLearning
-from rl_runner.agents.build import load_parameters
+from rl_runner.agents.saving import load_parameters
 from rl_runner.errors import CheckpointError
 
 

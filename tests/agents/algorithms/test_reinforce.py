@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from tiny_envs import Aim, Corridor, Match, Step
 
 from rl_runner.agents.algorithms.reinforce import Batch, Reinforce, discounted_returns
-from rl_runner.agents.build import load_parameters
+from rl_runner.agents.saving import load_parameters
 from rl_runner.errors import CheckpointError
 
 BASELINES = ("none", "mean", "value")
