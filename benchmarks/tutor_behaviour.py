@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tutor_episodes import PolicyFactory
 from tutor_table import FIRST_SEED, agent_in, progress
 
 from rl_runner.envs.tutor.options import TutorOptions
 from rl_runner.envs.tutor.planning import policies
-from rl_runner.envs.tutor.planning.oracle import load_values
-from rl_runner.envs.tutor.planning.simulate import PolicyFactory
+from rl_runner.envs.tutor.planning.oracle import Oracle, load_values
 from rl_runner.envs.tutor.simulator import model
 from rl_runner.envs.tutor.simulator.model import CLARIFY, N_TOPICS, QUIZ, RESOURCE
 from rl_runner.envs.tutor.simulator.observation import SLICES
@@ -71,7 +71,7 @@ def main() -> None:
     values = load_values(options, progress)
     played = {
         "mastery": observe(lambda *_: policies.Mastery(), options, seeds),
-        "oracle": observe(lambda o, states: policies.Oracle(o, states, values), options, seeds),
+        "oracle": observe(lambda o, states: Oracle(o, states, values), options, seeds),
     }
     for experiment in arguments.experiments:
         runs = [run for run in find_runs(experiment) if finished(run)]

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tutor_episodes import Played, PolicyFactory, play
 
 from rl_runner.config import load_config
 from rl_runner.envs.tutor.options import TutorOptions
 from rl_runner.envs.tutor.planning import policies
 from rl_runner.envs.tutor.planning.bandit import train_bandit
-from rl_runner.envs.tutor.planning.oracle import load_values, start_value
+from rl_runner.envs.tutor.planning.oracle import Oracle, load_values, start_value
 from rl_runner.envs.tutor.planning.qmdp import QMDP
-from rl_runner.envs.tutor.planning.simulate import Played, PolicyFactory, play
 from rl_runner.evaluation.play.loaded_run import load_run
 from rl_runner.evaluation.statistics.summary import summarize
 from rl_runner.runs.folder import read_record
@@ -87,7 +87,7 @@ def ladder(values: np.ndarray) -> dict[str, PolicyFactory]:
         "greedy knowledge gap": lambda *_: policies.GreedyGap(),
         "fixed curriculum": lambda *_: policies.FixedCurriculum(),
         "mastery": lambda *_: policies.Mastery(),
-        "oracle": lambda options, states: policies.Oracle(options, states, values),
+        "oracle": lambda options, states: Oracle(options, states, values),
     }
 
 

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from rl_runner.config.section import Section
 from rl_runner.config.validation import validate_section
 from rl_runner.config.yaml_text import parse_yaml
-from rl_runner.envs.tutor.page.view import QUESTIONS_PER_QUIZ, SHORT_TOPICS, TOPICS
+from rl_runner.envs.tutor.page.view import SHORT_TOPICS
+from rl_runner.envs.tutor.simulator.model import N_QUESTIONS, TOPICS
 
 FILE = "modules.yaml"
 N_OPTIONS = 4
@@ -71,9 +72,7 @@ class Module(Section):
     objectives: Annotated[tuple[Line, ...], Field(strict=False, min_length=2)]
     items: Annotated[tuple[Item, ...], Field(strict=False, min_length=2)]
     resources: Annotated[tuple[Resource, ...], Field(strict=False, min_length=3)]
-    questions: Annotated[
-        tuple[Question, ...], Field(strict=False, min_length=QUESTIONS_PER_QUIZ + 2)
-    ]
+    questions: Annotated[tuple[Question, ...], Field(strict=False, min_length=N_QUESTIONS + 2)]
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

@@ -3,14 +3,8 @@
 from dataclasses import dataclass
 from itertools import groupby
 
-from rl_runner.envs.tutor.page.view import (
-    QUESTIONS_PER_QUIZ,
-    SHORT_TOPICS,
-    SUGGESTIONS,
-    Exchange,
-    PathStep,
-    TutorView,
-)
+from rl_runner.envs.tutor.page.view import SHORT_TOPICS, Exchange, PathStep, TutorView
+from rl_runner.envs.tutor.simulator.model import N_QUESTIONS, N_TOPICS
 
 ACTIONS = (*SHORT_TOPICS, "Resource", "Question", "Quiz")
 FEEDBACK = {1: "positive feedback", -1: "negative feedback"}
@@ -46,17 +40,17 @@ def quiz(view: TutorView, topic: int) -> str:
     if view.completed[topic] == 0:
         return "no quiz yet"
     if view.quiz_passed[topic]:
-        return f"quiz passed, {score} of {QUESTIONS_PER_QUIZ}"
+        return f"quiz passed, {score} of {N_QUESTIONS}"
     if score is None:
         return "quiz open"
-    return f"quiz open, last {score} of {QUESTIONS_PER_QUIZ}"
+    return f"quiz open, last {score} of {N_QUESTIONS}"
 
 
 def in_short(exchange: Exchange) -> str:
     """Write what was advised and how it went: ``Quiz: passed, 2 of 3``."""
     words = f"{ACTIONS[exchange.action]}: {exchange.response}"
     if exchange.correct is not None:
-        words += f", {exchange.correct} of {QUESTIONS_PER_QUIZ}"
+        words += f", {exchange.correct} of {N_QUESTIONS}"
     if exchange.named_topic is not None:
         words += f", {SHORT_TOPICS[exchange.named_topic]}"
     return words
@@ -101,7 +95,7 @@ def module_state(view: TutorView, topic: int, level: int) -> str:
 
 def outcome(view: TutorView) -> tuple[tuple[str, str], ...]:
     """Return labels and counts of a whole episode, for its end."""
-    suggested = [exchange for exchange in view.chat if exchange.action in SUGGESTIONS]
+    suggested = [exchange for exchange in view.chat if exchange.action < N_TOPICS]
     skipped = sum(exchange.response == "skipped" for exchange in suggested)
     quizzes = [exchange for exchange in view.chat if exchange.correct is not None]
     passed = sum(exchange.response == "passed" for exchange in quizzes)
@@ -111,7 +105,7 @@ def outcome(view: TutorView) -> tuple[tuple[str, str], ...]:
         ("Modules completed", f"{view.modules_completed} of {view.n_modules}"),
         ("Suggestions followed", f"{len(suggested) - skipped} of {len(suggested)}"),
         ("Quizzes passed", f"{passed} of {len(quizzes)}"),
-        ("Questions answered correctly", f"{right} of {QUESTIONS_PER_QUIZ * len(quizzes)}"),
+        ("Questions answered correctly", f"{right} of {N_QUESTIONS * len(quizzes)}"),
         ("Positive feedback", str(feedback.count(1))),
         ("Negative feedback", str(feedback.count(-1))),
         ("Path steps left undone", str(len(view.path))),

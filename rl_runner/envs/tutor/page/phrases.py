@@ -7,14 +7,8 @@ from typing import TypeVar
 from zlib import crc32
 
 from rl_runner.envs.tutor.page.course import load_course
-from rl_runner.envs.tutor.page.view import (
-    CLARIFY,
-    QUIZ,
-    RESOURCE,
-    SHORT_TOPICS,
-    SUGGESTIONS,
-    Exchange,
-)
+from rl_runner.envs.tutor.page.view import SHORT_TOPICS, Exchange
+from rl_runner.envs.tutor.simulator.model import CLARIFY, N_TOPICS, QUIZ, RESOURCE
 
 T = TypeVar("T")
 Variants = tuple[str, ...]
@@ -87,7 +81,7 @@ def advice(exchange: Exchange) -> str:
         "topic": SHORT_TOPICS[exchange.topic],
         "title": load_course().title(exchange.topic, exchange.level),
     }
-    if exchange.action in SUGGESTIONS:
+    if 0 <= exchange.action < N_TOPICS:
         variants = (SUGGEST_FINISHED, SUGGEST_FIRST, SUGGEST_NEXT)[min(exchange.level, 2)]
     elif exchange.action == RESOURCE:
         variants, words = _resource(exchange, words)

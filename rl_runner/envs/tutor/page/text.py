@@ -17,7 +17,8 @@ from rl_runner.envs.tutor.page.labels import (
     signed,
     stations,
 )
-from rl_runner.envs.tutor.page.view import GAP, TOPICS, Exchange, TutorView
+from rl_runner.envs.tutor.page.view import GAP, Exchange, TutorView
+from rl_runner.envs.tutor.simulator.model import TOPICS
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -7,12 +7,7 @@ Topics are numbered 0..2, levels of a topic 1..L (1 foundations, 2 advanced).
 from dataclasses import dataclass
 from typing import Literal
 
-TOPICS = ("Music Distribution", "Copyright & Licensing", "Social Media Marketing")
-SHORT_TOPICS = ("Distribution", "Copyright", "Marketing")
-
-SUGGESTIONS = (0, 1, 2)  # action j suggests the next module of topic j
-RESOURCE, CLARIFY, QUIZ = 3, 4, 5
-QUESTIONS_PER_QUIZ = 3
+SHORT_TOPICS = ("Distribution", "Copyright", "Marketing")  # as TOPICS, where there is less space
 
 Response = Literal[
     "completed",  # a suggested module, to its end
@@ -32,7 +27,7 @@ class Exchange:
     """One step: the agent's advice and the learner's response to it.
 
     :param step: 1..T
-    :param action: 0..5, see :data:`SUGGESTIONS`, :data:`RESOURCE`, :data:`CLARIFY`, :data:`QUIZ`
+    :param action: 0..5, see :mod:`rl_runner.envs.tutor.simulator.model`
     :param topic: what the advice was about; the focus topic for actions that name none
     :param level: of the module suggested, explained or tested, 1..L; 0 if there is none
     :param reward: the step's reward

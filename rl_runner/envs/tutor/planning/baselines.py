@@ -8,7 +8,6 @@ from rl_runner.envs.tutor.planning.policies import (
     FixedCurriculum,
     GreedyGap,
     Mastery,
-    Oracle,
     RoundRobin,
     Tutor,
 )
@@ -42,8 +41,8 @@ def mastery(env: "VecEnv", seed: int) -> Tutor:
 
 
 def oracle(env: "VecEnv", seed: int) -> Tutor:
-    """Build :class:`Oracle`; its values are computed once and kept on disk."""
-    from rl_runner.envs.tutor.planning.oracle import load_values_shown
+    """Build the oracle; its values are computed once and kept on disk."""
+    from rl_runner.envs.tutor.planning.oracle import Oracle, load_values_shown
 
     del seed
     options = env.get_attr("options")[0]

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from rl_runner.envs.tutor.planning.dynamic_programming import (
     state_value,
     type_of,
 )
+from rl_runner.envs.tutor.planning.policies import Tutor
 from rl_runner.envs.tutor.simulator import model
 from rl_runner.envs.tutor.simulator.model import N_ACTIONS, N_TOPICS
 from rl_runner.envs.tutor.simulator.state import ENGAGEMENT, GOAL, KNOWLEDGE, N_COLUMNS, PACE, TIME
@@ -34,6 +36,26 @@ SOLVED_SOURCES = (
     "simulator/kernel.py",
     "planning/dynamic_programming.py",
 )
+
+FullStates = Callable[[], np.ndarray]  # returns (n, N_COLUMNS) the learners' rows, hidden part too
+
+
+class Oracle(Tutor):
+    """Chooses the best action for each learner's full state; no policy is better on average.
+
+    :param full_states: returns the learners' rows at the moment of :meth:`act`
+    :param values: from :func:`load_values`
+    """
+
+    def __init__(self, options: TutorOptions, full_states: FullStates, values: np.ndarray) -> None:
+        self._model = options.build_model()
+        self._full_states = full_states
+        self._values = values
+
+    def act(self, observations: np.ndarray) -> np.ndarray:
+        """Return (n,) actions for the learners' full states; the observations are not used."""
+        del observations
+        return best_actions(self._full_states(), self._model, self._values)
 
 
 def load_values(options: TutorOptions, progress: Progress | None = None) -> np.ndarray:

@@ -5,8 +5,7 @@ They take and return batches, with the signature of SB3's ``predict``.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +18,6 @@ from rl_runner.envs.tutor.simulator.model import (
     STOPPED,
 )
 from rl_runner.envs.tutor.simulator.observation import SLICES
-
-if TYPE_CHECKING:
-    from rl_runner.envs.tutor.options import TutorOptions
-
-FullStates = Callable[[], np.ndarray]  # looks into the learners: (n, N_COLUMNS)
 
 
 class Tutor(ABC):
@@ -60,17 +54,6 @@ class Random(Tutor):
     def act(self, observations: np.ndarray) -> np.ndarray:
         """Draw actions."""
         return self._random.integers(N_ACTIONS, size=len(observations))
-
-
-class Constant(Tutor):
-    """Always the same action."""
-
-    def __init__(self, action: int) -> None:
-        self._action = action
-
-    def act(self, observations: np.ndarray) -> np.ndarray:
-        """Repeat the action."""
-        return np.full(len(observations), self._action)
 
 
 class RoundRobin(Tutor):
@@ -125,21 +108,3 @@ class Mastery(FixedCurriculum):
         response = observations[:, SLICES["response"]]
         stuck = response[:, [FAILED, STOPPED]].any(axis=1)
         return np.where(stuck, RESOURCE, super().act(observations))
-
-
-class Oracle(Tutor):
-    """The best action for the learner's full state; nothing can be better on average."""
-
-    def __init__(
-        self, options: "TutorOptions", full_states: FullStates, values: np.ndarray
-    ) -> None:
-        self._model = options.build_model()
-        self._full_states = full_states
-        self._values = values
-
-    def act(self, observations: np.ndarray) -> np.ndarray:
-        """Look into the learners; the observations are not needed."""
-        from rl_runner.envs.tutor.planning.oracle import best_actions
-
-        del observations
-        return best_actions(self._full_states(), self._model, self._values)

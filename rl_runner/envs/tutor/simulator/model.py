@@ -16,10 +16,9 @@ from typing import Final
 
 import numpy as np
 
-from rl_runner.envs.tutor.page.view import TOPICS
-
+TOPICS: Final = ("Music Distribution", "Copyright & Licensing", "Social Media Marketing")
 N_TOPICS: Final = len(TOPICS)
-N_ACTIONS: Final = N_TOPICS + 3
+N_ACTIONS: Final = N_TOPICS + 3  # action j < N_TOPICS suggests the next module of topic j
 RESOURCE: Final = 3
 CLARIFY: Final = 4
 QUIZ: Final = 5

@@ -9,7 +9,7 @@ import rl_runner
 from rl_runner.config.validation import validate_section
 from rl_runner.config.yaml_text import parse_yaml
 from rl_runner.envs.tutor.page.course import FILE, Course, Module, load_course
-from rl_runner.envs.tutor.page.view import TOPICS
+from rl_runner.envs.tutor.simulator.model import TOPICS
 from rl_runner.errors import ConfigError
 
 COURSE = load_course()

@@ -10,14 +10,12 @@ from rl_runner.envs.tutor.page.course import load_course
 from rl_runner.envs.tutor.page.labels import module_state, stations
 from rl_runner.envs.tutor.page.phrases import advice, reply
 from rl_runner.envs.tutor.page.view import (
-    CLARIFY,
-    QUIZ,
-    RESOURCE,
     Exchange,
     PathStep,
     TutorView,
     recommended_path,
 )
+from rl_runner.envs.tutor.simulator.model import CLARIFY, QUIZ, RESOURCE
 
 ESCAPE = "\x1b["
 RESPONSES = {

@@ -5,14 +5,11 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from rl_runner.envs.tutor.page.view import (
-    CLARIFY,
-    QUIZ,
-    RESOURCE,
-    SUGGESTIONS,
     Exchange,
     TutorView,
     recommended_path,
 )
+from rl_runner.envs.tutor.simulator.model import CLARIFY, N_TOPICS, QUIZ, RESOURCE
 
 START = TutorView(
     genre="Afrobeats",
@@ -93,7 +90,7 @@ def exchanges(draw: st.DrawFn, step: int, levels: int) -> Exchange:
     return Exchange(
         step=step,
         action=action,
-        topic=action if action in SUGGESTIONS else draw(st.integers(0, 2)),
+        topic=action if action < N_TOPICS else draw(st.integers(0, 2)),
         level=0 if response == "nothing to test" else draw(st.integers(0, levels)),
         response=response,
         reward=draw(st.integers(-61, 69)) / 10,

@@ -8,7 +8,6 @@ import math
 from rl_runner.envs.tutor.page import phrases
 from rl_runner.envs.tutor.page.labels import ACTIONS, ENDINGS, FEEDBACK, in_short, signed
 from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Colour, Style, wrapped
-from rl_runner.envs.tutor.page.picture.dashboard import draw_card
 from rl_runner.envs.tutor.page.picture.palette import (
     BLUE,
     BODY,
@@ -25,7 +24,7 @@ from rl_runner.envs.tutor.page.picture.palette import (
     SMALL_INK,
     SMALL_STRONG,
 )
-from rl_runner.envs.tutor.page.picture.shapes import ARROW_DOWN, ARROW_UP
+from rl_runner.envs.tutor.page.picture.shapes import ARROW_DOWN, ARROW_UP, draw_card
 from rl_runner.envs.tutor.page.view import Exchange, TutorView
 
 LEARNER = Style(12, CARD)

@@ -2,15 +2,7 @@
 
 import numpy as np
 
-from rl_runner.envs.tutor.page.picture import (
-    chat,
-    dashboard,
-    header,
-    library,
-    path,
-    summary,
-    tracker,
-)
+from rl_runner.envs.tutor.page.picture import chat, dashboard, header, library, tracker
 from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas
 from rl_runner.envs.tutor.page.picture.palette import PAGE
 from rl_runner.envs.tutor.page.view import TutorView
@@ -43,9 +35,10 @@ def draw_page(view: TutorView, size: tuple[int, int] = SMALLEST) -> Canvas:
     right = Box(body.right - RIGHT_COLUMN, body.top, body.right, body.bottom)
     middle = Box(left.right + MARGIN, body.top, right.left - MARGIN, body.bottom)
     split = left.top + dashboard.HEIGHT
-    dashboard.draw(canvas, Box(left.left, left.top, left.right, split), view)
+    dashboard.draw_progress(canvas, Box(left.left, left.top, left.right, split), view)
     below = Box(left.left, split + MARGIN, left.right, left.bottom)
-    (summary.draw if view.ending else path.draw)(canvas, below, view)
+    draw_below = dashboard.draw_summary if view.ending else dashboard.draw_path
+    draw_below(canvas, below, view)
     chat.draw(canvas, middle, view)
     split = right.bottom - tracker.HEIGHT
     library.draw(canvas, Box(right.left, right.top, right.right, split - MARGIN), view)

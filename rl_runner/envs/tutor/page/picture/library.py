@@ -3,7 +3,6 @@
 from rl_runner.envs.tutor.page.course import load_course
 from rl_runner.envs.tutor.page.labels import module_state
 from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Style
-from rl_runner.envs.tutor.page.picture.dashboard import draw_card
 from rl_runner.envs.tutor.page.picture.palette import (
     BLUE,
     GREEN,
@@ -12,8 +11,9 @@ from rl_runner.envs.tutor.page.picture.palette import (
     SMALL_INK,
     SMALL_STRONG,
 )
-from rl_runner.envs.tutor.page.picture.shapes import draw_kind, draw_state
-from rl_runner.envs.tutor.page.view import TOPICS, TutorView
+from rl_runner.envs.tutor.page.picture.shapes import draw_card, draw_kind, draw_state
+from rl_runner.envs.tutor.page.view import TutorView
+from rl_runner.envs.tutor.simulator.model import TOPICS
 
 HEADING, ROW, LOW_ROW, BETWEEN = 18, 32, 18, 5
 STATE_WIDTH = 70

@@ -1,13 +1,22 @@
 """The page's few signs, drawn as shapes: kinds of content, states, feedback."""
 
 from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Colour
-from rl_runner.envs.tutor.page.picture.palette import BLUE, CARD, GREEN, LINE
+from rl_runner.envs.tutor.page.picture.palette import BLUE, CARD, GREEN, LINE, TITLE
 
 CHECK = ((0.12, 0.52), (0.24, 0.40), (0.42, 0.58), (0.77, 0.20), (0.89, 0.32), (0.42, 0.82))
 PLAY = ((0.28, 0.18), (0.82, 0.5), (0.28, 0.82))
 ARROW_UP = ((0.5, 0.1), (0.95, 0.85), (0.05, 0.85))
 ARROW_DOWN = ((0.05, 0.15), (0.95, 0.15), (0.5, 0.9))
 SIZE, DISC = 13, 16
+PADDING = 14  # of a card
+
+
+def draw_card(canvas: Canvas, box: Box, title: str) -> Box:
+    """Draw an empty card with a title and return the room below the title."""
+    canvas.card(box, CARD, LINE, 10)
+    inner = box.inset(PADDING, 10)
+    canvas.text(Box(inner.left, inner.top, inner.right, inner.top + 18), title, TITLE)
+    return Box(inner.left, inner.top + 27, inner.right, inner.bottom)
 
 
 def draw_kind(canvas: Canvas, x: int, y: int, kind: str, colour: Colour) -> None:

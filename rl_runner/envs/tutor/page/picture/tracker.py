@@ -2,7 +2,6 @@
 
 from rl_runner.envs.tutor.page.labels import estimated, quiz
 from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Style
-from rl_runner.envs.tutor.page.picture.dashboard import draw_card
 from rl_runner.envs.tutor.page.picture.palette import (
     AMBER,
     CARD,
@@ -14,7 +13,9 @@ from rl_runner.envs.tutor.page.picture.palette import (
     SMALL,
     SMALL_STRONG,
 )
-from rl_runner.envs.tutor.page.view import GAP, TOPICS, TutorView
+from rl_runner.envs.tutor.page.picture.shapes import draw_card
+from rl_runner.envs.tutor.page.view import GAP, TutorView
+from rl_runner.envs.tutor.simulator.model import TOPICS
 
 HEIGHT = 199
 ROW = 54
