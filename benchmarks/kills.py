@@ -146,7 +146,7 @@ def wait_until_free(runs_dir: Path) -> None:
 def compare(arguments: list[str], folder: Path) -> list[str]:
     """Return what differs between the undisturbed and the disturbed experiment."""
     overrides = [arguments[i + 1] for i, word in enumerate(arguments) if word == "--set"]
-    config = resolve(load_config(arguments[0], overrides))
+    config = resolve(load_config(arguments[0], overrides)).config
     found = []
     for seed in range(int(arguments[2])):
         pair = [

@@ -237,7 +237,7 @@ def print_returns(options: argparse.Namespace) -> list[dict[str, Any]]:
                 f"algo.engine={engine}",
                 f"train.total_timesteps={int(budget * options.share)}",
             ]
-            config = resolve(load_config(file, changes))
+            config = resolve(load_config(file, changes)).config
             folders.append(experiment_folder(config, options.runs_dir.absolute()).path)
             command = [sys.executable, "-m", "rl_runner", "train", file, "-q"]
             command += ["--runs-dir", str(options.runs_dir.absolute()), "--seeds", str(seeds)]

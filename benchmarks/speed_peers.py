@@ -122,7 +122,7 @@ def mean_returns(algo: str, files: Sequence[Path]) -> list[float]:
     from rl_runner.envs import build_env
     from rl_runner.training.resolve import resolve
 
-    config = resolve(load_config(HERE.parent / f"configs/cartpole/{algo}.yaml"))
+    config = resolve(load_config(HERE.parent / f"configs/cartpole/{algo}.yaml")).config
     env = build_env(config.env, range(config.env.n_envs), training=False)
     agent: Any = build_agent(find_algorithm(algo), config.algo.hyperparameters, env, seed=0)
     returns = []

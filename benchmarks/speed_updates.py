@@ -93,7 +93,7 @@ def updates() -> dict[str, tuple[Callable[[], Any], Callable[[], Any], float]]:
 
     found = {}
     for algo in ("ppo", "a2c", "dqn"):
-        config = resolve(load_config(CONFIGS / f"{algo}.yaml"))
+        config = resolve(load_config(CONFIGS / f"{algo}.yaml")).config
         env = config.env
         agents: list[Any] = []
         for engine in ("stock", "fast"):

@@ -56,7 +56,7 @@ def main() -> None:
 
 def print_share(path: Path) -> None:
     """Train for a while and print how much of the time went into the environment."""
-    config = resolve(load_config(path))
+    config = resolve(load_config(path)).config
     seeds = SeedTree(0)
     env = build_training_env(config.env, config.algo, seeds)
     step, spent = env.step, 0.0

@@ -26,8 +26,8 @@ def marked_block(name: str) -> str:
 
 def test_the_readme_config_is_valid_and_is_the_shipped_one(tmp_path):
     (tmp_path / "readme.yaml").write_text(marked_block("config"), encoding="utf-8")
-    shown = resolve(load_config(tmp_path / "readme.yaml"))
-    assert shown == resolve(load_config(ROOT / "configs/cartpole/ppo.yaml"))
+    shown = resolve(load_config(tmp_path / "readme.yaml")).config
+    assert shown == resolve(load_config(ROOT / "configs/cartpole/ppo.yaml")).config
 
 
 @pytest.mark.parametrize("line", marked_block("commands").splitlines())

@@ -1,7 +1,21 @@
-"""From what a person wrote to what will be run: complete, checked against the real thing."""
+"""From the config as written to the experiment that will run: complete, and checked by building it.
+
+:func:`resolve` takes five steps:
+
+1. look up the algorithm and check the hyperparameters;
+2. fix the time limit of an episode;
+3. build the environment, choose the policy for its observations, and check that the algorithm takes
+   its spaces;
+4. write out the defaults that depend on the budget;
+5. build the agent and choose its engine.
+
+Environment and agent are built once and closed again. What the steps learn on the way is kept in
+the :class:`Resolution`, so that no caller has to build anything again to find it out.
+"""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rl_runner.agents.build import build_agent
@@ -12,8 +26,9 @@ from rl_runner.agents.protocol import Agent, takes_action_masks
 from rl_runner.agents.registry import Algorithm, find_algorithm
 from rl_runner.agents.spaces import fitting_algorithms, policy_for, refusal
 from rl_runner.config import EnvConfig, ExperimentConfig
-from rl_runner.config.schema import AlgoConfig
+from rl_runner.config.schema import AlgoConfig, Engine, TrainConfig
 from rl_runner.config.source import SourceMap
+from rl_runner.config.validation import validate_section
 from rl_runner.envs import build_env, time_limit_of
 from rl_runner.envs.catalog import describe_space
 from rl_runner.errors import ConfigError, EnvError, Problem, RunnerError
@@ -22,89 +37,121 @@ if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
 
-MOST_BETWEEN_CHECKPOINTS = 100_000  # timesteps; what a run that is stopped may have to repeat
+MAX_CHECKPOINT_INTERVAL = 100_000  # timesteps; the most that an interrupted run has to repeat
 
 
-def resolve(config: ExperimentConfig) -> ExperimentConfig:
-    """Return the config with every default written out, after building env and agent once.
+@dataclass(frozen=True)
+class Resolution:
+    """A resolved config, and what its reader may not expect or would have to build it to learn."""
 
-    Nothing is written. Resolving a resolved config changes nothing.
+    config: ExperimentConfig  # every default is written out
+    time_limit: int  # steps after which an episode is truncated
+    time_limit_is_ours: bool  # neither the config nor the environment has one
+    observation_space: str  # as `rl envs` shows it, e.g. Box(4,)
+    action_space: str
+    stock_reason: str | None  # why the compiled twin cannot run it; None if it can, or has no twin
 
-    :raises ConfigError: on a hyperparameter the algorithm does not have or cannot take, or spaces
-        that it does not fit
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about choices that the user may not expect."""
+        notes = []
+        if self.time_limit_is_ours:
+            env_id, limit = self.config.env.id, self.time_limit
+            notes.append(f"{env_id} has no time limit; episodes are truncated after {limit} steps.")
+        if self.stock_reason is not None:
+            notes.append(f"Trained by the stock engine: {self.stock_reason}.")
+        return tuple(notes)
+
+    def with_seeds(self, seeds: Sequence[int]) -> "Resolution":
+        """Return the same experiment with other seeds to train.
+
+        :raises ConfigError: as :func:`with_seeds` does
+        """
+        return replace(self, config=with_seeds(self.config, seeds))
+
+
+def with_seeds(config: ExperimentConfig, seeds: Sequence[int]) -> ExperimentConfig:
+    """Return the same experiment with other seeds to train.
+
+    :raises ConfigError: if there are none, or one is negative or listed twice
+    """
+    raw = {**config.to_dict()["train"], "seeds": list(seeds)}
+    train_section = validate_section(TrainConfig, raw, SourceMap("seeds"))
+    return config.model_copy(update={"train": train_section}).with_source(config.source)
+
+
+def resolve(config: ExperimentConfig) -> Resolution:
+    """Write out every default of a config and check the result by building env and agent once.
+
+    Nothing is written to disk. Resolving a resolved config changes nothing.
+
+    :raises ConfigError: if a hyperparameter is unknown or invalid, hyperparameters exclude each
+        other, the algorithm does not take the environment's spaces, or the config learns from a log
     :raises EnvError: if the environment cannot be built
     """
     source = config.source
-    if config.data is not None:
-        cure = "`rl train` learns from it, `rl eval RUN --data LOG` judges it."
-        what = "This experiment learns from a log; it steps no environment."
-        raise ConfigError(Problem(what, source.locate(("data",)), cure))
+    _refuse_data(config)
+    # 1. The algorithm and its hyperparameters.
     algorithm = find_algorithm(config.algo.name, source.locate(("algo", "name")))
     checked = check_hyperparameters(algorithm, config.algo.hyperparameters, source)
     with _located(source):
-        time_limit, _ = time_limit_of(config.env)
-        env_config = config.env.model_copy(update={"time_limit": time_limit})
+        # 2. The time limit.
+        limit, limit_is_ours = time_limit_of(config.env)
+        env_config = config.env.model_copy(update={"time_limit": limit})
         copies = range(env_config.n_envs)
         with contextlib.closing(build_env(env_config.in_this_process, copies)) as env:
-            if checked.get("policy") == "auto":
-                checked["policy"] = policy_for(algorithm, env.observation_space)
-            elif "policy" in checked:
-                where = source.locate(("algo", "policy"))
-                check_policy_name(algorithm, checked["policy"], where)
+            # 3. The policy, and the fit between algorithm and environment.
+            checked = _choose_policy(algorithm, checked, env, source)
             _check_spaces(algorithm, env_config, env)
-            a_tenth = max(1, config.train.total_timesteps // 10)
-            often = min(a_tenth, MOST_BETWEEN_CHECKPOINTS)
-            two_episodes = 2 * time_limit * env_config.n_envs  # since checkpoints cut episodes off
-            resolved = config.model_copy(
-                update={
-                    "env": env_config,
-                    "algo": AlgoConfig.model_validate({"name": algorithm.name, **checked}),
-                    "eval": config.eval.model_copy(update={"every": config.eval.every or a_tenth}),
-                    "checkpoint": config.checkpoint.model_copy(
-                        update={"every": config.checkpoint.every or max(often, two_episodes)}
-                    ),
-                }
-            ).with_source(source)
-            if problems := tuple(impossible_combinations(resolved, checked, env.observation_space)):
+            # 4. The defaults that depend on the budget.
+            complete = _with_defaults(config, env_config, algorithm, checked)
+            if problems := tuple(impossible_combinations(complete, checked, env.observation_space)):
                 raise ConfigError(*problems)
+            # 5. The agent and its engine.
             agent = _build_stock(algorithm, checked, env)
             where = source.locate(("algo", "engine"))
             engine = choose_engine(algorithm, config.algo.engine, agent, where)
-    algo = resolved.algo.model_copy(update={"engine": engine})
-    return resolved.model_copy(update={"algo": algo}).with_source(source)
-
-
-def reason_for_stock(config: ExperimentConfig) -> str | None:
-    """Return why the stock engine runs a resolved config though its algorithm has a compiled twin.
-
-    None if the twin runs it, could run it, or does not exist.
-    """
-    algorithm = find_algorithm(config.algo.name)
-    if config.algo.engine != "stock" or not algorithm.fast_path:
-        return None
-    checked, copies = config.algo.hyperparameters, range(config.env.n_envs)
-    with contextlib.closing(build_env(config.env.in_this_process, copies)) as env:
-        return reason_against_fast(algorithm, _build_stock(algorithm, checked, env))
-
-
-def _build_stock(algorithm: Algorithm, checked: Mapping[str, Any], env: "VecEnv") -> Agent:
-    """Build the agent that the compiled twin would have to equal.
-
-    Where it may choose (``device: auto``), on the CPU, as the twin itself: that there is a GPU is
-    no reason against the twin.
-    """
-    on_cpu = {"device": "cpu"} if checked.get("device") == "auto" else {}
-    return build_agent(algorithm, {**checked, **on_cpu}, env, seed=0)
+            return Resolution(
+                config=_with_engine(complete, engine),
+                time_limit=limit,
+                time_limit_is_ours=limit_is_ours,
+                observation_space=describe_space(env.observation_space),
+                action_space=describe_space(env.action_space),
+                stock_reason=_stock_reason(algorithm, engine, agent),
+            )
 
 
 def build_config_agent(config: ExperimentConfig, env: "VecEnv", seed: int) -> Agent:
-    """Build the agent of a resolved config."""
+    """Build the agent of a resolved config.
+
+    :param seed: as :func:`rl_runner.agents.build.build_agent` takes it
+    """
     algorithm = find_algorithm(config.algo.name)
     return build_agent(algorithm, config.algo.hyperparameters, env, seed, config.algo.engine)
 
 
+def _refuse_data(config: ExperimentConfig) -> None:
+    """Refuse a config that learns from a log: it has no environment to build."""
+    if config.data is not None:
+        what = "This experiment learns from a log and steps no environment."
+        cure = "`rl train` trains it, `rl eval RUN --data LOG` evaluates the result."
+        raise ConfigError(Problem(what, config.source.locate(("data",)), cure))
+
+
+def _choose_policy(
+    algorithm: Algorithm, checked: Mapping[str, Any], env: "VecEnv", source: SourceMap
+) -> dict[str, Any]:
+    """Return the hyperparameters with ``policy: auto`` replaced; check a policy that is named."""
+    chosen = dict(checked)
+    if chosen.get("policy") == "auto":
+        chosen["policy"] = policy_for(algorithm, env.observation_space)
+    elif "policy" in chosen:
+        check_policy_name(algorithm, chosen["policy"], source.locate(("algo", "policy")))
+    return chosen
+
+
 def _check_spaces(algorithm: Algorithm, env_config: EnvConfig, env: "VecEnv") -> None:
-    """Refuse spaces the algorithm does not take, and name those that take them."""
+    """Refuse spaces that the algorithm does not take, and name the algorithms that take them."""
     reason = refusal(algorithm, env.observation_space, env.action_space)
     if reason is not None:
         fitting = fitting_algorithms(
@@ -113,7 +160,7 @@ def _check_spaces(algorithm: Algorithm, env_config: EnvConfig, env: "VecEnv") ->
             has_action_masks=env.has_attr("action_masks"),
         )
         what = (
-            f"{algorithm.name} cannot drive {env_config.id}: observations "
+            f"{algorithm.name} cannot be trained on {env_config.id}: observations "
             f"{describe_space(env.observation_space)}, actions "
             f"{describe_space(env.action_space)}. ({reason})"
         )
@@ -125,9 +172,55 @@ def _check_spaces(algorithm: Algorithm, env_config: EnvConfig, env: "VecEnv") ->
         raise ConfigError(Problem(what, "algo.name", cure))
 
 
+def _with_defaults(
+    config: ExperimentConfig, env: EnvConfig, algorithm: Algorithm, checked: Mapping[str, Any]
+) -> ExperimentConfig:
+    """Return the config with these sections, and with its intervals written out.
+
+    :param env: with its time limit
+    :param checked: complete hyperparameters
+    """
+    tenth = max(1, config.train.total_timesteps // 10)
+    # A checkpoint cuts off the episodes under way, so at least two fit between two checkpoints.
+    two_episodes = 2 * (env.time_limit or 0) * env.n_envs
+    checkpoint_every = max(min(tenth, MAX_CHECKPOINT_INTERVAL), two_episodes)
+    return config.model_copy(
+        update={
+            "env": env,
+            "algo": AlgoConfig.model_validate({"name": algorithm.name, **checked}),
+            "eval": config.eval.model_copy(update={"every": config.eval.every or tenth}),
+            "checkpoint": config.checkpoint.model_copy(
+                update={"every": config.checkpoint.every or checkpoint_every}
+            ),
+        }
+    ).with_source(config.source)
+
+
+def _build_stock(algorithm: Algorithm, checked: Mapping[str, Any], env: "VecEnv") -> Agent:
+    """Build the stock agent, which the compiled twin has to equal.
+
+    ``device: auto`` means the CPU here, as it does for the twin: a GPU in the machine is no reason
+    against the twin.
+    """
+    on_cpu = {"device": "cpu"} if checked.get("device") == "auto" else {}
+    return build_agent(algorithm, {**checked, **on_cpu}, env, seed=0)
+
+
+def _stock_reason(algorithm: Algorithm, engine: Engine, agent: Agent) -> str | None:
+    """Return why the twin cannot run what the stock engine runs; None if it can, or has no twin."""
+    if engine != "stock" or not algorithm.fast_path:
+        return None
+    return reason_against_fast(algorithm, agent)
+
+
+def _with_engine(config: ExperimentConfig, engine: Engine) -> ExperimentConfig:
+    algo = config.algo.model_copy(update={"engine": engine})
+    return config.model_copy(update={"algo": algo}).with_source(config.source)
+
+
 @contextlib.contextmanager
 def _located(source: SourceMap) -> Iterator[None]:
-    """Give problems that name a bare key (``env.id``) the file and line of that key."""
+    """Add the file and line to problems that name only a key (``env.id``)."""
     try:
         yield
     except (ConfigError, EnvError) as error:

@@ -1,4 +1,4 @@
-"""Whole experiments: configs in, every seed of them trained, results out."""
+"""Whole experiments: configs in, every seed trained, results out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, loa
 from rl_runner.config.schema import TrainConfig
 from rl_runner.config.source import SourceMap
 from rl_runner.config.validation import validate_section
-from rl_runner.envs import time_limit_of
 from rl_runner.errors import ConfigError, Problem
 from rl_runner.evaluation.statistics.summary import Summary, summarize
 from rl_runner.runs.folder import ExperimentFolder
@@ -17,7 +16,7 @@ from rl_runner.runs.layout import CONFIG
 from rl_runner.training.extend import begin_with_end_of, find_shorter
 from rl_runner.training.processes.launcher import run_here, run_in_processes
 from rl_runner.training.reporting import Reporter
-from rl_runner.training.resolve import reason_for_stock, resolve
+from rl_runner.training.resolve import Resolution, resolve
 from rl_runner.training.task import RunResult, RunTask, announce, look_again
 
 RUNS_DIR = Path("runs")
@@ -49,17 +48,17 @@ def train(
     jobs: int | None = None,
     reporter: Reporter | None = None,
 ) -> ExperimentResult:
-    """Train every seed of an experiment that is not finished yet, from where it stopped.
+    """Train every seed of an experiment that is not finished yet; resume those that have begun.
 
     :param config: a config, or the YAML file to load it from
-    :param seeds: instead of the config's ``train.seeds``
-    :param fresh: train finished seeds anew too
-    :param extend: begin with the end of the same experiment with a smaller budget
-    :param jobs: how many seeds at a time, each in a process of its own; None trains them one
-        after another in this process. (A script that gives ``jobs`` needs Python's usual
+    :param seeds: train these seeds instead of the config's ``train.seeds``
+    :param fresh: train from timestep 0, also the seeds that are finished
+    :param extend: continue the same experiment with a smaller budget from its end
+    :param jobs: how many seeds to train at a time, each in its own process; None trains them one
+        after another in this process. (A script that passes ``jobs`` needs Python's usual
         ``if __name__ == "__main__":``, because the processes import it.)
-    :raises RunnerError: if the config is wrong or the folder cannot be written; an exception
-        inside a run is recorded in its run.json instead, and the other seeds go on
+    :raises RunnerError: if the config is wrong or the folder cannot be written. An exception
+        inside a run is recorded in its run.json instead, and the other seeds are trained
     """
     loaded = config if isinstance(config, ExperimentConfig) else load_config(config)
     if seeds is not None:
@@ -94,27 +93,61 @@ def train_many(
     retries: int = 0,
     extend: bool = False,
 ) -> list[ExperimentResult]:
-    """Train every seed of several experiments, all configs checked before anything is written.
+    """Train every seed of several experiments; check all configs before anything is written.
 
-    :param retries: how often a failed run is tried again (needs ``jobs``)
-    :param extend: begin a seed with the end of the same experiment with a smaller budget
+    The parameters are those of :func:`train_resolved`.
+
+    :raises RunnerError: as :func:`train` does
     """
     if fresh and extend:
-        what = "`--fresh` trains from the beginning, `--extend` goes on from an end."
+        what = "`--fresh` trains from timestep 0, `--extend` continues a finished run."
         raise ConfigError(Problem(what, "--fresh --extend", "Leave one of them out."))
-    resolved = [resolve(config) for config in configs]
-    donors = [find_shorter(config, Path(runs_dir)) if extend else None for config in resolved]
+    return train_resolved(
+        [resolve(config) for config in configs],
+        runs_dir=runs_dir,
+        fresh=fresh,
+        jobs=jobs,
+        reporter=reporter,
+        retries=retries,
+        extend=extend,
+    )
+
+
+def train_resolved(
+    resolutions: Sequence[Resolution],
+    *,
+    runs_dir: str | Path,
+    jobs: int | None,
+    reporter: Reporter,
+    fresh: bool = False,
+    retries: int = 0,
+    extend: bool = False,
+) -> list[ExperimentResult]:
+    """Train every seed of several resolved experiments.
+
+    :param fresh: train from timestep 0, also the seeds that are finished
+    :param jobs: how many seeds to train at a time; None trains them in this process
+    :param retries: how often a failed run is tried again (needs ``jobs``)
+    :param extend: continue the same experiment with a smaller budget from its end
+    :raises RunnerError: as :func:`train` does
+    """
+    configs = [resolution.config for resolution in resolutions]
+    # Find every shorter experiment before anything is written: one may be missing.
+    donors = [find_shorter(config, Path(runs_dir)) if extend else None for config in configs]
     tasks: list[RunTask] = []
-    for loaded, config, donor in zip(configs, resolved, donors, strict=True):
+    for resolution, config, donor in zip(resolutions, configs, donors, strict=True):
+        # Write config.yaml and report what was chosen.
         folder = experiment_folder(config, runs_dir)
         folder.write_config(dump_config(_with_earlier_seeds(config, folder, reporter)))
         reporter.experiment_started(config, folder.path, config.train.seeds)
-        _note_what_we_chose(loaded, config, reporter)
-        theirs = [RunTask(config, seed, folder.path, fresh) for seed in config.train.seeds]
+        for note in resolution.notes:
+            reporter.note(note)
+        # One task per seed, perhaps with the checkpoints of the shorter experiment.
+        of_seeds = [RunTask(config, seed, folder.path, fresh) for seed in config.train.seeds]
         if donor is not None:
-            for task in theirs:
+            for task in of_seeds:
                 reporter.note(f"Seed {task.seed}: {begin_with_end_of(donor, task)}.")
-        tasks += theirs
+        tasks += of_seeds
     result_of = _run_all(tasks, reporter, jobs=jobs, retries=retries)
     return [
         ExperimentResult(
@@ -123,26 +156,18 @@ def train_many(
             experiment_hash(config),
             tuple(result_of[folder.path, seed] for seed in config.train.seeds),
         )
-        for config in resolved
+        for config in configs
         for folder in [experiment_folder(config, runs_dir)]
     ]
-
-
-def _note_what_we_chose(
-    loaded: ExperimentConfig, resolved: ExperimentConfig, reporter: Reporter
-) -> None:
-    """Tell of choices that a person may not expect: a time limit of ours, the stock engine."""
-    limit, ours = time_limit_of(loaded.env)
-    if ours:
-        reporter.note(f"{loaded.env.id} has no time limit; episodes are cut at {limit} steps.")
-    if (reason := reason_for_stock(resolved)) is not None:
-        reporter.note(f"Trained by the stock engine: {reason}.")
 
 
 def _run_all(
     tasks: Sequence[RunTask], reporter: Reporter, *, jobs: int | None, retries: int
 ) -> dict[tuple[Path, int], RunResult]:
-    """Run every task, once even if its experiment was named twice; return results by its place."""
+    """Run every task; return the results by experiment folder and seed.
+
+    An experiment that is listed twice is run once.
+    """
     distinct = list({(task.experiment, task.seed): task for task in tasks}.values())
     for task in distinct:
         announce(task)
@@ -160,14 +185,14 @@ def _run_all(
 def _with_earlier_seeds(
     config: ExperimentConfig, folder: ExperimentFolder, reporter: Reporter
 ) -> ExperimentConfig:
-    """Add the seeds that the folder has already: its config.yaml describes all its runs."""
+    """Add the seeds that are there already: config.yaml describes all runs of its folder."""
     file = folder.path / CONFIG
     if not file.exists():
         return config
     try:
         earlier = load_config(file).train.seeds
     except ConfigError as error:
-        reporter.note(f"{error} It is written anew, with the seeds whose folders are there.")
+        reporter.note(f"{error} The file is written anew, with the seeds that have a folder.")
         earlier = folder.seeds()
     seeds = tuple(sorted({*earlier, *config.train.seeds}))
     return config.model_copy(update={"train": config.train.model_copy(update={"seeds": seeds})})

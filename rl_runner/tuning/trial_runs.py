@@ -38,7 +38,7 @@ def complete_start(loaded: ExperimentConfig) -> ExperimentConfig:
 
     :raises ConfigError: if it cannot be trained
     """
-    resolved = resolve(loaded)
+    resolved = resolve(loaded).config
     algo = resolved.algo.model_copy(update={"engine": loaded.algo.engine})
     return resolved.model_copy(update={"algo": algo}).with_source(resolved.source)
 
@@ -51,7 +51,7 @@ def with_values(start: ExperimentConfig, values: Values) -> ExperimentConfig:
     hyperparameters = put(start.algo.hyperparameters, values)
     algo = AlgoConfig.model_validate({**start.algo.model_dump(), **hyperparameters})
     changed = start.model_copy(update={"algo": algo, "tune": None})
-    return resolve(changed.with_source(start.source))
+    return resolve(changed.with_source(start.source)).config
 
 
 def for_search(

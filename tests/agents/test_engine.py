@@ -54,11 +54,11 @@ def test_every_twin_has_its_reasons():
 def test_a_resolved_config_says_which_engine_it_is(name: str):
     env = {"id": "FrozenLake-v1" if name == "q_learning" else "CartPole-v1"}
     raw = {"env": env, "algo": {"name": name}, "train": {"total_timesteps": 200_000}}
-    resolved = resolve(config_from_dict(raw))
+    resolved = resolve(config_from_dict(raw)).config
     assert resolved.algo.engine == "fast"
-    assert resolve(resolved) == resolved
+    assert resolve(resolved).config == resolved
     raw["algo"] = {"name": name, "engine": "stock"}
-    stock = resolve(config_from_dict(raw))
+    stock = resolve(config_from_dict(raw)).config
     assert stock.algo.engine == "stock"
     for config, agent_class in (
         (resolved, ALGORITHMS[name].load_fast_class()),

@@ -124,7 +124,7 @@ class Stopper(Reporter):
 
 def stop_at(timesteps: float, config: ExperimentConfig, path: Path) -> RunResult:
     stopper = Stopper(timesteps)
-    return execute(RunTask(resolve(config), 0, path), stopper, stopper.stop)
+    return execute(RunTask(resolve(config).config, 0, path), stopper, stopper.stop)
 
 
 def break_off_at(timestep: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -315,7 +315,7 @@ def test_a_wrong_algorithm_names_those_that_fit(
     path = write_yaml(text)
     message = assert_refused("train", path.name)
     assert "experiment.yaml:4, key `algo.name`" in message
-    assert f"{algo} cannot drive {env}" in message
+    assert f"{algo} cannot be trained on {env}" in message
     named = message.rpartition("These can: ")[2].rstrip(". ").split(", ")
     assert set(named) >= set(fitting)
     assert not set(named) & set(unfitting)
@@ -499,7 +499,10 @@ def test_a_wrong_command_line_is_refused(
         (("algos", "pppo"), ["no algorithm `pppo`", "Did you mean `ppo`?"]),
         (("init", "pppo", "CartPole-v1"), ["no algorithm `pppo`", "Did you mean `ppo`?"]),
         (("init", "ppo", "CartPol-v1"), ["no environment", "Did you mean `CartPole-v1`?"]),
-        (("init", "sac", "CartPole-v1"), ["sac cannot drive CartPole-v1", "These can: a2c"]),
+        (
+            ("init", "sac", "CartPole-v1"),
+            ["sac cannot be trained on CartPole-v1", "These can: a2c"],
+        ),
         (("eval", "nowhere"), ["no such folder", "rl runs"]),
         (("dashboard", "nowhere"), ["no such folder", "Train something first"]),
     ],
@@ -595,7 +598,7 @@ def assert_accepted_or_refused(path: Path, *overrides: str) -> None:
     from rl_runner.training.resolve import resolve
 
     try:
-        resolved = resolve(load_config(path, overrides))
+        resolved = resolve(load_config(path, overrides)).config
     except RunnerError as error:
         assert error.problems  # noqa: PT017 - either outcome is right
         assert all(problem.what for problem in error.problems)  # noqa: PT017
@@ -603,7 +606,7 @@ def assert_accepted_or_refused(path: Path, *overrides: str) -> None:
         assert experiment_hash(resolved)
         written = path.with_name("resolved.yaml")
         written.write_text(dump_config(resolved), encoding="utf-8")
-        assert resolve(load_config(written)) == resolved
+        assert resolve(load_config(written)).config == resolved
 
 
 @pytest.fixture(scope="module")

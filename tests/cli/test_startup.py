@@ -89,7 +89,7 @@ import sys
 from rl_runner import config_from_dict
 from rl_runner.training.resolve import resolve
 raw = {"env": {"id": "CartPole-v1"}, "algo": {"name": "ppo"}, "train": {"total_timesteps": 9000}}
-assert resolve(config_from_dict(raw)).algo.engine == "fast"
+assert resolve(config_from_dict(raw)).config.algo.engine == "fast"
 print(" ".join({"numba", "sympy", "torch._dynamo"} & set(sys.modules)))
 """
     result = subprocess.run(

@@ -161,10 +161,10 @@ ONLINE = [path for path in SHIPPED if load_config(REPOSITORY / path).data is Non
 def test_a_resolved_config_is_the_same_experiment_when_loaded_again(path: Path, tmp_path: Path):
     from rl_runner.training.resolve import resolve
 
-    resolved = resolve(load_config(REPOSITORY / path))
+    resolved = resolve(load_config(REPOSITORY / path)).config
     written = tmp_path / "config.yaml"
     written.write_text(dump_config(resolved), encoding="utf-8")
-    again = resolve(load_config(written))
+    again = resolve(load_config(written)).config
     assert again == resolved
     assert experiment_hash(again) == experiment_hash(resolved)
 
@@ -182,7 +182,7 @@ def test_building_the_agent_leaves_the_config_as_it_was(algo: str):
             "train": {"total_timesteps": 1000},
         }
     )
-    resolved = resolve(config)
+    resolved = resolve(config).config
     assert config.algo.hyperparameters == {"policy_kwargs": {}}
     assert resolved.algo.hyperparameters["policy_kwargs"] == {}
-    assert resolve(resolved) == resolved
+    assert resolve(resolved).config == resolved

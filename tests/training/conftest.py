@@ -186,7 +186,7 @@ def config_of() -> Callable[..., ExperimentConfig]:
 @pytest.fixture
 def task(tmp_path: Path, config_of: Callable[..., ExperimentConfig]) -> RunTask:
     """Give a run that has been announced and has not begun."""
-    task = RunTask(resolve(config_of("cliff")), 0, tmp_path / "cliff-0123abcd")
+    task = RunTask(resolve(config_of("cliff")).config, 0, tmp_path / "cliff-0123abcd")
     announce(task)
     return task
 

@@ -113,7 +113,7 @@ def test_the_config_on_disk_is_complete_and_reproduces_the_experiment(
 ):
     result = trained("ppo")
     loaded = load_config(result.path)
-    assert loaded == resolve(config_of("ppo"))
+    assert loaded == resolve(config_of("ppo")).config
     assert loaded.env.time_limit == 500
     assert loaded.algo.hyperparameters["gamma"] == 0.99
     assert experiment_hash(loaded) == result.hash
@@ -582,7 +582,7 @@ def test_a_seed_that_another_process_trains_is_left_to_it(
     tmp_path: Path, config_of: ConfigOf, witness: Witness
 ):
     config = config_of("cliff", train={"seeds": [0, 1]})
-    digest = experiment_hash(resolve(config))
+    digest = experiment_hash(resolve(config).config)
     folder = ExperimentFolder.place(tmp_path, "cliff", digest, "q_table.npz")
     claimed = folder.run(0)
     assert claimed.claim()
@@ -662,7 +662,7 @@ def test_a_damaged_config_on_disk_is_written_anew_with_all_seeds(
     assert f"{before.path / 'config.yaml'}" in note
     if "\n" in damage:
         assert re.search(r"config\.yaml:[12]\b", note)
-    assert "It is written anew, with the seeds whose folders are there." in note
+    assert "The file is written anew, with the seeds that have a folder." in note
     assert (before.path / "config.yaml").read_text(encoding="utf-8") == whole
     assert load_config(before.path).train.seeds == (0, 3)
 
@@ -679,7 +679,7 @@ def test_a_reporter_hears_the_whole_story_in_order(
     order = [what for what, _ in itertools.groupby(witness.heard, key=lambda heard: heard[0])]
     assert order == ["experiment_started", "run_started", "run_progress", "run_ended"]
     ((heard_config, path, seeds),) = witness.told("experiment_started")
-    assert (heard_config, path, seeds) == (resolve(config), result.path, (4,))
+    assert (heard_config, path, seeds) == (resolve(config).config, result.path, (4,))
     assert witness.told("run_started") == [4]
     assert witness.told("run_ended") == [(4, "finished")]
 

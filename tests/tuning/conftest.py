@@ -42,6 +42,6 @@ def pole() -> ConfigOf:
     """Give a tiny PPO, resolved, with this ``tune`` section."""
 
     def build(**tune: Any) -> ExperimentConfig:
-        return resolve(config_from_dict({**POLE, "tune": tune}))
+        return resolve(config_from_dict({**POLE, "tune": tune})).config
 
     return build

@@ -64,10 +64,10 @@ def test_a_study_ends_with_a_config_that_is_ready_to_be_trained(undisturbed: Tun
     assert undisturbed.best_config is not None
     best = load_config(undisturbed.best_config)
     assert best.tune is None
-    assert best == resolve(best)  # complete: every default is written out
+    assert best == resolve(best).config  # complete: every default is written out
     assert best.train.seeds == (0, 1)
     assert best.name == "cliff"
-    start = resolve(load_config(undisturbed.path / "start.yaml"))
+    start = resolve(load_config(undisturbed.path / "start.yaml")).config
     assert start.tune is not None
     assert start.tune.parameters
     for name, value in undisturbed.winner.candidate.values.items():

@@ -10,7 +10,7 @@ def check(
     seeds: options.SeedList = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Validate configs, build environment and agent, try a few steps; write nothing.
+    """Check configs: build environment and agent, train for a few seconds, and write nothing.
 
     Example: rl check configs/cartpole/*.yaml
     """
@@ -23,12 +23,11 @@ def check(
     from rl_runner.training.commands.check import check_experiment  # these load torch
     from rl_runner.training.resolve import resolve
 
-    for config in loaded:
-        resolve(config)
+    resolutions = [resolve(config) for config in loaded]  # all of them, before any is trained
     reports = []
-    for config in loaded:
-        show_message(f"Trying {config.name} for a few seconds …")
-        reports.append(check_experiment(config))
+    for resolution in resolutions:
+        show_message(f"Training {resolution.config.name} for a few seconds …")
+        reports.append(check_experiment(resolution))
     if as_json:
         documents = [asdict(report) for report in reports]
         show_json(documents[0] if len(documents) == 1 else documents)
@@ -39,11 +38,12 @@ def check(
             report.experiment,
             report.observation_space,
             report.action_space,
-            f"{report.time_limit} (ours)" if report.time_limit_is_ours else report.time_limit,
+            f"{report.time_limit} (default)" if report.time_limit_is_ours else report.time_limit,
             f"{duration(report.seconds_per_run)} × {report.n_runs}",
             f"{report.megabytes:,.0f} MB",
         )
         for report in reports
     ]
     show(table(columns, rows))
-    show("Valid. Times are measured on a few steps, without evaluation; nothing was written.")
+    show("Valid. Times are estimated from a few seconds of training, without evaluations.")
+    show("Nothing was written.")

@@ -1,4 +1,4 @@
-"""What an experiment will cost, found out by trying a few steps of it; nothing is written."""
+"""Estimate what an experiment will cost by training it for a few seconds; nothing is written."""
 
 import resource
 import sys
@@ -13,18 +13,17 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
 from rl_runner.config import ExperimentConfig, experiment_hash
-from rl_runner.envs import build_training_env, make_single_env, time_limit_of
-from rl_runner.envs.catalog import describe_space
+from rl_runner.envs import build_training_env, make_single_env
 from rl_runner.seeding import SeedTree
-from rl_runner.training.resolve import build_config_agent, resolve
+from rl_runner.training.resolve import Resolution, build_config_agent
 
 PROBE_SECONDS = 2.0
-PROBE_SECONDS_AT_MOST = 15.0
+MAX_PROBE_SECONDS = 15.0  # for an algorithm whose first cycle takes longer than that
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """A valid experiment and its expected cost."""
+    """A valid experiment and its estimated cost."""
 
     experiment: str
     env: str
@@ -36,48 +35,59 @@ class CheckReport:
     total_timesteps: int
     n_runs: int
     steps_per_second: float
-    seconds_per_run: float  # learning only, on one core
-    megabytes: float  # of one training process, its replay buffer full
+    seconds_per_run: float  # training only, on one core
+    megabytes: float  # peak of one training process with a full replay buffer
 
 
-def check_experiment(config: ExperimentConfig) -> CheckReport:
-    """Resolve a config, look at its environment, and learn for about two seconds.
+@dataclass(frozen=True)
+class Probe:
+    """What a few seconds of training showed."""
 
-    :raises RunnerError: if the config is wrong
+    steps_per_second: float  # updates included
+    replay_buffer_bytes: int  # of a full buffer; 0 without one
+
+
+def check_experiment(resolution: Resolution) -> CheckReport:
+    """Let Gymnasium check the environment, and train for about two seconds.
+
+    :raises EnvError: if the environment cannot be built
     """
-    resolved = resolve(config)
-    limit, ours = time_limit_of(config.env)
-    single = make_single_env(resolved.env, check=True)
-    spaces = describe_space(single.observation_space), describe_space(single.action_space)
-    single.reset(seed=0)  # Gymnasium's checker looks on
-    single.step(single.action_space.sample())
-    single.close()
-
-    steps_per_second, buffer_bytes = _probe(resolved)
+    config = resolution.config
+    _check_env(config)
+    probe = probe_training(config)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     kilobytes = peak / 1024 if sys.platform == "darwin" else peak  # macOS counts bytes
+    total_timesteps = config.train.total_timesteps
     return CheckReport(
-        f"{resolved.name}-{experiment_hash(resolved)}",
-        resolved.env.id,
-        resolved.algo.name,
-        *spaces,
-        limit,
-        ours,
-        resolved.train.total_timesteps,
-        len(resolved.train.seeds),
-        steps_per_second,
-        resolved.train.total_timesteps / steps_per_second,
-        kilobytes / 1024 + buffer_bytes / 2**20,
+        experiment=f"{config.name}-{experiment_hash(config)}",
+        env=config.env.id,
+        algo=config.algo.name,
+        observation_space=resolution.observation_space,
+        action_space=resolution.action_space,
+        time_limit=resolution.time_limit,
+        time_limit_is_ours=resolution.time_limit_is_ours,
+        total_timesteps=total_timesteps,
+        n_runs=len(config.train.seeds),
+        steps_per_second=probe.steps_per_second,
+        seconds_per_run=total_timesteps / probe.steps_per_second,
+        megabytes=kilobytes / 1024 + probe.replay_buffer_bytes / 2**20,
     )
 
 
+def _check_env(config: ExperimentConfig) -> None:
+    """Let Gymnasium's checker watch one reset and one step of a single copy."""
+    with closing(make_single_env(config.env, check=True)) as env:
+        env.reset(seed=0)
+        env.step(env.action_space.sample())
+
+
 class _Stopwatch(BaseCallback):
-    """Measures whole cycles of collecting and updating, then stops training."""
+    """Measure whole cycles of collecting steps and updating, then end training."""
 
     def __init__(self) -> None:
         super().__init__()
         self.started = time.monotonic()
-        self.marks: list[tuple[float, int]] = []  # seconds, timesteps at each cycle's beginning
+        self.marks: list[tuple[float, int]] = []  # (seconds, timesteps) at each cycle's beginning
 
     def _on_rollout_start(self) -> None:
         self.marks.append((time.monotonic() - self.started, self.model.num_timesteps))
@@ -85,11 +95,11 @@ class _Stopwatch(BaseCallback):
     def _on_step(self) -> bool:
         elapsed = time.monotonic() - self.started
         has_cycles = len(self.marks) != 1
-        return elapsed < PROBE_SECONDS or (not has_cycles and elapsed < PROBE_SECONDS_AT_MOST)
+        return elapsed < PROBE_SECONDS or (not has_cycles and elapsed < MAX_PROBE_SECONDS)
 
     @property
     def steps_per_second(self) -> float:
-        """The rate over whole cycles; over everything, for agents that have no cycles."""
+        """The rate over whole cycles; for an agent without cycles, over all steps."""
         end = (time.monotonic() - self.started, self.model.num_timesteps)
         (since, steps), (until, steps_then) = (
             (self.marks[0], self.marks[-1]) if len(self.marks) > 1 else ((0.0, 0), end)
@@ -97,19 +107,20 @@ class _Stopwatch(BaseCallback):
         return max(steps_then - steps, 1) / max(until - since, 1e-9)
 
 
-def _probe(config: ExperimentConfig) -> tuple[float, int]:
-    """Return timesteps a second, updates included, and the bytes of a full replay buffer."""
+def probe_training(config: ExperimentConfig) -> Probe:
+    """Train a resolved config for about two seconds; nothing is written."""
     torch.set_num_threads(1)
     with closing(build_training_env(config.env, config.algo, SeedTree(0))) as env:
         agent: Any = build_config_agent(learning_at_once(config), env, seed=0)
         agent.set_logger(Logger(folder=None, output_formats=[]))  # SB3 would make a folder
         stopwatch = _Stopwatch()
         agent.learn(config.train.total_timesteps, stopwatch)
-        return stopwatch.steps_per_second, _array_bytes(getattr(agent, "replay_buffer", None))
+        buffer_bytes = _array_bytes(getattr(agent, "replay_buffer", None))
+        return Probe(stopwatch.steps_per_second, buffer_bytes)
 
 
 def learning_at_once(config: ExperimentConfig) -> ExperimentConfig:
-    """Lower ``learning_starts``, or the probe would only see the cheap random phase."""
+    """Lower ``learning_starts``, or a short training would consist of cheap random steps only."""
     hyperparameters = config.algo.hyperparameters
     if "learning_starts" not in hyperparameters or hyperparameters.get("replay_buffer_class"):
         return config
@@ -119,7 +130,7 @@ def learning_at_once(config: ExperimentConfig) -> ExperimentConfig:
 
 
 def _array_bytes(replay_buffer: object) -> int:
-    """Sum the buffer's arrays; the system gives their memory out only as they fill."""
+    """Return the size of the buffer's arrays, which occupy memory only as they fill."""
     arrays: list[Any] = []
     for value in vars(replay_buffer).values() if replay_buffer is not None else ():
         arrays += value.values() if isinstance(value, dict) else [value]

@@ -1,4 +1,4 @@
-"""Proof that a stopped run goes on exactly, on the user's own config."""
+"""Prove on a user's config that an interrupted run resumes exactly."""
 
 import tempfile
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from rl_runner.config import ExperimentConfig, dump_config
 from rl_runner.errors import Problem, RunnerError
 from rl_runner.evaluation.reproduction import differences
-from rl_runner.training.commands.check import check_experiment, learning_at_once
+from rl_runner.training.commands.check import learning_at_once, probe_training
 from rl_runner.training.reporting import Progress, Reporter, StopRequest
 from rl_runner.training.resolve import resolve
 from rl_runner.training.task import RunResult, RunTask, execute
@@ -17,17 +17,17 @@ SEGMENT_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class ResumeProof:
-    """What came of running a short piece whole, and stopped, broken off and resumed."""
+    """A short run without interruption compared with one that was interrupted twice."""
 
     total_timesteps: int
     checkpoint_every: int
-    stopped_at: int  # asked to, between two checkpoints; 0 if it reached the next one first
-    broken_off_at: int
-    differences: list[str]
+    stopped_at: int  # timesteps, between two checkpoints; 0 if it reached a checkpoint first
+    broken_off_at: int  # timesteps at which an exception ended the run
+    differences: list[str]  # empty if both runs are bit-equal
 
 
-class _Asking(Reporter):
-    """Asks a run to stop when it has come far enough."""
+class _StopAt(Reporter):
+    """Ask a run to stop at a timestep, as Ctrl-C does."""
 
     def __init__(self, at: int) -> None:
         self.at = at
@@ -38,8 +38,8 @@ class _Asking(Reporter):
             self.stop.set()
 
 
-class _BreakOff(Reporter):
-    """Ends a run by an exception when it has come far enough."""
+class _FailAt(Reporter):
+    """End a run by an exception at a timestep, without a checkpoint, as a power cut does."""
 
     def __init__(self, at: int) -> None:
         self.at = at
@@ -53,41 +53,35 @@ class _BreakOff(Reporter):
 
 
 def prove_resume(config: ExperimentConfig) -> ResumeProof:
-    """Run a few seconds of an experiment whole, and again stopped, broken off and resumed.
+    """Train an experiment for a few seconds without interruption, and again with two of them.
 
-    It is asked to stop in the middle of the first segment, which it leaves there, and broken off in
-    the middle of the second one, which it then begins again.
+    The second run is asked to stop in the middle of its first segment and resumes there. An
+    exception then ends it in the middle of its second segment, and it resumes from the checkpoint
+    before. Nothing is left on disk.
 
-    Nothing is left on disk.
-
-    :raises RunnerError: if the config is wrong, or the short run could not be broken off
+    :raises RunnerError: if the config is wrong, or the short run finished before the exception
     :raises RuntimeError: if the short run itself fails
     """
-    speed = check_experiment(config).steps_per_second
-    resolved = learning_at_once(resolve(config))
-    every = _segment_length(resolved, speed)
-    short = resolved.model_copy(
-        update={
-            "train": resolved.train.model_copy(update={"total_timesteps": 3 * every}),
-            "eval": resolved.eval.model_copy(
-                update={"every": every, "n_episodes": 2, "final_episodes": 2}
-            ),
-            "checkpoint": resolved.checkpoint.model_copy(update={"every": every}),
-        }
-    )
+    resolved = learning_at_once(resolve(config).config)
+    every = _segment_length(resolved, probe_training(resolved).steps_per_second)
+    short = _three_segments(resolved, every)
     with tempfile.TemporaryDirectory(prefix="rl-doctor-") as folder:
+        # Without interruption.
         whole = _run(short, Path(folder) / "whole", Reporter())
-        _finished(whole)
-        asking = _Asking(every // 3)
-        stopped = _run(short, Path(folder) / "halves", asking, asking.stop).record
-        breaker = _BreakOff(every + every // 2)
+        _require_finished(whole)
+        # Asked to stop in the first segment.
+        stopper = _StopAt(every // 3)
+        stopped = _run(short, Path(folder) / "halves", stopper, stopper.stop).record
+        # Resumed, and ended by an exception in the second segment.
+        breaker = _FailAt(every + every // 2)
         _run(short, Path(folder) / "halves", breaker)
         if not breaker.broken_off_at:
-            what = "The short run was over before it could be broken off, which proves nothing."
-            cure = "Examine it again, when the machine is less busy."
+            what = "The short run finished before it could be broken off, which proves nothing."
+            cure = "Try again when the machine is less busy."
             raise RunnerError(Problem(what, config.name, cure))
+        # Resumed again, to the end.
         resumed = _run(short, Path(folder) / "halves", breaker)
-        _finished(resumed)
+        _require_finished(resumed)
         found = differences(
             RunTask(short, 0, Path(folder) / "whole").folder,
             RunTask(short, 0, Path(folder) / "halves").folder,
@@ -97,10 +91,23 @@ def prove_resume(config: ExperimentConfig) -> ResumeProof:
     return ResumeProof(3 * every, every, left, breaker.broken_off_at, found)
 
 
-def _segment_length(config: ExperimentConfig, speed: float) -> int:
-    """Return about three seconds' timesteps, but at least two rollouts."""
+def _segment_length(config: ExperimentConfig, steps_per_second: float) -> int:
+    """Return the timesteps of about three seconds, but at least two rollouts."""
     rollout: int = config.algo.hyperparameters.get("n_steps", 1) * config.env.n_envs
-    return max(int(speed * SEGMENT_SECONDS), 2 * rollout)
+    return max(int(steps_per_second * SEGMENT_SECONDS), 2 * rollout)
+
+
+def _three_segments(config: ExperimentConfig, every: int) -> ExperimentConfig:
+    """Return the config with a budget of three segments of ``every`` timesteps."""
+    return config.model_copy(
+        update={
+            "train": config.train.model_copy(update={"total_timesteps": 3 * every}),
+            "eval": config.eval.model_copy(
+                update={"every": every, "n_episodes": 2, "final_episodes": 2}
+            ),
+            "checkpoint": config.checkpoint.model_copy(update={"every": every}),
+        }
+    )
 
 
 def _run(
@@ -111,7 +118,7 @@ def _run(
     return execute(task, reporter, stop or StopRequest())
 
 
-def _finished(result: RunResult) -> None:
+def _require_finished(result: RunResult) -> None:
     if result.status != "finished":
         message = f"the short run failed: {result.record.get('traceback')}"
         raise RuntimeError(message)

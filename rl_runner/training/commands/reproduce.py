@@ -1,10 +1,10 @@
-"""A finished run, run again from its own config in a temporary place, and compared."""
+"""Repeat a finished run from its own config in a temporary folder, and compare the two."""
 
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, load_config
+from rl_runner.config import dump_config, experiment_hash, load_config
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.reproduction import Reproduction, compare_runs
 from rl_runner.runs.find import find_runs
@@ -15,52 +15,56 @@ from rl_runner.training.task import RunTask, execute
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run that can be run again, and how long it took."""
+    """A finished run that can be repeated."""
 
     task: RunTask
-    seconds: float
+    seconds: float  # that it took
 
 
 def find_finished(path: Path) -> FinishedRun:
     """Return the run that ``path`` names: itself, or the first finished one of an experiment.
 
-    :raises RunFolderError: if there is none, or it learned from logs
+    :raises RunFolderError: if no run there is finished, or the experiment learned from logs
     """
     config = None
     for place in find_runs(path):
         config = config or load_config(place.parent)
         if config.data is not None:
-            what = "Only what trained in an environment can be reproduced; this learned from logs."
-            cure = "`rl eval RUN --data LOG` judges what learned from a log."
+            what = "Only training in an environment can be reproduced; this run learned from logs."
+            cure = "`rl eval RUN --data LOG` evaluates a run that learned from a log."
             raise RunFolderError(Problem(what, str(path), cure))
         task = RunTask(config, seed_number(place.name), place.parent)
         record = task.folder.read_record()
         if record.get("status") == "finished":
             return FinishedRun(task, float(record.get("seconds", 0.0)))
-    what = "Only a finished run can be reproduced, and here is none."
-    raise RunFolderError(Problem(what, str(path), "`rl train` goes on where there are gaps."))
+    what = "Only a finished run can be reproduced, and there is none here."
+    raise RunFolderError(Problem(what, str(path), "`rl train` finishes runs that are incomplete."))
 
 
 def reproduce(finished: FinishedRun, reporter: Reporter) -> Reproduction:
-    """Run it again and compare. Nothing is left on disk, and the run itself is only read.
+    """Repeat a run and compare. Nothing is left on disk, and the run itself is only read.
 
     :raises RuntimeError: if the repetition fails, with its traceback
     """
     task = finished.task
     with tempfile.TemporaryDirectory(prefix="rl-reproduce-") as folder:
-        again = _execute(task.config, task.seed, Path(folder) / task.experiment.name, reporter)
-        found = compare_runs(task.folder, again.folder)
+        repetition = _repeat(task, Path(folder) / task.experiment.name, reporter)
+        found = compare_runs(task.folder, repetition.folder)
+    # The folder's name ends in the hash of the config that was trained.
     digest = experiment_hash(task.config)
     if task.experiment.resolve().name.endswith(f"-{digest}"):
         return found
-    changed = f"config.yaml: its hash is {digest} now; it was edited, or the folder renamed"
+    changed = f"config.yaml: its hash is {digest} now; it was edited, or the folder was renamed"
     return replace(found, surroundings=[changed, *found.surroundings])
 
 
-def _execute(config: ExperimentConfig, seed: int, place: Path, reporter: Reporter) -> RunTask:
-    """Run one seed in this process; KeyboardInterrupt ends it and leaves nothing."""
-    task = RunTask(config, seed, place)
-    task.experiment_folder.write_config(dump_config(config))
+def _repeat(original: RunTask, experiment: Path, reporter: Reporter) -> RunTask:
+    """Train the same seed in this process, in the folder ``experiment``; return the new task.
+
+    :raises RuntimeError: if it does not finish, with its traceback
+    """
+    task = RunTask(original.config, original.seed, experiment)
+    task.experiment_folder.write_config(dump_config(task.config))
     result = execute(task, reporter, StopRequest())
     if result.status != "finished":
         message = f"the repetition failed: {result.record.get('traceback')}"

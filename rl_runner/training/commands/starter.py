@@ -1,4 +1,4 @@
-"""A config to start from, with every hyperparameter at its default and explained."""
+"""Write a config to start from: every hyperparameter at its default value, with a comment."""
 
 import textwrap
 from typing import Any
@@ -10,7 +10,6 @@ from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import config_from_dict
 from rl_runner.config.schema import DEFAULT_SEEDS, default_name
 from rl_runner.config.source import SourceMap
-from rl_runner.envs import time_limit_of
 from rl_runner.training.resolve import resolve
 
 TOTAL_TIMESTEPS = 100_000
@@ -18,9 +17,9 @@ COMMENT_WIDTH = 96
 
 
 def starter_config(algo: str, env_id: str) -> str:
-    """Return YAML text for ``algo`` on ``env_id`` that `rl check` accepts.
+    """Return the YAML text of a config for ``algo`` on ``env_id`` that `rl check` accepts.
 
-    :raises RunnerError: if there is no such algorithm or environment, or they do not fit
+    :raises RunnerError: if there is no such algorithm or environment, or they do not fit together
     """
     algorithm = find_algorithm(algo, "ALGO")
     known = hyperparameters_of(algorithm)
@@ -31,20 +30,22 @@ def starter_config(algo: str, env_id: str) -> str:
         "train": {"total_timesteps": TOTAL_TIMESTEPS},
     }
     config = config_from_dict(raw, source)
-    resolve(config)
-    limit, ours = time_limit_of(config.env)
+    resolution = resolve(config)
+    limit_from = (
+        "the environment has none" if resolution.time_limit_is_ours else "the environment's"
+    )
     lines = [
         f"# {algorithm.name} ({algorithm.reference}) on {env_id}.",
-        "# Every value is the default; delete what you do not change.",
-        f"# Check it with `rl check`, train it with `rl train`. `rl algos {algo}` has the details.",
+        "# Every value is the default. Delete the lines that you do not change.",
+        f"# Check it with `rl check`, train it with `rl train`. See `rl algos {algo}` for details.",
         f"name: {default_name(env_id, algo)}",
         "",
         "env:",
         f"  id: {env_id}",
         "  n_envs: 1          # copies stepped together",
-        f"  time_limit: {limit}  # {'ours: the environment has none' if ours else 'its own'}",
+        f"  time_limit: {resolution.time_limit}  # steps per episode; {limit_from}",
         "  normalize: false   # running normalisation of observations and rewards",
-        "  # kwargs: {}       # passed to the environment's constructor",
+        "  # kwargs: {}       # arguments of the environment's constructor",
         "  # wrappers: [gymnasium.wrappers.FlattenObservation]",
         "  # frame_stack: 4",
         "",
@@ -54,18 +55,18 @@ def starter_config(algo: str, env_id: str) -> str:
         "",
         "train:",
         f"  total_timesteps: {TOTAL_TIMESTEPS:_}",
-        f"  seeds: {DEFAULT_SEEDS}           # how many, or a list: [0, 3, 7]",
+        f"  seeds: {DEFAULT_SEEDS}           # a number of seeds, or a list: [0, 3, 7]",
         "",
         "eval:",
         f"  every: {TOTAL_TIMESTEPS // 10:_}      # timesteps between evaluations",
-        "  n_episodes: 20     # of each of them, on the same seeds every time",
-        "  final_episodes: 100  # held out for the end",
+        "  n_episodes: 20     # per evaluation, on the same seeds every time",
+        "  final_episodes: 100  # of the final evaluation, on held-out seeds",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _explained(item: Hyperparameter) -> list[str]:
-    """Return the comment and the line of one hyperparameter."""
+    """Return two lines for a hyperparameter: a comment, and its default value."""
     text = item.description or item.type_name
     comment = textwrap.shorten(text.partition(". ")[0], COMMENT_WIDTH, placeholder=" …")
     value = yaml.safe_dump(item.default, default_flow_style=True).removesuffix("...\n").strip()

@@ -1,7 +1,7 @@
-"""More seeds, in batches, until two experiments' difference is decided or the budget is used."""
+"""Train more seeds of two experiments until their difference is decided or the budget is used."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, islice
 from pathlib import Path
 from typing import Literal
@@ -14,8 +14,8 @@ from rl_runner.evaluation.comparison.experiments import Experiment, SeedRun, loa
 from rl_runner.evaluation.comparison.scores import paired_differences
 from rl_runner.evaluation.statistics.sequential import FEWEST_PAIRS, Look, look_at
 from rl_runner.training.reporting import Reporter
-from rl_runner.training.resolve import resolve
-from rl_runner.training.train import experiment_folder, train_many, with_seeds
+from rl_runner.training.resolve import Resolution, resolve
+from rl_runner.training.train import experiment_folder, train_resolved, with_seeds
 
 Outcome = Literal["decided", "undecided", "failed", "interrupted"]
 UNFINISHED = {"pending", "running", "interrupted", "crashed"}
@@ -23,14 +23,14 @@ UNFINISHED = {"pending", "running", "interrupted", "crashed"}
 
 @dataclass(frozen=True)
 class Decision:
-    """How the search for a decision went."""
+    """The outcome of :func:`train_until_decided` and the evidence for it."""
 
     outcome: Outcome
     error_rate: float
     max_seeds: int
-    looks: tuple[Look, ...]  # one after each batch; the last says what is known now
-    without_result: tuple[str, ...]  # the runs that failed or were stopped, with their reasons
-    experiments: tuple[Experiment, Experiment]  # as they stand now
+    looks: tuple[Look, ...]  # one after each batch of seeds, the latest last
+    without_result: tuple[str, ...]  # the runs that failed or were interrupted, with their reasons
+    experiments: tuple[Experiment, Experiment]  # after the last batch
 
 
 def train_until_decided(
@@ -45,31 +45,34 @@ def train_until_decided(
 ) -> Decision:
     """Train more seeds of two experiments until the sign of their difference is decided.
 
-    Seeds that either experiment has already are paired first. A seed that fails ends the search:
-    to leave it out would favour the experiment whose bad seeds crash.
+    Seeds that either experiment already has are paired first. A seed that fails ends the search:
+    leaving it out would favour the experiment whose bad seeds crash.
 
-    :param max_seeds: of each experiment, the seeds there already included
-    :param batch: seeds of each between two looks; fewer than five weaken the promise for very
-        skewed returns
-    :param error_rate: how often, at most, equal means may be called different
-    :raises RunnerError: if the experiments cannot be compared, or cannot be added to
+    :param max_seeds: the largest number of seeds per experiment, including those already there
+    :param batch: seeds per experiment between two looks at the difference; with fewer than five,
+        the error rate is less certain if returns are very skewed
+    :param error_rate: the largest probability of calling equal means different
+    :raises RunnerError: if the experiments cannot be compared, or seeds cannot be added to them
     """
     experiments = _load(first, second)
     check_same_environment(experiments)
-    runs_dir = _runs_dir(experiments)
+    resolutions = [resolve(experiment.config) for experiment in experiments]
+    runs_dir = _runs_dir(experiments, resolutions)
     looks: list[Look] = []
+    # Begin with the seeds that either experiment has, and enough new ones for a first look.
     seeds = sorted({run.seed for experiment in experiments for run in experiment.runs})
     seeds += _new_seeds(seeds, min(FEWEST_PAIRS, max_seeds) - len(seeds))
     while True:
+        # Train the seeds that lack a result in either experiment.
         if lacking := [seed for seed in seeds if seed not in paired_differences(*experiments)]:
-            train_many(
-                [with_seeds(experiment.config, lacking) for experiment in experiments],
+            train_resolved(
+                [replace(r, config=with_seeds(r.config, lacking)) for r in resolutions],
                 runs_dir=runs_dir,
-                fresh=False,
                 jobs=jobs,
                 reporter=reporter or Reporter(),
             )
             experiments = _load(first, second)
+        # Look at the paired differences; stop if they decide, or if a run has no result.
         differences = paired_differences(*experiments)
         looks.append(look_at(np.array(list(differences.values())), error_rate))
         stopped = [run for experiment in experiments for run in experiment.missing]
@@ -85,33 +88,34 @@ def _load(first: Path, second: Path) -> tuple[Experiment, Experiment]:
     return one, other
 
 
-def _runs_dir(experiments: Sequence[Experiment]) -> Path:
-    """Return the folder both experiments lie in, if new seeds would join the old ones there.
+def _runs_dir(experiments: Sequence[Experiment], resolutions: Sequence[Resolution]) -> Path:
+    """Return the folder that holds both experiments; check that new seeds would join the old ones.
 
-    :raises RunFolderError: if they lie apart, or under a name that is not their config's
+    :raises RunFolderError: if they are in different folders, or a folder's name does not belong to
+        its config
     """
     parents = {experiment.path.resolve().parent for experiment in experiments}
     if len(parents) > 1:
         where = "\n".join(str(experiment.path) for experiment in experiments)
         cure = "Move them into one runs folder."
-        raise RunFolderError(Problem("The two experiments lie in different folders.", where, cure))
+        raise RunFolderError(Problem("The two experiments are in different folders.", where, cure))
     runs_dir = parents.pop()
-    for experiment in experiments:
-        place = experiment_folder(resolve(experiment.config), runs_dir).path
+    for experiment, resolution in zip(experiments, resolutions, strict=True):
+        place = experiment_folder(resolution.config, runs_dir).path
         if place != experiment.path.resolve():
             what = f"New seeds of this experiment would go to {place.name}."
-            cure = "It was renamed, edited or made by another version: train it anew."
+            cure = "It was renamed, edited or written by another version. Train it anew."
             raise RunFolderError(Problem(what, str(experiment.path), cure))
     return runs_dir
 
 
 def _new_seeds(taken: Sequence[int], n: int) -> list[int]:
-    """Return the n smallest seeds that are not taken."""
+    """Return the ``n`` smallest seeds that are not taken."""
     return list(islice((seed for seed in count() if seed not in taken), max(0, n)))
 
 
 def _outcome(look: Look, stopped: Sequence[SeedRun], n_left: int) -> Outcome | None:
-    """Say why to stop; None to go on."""
+    """Return why to stop; None to continue."""
     if any(run.status in UNFINISHED for run in stopped):
         return "interrupted"
     if stopped:

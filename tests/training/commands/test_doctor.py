@@ -14,7 +14,7 @@ ConfigOf = Callable[..., ExperimentConfig]
 @pytest.fixture(autouse=True)
 def _a_short_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "PROBE_SECONDS", 0.1)
-    monkeypatch.setattr(check, "PROBE_SECONDS_AT_MOST", 1.0)
+    monkeypatch.setattr(check, "MAX_PROBE_SECONDS", 1.0)
     monkeypatch.setattr(doctor, "SEGMENT_SECONDS", 0.02)
 
 

@@ -7,9 +7,9 @@ import pytest
 
 import rl_runner.training.commands.until_decided as module
 from rl_runner import config_from_dict, train
-from rl_runner.config import ExperimentConfig
 from rl_runner.errors import RunFolderError
 from rl_runner.training.commands.until_decided import train_until_decided
+from rl_runner.training.resolve import Resolution
 
 Scores = Callable[[str, int], float]
 RAW: dict[str, Any] = {
@@ -41,8 +41,8 @@ class Pretended:
         self.asked: list[list[int]] = []
         self.seeds: set[int] = set()
 
-    def train_many(self, configs: Sequence[ExperimentConfig], **_: Any) -> None:
-        one, other = (list(config.train.seeds) for config in configs)
+    def train_resolved(self, resolutions: Sequence[Resolution], **_: Any) -> None:
+        one, other = (list(resolution.config.train.seeds) for resolution in resolutions)
         assert one == other
         self.asked.append(one)
         self.seeds |= set(one)
@@ -58,7 +58,7 @@ class Pretended:
 def pretend(monkeypatch: pytest.MonkeyPatch) -> Callable[[Scores], Pretended]:
     def begin(scores: Scores) -> Pretended:
         pretended = Pretended(scores)
-        monkeypatch.setattr(module, "train_many", pretended.train_many)
+        monkeypatch.setattr(module, "train_resolved", pretended.train_resolved)
         monkeypatch.setattr(module, "paired_differences", pretended.paired_differences)
         return pretended
 
@@ -105,7 +105,7 @@ def test_seeds_are_really_trained_and_their_results_paired(tmp_path: Path):
 
 
 def test_a_seed_that_fails_ends_the_search(begun, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "train_many", lambda *_, **__: None)
+    monkeypatch.setattr(module, "train_resolved", lambda *_, **__: None)
     place = begun[0] / "seed-3"
     place.mkdir(exist_ok=True)
     (place / "run.json").write_text('{"status": "failed", "error": "it burned out", "seed": 3}')
@@ -119,7 +119,7 @@ def test_a_seed_that_fails_ends_the_search(begun, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_seed_that_was_stopped_stops_the_search(begun, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "train_many", lambda *_, **__: None)
+    monkeypatch.setattr(module, "train_resolved", lambda *_, **__: None)
     place = begun[1] / "seed-2"
     place.mkdir(exist_ok=True)
     (place / "run.json").write_text('{"status": "interrupted", "seed": 2}')
@@ -134,7 +134,7 @@ def test_a_seed_that_was_stopped_stops_the_search(begun, monkeypatch: pytest.Mon
 def test_what_cannot_be_added_to_is_refused_before_anything_is_trained(
     begun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(module, "train_many", lambda *_, **__: pytest.fail("trained"))
+    monkeypatch.setattr(module, "train_resolved", lambda *_, **__: pytest.fail("trained"))
     one, other = begun
     env = {"id": "FrozenLake-v1", "kwargs": {"is_slippery": True}}
     slippery = _begin(one.parent, "slippery", 0.5, env=env)

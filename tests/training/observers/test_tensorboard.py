@@ -244,8 +244,8 @@ def test_the_resolved_config_is_shown_as_text(events: Events, config_of: ConfigO
     lines = text.rstrip("\n").split("\n")
     assert all(line.startswith("    ") for line in lines)  # a code block in Markdown
     shown = "\n".join(line.removeprefix("    ") for line in lines) + "\n"
-    assert shown == dump_config(resolve(config_of(name)))
-    assert parse_yaml(shown, "")[0] == resolve(config_of(name)).to_dict()
+    assert shown == dump_config(resolve(config_of(name)).config)
+    assert parse_yaml(shown, "")[0] == resolve(config_of(name)).config.to_dict()
 
 
 def _hparams(events: EventAccumulator) -> dict[str, HParamsPluginData]:

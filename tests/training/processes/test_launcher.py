@@ -258,7 +258,7 @@ def test_a_run_whose_process_is_only_beginning_hears_of_the_wish_to_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(launcher_module, "GRACE_SECONDS", 1e9)
-    task = RunTask(resolve(config_from_dict(LONG)), 0, tmp_path)
+    task = RunTask(resolve(config_from_dict(LONG)).config, 0, tmp_path)
     launcher = Launcher(Reporter(), jobs=1)
     with launcher.heeding_signals():
         launcher.add(task)
@@ -302,7 +302,7 @@ def until_it_ends(launcher: Launcher) -> list[RunResult]:
 def test_a_hopeless_run_is_given_up_and_others_may_be_added_meanwhile(tmp_path: Path):
     short = {**LONG, "name": "short", "train": {"total_timesteps": 100, "seeds": [0]}}
     hopeless, other = (
-        RunTask(resolve(config_from_dict(config)), 0, tmp_path / str(config["name"]))
+        RunTask(resolve(config_from_dict(config)).config, 0, tmp_path / str(config["name"]))
         for config in (LONG, short)
     )
     reporter = Hearing()

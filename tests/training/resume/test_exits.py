@@ -87,7 +87,7 @@ class Stopping(Reporter):
 
 
 def run(config: ExperimentConfig, path: Path, reporter: Stopping) -> RunResult:
-    return execute(RunTask(resolve(config), 0, path), reporter, reporter.stop)
+    return execute(RunTask(resolve(config).config, 0, path), reporter, reporter.stop)
 
 
 def checkpoints(result: RunResult) -> set[str]:

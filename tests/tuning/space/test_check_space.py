@@ -115,7 +115,7 @@ def test_problems_are_reported_where_they_were_written(write_yaml: Any):
         """
     )
     with pytest.raises(ConfigError) as caught:
-        complete_tuning(resolve(load_config(path)))
+        complete_tuning(resolve(load_config(path)).config)
     first, second = (problem.where for problem in caught.value.problems)
     assert "experiment.yaml:6" in first
     assert "experiment.yaml:8" in second
@@ -133,24 +133,24 @@ def test_a_condition_is_reported_where_it_was_written(write_yaml: Any):
         """
     )
     with pytest.raises(ConfigError, match=r"experiment\.yaml:6") as caught:
-        complete_tuning(resolve(load_config(path)))
+        complete_tuning(resolve(load_config(path)).config)
     assert "not searched" in str(caught.value)
 
 
 def test_without_a_space_the_default_is_written_out(cliff: Any):
-    tune = complete_tuning(resolve(cliff()))
+    tune = complete_tuning(resolve(cliff()).config)
     assert tune.search_space
     assert "learning_rate" in tune.parameters
-    assert complete_tuning(resolve(cliff(**tune.model_dump()))) == tune
+    assert complete_tuning(resolve(cliff(**tune.model_dump())).config) == tune
 
 
 def test_a_sampler_of_one_objective_is_not_given_two(cliff: Any):
     with pytest.raises(ConfigError, match="single objective"):
-        complete_tuning(resolve(cliff(sampler="cmaes", objective=["final", "wall_time"])))
+        complete_tuning(resolve(cliff(sampler="cmaes", objective=["final", "wall_time"])).config)
 
 
 def test_a_threshold_comes_from_the_environment_or_is_asked_for(pole: Any, cliff: Any):
     tune: TuneConfig = complete_tuning(pole(objective="time_to_threshold"))
     assert tune.objective[0].threshold == 475.0
     with pytest.raises(ConfigError, match="threshold"):
-        complete_tuning(resolve(cliff(objective="time_to_threshold")))
+        complete_tuning(resolve(cliff(objective="time_to_threshold")).config)

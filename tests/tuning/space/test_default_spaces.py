@@ -18,7 +18,7 @@ CONFIGS = sorted((Path(__file__).parents[3] / "configs").rglob("*.yaml"))
 def shipped(algorithm: str) -> ExperimentConfig:
     """Give the first shipped config of an algorithm, resolved."""
     loaded = (load_config(path) for path in CONFIGS)
-    return resolve(next(config for config in loaded if config.algo.name == algorithm))
+    return resolve(next(config for config in loaded if config.algo.name == algorithm)).config
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
