@@ -327,12 +327,12 @@ def test_damaged_statistics_are_a_checkpoint_problem(copy_of: Callable[[str], Pa
     assert caught.value.problems[0].where == str(path / "normalization.npz")
 
 
-def test_an_agent_of_an_older_version_is_to_be_trained_anew(copy_of: Callable[[str], Path]):
+def test_an_agent_of_an_older_version_is_to_be_trained_again(copy_of: Callable[[str], Path]):
     path = copy_of("ppo")
     (path / "agent.json").unlink()
     with pytest.raises(CheckpointError, match="Another version of rl_runner") as caught:
         load_run(path)
-    assert "Train it anew" in (caught.value.problems[0].cure or "")
+    assert "Train it again" in (caught.value.problems[0].cure or "")
 
 
 def test_statistics_of_other_observations_are_a_checkpoint_problem(
