@@ -1,16 +1,16 @@
-"""The errors a user can cause, each of them carrying its cure.
+"""The errors that a user can cause. Each says what is wrong, where, and what to do.
 
-RunnerError                     anything rl_runner refuses to do; the command exits with code 2
+RunnerError                     anything that rl_runner refuses to do; exit code 2
 ├── ConfigError                 the YAML file, an override or a hyperparameter
-├── EnvError                   the environment cannot be found, built or driven by the algorithm
+├── EnvError                    the environment cannot be found, built or driven by the algorithm
 ├── RunFolderError              the results folder is missing, unreadable or in use
-│   └── DiskFullError           nothing more can be written there
+│   └── DiskFullError           there is no space left to write
 ├── CheckpointError             a saved agent is missing or damaged
-├── StudyError                  a study's storage cannot be reached, or holds another study
-└── DataError                   a log is missing, damaged, of another schema or mostly bad
+├── StudyError                  a study's storage is unreachable, or holds another study
+└── DataError                   a log is missing, damaged, too small, or has another schema
 
 A failure *inside* a run (the environment raises, the loss is NaN) is not one of these: it is
-recorded in the run's run.json with its traceback, the other runs go on, the command exits with 1.
+recorded in the run's run.json with its traceback, the other runs continue, and the exit code is 1.
 """
 
 import difflib
@@ -31,9 +31,9 @@ class Problem:
 
 
 class RunnerError(Exception):
-    """A mistake that the user can mend, described by one or more :class:`Problem`."""
+    """A mistake that the user can correct, described by one or more :class:`Problem`."""
 
-    title = "Cannot go on"
+    title = "Error"
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__("\n\n".join(str(problem) for problem in problems))
@@ -59,7 +59,7 @@ class RunFolderError(RunnerError):
 
 
 class DiskFullError(RunFolderError):
-    """The disk, or the user's share of it, is full: no fault of what was to be written."""
+    """The disk or the user's quota is full."""
 
 
 class CheckpointError(RunnerError):
@@ -69,13 +69,13 @@ class CheckpointError(RunnerError):
 
 
 class StudyError(RunnerError):
-    """A study's storage cannot be reached, or the study in it is not the one that is asked for."""
+    """A study's storage is unreachable, or holds another study than the requested one."""
 
     title = "Study problem"
 
 
 class DataError(RunnerError):
-    """A log of interactions is missing, damaged, of another schema, mostly bad or too small."""
+    """A log of interactions is missing, damaged, too small, or has another schema."""
 
     title = "Log problem"
 

@@ -57,7 +57,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="The laboratory bench for reinforcement learning with Stable-Baselines3.",
+    help="Train, evaluate and compare reinforcement learning agents (Stable-Baselines3) over many "
+    "seeds, each experiment from one YAML file.",
 )
 
 

@@ -1,5 +1,5 @@
-"""What ``rl`` ends with if not all went well."""
+"""Exit codes of ``rl`` other than 0."""
 
-FAILED = 1  # a run failed, or what was to be proved is not so
-USER_MISTAKE = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+FAILED = 1  # a run failed, or a check found something wrong
+USER_MISTAKE = 2  # bad options, a bad config, a missing file: an error panel says what to do
+INTERRUPTED = 130  # by Ctrl-C: 128 + SIGINT, the shell's convention

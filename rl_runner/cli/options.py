@@ -9,26 +9,30 @@ from rl_runner.errors import ConfigError, Problem
 
 Configs = Annotated[
     list[Path],
-    typer.Argument(
-        metavar="CONFIG...", help="YAML files, or experiment folders.", show_default=False
-    ),
+    typer.Argument(metavar="CONFIG", help="YAML files or experiment folders.", show_default=False),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a value, e.g. algo.gamma=0.99."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a config value, e.g. algo.gamma=0.99. Repeatable.",
+    ),
 ]
 SeedList = Annotated[
     str | None,
-    typer.Option("--seeds", metavar="N|LIST", help="How many seeds, or which: 5, or 0,3,7."),
+    typer.Option(
+        "--seeds", metavar="N|LIST", help="The number of seeds, or a list of seeds: 5, or 0,3,7."
+    ),
 ]
 RunsDir = Annotated[
-    Path, typer.Option("--runs-dir", metavar="DIR", help="Where experiments are kept.")
+    Path, typer.Option("--runs-dir", metavar="DIR", help="The folder that holds the experiments.")
 ]
 
 
 def _known_checkpoint(name: str) -> str:
     if name not in CHECKPOINTS and not name.isdigit():
-        message = f"{name!r} is neither {', '.join(CHECKPOINTS)} nor a number of timesteps."
+        message = f"{name!r} is neither one of {', '.join(CHECKPOINTS)} nor a number of timesteps."
         raise typer.BadParameter(message)
     return name
 
@@ -44,56 +48,63 @@ Checkpoint = Annotated[
         "--checkpoint",
         metavar="NAME|TIMESTEPS",
         callback=_known_checkpoint,
-        help=f"Which agent: {', '.join(CHECKPOINTS)}, or one kept at these timesteps.",
+        help=f"Which agent: {', '.join(CHECKPOINTS)}, or a saved number of timesteps.",
     ),
 ]
 Checkpoints = Annotated[
     str,
     typer.Option(
         "--checkpoint",
-        metavar="NAME,…",
+        metavar="NAME[,NAME...]",
         callback=_known_checkpoints,
-        help="As `rl eval` knows them; several with commas, e.g. untrained,halfway,last.",
+        help="One agent or several, named as in `rl eval`, e.g. untrained,halfway,last.",
     ),
 ]
 OneRun = Annotated[
     Path,
     typer.Argument(
-        metavar="RUN", help="A run, or an experiment, whose first run is meant.", show_default=False
+        metavar="RUN", help="A run, or an experiment to take its first run.", show_default=False
     ),
 ]
 Stochastic = Annotated[
-    bool, typer.Option("--stochastic", help="Sample actions instead of taking the likeliest.")
+    bool,
+    typer.Option("--stochastic", help="Sample actions instead of taking the most likely ones."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")]
 
 Jobs = Annotated[
-    int | None, typer.Option("--jobs", min=1, help="Runs at a time; default: one per core.")
+    int | None,
+    typer.Option("--jobs", min=1, help="Number of parallel runs; default: one per core."),
 ]
 
 
 def given(context: typer.Context) -> list[str]:
-    """Return the options that stand on the command line, as they are called there."""
-    told = []
+    """Return the names of the options that the command line gives."""
+    names = []
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         if parameter.param_type_name == "option" and source and source.name == "COMMANDLINE":
-            told.append(parameter.opts[0])
-    return told
+            names.append(parameter.opts[0])
+    return names
 
 
 DEFAULT_RUNS_DIR = Path("runs")
 
 
 def with_seeds(overrides: list[str] | None, seeds: str | None) -> list[str]:
-    """Return the overrides, with ``--seeds`` written as one of them."""
+    """Return the overrides with ``--seeds`` appended as ``train.seeds=…``.
+
+    :raises ConfigError: if ``seeds`` is neither a count nor a list of seeds
+    """
     listed = list(overrides or [])
     if seeds is None:
         return listed
     parts = [part.strip() for part in seeds.split(",") if part.strip()]
     if not parts or not all(part.lstrip("-").isdigit() for part in parts):
-        cure = "Write a count, `--seeds 5`, or a list, `--seeds 0,3,7` (`--seeds 3,` is seed 3)."
+        cure = (
+            "Write a count, `--seeds 5`, or a list, `--seeds 0,3,7` (`--seeds 3,` is seed 3 alone)."
+        )
         raise ConfigError(
             Problem(f"`{seeds}` is neither a count nor a list of seeds.", f"--seeds {seeds}", cure)
         )

@@ -301,7 +301,7 @@ def test_a_table_of_failures_says_so(rl: Rl, write_yaml: WriteYaml):
     outcome = rl("train", write_yaml(with_accident("error", run_seed=0)), "--seeds", "1")
     assert outcome.exit_code == 1
     assert "failed" in outcome.stdout
-    assert "No run finished." in outcome.stdout
+    assert "No run has finished." in outcome.stdout
 
 
 # --- rl eval -------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ def test_two_experiments_are_shown_with_intervals_and_claims(rl: Rl, tmp_path: P
     assert "FrozenLake-v1: mean held-out return of the last agent" in shown
     assert "good 5 of 5 0.720" in shown
     assert "reached 0.700" in shown
-    assert "the random policy, 0.014 (exact), is 0; the optimum, 0.744, is 1" in shown
+    assert "0 is the random policy, 0.014 (exact); 1 is the optimum, 0.744" in shown
     assert "good − …" in shown
     assert "bad 0.610" in shown
     assert "decided" in shown
@@ -57,7 +57,7 @@ def test_files_go_where_out_says_and_are_named(rl: Rl, tmp_path: Path):
 def test_many_pairs_are_shown_against_the_first_experiment(rl: Rl, tmp_path: Path):
     places = [_lake(tmp_path, f"e{i}", [x + i / 100 for x in GOOD]) for i in range(7)]
     shown = rl("compare", *places).stdout
-    assert "from e0; --json has all 21 pairs" in shown
+    assert "from e0 (--json has all 21 pairs)" in shown
     assert "e0 − …" in shown
     assert "e2 " in shown
 
@@ -107,8 +107,8 @@ def test_a_table_shows_text_and_no_markup(capsys: pytest.CaptureFixture[str]):
         (("{good}/seed-0",), "single run"),
         (("{good}", "{cart}"), "different environments cannot be compared"),
         (("{nothing}",), "No run here has a result yet"),
-        (("{good}", "--threshold", "nan"), "finite mean return; nan is none"),
-        (("{good}", "--threshold", "inf"), "finite mean return; inf is none"),
+        (("{good}", "--threshold", "nan"), "finite mean return, not nan"),
+        (("{good}", "--threshold", "inf"), "finite mean return, not inf"),
         (("{good}", "--until-decided"), "compares two experiments, not 1"),
         (("{good}", "{bad}", "--until-decided", "--error-rate", "2"), "lies between 0 and 1"),
     ],
@@ -137,7 +137,7 @@ def test_a_file_in_the_place_of_out_is_refused_before_anything_is_read(rl: Rl, t
     (tmp_path / "taken").write_text("mine", encoding="utf-8")
     outcome = rl("compare", "gone", "--out", "taken")
     assert outcome.exit_code == 2
-    assert "written into a folder" in outcome.message
+    assert "written to a folder" in outcome.message
     assert "--out DIR" in outcome.message
     assert (tmp_path / "taken").read_text(encoding="utf-8") == "mine"
 

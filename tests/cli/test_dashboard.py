@@ -50,7 +50,7 @@ def test_a_port_that_is_taken_is_refused_with_the_way_out(rl: Rl, tmp_path: Path
 def test_a_host_that_is_none_is_refused(rl: Rl, tmp_path: Path, host: str):
     outcome = rl("dashboard", tmp_path, "--host", host)
     assert outcome.exit_code == 2
-    assert "cannot listen there" in outcome.message
+    assert "cannot listen on this address" in outcome.message
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals between processes")

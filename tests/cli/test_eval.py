@@ -123,9 +123,9 @@ def test_what_cannot_be_evaluated_is_refused(rl: Rl, arguments: tuple[str, ...],
 
 def test_the_table_shows_exact_numbers_beside_the_sampled_ones(rl: Rl, lake: Path):
     shown = rl("eval", lake).stdout
-    assert "exactly" in shown
+    assert "exact mean" in shown
     assert "regret" in shown
-    assert "The best that any policy can reach" in shown
+    assert "The optimal policy's exact mean reward" in shown
     shown = rl("eval", "--env", "FrozenLake-v1", "--policy", "random", "--episodes", 500).stdout
     assert "0.0139" in shown
     assert "over 500 episodes, 95 % confidence interval" in shown

@@ -33,7 +33,7 @@ CONFIG = """
     ("over_seeds", "columns", "row"),
     [
         ("mean", ["search", "fresh seeds", "95 %"], ["5.000", "4.000", "—"]),
-        ("worst", ["search", "fresh seeds", "their mean"], ["5.000", "3.000", "4.000"]),
+        ("worst", ["search", "fresh seeds", "mean"], ["5.000", "3.000", "4.000"]),
     ],
 )
 def test_the_number_that_decides_is_shown_beside_the_mean(
@@ -85,7 +85,7 @@ def test_a_study_is_run_reported_and_gone_on_with(rl: Any, write_yaml: Any):
 
     again = rl("tune", config, "--jobs", 1, "--study", "mine")
     assert again.exit_code == 0
-    assert "2 trials are there already" in again.stderr
+    assert "2 trials have ended already" in again.stderr
     assert "Confirmed on fresh seeds" in again.stdout
     assert "Ready for `rl train`" in again.stdout
     assert "gamma=0.9" in again.stdout
@@ -105,8 +105,8 @@ def test_a_study_is_run_reported_and_gone_on_with(rl: Any, write_yaml: Any):
         (["--set", "tune.search_space={}"], "empty"),
         (["--set", "tune.search_space.gamma.choices=[2.0]"], "less than or equal to 1"),
         (["--set", "tune.smapler=tpe"], "Did you mean `sampler`?"),
-        (["--timeout", "soon"], "no length of time"),
-        (["--timeout", "0"], "no length of time"),
+        (["--timeout", "soon"], "is not a duration"),
+        (["--timeout", "0"], "is not a duration"),
         (["--storage", "nonsense"], "cannot be used"),
         (["--study", "../elsewhere"], "cannot be a study's name"),
     ],
@@ -164,7 +164,7 @@ def test_the_best_so_far_is_named(capsys: Any):
     reporter.trial_ended(trial(2, 4.0))
     reporter.trial_ended(trial(3, outcome="pruned"))
     lines = capsys.readouterr().err.splitlines()
-    assert "1 trials are there already" in lines[1]
+    assert "1 trials have ended already" in lines[1]
     assert ["best so far" in line for line in lines[2:]] == [False, True, False]
 
 
@@ -200,7 +200,7 @@ def test_the_live_display_shows_runs_curves_and_the_whole():
     assert "▁" in text
     assert "█" in text
     assert "1 of 4" in text
-    assert "to go" in text
+    assert " left" in text
     assert "best: trial 0" in text
     reporter.run_ended(run, {})
     assert reporter.progress == {}
@@ -224,11 +224,15 @@ def test_numbers_are_short():
     ("gain", "ends", "said"),
     [
         (None, None, "Winner: trial-0001. Ready"),
-        (0.5, None, "Winner: trial-0001, 0.500 better than the start. Ready"),
-        (0.5, [0.1, 0.9], "0.500 better than the start (0.100 to 0.900). Ready"),
-        (0.5, [-0.1, 1.1], "(-0.100 to 1.100; too few seeds to be sure that it is better). Ready"),
-        (-0.5, None, "though its mean is 0.500 worse than the start's. Ready"),
-        (-0.5, [-0.9, -0.1], "0.500 worse than the start's (gain -0.900 to -0.100). Ready"),
+        (0.5, None, "Winner: trial-0001, 0.500 better than the starting config. Ready"),
+        (0.5, [0.1, 0.9], "0.500 better than the starting config (0.100 to 0.900). Ready"),
+        (0.5, [-0.1, 1.1], "(-0.100 to 1.100; too few seeds to be certain). Ready"),
+        (-0.5, None, "though its mean is 0.500 worse than the starting config's. Ready"),
+        (
+            -0.5,
+            [-0.9, -0.1],
+            "0.500 worse than the starting config's (gain -0.900 to -0.100). Ready",
+        ),
     ],
 )
 def test_the_verdict_says_how_much_better_the_winner_is_and_whether_that_is_sure(

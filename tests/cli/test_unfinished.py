@@ -28,17 +28,17 @@ def test_finished_and_failed_runs_are_not_its_business(capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("record", "told"),
     [
-        ({"timesteps": 12_345, "stopped_at": 12_345}, "seed 0 at 12,345 timesteps, saved there."),
+        ({"timesteps": 12_345, "stopped_at": 12_345}, "seed 0 at 12,345 timesteps (saved)."),
         (
             {"timesteps": 10_000, "stopped_at": 12_345},
-            "seed 0 at 12,345 timesteps, to go on from its checkpoint at 10,000.",
+            "seed 0 at 12,345 timesteps, will resume from the checkpoint at 10,000.",
         ),
         (
             {"timesteps": 0, "stopped_at": 345},
-            "seed 0 at 345 timesteps, to go on from the beginning.",
+            "seed 0 at 345 timesteps, will resume from the beginning.",
         ),
-        ({"timesteps": 10_000}, "seed 0 to go on from its checkpoint at 10,000."),  # killed
-        ({"timesteps": 0, "stopped_at": 0}, "seed 0 at its beginning."),
+        ({"timesteps": 10_000}, "seed 0 will resume from the checkpoint at 10,000."),  # killed
+        ({"timesteps": 0, "stopped_at": 0}, "seed 0 at the beginning."),
     ],
 )
 def test_a_stopped_run_is_said_to_go_on_from_where_it_will(
@@ -46,8 +46,8 @@ def test_a_stopped_run_is_said_to_go_on_from_where_it_will(
 ):
     assert show_unfinished([result("a", run(0, "interrupted", **record))])
     assert capsys.readouterr().err.splitlines() == [
-        f"Stopped: {told}",
-        "The same command goes on from there.",
+        f"Interrupted: {told}",
+        "Run the same command again to resume.",
     ]
 
 
@@ -62,18 +62,16 @@ def test_stopped_beside_another_process(capsys: pytest.CaptureFixture[str]):
     )
     assert show_unfinished([result("a", *runs)])
     assert capsys.readouterr().err.splitlines() == [
-        "Stopped: seed 1 at 500 timesteps, saved there.",
-        "Not begun: seed 5.",
-        "Left to another process, which has stopped: seed 4 at 70 timesteps, saved there.",
-        "Trained by another process, which is still at it: seed 2.",
+        "Interrupted: seed 1 at 500 timesteps (saved).",
+        "Not started: seed 5.",
+        "Left to another process, which was interrupted: seed 4 at 70 timesteps (saved).",
+        "In training by another process: seed 2.",
         "Trained by another process: seed 3.",
-        "The same command goes on from there.",
+        "Run the same command again to resume.",
     ]
 
 
 def test_all_done_but_for_what_another_process_is_at(capsys: pytest.CaptureFixture[str]):
     runs = run(0, "finished"), run(1, "running", elsewhere=True)
     assert not show_unfinished([result("a", *runs), result("b", run(1, "finished"))])
-    assert capsys.readouterr().err.splitlines() == [
-        "Trained by another process, which is still at it: a seed 1."
-    ]
+    assert capsys.readouterr().err.splitlines() == ["In training by another process: a seed 1."]

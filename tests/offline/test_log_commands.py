@@ -70,7 +70,7 @@ def test_a_uniform_log_is_judged_with_numbers(rl, write_yaml):
     for word in (
         "SWITCH-DR",
         "DM *",
-        "* not for claims",
+        "* Not for claims",
         "vs rule-based",
         "like",
         "Effective sample",
@@ -104,10 +104,10 @@ def test_refused_rows_are_told(rl, write_yaml):
         (("eval", "--env", "Recommender-v0", "--data", "log.parquet"), "--env"),
         (("eval", "some", "--data", "log.parquet", "--episodes", "3"), "plays no episodes"),
         (("eval", "some", "--data", "log.parquet", "--policy", "random"), "--policy"),
-        (("eval", "some", "--window", "3d"), "give --data too"),
+        (("eval", "some", "--window", "3d"), "give --data as well"),
         (
             ("simulate", "experiment.yaml", "--out", "a.jsonl", "--end", "2999-01-01"),
-            "ends in the future",
+            "would end in the future",
         ),
         (("simulate", "experiment.yaml", "--out", "log.csv"), "End the name in .parquet"),
         (

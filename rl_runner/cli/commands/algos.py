@@ -10,11 +10,11 @@ from rl_runner.cli.display.console import show, show_json, table
 
 def algos(
     name: Annotated[
-        str | None, typer.Argument(metavar="[ALGO]", help="Show one algorithm's hyperparameters.")
+        str | None, typer.Argument(metavar="ALGO", help="Show one algorithm's hyperparameters.")
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the algorithms with the spaces they take, or one algorithm's hyperparameters.
+    """List the algorithms and the spaces they support, or one algorithm's hyperparameters.
 
     Example: rl algos ppo
     """
@@ -78,4 +78,4 @@ def _list_hyperparameters(name: str, as_json: bool) -> None:
         for item in known
     ]
     title = f"{name}: {algorithm.import_path} ({algorithm.reference})"
-    show(table(("hyperparameter", "type", ">default", "what it is"), rows, title))
+    show(table(("hyperparameter", "type", ">default", "description"), rows, title))

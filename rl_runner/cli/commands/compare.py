@@ -22,21 +22,27 @@ EXIT_CODES = {"failed": FAILED, "interrupted": INTERRUPTED}
 def compare(
     experiments: Annotated[
         list[Path],
-        typer.Argument(metavar="EXPERIMENT...", help="Experiment folders.", show_default=False),
+        typer.Argument(metavar="EXPERIMENT", help="Experiment folders.", show_default=False),
     ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Write JSON, CSV, LaTeX, PNG and SVG there."),
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Also write JSON, CSV, LaTeX, PNG and SVG files here.",
+        ),
     ] = None,
     checkpoint: Annotated[
         Literal["last", "best"],
-        typer.Option("--checkpoint", help="Compare the agents at the end, or the best ones."),
+        typer.Option(
+            "--checkpoint", help="Compare the agents at the end of training, or the best ones."
+        ),
     ] = "last",
     threshold: Annotated[
         float | None,
         typer.Option(
             "--threshold",
-            help="A mean return whose first reaching is timed; default: the environment's own.",
+            help="Measure the time to this mean return; default: the environment's own.",
         ),
     ] = None,
     until_decided: Annotated[
@@ -58,7 +64,7 @@ def compare(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Compare experiments on the same environment, with intervals over seeds.
+    """Compare experiments on the same environment, with confidence intervals over seeds.
 
     Example: rl compare runs/cartpole-ppo-c340ea73 runs/cartpole-dqn-7f91b108 --out report
     """
@@ -68,11 +74,13 @@ def compare(
     from rl_runner.evaluation.comparison.scales import load_scale_or_none
 
     if threshold is not None and not math.isfinite(threshold):
-        what = f"A threshold is a finite mean return; {threshold} is none."
-        raise RunnerError(Problem(what, "--threshold", "Leave it out for the environment's own."))
+        what = f"The threshold must be a finite mean return, not {threshold}."
+        raise RunnerError(
+            Problem(what, "--threshold", "Leave it out to use the environment's own.")
+        )
     if out is not None and out.exists() and not out.is_dir():
-        what = "This is a file; a comparison is written into a folder."
-        raise RunnerError(Problem(what, str(out), "Name another place with `--out DIR`."))
+        what = "This is a file, but a comparison is written to a folder."
+        raise RunnerError(Problem(what, str(out), "Choose another folder with `--out DIR`."))
     decision = None
     if until_decided:
         _check_two(experiments, error_rate)
@@ -91,7 +99,7 @@ def compare(
             show_decision(decision, [row.label for row in comparison.rows])
     if out is not None:
         files = write_comparison(comparison, out)
-        show_message(f"{len(files)} files in {out}: {', '.join(file.name for file in files)}")
+        show_message(f"Wrote {len(files)} files to {out}: {', '.join(file.name for file in files)}")
     if decision is not None and decision.outcome in EXIT_CODES:
         raise typer.Exit(EXIT_CODES[decision.outcome])
 

@@ -17,19 +17,24 @@ from rl_runner.cli.display.console import show_message
 from rl_runner.cli.exit_codes import FAILED
 from rl_runner.errors import Problem, RunFolderError, RunnerError
 
-GRACE_SECONDS = 1.0  # for TensorBoard, which Ctrl-C reaches as well
+GRACE_SECONDS = 1.0  # in which TensorBoard may stop by itself: Ctrl-C reaches it too
 
 
 def dashboard(
     directory: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="Results to show.")
+        Path, typer.Argument(metavar="DIR", help="The folder of results to show.")
     ] = options.DEFAULT_RUNS_DIR,
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; the default is this machine only.")
+        str,
+        typer.Option(
+            "--host", help="The address to listen on; by default only this machine can connect."
+        ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port.")] = 6006,
+    port: Annotated[
+        int, typer.Option("--port", min=1, max=65535, help="The port to listen on.")
+    ] = 6006,
 ) -> None:
-    """Show results in TensorBoard, on this machine only unless told otherwise.
+    """Show results in TensorBoard.
 
     Example: rl dashboard runs --port 6007
     """
@@ -37,31 +42,31 @@ def dashboard(
         cure = "Train something first, or name another folder."
         raise RunFolderError(Problem("There is no such folder.", str(directory), cure))
     _check_address(host, port)
-    show_message(f"TensorBoard on http://{host}:{port}/ shows {directory} (Ctrl-C ends it)")
+    show_message(f"TensorBoard shows {directory} at http://{host}:{port}/ (press Ctrl-C to stop)")
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(directory)]
     if _serve([*command, "--host", host, "--port", str(port)]):
         raise typer.Exit(FAILED)
 
 
 def _check_address(host: str, port: int) -> None:
-    """Raise RunnerError where no server can listen."""
+    """Raise RunnerError if no server can listen on this address."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         socket.create_server(address[:2], family=family).close()
     except (OSError, UnicodeError) as error:
         reason, _, _ = str(getattr(error, "strerror", None) or error).partition(" (while")
-        what = f"TensorBoard cannot listen there: {reason}."
+        what = f"TensorBoard cannot listen on this address: {reason}."
         cure = f"Name another port, e.g. `--port {port % 65535 + 1}`, or another `--host`."
         raise RunnerError(Problem(what, f"--host {host} --port {port}", cure)) from None
 
 
 def _serve(command: Sequence[str]) -> int:
-    """Run a server until it ends, or Ctrl-C or SIGTERM ends both; return its exit code.
+    """Run a server until it exits, or until Ctrl-C or SIGTERM stops it; return its exit code.
 
-    Both are heeded also where a shell has begun the command in the background, deaf to Ctrl-C.
+    A shell starts background commands with SIGINT ignored, so both handlers are set here.
     """
-    heeded = (signal.SIGINT, signal.SIGTERM)
-    before = [(number, signal.signal(number, signal.default_int_handler)) for number in heeded]
+    stopping = (signal.SIGINT, signal.SIGTERM)
+    before = [(number, signal.signal(number, signal.default_int_handler)) for number in stopping]
     try:
         with subprocess.Popen(command) as server:  # noqa: S603 - our interpreter, a module of ours
             try:

@@ -11,11 +11,11 @@ from rl_runner.cli.display.console import show, show_json, table
 
 def envs(
     pattern: Annotated[
-        str, typer.Argument(metavar="[TEXT]", help="Only ids that contain this text.")
+        str, typer.Argument(metavar="TEXT", help="List only ids that contain this text.")
     ] = "",
     as_json: options.AsJson = False,
 ) -> None:
-    """List the installed environments with spaces, time limits and reward thresholds.
+    """List the installed environments, their spaces, time limits and reward thresholds.
 
     Example: rl envs frozen
     """

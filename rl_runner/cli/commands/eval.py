@@ -17,15 +17,17 @@ def evaluate(
     targets: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[RUN]...",
-            help="Runs or experiments. With --policy configs too, with --trust zips of SB3.",
+            metavar="RUN",
+            help="Runs or experiments; with --policy also configs, with --trust also SB3 zips.",
             show_default=False,
         ),
     ] = None,
     episodes: Annotated[
         int | None,
         typer.Option(
-            "--episodes", min=1, help="Held-out episodes per run; default: the config's number."
+            "--episodes",
+            min=1,
+            help="Held-out episodes per run; default: the config's final_episodes.",
         ),
     ] = None,
     checkpoint: options.Checkpoint = "last",
@@ -34,44 +36,58 @@ def evaluate(
         typer.Option(
             "--policy",
             metavar="NAME",
-            help="A baseline instead: random, greedy, optimal, or one that the environment brings.",
+            help="Evaluate a baseline: random, greedy, optimal, or one of the environment's own.",
         ),
     ] = None,
     env: Annotated[
-        str | None, typer.Option("--env", metavar="ID", help="Play here; with --policy or a zip.")
+        str | None,
+        typer.Option(
+            "--env", metavar="ID", help="The environment, for --policy or an SB3 zip file."
+        ),
     ] = None,
     stochastic: options.Stochastic = False,
     seed: Annotated[
         int,
         typer.Option(
-            "--seed", min=0, help="Which held-out episodes, for what is no run: those of this seed."
+            "--seed",
+            min=0,
+            help="The seed of the held-out episodes, if RUN is not a run of rl_runner.",
         ),
     ] = 0,
     algo: Annotated[
-        str | None, typer.Option("--algo", help="The algorithm that saved the zip.")
+        str | None, typer.Option("--algo", help="The algorithm that saved the zip file.")
     ] = None,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Unpickle zips that were not made by rl_runner.")
+        bool,
+        typer.Option(
+            "--trust", help="Load zip files not made by rl_runner; this runs pickled code."
+        ),
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Write every episode to a .csv or .json too."),
+        typer.Option(
+            "--out", metavar="FILE", help="Also write every episode to a .csv or .json file."
+        ),
     ] = None,
     data: Annotated[
         list[str] | None,
         typer.Option(
-            "--data", metavar="LOG", help="Judge runs that learned from logs by this one."
+            "--data", metavar="LOG", help="Evaluate runs that learned from logs on this log."
         ),
     ] = None,
     window: Annotated[
         str | None,
-        typer.Option("--window", metavar="SPAN", help="With --data: only the log's last 3d, 12h …"),
+        typer.Option(
+            "--window",
+            metavar="SPAN",
+            help="With --data: use only the end of the log, e.g. 3d or 12h.",
+        ),
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Play held-out episodes with trained agents, or with policies that need no training.
+    """Evaluate trained agents or baselines on held-out episodes.
 
-    With --data, agents that learned from logs are judged by a log instead.
+    With --data, agents that learned from logs are evaluated on a log instead.
 
     Example: rl eval runs/cartpole-ppo-3f9a1c2e --episodes 1000 --checkpoint best
     """
@@ -82,7 +98,7 @@ def evaluate(
         _judge_by_log(targets or [], data, window, as_json=as_json)
         return
     if window is not None:
-        context.fail("--window says which part of a log to judge by: give --data too.")
+        context.fail("--window selects a part of a log: give --data as well.")
 
     from rl_runner.evaluation.play.policy_evaluation import check_table_path, write_episode_table
     from rl_runner.evaluation.play.targets import EvaluationRequest, evaluate_all
@@ -101,18 +117,20 @@ def evaluate(
             show_evaluations(document)
     if out is not None:
         write_episode_table(out, [each for group in groups for each in group.evaluations])
-        show_message(f"Every episode: {out}")
+        show_message(f"Wrote every episode to {out}")
 
 
 def _check_judged_by_log(targets: list[Path] | None, given: list[str]) -> None:
     """Refuse ``--data`` without a run, or with options that concern episodes."""
     about_episodes = [each for each in given if each not in {"--data", "--window", "--json"}]
     if about_episodes:
-        cure = "Leave it out, or leave out --data to play episodes."
-        raise ConfigError(Problem("Judging by a log plays no episodes.", about_episodes[0], cure))
+        cure = "Leave out this option, or leave out --data to play episodes."
+        raise ConfigError(
+            Problem("An evaluation on a log plays no episodes.", about_episodes[0], cure)
+        )
     if not targets:
         cure = "Name a run that `rl train` made from a config with a `data` section."
-        raise ConfigError(Problem("There is no run to judge.", "--data", cure))
+        raise ConfigError(Problem("There is no run to evaluate.", "--data", cure))
 
 
 def _judge_by_log(runs: list[Path], data: list[str], window: str | None, *, as_json: bool) -> None:

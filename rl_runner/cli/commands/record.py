@@ -12,24 +12,28 @@ from rl_runner.cli.display.console import show_message
 def record(
     run: options.OneRun,
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="A .gif or .mp4, or a .png of moments.")
+        Path,
+        typer.Option(
+            "--out", metavar="FILE", help="A .gif or .mp4 film, or a .png of single frames."
+        ),
     ] = Path("agent.gif"),
-    episodes: Annotated[
-        int, typer.Option("--episodes", min=1, help="How many, one after another.")
-    ] = 3,
+    episodes: Annotated[int, typer.Option("--episodes", min=1, help="The number of episodes.")] = 3,
     checkpoint: options.Checkpoints = "last",
     speed: Annotated[
-        float, typer.Option("--speed", min=0.05, max=100, help="2 is twice as fast as it runs.")
+        float,
+        typer.Option(
+            "--speed", min=0.05, max=100, help="Playback speed; 2 is twice the environment's own."
+        ),
     ] = 1.0,
     stochastic: options.Stochastic = False,
     policy_map: Annotated[
         bool,
         typer.Option(
-            "--map", help="Instead of a film: state values and greedy actions over a grid's map."
+            "--map", help="Draw state values and greedy actions on a grid world's map instead."
         ),
     ] = False,
 ) -> None:
-    """Film a trained agent; several of its checkpoints side by side show how it learned.
+    """Film a trained agent, or several of its checkpoints side by side.
 
     Example: rl record runs/cartpole-ppo-3f9a1c2e --checkpoint untrained,halfway,last --out ppo.gif
     """
@@ -48,4 +52,4 @@ def record(
             agents, titles, n_episodes=episodes, speed=speed, deterministic=not stochastic
         )
         write_film(out, film)
-    show_message(f"{agents[0].path}: {', '.join(titles)} → {out}")
+    show_message(f"Wrote {out}: {agents[0].path}, {', '.join(titles)}")

@@ -12,8 +12,8 @@ def report(
     experiments: Annotated[
         list[Path],
         typer.Argument(
-            metavar="EXPERIMENT...",
-            help="Folders of experiments, and of searches by `rl tune`.",
+            metavar="EXPERIMENT",
+            help="Folders of experiments and of `rl tune` studies.",
             show_default=False,
         ),
     ],
@@ -22,19 +22,22 @@ def report(
     ] = Path("report.html"),
     checkpoint: Annotated[
         Literal["last", "best"],
-        typer.Option("--checkpoint", help="Compare the agents at the end, or the best ones."),
+        typer.Option(
+            "--checkpoint", help="Compare the agents at the end of training, or the best ones."
+        ),
     ] = "last",
     pictures: Annotated[
         bool,
         typer.Option(
-            "--pictures/--no-pictures", help="Play an episode of each for pictures of the agent."
+            "--pictures/--no-pictures",
+            help="Play one episode of each experiment for pictures of its agent.",
         ),
     ] = True,
 ) -> None:
-    """Write one HTML file on experiments: what was run, results, comparison, pictures, failures.
+    """Write one HTML report: configs, results, comparison, pictures and failures.
 
-    It needs no network to be read, and prints well. Experiments on different environments get a
-    section each, and so does a search: its trials, what mattered, and what fresh seeds say.
+    The file works offline and prints well. Each environment gets a section, and so does each
+    study of `rl tune`: its trials, the important hyperparameters and the results on fresh seeds.
 
     Example: rl report runs/cartpole-ppo-c340ea73 runs/cartpole-dqn-7f91b108 --out cartpole.html
     """

@@ -30,16 +30,21 @@ ShownStatus = Literal[Status, "crashed", "unreadable"]  # as the index finds the
 def runs(
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     status: Annotated[
-        ShownStatus | None, typer.Option("--status", help="Only runs of this status.")
+        ShownStatus | None, typer.Option("--status", help="List only runs with this status.")
     ] = None,
-    env: Annotated[str | None, typer.Option("--env", help="Only this environment.")] = None,
-    algo: Annotated[str | None, typer.Option("--algo", help="Only this algorithm.")] = None,
+    env: Annotated[
+        str | None, typer.Option("--env", help="List only runs in this environment.")
+    ] = None,
+    algo: Annotated[
+        str | None, typer.Option("--algo", help="List only runs of this algorithm.")
+    ] = None,
     limit: Annotated[
-        int, typer.Option("--limit", min=0, help="Show this many, the latest; 0 for all.")
+        int,
+        typer.Option("--limit", min=0, help="Show only this many of the latest runs; 0 shows all."),
     ] = 60,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the runs there are, as they stand now.
+    """List all runs and their current status.
 
     Example: rl runs --status failed
     """
@@ -60,9 +65,9 @@ def runs(
         if len(shown) < len(found):
             show(f"The latest {len(shown)} of {len(found)}; --limit 0 shows all.")
     elif status or env or algo:
-        show(f"No such run in {runs_dir}/.")
+        show(f"No run in {runs_dir}/ matches.")
     else:
-        show(f"No runs in {runs_dir}/ yet. Begin with: rl train configs/cartpole/ppo.yaml")
+        show(f"No runs in {runs_dir}/ yet. Start with: rl train configs/cartpole/ppo.yaml")
 
 
 def _latest(found: "Sequence[IndexedRun]", limit: int) -> "Sequence[IndexedRun]":

@@ -13,34 +13,40 @@ from rl_runner.cli.display.console import show, show_json
 def simulate(
     config: Annotated[
         Path,
-        typer.Argument(metavar="CONFIG", help="A config whose environment is Recommender-v0."),
+        typer.Argument(metavar="CONFIG", help="A config for the environment Recommender-v0."),
     ],
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="The log: FILE.parquet or FILE.jsonl.")
+        Path,
+        typer.Option("--out", metavar="FILE", help="The log to write: FILE.parquet or FILE.jsonl."),
     ],
     policy: Annotated[
         str,
-        typer.Option("--policy", help="random, rule_based, myopic, optimal, or a run's folder."),
+        typer.Option(
+            "--policy",
+            help="The policy: random, rule_based, myopic, optimal, or a run's folder.",
+        ),
     ] = "random",
     epsilon: Annotated[
         float,
-        typer.Option("--epsilon", min=0, max=1, help="The share of actions drawn at random."),
+        typer.Option("--epsilon", min=0, max=1, help="The share of random actions."),
     ] = 0.0,
     interactions: Annotated[
-        int, typer.Option("--interactions", min=1, max=10**9, help="Rows of the log.")
+        int, typer.Option("--interactions", min=1, max=10**9, help="The number of rows in the log.")
     ] = 10_000,
     days: Annotated[
-        int, typer.Option("--days", min=1, max=3650, help="Over how many days they spread.")
+        int, typer.Option("--days", min=1, max=3650, help="The number of days that the log covers.")
     ] = 14,
     end: Annotated[
         datetime | None,
-        typer.Option("--end", help="End of the last day, UTC; default: 2025-06-30."),
+        typer.Option("--end", help="The end of the last day, in UTC; default: 2025-06-30."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, other people.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="The seed; it determines the simulated people.")
+    ] = 0,
     overrides: options.Overrides = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Write the log of simulated people to whom a policy recommends.
+    """Simulate people who follow a policy's recommendations, and write the log.
 
     Example: rl simulate configs/recommender/q_learning.yaml --interactions 100000 --out log.parquet
     """
@@ -57,7 +63,7 @@ def simulate(
 
     check_suffix(out)
     if end is not None and end.replace(tzinfo=UTC) > datetime.now(UTC):
-        what = "A log that ends in the future would be refused by whoever reads it."
+        what = "The log would end in the future, and readers refuse timestamps in the future."
         raise ConfigError(Problem(what, f"--end {end:%Y-%m-%d}"))
     check_simulated(load_config(config, overrides or []))
     target = named_policy(policy, epsilon)
@@ -82,6 +88,6 @@ def simulate(
         show_json(described)
         return
     show(
-        f"{len(log):,} interactions of {described['users']:,} people → {out}",
-        f"{target.name}: exactly {described['exact_mean_reward']:.4f} reward an interaction.",
+        f"Wrote {len(log):,} interactions of {described['users']:,} people to {out}",
+        f"Exact mean reward of {target.name}: {target.exact_mean_reward():.4f} per interaction.",
     )

@@ -22,43 +22,54 @@ def tune(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file.")],
     overrides: options.Overrides = None,
     trials: Annotated[
-        int | None, typer.Option("--trials", min=1, help="Settings to try, in all.")
+        int | None, typer.Option("--trials", min=1, help="The total number of trials.")
     ] = None,
     jobs: options.Jobs = None,
     timeout: Annotated[
         str | None,
-        typer.Option("--timeout", metavar="T", help="Begin no trial after 90s, 30m, 2h, 1d."),
+        typer.Option(
+            "--timeout", metavar="T", help="Start no trial after this time: 90s, 30m, 2h or 1d."
+        ),
     ] = None,
     sampler: Annotated[
         str | None,
-        typer.Option("--sampler", metavar=SAMPLERS, help="How settings are proposed."),
+        typer.Option("--sampler", metavar=SAMPLERS, help="The algorithm that proposes trials."),
     ] = None,
     pruner: Annotated[
         str | None,
-        typer.Option("--pruner", metavar=PRUNERS, help="How hopeless trials are found."),
+        typer.Option(
+            "--pruner", metavar=PRUNERS, help="The rule that stops unpromising trials early."
+        ),
     ] = None,
     storage: Annotated[
         str | None,
         typer.Option(
-            "--storage", metavar="URL", help="A database for several processes, as Optuna's URL."
+            "--storage",
+            metavar="URL",
+            help="An Optuna storage URL, to share the study between processes.",
         ),
     ] = None,
     study: Annotated[
         str | None,
-        typer.Option("--study", metavar="NAME", help="The study's name, which names its folder."),
+        typer.Option("--study", metavar="NAME", help="The name of the study and of its folder."),
     ] = None,
     confirm: Annotated[
         int | None,
-        typer.Option("--confirm", metavar="K", min=0, help="Best trials to train on fresh seeds."),
+        typer.Option(
+            "--confirm",
+            metavar="K",
+            min=0,
+            help="The number of best trials to train again on fresh seeds.",
+        ),
     ] = None,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Search for better hyperparameters and confirm the best of them on fresh seeds.
+    """Search for better hyperparameters and confirm the best on fresh seeds.
 
-    The config's `tune` section says what is searched; without one it is the algorithm's default
-    space. Typed again, the command goes on where the study stopped. The result is best.yaml in
+    The config's `tune` section defines the search space; without one, the algorithm's default
+    space is searched. The same command resumes an interrupted study. The result is best.yaml in
     the study's folder, ready for `rl train`.
 
     Example: rl tune configs/cartpole/ppo.yaml --trials 30 --jobs 2
@@ -96,7 +107,7 @@ def tune(
     else:
         show_result(result)
     if result.stopped:
-        show_message("Stopped. The same command goes on where it was.")
+        show_message("Interrupted. Run the same command again to resume.")
         raise typer.Exit(INTERRUPTED)
     if result.winner is None and result.confirmed:
         raise typer.Exit(FAILED)
@@ -116,5 +127,5 @@ def _seconds(text: str | None) -> float | None:
         return parse_duration(text if text[-1:].isalpha() else f"{text}s").total_seconds()
     except ValueError:
         cure = "Write seconds, `--timeout 90`, or with a unit: 90s, 30m, 2h, 1d."
-        problem = Problem(f"`{text}` is no length of time.", f"--timeout {text}", cure)
+        problem = Problem(f"`{text}` is not a duration.", f"--timeout {text}", cure)
         raise ConfigError(problem) from None

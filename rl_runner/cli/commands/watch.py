@@ -10,9 +10,7 @@ from rl_runner.cli.display.console import number, show, show_message
 
 def watch(
     run: options.OneRun,
-    episodes: Annotated[
-        int, typer.Option("--episodes", min=1, help="How many, one after another.")
-    ] = 3,
+    episodes: Annotated[int, typer.Option("--episodes", min=1, help="The number of episodes.")] = 3,
     checkpoint: options.Checkpoint = "last",
     stochastic: options.Stochastic = False,
 ) -> None:
@@ -25,7 +23,7 @@ def watch(
 
     check_display()
     (agent,), (title,) = load_agents(run, [checkpoint])
-    show_message(f"{agent.path}: {title}. Ctrl-C ends it.")
+    show_message(f"{agent.path}: {title}. Press Ctrl-C to stop.")
     played = play_in_window(agent, episodes, deterministic=not stochastic)
     for episode_return, length in zip(played.returns, played.lengths, strict=True):
-        show(f"return {number(float(episode_return))} in {length} steps")
+        show(f"Return {number(float(episode_return))} in {length} steps")

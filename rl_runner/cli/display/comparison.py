@@ -1,4 +1,4 @@
-"""A comparison as tables for people; `rl compare` draws them."""
+"""The tables of `rl compare`."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ MOST_PAIRS = 15  # more are shown against the first experiment only
 
 
 def show_comparison(comparison: "Comparison") -> None:
-    """Draw results, learning and differences, and say what they cannot carry."""
+    """Draw results, learning and differences, and say what they cannot support."""
     from rl_runner.evaluation.comparison.caveats import caveats
 
     kind = "exact" if comparison.measure == "exact" else "held-out"
@@ -50,14 +50,14 @@ def _scale_line(comparison: "Comparison") -> str:
     if scale.best is None:
         return f"For comparison: {random}.{others}"
     best = f"the {str(scale.best_is).replace('_', ' ')}, {number(scale.best)}"
-    return f"Normalised means: {random}, is 0; {best}, is 1.{others}"
+    return f"Normalised means: 0 is {random}; 1 is {best}.{others}"
 
 
 def _learning_table(comparison: "Comparison") -> object:
     threshold = number(comparison.threshold)
     columns = (
-        "experiment", ">normalised", ">budget", f">reached {threshold}", ">steps to it",
-        ">time to it", ">whole run", ">selection optimism",
+        "experiment", ">normalised", ">budget", f">reached {threshold}", ">timesteps to reach",
+        ">time to reach", ">total time", ">selection optimism",
     )  # fmt: skip
     rows = []
     for row in comparison.rows:
@@ -74,7 +74,7 @@ def _learning_table(comparison: "Comparison") -> object:
                 number(row.selection_optimism),
             )
         )
-    return table(columns, rows, "Learning: steps and times are medians over the seeds")
+    return table(columns, rows, "Learning (timesteps and times: medians over seeds)")
 
 
 def _pair_table(comparison: "Comparison", digits: int) -> object:
@@ -84,7 +84,7 @@ def _pair_table(comparison: "Comparison", digits: int) -> object:
     title, column = "Differences of means", "first − second"
     with_first = [pair for pair in pairs if pair.first == first]
     if len(pairs) > MOST_PAIRS:
-        title = f"Differences of means from {first}; --json has all {len(pairs)} pairs"
+        title = f"Differences of means from {first} (--json has all {len(pairs)} pairs)"
     if len(pairs) > MOST_PAIRS or len(pairs) == len(with_first):
         pairs, column = tuple(with_first), f"{first} − …"
     columns = (column, ">difference", "95 %", ">p (Holm)", ">P(better)", "95 %", "claim")

@@ -14,18 +14,18 @@ from rich.text import Text
 
 from rl_runner.errors import RunnerError
 
-PIPE_WIDTH = 120  # where there is no terminal whose width could be asked
+PIPE_WIDTH = 120  # columns, where there is no terminal to ask
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console; made anew each time because tests and pipes replace the streams."""
+    """Return a console, a new one each time because tests and pipes replace the streams."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PIPE_WIDTH
     return Console(file=stream, width=width, highlight=False, soft_wrap=False, emoji=False)
 
 
 def show(*renderables: Any) -> None:
-    """Print results, for people; text as it is, for messages and names may hold brackets."""
+    """Print results for people; strings without markup, since names may hold brackets."""
     for renderable in renderables:
         console().print(Text(renderable) if isinstance(renderable, str) else renderable)
 
@@ -36,7 +36,7 @@ def show_text(text: str) -> None:
 
 
 def show_json(document: Any) -> None:
-    """Print one JSON document, for programs; NaN, which JSON has not, becomes null."""
+    """Print one JSON document; NaN, which JSON does not have, becomes null."""
     sys.stdout.write(json.dumps(_without_nan(document), indent=2, ensure_ascii=False) + "\n")
 
 
@@ -61,9 +61,9 @@ def show_error(error: RunnerError) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
-    """Build a table; columns whose name begins with ``>`` are set flush right.
+    """Build a table; columns whose name begins with ``>`` are right-aligned.
 
-    What is too long for its column goes on in the next line: names may differ at their ends only.
+    Long cells wrap instead of being cut, because names may differ only at their ends.
     """
     built = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     built.title = escape(title) or None

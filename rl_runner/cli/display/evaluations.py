@@ -1,4 +1,4 @@
-"""What `rl eval` found, as a table and as JSON."""
+"""Results of `rl eval`, as a table and as JSON."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,18 +8,18 @@ from rl_runner.cli.display.results import Document, run_document, verdict
 if TYPE_CHECKING:
     from rl_runner.evaluation.play.targets import EvaluatedGroup
 
-OPTIONAL = {  # shown where there is one: key → column
+OPTIONAL = {  # columns shown if any run has a value: key → column
     "timesteps": ">timesteps",
     "success_rate": ">success",
-    "exact_mean_reward": ">exactly",
+    "exact_mean_reward": ">exact mean",
     "regret": ">regret",
 }
 
 
 def evaluation_document(group: "EvaluatedGroup") -> Document:
-    """Describe a group of evaluations and what they amount to.
+    """Describe a group of evaluations, and their mean with its interval.
 
-    The unit is the run; what was never trained has none, and its interval is over episodes.
+    The sample is the runs; for a policy without training it is the episodes.
     """
     import numpy as np
 
@@ -48,7 +48,7 @@ def evaluation_document(group: "EvaluatedGroup") -> Document:
 
 
 def show_evaluations(document: Document) -> None:
-    """Draw the table of evaluations and, below it, what they amount to."""
+    """Draw the table of evaluations and, below it, their mean with its interval."""
     runs: list[dict[str, Any]] = document["runs"]
     optional = {
         key: column
@@ -69,11 +69,11 @@ def show_evaluations(document: Document) -> None:
         for run in runs
     ]
     show(table([*columns, *optional.values()], rows, document["name"]))
-    show(*_told(runs), verdict(document))
+    show(*_notes(runs), verdict(document))
 
 
-def _told(runs: list[dict[str, Any]]) -> list[str]:
-    """Return a line on the environment's own numbers, and one on the optimum, if there are any."""
+def _notes(runs: list[dict[str, Any]]) -> list[str]:
+    """Return a line about the environment's own metrics, and one about the optimum, if known."""
     lines = []
     sums: dict[str, list[float]] = {}
     for run in runs:
@@ -83,7 +83,7 @@ def _told(runs: list[dict[str, Any]]) -> list[str]:
         means = (f"{name} {number(sum(v) / len(v))}" for name, v in sorted(sums.items()))
         lines.append(f"Means over episodes: {', '.join(means)}.")
     optima = {run["optimal_mean_reward"] for run in runs if "optimal_mean_reward" in run}
-    lines += [f"The best that any policy can reach: {number(best, 4)}, exactly." for best in optima]
+    lines += [f"The optimal policy's exact mean reward is {number(best, 4)}." for best in optima]
     return lines
 
 

@@ -1,4 +1,4 @@
-"""What `rl train` and `rl eval` say about logs."""
+"""Results of learning from logs, for `rl train`, `rl eval` and `rl convert`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,23 +39,23 @@ def show_log_result(result: "LogResult") -> None:
 def show_log_evaluation(evaluation: "Evaluation") -> None:
     """Print how a run is judged by a log."""
     document = evaluation.to_dict()
-    show(f"{evaluation.run.path}, judged by what happened from {evaluation.window}")
+    show(f"{evaluation.run.path}, evaluated on the interactions from {evaluation.window}")
     show_refused_rows(document["refusals"])
     show_judgement(document)
     show(f"Figures and pictures: {evaluation.folder}")
 
 
 def show_judgement(judgement: Document) -> None:
-    """Draw the verdict: estimates, or the refusal; support; outcome rates."""
+    """Print the support, the estimates (or why there are none), and the outcome rates."""
     n, users = judgement["interactions"], judgement["users"]
     logged = _with_interval(judgement["logged_reward"], judgement["logged_reward_ci95"])
     show(f"{n:,} interactions of {users:,} users; the logging policy earned {logged}.")
     support = judgement["support"]
     weight = _with_interval(support["mean_weight"], support["mean_weight_ci95"])
     show(
-        f"Effective sample {support['effective_sample']:,.0f}, of "
+        f"Effective sample size {support['effective_sample']:,.0f}, from "
         f"{support['effective_users']:,.0f} effective users; largest weight "
-        f"{support['largest_weight']:.1f}, mean weight {weight}, without support "
+        f"{support['largest_weight']:.1f}, mean weight {weight}, actions without support "
         f"{support['unsupported']:.1%}."
     )
     if judgement["refusal"] is not None:
@@ -73,8 +73,11 @@ def show_judgement(judgement: Document) -> None:
         for name, e in judgement["estimates"].items()
     ]
     show(table(columns, rows))
-    show("* not for claims: trusts the form of a linear model, whose error no interval holds.")
-    show("One recommendation where the logging policy had brought people; over whole sessions *:")
+    show("* Not for claims: this relies on a linear model, whose error no interval covers.")
+    show(
+        "The table is about single recommendations, in states that the logging policy reached.",
+        "Over whole sessions *:",
+    )
     show(_sessions(judgement["sessions"]))
     rates = [
         (name, f"{r['logged']:.3f}", f"{r['policy']:.3f}", interval(r["policy_ci95"], 3))
@@ -85,15 +88,17 @@ def show_judgement(judgement: Document) -> None:
         show_message(f"Warning: {warning}.")
 
 
-def _sessions(told: Document | None) -> str:
-    if told is None:
-        return "  too few sessions begin in the log to say anything."
-    value = _with_interval(told["value"], told["ci95"])
-    logging = _with_interval(told["logging"], told["logging_ci95"])
-    rule = f"{told['versus_rule_based']:+.3f} ({interval(told['versus_rule_based_ci95'], 3)})"
+def _sessions(sessions: Document | None) -> str:
+    if sessions is None:
+        return "  too few sessions begin in the log for an estimate."
+    value = _with_interval(sessions["value"], sessions["ci95"])
+    logging = _with_interval(sessions["logging"], sessions["logging_ci95"])
+    rule = (
+        f"{sessions['versus_rule_based']:+.3f} ({interval(sessions['versus_rule_based_ci95'], 3)})"
+    )
     return (
-        f"  {value} by a linear model of {told['sessions']:,} sessions; the logging policy "
-        f"{logging}; against the rule-based policy {rule}."
+        f"  {value}, by a linear model of {sessions['sessions']:,} sessions; the logging policy "
+        f"earned {logging}; difference to the rule-based policy {rule}."
     )
 
 
@@ -109,7 +114,9 @@ def _show_run(path: Path, record: Document) -> None:
     )
     show_refused_rows(log["refusals"])
     if beyond := log.get("beyond_budget"):
-        show(f"{beyond:,} older ones lie beyond `train.total_timesteps`.")
+        show(
+            f"{beyond:,} older interactions were left out, as `train.total_timesteps` limits them."
+        )
     show(
         f"Users with too few interactions: {log['users_dropped']:,} dropped "
         f"({log['users_dropped_share']:.1%} of users, "
@@ -127,21 +134,21 @@ def _show_run(path: Path, record: Document) -> None:
     )
     if coverage["values_outside"]:
         show_message(
-            f"Warning: {coverage['values_outside']:,} values lie outside what rewards can be."
+            f"Warning: {coverage['values_outside']:,} values are outside the range of rewards."
         )
     if results["judgement"] is None:
-        show("Nothing was held out: judge it with `rl eval RUN --data LOG`.")
+        show("Nothing was held out; evaluate the run with `rl eval RUN --data LOG`.")
     else:
-        show(f"Held out, {log['holdout'][0]} to {log['holdout'][1]}:")
+        show(f"Evaluated on held-out interactions, {log['holdout'][0]} to {log['holdout'][1]}:")
         show_judgement(results["judgement"])
     for item, holds in results["checklist"].items():
-        mark = {True: "yes", False: "NO", None: "not known"}[holds]
+        mark = {True: "yes", False: "NO", None: "unknown"}[holds]
         by_a_model = " *" if item.endswith("over_sessions") else ""
         show(f"  {item.replace('_', ' ')}{by_a_model}: {mark}")
 
 
 def show_refused_rows(refusals: Document) -> None:
-    """Say how many rows of a log were refused, why, and name the first of them."""
+    """Say how many rows of a log were refused and why, with some examples."""
     if not refusals["refused"]:
         return
     show_message(f"{refusals['refused']:,} of {refusals['rows']:,} rows refused:")

@@ -1,4 +1,4 @@
-"""Training as it is watched: live bars in a terminal, a line now and then in a pipe."""
+"""Progress of `rl train`: live bars in a terminal, a line now and then in a pipe."""
 
 import sys
 import time
@@ -34,14 +34,14 @@ class LineReporter(reporting.Reporter):
     def experiment_started(
         self, config: ExperimentConfig, path: Path, seeds: Sequence[int]
     ) -> None:
-        """Say what is trained where."""
+        """Announce an experiment, its seeds and its folder."""
         self._experiments.add(config.name)
         listed = ", ".join(map(str, seeds))
         steps = f"{config.train.total_timesteps:,} timesteps"
         self.say(f"{config.algo.name} on {config.env.id}, {steps}, seeds {listed} → {path}")
 
     def note(self, text: str) -> None:
-        """Say it."""
+        """Print a note."""
         self.say(f"Note: {text}")
 
     def run_started(self, run: RunId) -> None:
@@ -49,7 +49,7 @@ class LineReporter(reporting.Reporter):
         self._last[run] = time.monotonic()
 
     def run_progress(self, progress: reporting.Progress) -> None:
-        """Write a line if the run's last one is a while ago."""
+        """Print a line if the run's last one is at least ``SECONDS`` old."""
         run = progress.run
         if time.monotonic() - self._last.get(run, 0.0) >= self.SECONDS:
             self._last[run] = time.monotonic()
@@ -57,11 +57,11 @@ class LineReporter(reporting.Reporter):
             self.say(f"{self.label(run)}: {done:3.0f} %  {_numbers(progress)}")
 
     def run_ended(self, run: RunId, record: Mapping[str, Any]) -> None:
-        """Say how it ended."""
+        """Print how the run ended."""
         self.say(f"{self.label(run)}: {_ending(record)}")
 
     def label(self, run: RunId) -> str:
-        """Name a run: by its seed, and by its experiment if there are several."""
+        """Name a run by its seed, and by its experiment if there are several."""
         return (
             f"{run.experiment} seed {run.seed}"
             if len(self._experiments) > 1
@@ -96,7 +96,7 @@ class LiveReporter(LineReporter):
     def experiment_started(
         self, config: ExperimentConfig, path: Path, seeds: Sequence[int]
     ) -> None:
-        """Say what is trained where, and lengthen the bar of the whole."""
+        """Announce an experiment, and add its seeds to the total bar."""
         super().experiment_started(config, path, seeds)
         total = self._totals[config.name] = config.train.total_timesteps
         self._n_runs += len(seeds)
@@ -107,43 +107,43 @@ class LiveReporter(LineReporter):
         self._bars.start()
 
     def run_started(self, run: RunId) -> None:
-        """Draw a bar."""
+        """Add a bar for the run."""
         total = self._totals.get(run.experiment)
         self._tasks[run] = self._bars.add_task(self.label(run), total=total, numbers="")
 
     def run_progress(self, progress: reporting.Progress) -> None:
-        """Move the run's bar and that of the whole."""
+        """Move the run's bar and the total bar."""
         task = self._tasks.get(progress.run)
         if task is not None:
             self._bars.update(task, completed=progress.timesteps, numbers=_numbers(progress))
-        self._move_whole(progress.run, progress.timesteps)
+        self._move_total(progress.run, progress.timesteps)
 
     def run_ended(self, run: RunId, record: Mapping[str, Any]) -> None:
-        """Replace the bar by a line that says how it ended."""
+        """Replace the run's bar by a line that says how it ended."""
         task = self._tasks.pop(run, None)
         if task is not None:
             self._bars.remove_task(task)
         if record.get("status") == "finished":
-            self._move_whole(run, self._totals.get(run.experiment, 0))
+            self._move_total(run, self._totals.get(run.experiment, 0))
         super().run_ended(run, record)
 
     def say(self, text: str) -> None:
-        """Write a line above the bars."""
+        """Write one line above the bars."""
         self._bars.console.print(text, markup=False)
 
     def close(self) -> None:
-        """Give the terminal back."""
+        """Remove the bars from the terminal."""
         self._bars.stop()
 
-    def _move_whole(self, run: RunId, timesteps: float) -> None:
+    def _move_total(self, run: RunId, timesteps: float) -> None:
         self._done[run] = timesteps
         if self._all is not None:
-            running = f"{len(self._tasks)} of {self._n_runs} runs under way"
+            running = f"{len(self._tasks)} of {self._n_runs} runs active"
             self._bars.update(self._all, completed=sum(self._done.values()), numbers=running)
 
 
 def choose_reporter(*, quiet: bool, verbose: bool) -> reporting.Reporter:
-    """Choose who listens: nobody, lines, lines and every metric, or live bars."""
+    """Return the reporter for these options: silent, lines, lines with every metric, or bars."""
     if quiet:
         return reporting.Reporter()
     if verbose or not console(stderr=True).is_terminal:
@@ -165,6 +165,6 @@ def _ending(record: Mapping[str, Any]) -> str:
         return f"{record.get('status')}{': ' + record['error'] if 'error' in record else ''}"
     last = record["results"]["last"]
     reward = f"{number(last['mean_reward'])} ± {number(last['std_reward'])}"
-    exact = f", exactly {last['exact_mean_reward']:.4f}" if "exact_mean_reward" in last else ""
+    exact = f", exact mean {last['exact_mean_reward']:.4f}" if "exact_mean_reward" in last else ""
     took = duration(record["seconds"])
     return f"{reward} over {last['n_episodes']} held-out episodes{exact} ({took})"

@@ -1,4 +1,4 @@
-"""The results of an experiment, as a table and as JSON; `rl train` and `rl eval` share them."""
+"""Results of `rl train`, as tables, messages and JSON; `rl eval` and `rl runs` share them."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ def experiment_document(path: str, name: str, digest: str, runs: Sequence[Docume
 
 
 def result_document(result: "ExperimentResult") -> Document:
-    """Describe what `rl train` brought about, run by run."""
+    """Describe an experiment that `rl train` has just trained, run by run."""
     runs = [run_document(run.seed, str(run.path), dict(run.record)) for run in result.runs]
     return experiment_document(str(result.path), result.name, result.hash, runs)
 
@@ -54,7 +54,7 @@ def run_document(seed: int, path: str, record: dict[str, Any]) -> Document:
 
 
 def show_experiment(document: Document, seconds: dict[int, float | None] | None = None) -> None:
-    """Draw the table of runs and, below it, what they amount to."""
+    """Draw the table of runs and, below it, their mean with its interval."""
     columns = [
         "seed", "status", ">timesteps", ">mean reward", ">± std", ">best agent", ">optimism",
     ]  # fmt: skip
@@ -73,7 +73,7 @@ def show_experiment(document: Document, seconds: dict[int, float | None] | None 
         ]
         for run in document["runs"]
     ]
-    columns += [">exactly", ">regret"] if exactly else []
+    columns += [">exact mean", ">regret"] if exactly else []
     show(table([*columns, *([">time"] if seconds else [])], rows, document["name"]))
     show(verdict(document))
 
@@ -84,17 +84,17 @@ def show_result(result: "ExperimentResult", document: Document) -> None:
 
 
 def verdict(document: Document) -> str:
-    """Say in one sentence what the runs of a document amount to."""
+    """Say in one sentence what the runs of a document show."""
     if document.get("interval_over") == "episodes":
         return _over_episodes(document)
     finished = [run for run in document["runs"] if run["mean_reward"] is not None]
     if not finished:
-        return "No run finished."
+        return "No run has finished."
     mean = number(document["mean_reward"])
     if document["ci95"] is None:
-        return f"Mean reward {mean} from a single seed, which says nothing about the next one."
+        return f"Mean reward {mean} from a single seed: this says nothing about other seeds."
     low, high = (number(end) for end in document["ci95"])
-    few = " Fewer than five: read it with care." if len(finished) < 5 else ""
+    few = " Interpret with care: these are fewer than five seeds." if len(finished) < 5 else ""
     return (
         f"Mean reward {mean} over {len(finished)} seeds, "
         f"95 % confidence interval {low} to {high}.{few}{_exactly(finished)}"
@@ -102,7 +102,7 @@ def verdict(document: Document) -> str:
 
 
 def _exactly(runs: Sequence[Document]) -> str:
-    """Say the same of the exact means, free of the luck of episodes, if every run has one."""
+    """Say the same of the exact means, which no episode's chance affects, if every run has one."""
     from rl_runner.evaluation.statistics.summary import summarize
 
     means = [run.get("exact_mean_reward") for run in runs]
@@ -113,19 +113,19 @@ def _exactly(runs: Sequence[Document]) -> str:
     between = (
         f", interval {number(exact.ci95[0], 4)} to {number(exact.ci95[1], 4)}" if exact.ci95 else ""
     )
-    return f" Computed exactly: mean {number(exact.mean, 4)}{between}."
+    return f" The exact mean is {number(exact.mean, 4)}{between}."
 
 
 def _over_episodes(document: Document) -> str:
-    """Say what a policy that was never trained amounts to: its episodes are the sample."""
+    """Say what the episodes of a policy without training show: they are the sample."""
     n = sum(run["n_episodes"] for run in document["runs"])
-    said = f"Mean reward {number(document['mean_reward'])} over {n:,} episodes"
+    mean = f"Mean reward {number(document['mean_reward'])} over {n:,} episodes"
     if document["ci95"] is None:
-        return f"{said}."
+        return f"{mean}."
     low, high = document["ci95"]
     if low == high:
-        return f"{said}, all of them alike."
-    return f"{said}, 95 % confidence interval {number(low)} to {number(high)}."
+        return f"{mean}, the same in all of them."
+    return f"{mean}, 95 % confidence interval {number(low)} to {number(high)}."
 
 
 def show_failures(results: "Sequence[ExperimentResult]") -> bool:
@@ -140,9 +140,9 @@ def show_failures(results: "Sequence[ExperimentResult]") -> bool:
 
 
 def show_unfinished(results: "Sequence[ExperimentResult]") -> bool:
-    """Say which runs stopped where, which have not begun, and which are another process's.
+    """Say which runs were interrupted and where, and which another process trains.
 
-    :return: whether the same command would go on with any of them
+    :return: whether the same command would resume or start any of them
     """
     several = len(results) > 1
     runs = [
@@ -159,17 +159,17 @@ def show_unfinished(results: "Sequence[ExperimentResult]") -> bool:
         for label, run in theirs
         if run.status in {"interrupted", "pending"}
     ]
-    for told, parts in (
-        ("Stopped", stopped),
-        ("Not begun", not_begun),
-        ("Left to another process, which has stopped", left),
-        ("Trained by another process, which is still at it", _labels(theirs, "running")),
+    for heading, parts in (
+        ("Interrupted", stopped),
+        ("Not started", not_begun),
+        ("Left to another process, which was interrupted", left),
+        ("In training by another process", _labels(theirs, "running")),
         ("Trained by another process", _labels(theirs, "finished")),
     ):
         if parts:
-            show_message(f"{told}: {'; '.join(parts)}.")
+            show_message(f"{heading}: {'; '.join(parts)}.")
     if stopped or not_begun or left:
-        show_message("The same command goes on from there.")
+        show_message("Run the same command again to resume.")
     return bool(stopped or not_begun or left)
 
 
@@ -178,11 +178,12 @@ def _labels(runs: "Sequence[tuple[str, RunResult]]", status: str) -> list[str]:
 
 
 def _where(run: "RunResult") -> str:
-    """Say from where a stopped run will go on, and what of it has to be repeated."""
+    """Say where a run was interrupted, and from where it will resume if that is earlier."""
     saved, stopped_at = int(run.record.get("timesteps") or 0), run.record.get("stopped_at")
     if stopped_at == 0:
-        return "at its beginning"
+        return "at the beginning"
     if saved == stopped_at:
-        return f"at {saved:,} timesteps, saved there"
+        return f"at {saved:,} timesteps (saved)"
     was_at = "" if stopped_at is None else f"at {stopped_at:,} timesteps, "
-    return f"{was_at}to go on from {f'its checkpoint at {saved:,}' if saved else 'the beginning'}"
+    resumes = f"the checkpoint at {saved:,}" if saved else "the beginning"
+    return f"{was_at}will resume from {resumes}"

@@ -27,29 +27,29 @@ class LineReporter(StudyReporter):
         self.best: TrialReport | None = None
 
     def search_started(self, plan: StudyPlan) -> None:
-        """Say what is searched."""
+        """Announce the study; count the trials that it has already."""
         self.plan = plan
         self.say(
             f"{plan.n_trials} trials on up to {plan.n_seeds} seeds, {plan.total_timesteps:,} "
-            f"timesteps each, for {' and '.join(plan.objectives)} → {plan.path}"
+            f"timesteps each; objective: {' and '.join(plan.objectives)} → {plan.path}"
         )
         for trial in plan.done:
             self.count(trial)
         if self.n_ended:
-            self.say(f"{self.n_ended} trials are there already.")
+            self.say(f"{self.n_ended} trials have ended already.")
 
     def note(self, text: str) -> None:
-        """Say it."""
+        """Print a note."""
         self.say(f"Note: {text}")
 
     def trial_ended(self, trial: TrialReport) -> None:
-        """Say how it ended."""
+        """Print how the trial ended."""
         star = "  ← best so far" if self.count(trial) else ""
         self.say(f"trial {trial.number}: {ending(trial)}  {settings(trial.values)}{star}")
 
     def confirming(self, labels: Sequence[str], n_runs: int) -> None:
-        """Say what is confirmed."""
-        self.say(f"Confirming {', '.join(labels)} on fresh seeds: {n_runs} runs.")
+        """Announce the confirmation on fresh seeds."""
+        self.say(f"Confirming {', '.join(labels)} on fresh seeds ({n_runs} runs)")
 
     def count(self, trial: TrialReport) -> bool:
         """Count an ended trial; True if it is the best so far."""
@@ -68,7 +68,7 @@ class LineReporter(StudyReporter):
 
 
 class LiveReporter(LineReporter):
-    """The runs under way with their learning curves, and the whole, at the bottom of a terminal."""
+    """The active runs with their learning curves, and a total bar, at the bottom of a terminal."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,45 +84,45 @@ class LiveReporter(LineReporter):
             TextColumn("{task.completed:.0f} of {task.total:.0f}"),
             TextColumn("{task.fields[rest]}"),
         )
-        self.whole: TaskID | None = None
+        self.total: TaskID | None = None
         self.live = Live(console=console(stderr=True), refresh_per_second=4, transient=True)
 
     def search_started(self, plan: StudyPlan) -> None:
-        """Say what is searched, and begin to draw."""
+        """Announce the study and start the live display."""
         super().search_started(plan)
         self.done_before = self.n_ended
-        self.whole = self.bar.add_task("trials", total=plan.n_trials, rest="")
+        self.total = self.bar.add_task("trials", total=plan.n_trials, rest="")
         self.live.start()
         self.draw()
 
     def trial_ended(self, trial: TrialReport) -> None:
-        """Write a line above the display."""
+        """Print how the trial ended, above the display."""
         super().trial_ended(trial)
         self.draw()
 
     def confirming(self, labels: Sequence[str], n_runs: int) -> None:
-        """Begin a new bar."""
+        """Announce the confirmation and restart the total bar for it."""
         super().confirming(labels, n_runs)
         self.n_runs, self.began, self.done_before = n_runs, time.monotonic(), 0
-        if self.whole is not None:
-            self.bar.update(self.whole, description="fresh seeds", total=n_runs)
+        if self.total is not None:
+            self.bar.update(self.total, description="fresh seeds", total=n_runs)
         self.draw()
 
     def run_started(self, run: RunId) -> None:
-        """Begin its line."""
+        """Start an empty learning curve for the run."""
         self.curves[run] = []
 
     def run_evaluated(self, evaluated: Evaluated) -> None:
-        """Lengthen its curve."""
+        """Add a point to the run's learning curve."""
         self.curves.setdefault(evaluated.run, []).append(evaluated.mean_reward)
 
     def run_progress(self, progress: RunProgress) -> None:
-        """Move its line on."""
+        """Update the run's line."""
         self.progress[progress.run] = progress
         self.draw()
 
     def run_ended(self, run: RunId, record: Mapping[str, Any]) -> None:
-        """Take its line away."""
+        """Remove the run's line."""
         del record
         self.runs_ended += self.n_runs > 0
         self.progress.pop(run, None)
@@ -130,18 +130,18 @@ class LiveReporter(LineReporter):
         self.draw()
 
     def say(self, text: str) -> None:
-        """Write a line above the display."""
+        """Write one line above the display."""
         self.live.console.print(text, markup=False, soft_wrap=True)
 
     def close(self) -> None:
-        """Give the terminal back."""
+        """Remove the display from the terminal."""
         self.live.stop()
 
     def draw(self) -> None:
-        """Draw anew."""
+        """Redraw the runs, the total bar and the best trial so far."""
         done = self.runs_ended if self.n_runs else self.n_ended
-        if self.whole is not None:
-            self.bar.update(self.whole, completed=done, rest=self._rest(done))
+        if self.total is not None:
+            self.bar.update(self.total, completed=done, rest=self._rest(done))
         lines = Table.grid(padding=(0, 2))
         for run, progress in self.progress.items():
             share = progress.timesteps / progress.total_timesteps
@@ -158,23 +158,23 @@ class LiveReporter(LineReporter):
         self.live.update(Group(lines, self.bar, best))
 
     def _rest(self, done: int) -> str:
-        """Say how long it will take, from how long it took so far."""
+        """Estimate the remaining time from the mean time per trial (or run) so far."""
         total = self.n_runs or (self.plan.n_trials if self.plan else 0)
         if done <= self.done_before or done >= total:
             return ""
         per_trial = (time.monotonic() - self.began) / (done - self.done_before)
-        return f"about {duration(per_trial * (total - done))} to go"
+        return f"about {duration(per_trial * (total - done))} left"
 
 
 def choose_reporter(*, quiet: bool) -> StudyReporter:
-    """Choose who listens: nobody, plain lines, or a live display."""
+    """Return the reporter for this option: silent, lines, or a live display."""
     if quiet:
         return StudyReporter()
     return LiveReporter() if console(stderr=True).is_terminal else LineReporter()
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """Draw numbers as a line of little blocks, from their lowest to their highest."""
+    """Draw numbers as a line of block characters, scaled from their minimum to their maximum."""
     if not values:
         return ""
     low, high = min(values), max(values)

@@ -13,7 +13,7 @@ MOST_IMPORTANCES = 6  # hyperparameters listed as the most important
 
 
 def show_result(result: "TuneResult") -> None:
-    """Draw what a study found: its best trials, what fresh seeds say, and what mattered."""
+    """Draw the best trials, the results on fresh seeds and the important hyperparameters."""
     document = result.summary
     _show_trials(result, document)
     if document["confirmed"]:
@@ -21,7 +21,7 @@ def show_result(result: "TuneResult") -> None:
     shares = list(document["importances"].items())[:MOST_IMPORTANCES]
     if shares:
         listed = ", ".join(f"{name} {share:.2f}" for name, share in shares)
-        show(f"Most important: {listed} (shares of the score's variance).")
+        show(f"Most important hyperparameters (share of the score's variance): {listed}.")
     if not result.stopped:
         show(verdict(result, document))
 
@@ -41,7 +41,7 @@ def _show_trials(result: "TuneResult", document: Mapping[str, Any]) -> None:
 
 
 def _show_confirmed(document: Mapping[str, Any]) -> None:
-    """Draw what fresh seeds say; intervals, gain and optimism are always the mean's."""
+    """Draw the results on fresh seeds; intervals, gain and optimism are always the mean's."""
     of_means = document["objectives"][0]["over_seeds"] == "mean"
     rows = [
         [
@@ -57,26 +57,26 @@ def _show_confirmed(document: Mapping[str, Any]) -> None:
         ]
         for item in document["confirmed"]
     ]
-    mean = () if of_means else (">their mean",)
+    mean = () if of_means else (">mean",)
     measured = (">search", ">fresh seeds", *mean, ">95 %", ">gain", ">95 %", ">optimism", ">95 %")
     show(table(("candidate", *measured), rows, "Confirmed on fresh seeds"))
 
 
 def verdict(result: "TuneResult", document: Mapping[str, Any]) -> str:
-    """Say in one line what came of it."""
+    """Say in one line how the study ended."""
     where = f"Ready for `rl train`: {document['best_config']}"
     if not document["confirmed"]:
         return f"Not confirmed on fresh seeds. {where}"
     if result.winner is None:
-        return "No candidate was trained to the end on every fresh seed."
+        return "No candidate finished training on every fresh seed."
     if result.winner.candidate.trial is None:
-        return f"Nothing that was found beats the starting config on fresh seeds. {where}"
+        return f"No trial beats the starting config on fresh seeds. {where}"
     winner = next(i for i in document["confirmed"] if i["candidate"] == document["winner"])
     return f"Winner: {document['winner']}{_gain(winner)}. {where}"
 
 
 def _gain(winner: Mapping[str, Any]) -> str:
-    """Say how much better than the starting config the winner is, and whether that is sure.
+    """Say how much better than the starting config the winner is, and how certain that is.
 
     The gain is the mean's; a winner by another measure over seeds may have the worse mean.
     """
@@ -85,9 +85,9 @@ def _gain(winner: Mapping[str, Any]) -> str:
         return ""
     if gain < 0:
         at = f" (gain {interval(ends)})" if ends else ""
-        return f", though its mean is {number(-gain)} worse than the start's{at}"
-    said = f", {number(gain)} better than the start"
+        return f", though its mean is {number(-gain)} worse than the starting config's{at}"
+    better = f", {number(gain)} better than the starting config"
     if ends is None:
-        return said
-    few = "" if ends[0] > 0 else "; too few seeds to be sure that it is better"
-    return f"{said} ({interval(ends)}{few})"
+        return better
+    few = "" if ends[0] > 0 else "; too few seeds to be certain"
+    return f"{better} ({interval(ends)}{few})"

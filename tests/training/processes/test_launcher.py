@@ -209,7 +209,7 @@ def test_a_stopped_command_goes_on_where_it_was(
     out, err = process.communicate(timeout=60)
     if how != "SIGKILL":
         assert process.returncode == 130, err
-        assert "Stopped: seed 0 at " in err
+        assert "Interrupted: seed 0 at " in err
         assert "The same command goes on" in err
         statuses = {run["status"] for run in json.loads(out)["runs"]}
         assert "interrupted" in statuses
