@@ -101,14 +101,14 @@ def evaluate(
         context.fail("--window selects a part of a log: give --data as well.")
 
     from rl_runner.evaluation.play.policy_evaluation import check_table_path, write_episode_table
-    from rl_runner.evaluation.play.targets import EvaluationRequest, evaluate_all
+    from rl_runner.evaluation.play.targets import EvaluationOptions, evaluate_targets
 
     if out is not None:
         check_table_path(out)
-    request = EvaluationRequest(
+    asked = EvaluationOptions(
         episodes, checkpoint, policy, False if stochastic else None, env, seed, algo, trust
     )
-    groups = evaluate_all(targets or [], request)
+    groups = evaluate_targets(targets or [], asked)
     documents = [evaluation_document(group) for group in groups]
     if as_json:
         show_json(documents[0] if len(documents) == 1 else documents)

@@ -1,7 +1,7 @@
 """Policies that need no training, in any environment: random, greedy, optimal.
 
-What an environment brings itself (:mod:`rl_runner.envs.baselines`) comes first: its ``optimal``
-takes the place of the one here, which needs a transition table.
+An environment's own baselines (:mod:`rl_runner.envs.baselines`) take precedence: its ``optimal``
+replaces the one here, which needs a transition table.
 """
 
 from contextlib import closing
@@ -30,7 +30,7 @@ OPTIMAL = "optimal"
 
 
 class RandomPolicy:
-    """Takes every action as likely (a bounded continuous one uniformly)."""
+    """Draws every action with the same probability (a bounded continuous one uniformly)."""
 
     def __init__(self, env: VecEnv, seed: int) -> None:
         self._actions = batch_space(env.action_space, env.num_envs)
@@ -43,15 +43,15 @@ class RandomPolicy:
         episode_start: np.ndarray | None = None,  # noqa: ARG002
         deterministic: bool = False,  # noqa: ARG002
     ) -> tuple[np.ndarray, Any]:
-        """Draw an action for every copy of the environment."""
+        """Draw an action for every copy of the environment, (n_envs, …)."""
         return np.asarray(self._actions.sample()), state
 
 
 class TablePolicy:
-    """Acts by the number of steps that are left and the state.
+    """Looks its action up by the number of remaining steps and the state.
 
-    :param actions: (n_rows, n_states) row k with k + 1 steps left; with more steps left than there
-        are rows, the last row
+    :param actions: (n_rows, n_states) row k is used with k + 1 steps remaining; if more steps
+        remain than there are rows, the last row is used
     """
 
     def __init__(self, actions: np.ndarray, time_limit: int) -> None:
@@ -65,18 +65,18 @@ class TablePolicy:
         episode_start: np.ndarray | None = None,
         deterministic: bool = False,  # noqa: ARG002
     ) -> tuple[np.ndarray, Any]:
-        """Look the actions up; ``state`` counts the steps of each copy's episode."""
+        """Look the actions up, (n_envs,); ``state`` counts the steps of each copy's episode."""
         states = np.asarray(observation)
         steps = np.zeros(len(states), dtype=np.int64) if state is None else state
         if episode_start is not None:
             steps = np.where(episode_start, 0, steps)
-        left = np.clip(self._time_limit - steps, 1, len(self._actions))
-        return self._actions[left - 1, states], steps + 1
+        remaining = np.clip(self._time_limit - steps, 1, len(self._actions))
+        return self._actions[remaining - 1, states], steps + 1
 
 
 @dataclass(frozen=True)
 class BaselinePlayer:
-    """A baseline with the action space that :func:`play_episodes` wants to know."""
+    """A baseline together with the action space, which :func:`play_episodes` needs."""
 
     policy: Policy
     action_space: gym.Space[Any]
@@ -88,7 +88,7 @@ class BaselinePlayer:
         episode_start: np.ndarray | None = None,
         deterministic: bool = False,
     ) -> tuple[np.ndarray, Any]:
-        """Ask the baseline."""
+        """Return the baseline's actions and its state, see :class:`.Policy`."""
         return self.policy.predict(observation, state, episode_start, deterministic)
 
 
@@ -102,12 +102,12 @@ def evaluate_baseline(
     gamma: float = DEFAULT_GAMMA,
     label: str = "",
 ) -> Evaluation:
-    """Play the held-out episodes of the run with this seed by a baseline.
+    """Play the held-out episodes of the run with this seed, with a baseline.
 
-    Frame stacking and normalisation are left out: they are an agent's spectacles, and change
-    neither what happens nor what it pays.
+    Frame stacking and normalisation are left out: they change only what an agent sees, neither the
+    dynamics nor the returns.
 
-    :param gamma: the discount for which ``greedy`` is best
+    :param gamma: the discount factor for which ``greedy`` is optimal
     :raises ConfigError: if the environment has no such baseline
     """
     plain = config.as_it_is
@@ -123,7 +123,7 @@ def evaluate_baseline(
 
 
 def known_baselines(config: EnvConfig) -> tuple[str, ...]:
-    """Return the names of all baselines of an environment.
+    """Return the names of all baselines available in an environment.
 
     :raises EnvError: if the environment cannot be built
     """
@@ -141,7 +141,7 @@ def _check_name(config: EnvConfig, name: str, scorer: ExactScorer | None) -> Non
         return
     what = f"{config.id} has no baseline `{name}`."
     if name in {GREEDY, OPTIMAL}:
-        what += " It tells no transition table from which one could be computed"
+        what += " It has no transition table from which one could be computed"
         what += ", or a wrapper hides it." if config.wrappers else "."
     cure = f"{did_you_mean(name, known)} Its baselines: {', '.join(known)}.".strip()
     raise ConfigError(Problem(what, f"--policy {name}", cure))
@@ -150,15 +150,17 @@ def _check_name(config: EnvConfig, name: str, scorer: ExactScorer | None) -> Non
 def _build(
     config: EnvConfig, name: str, env: VecEnv, seed: int, scorer: ExactScorer | None, gamma: float
 ) -> tuple[Policy, ExactScore | None]:
-    """Build a known baseline; return it with its exact score."""
+    """Return a known baseline and its exact score (None where there is no transition table)."""
+    # The environment's own baselines come first.
     if name in baselines_of(config.id):
         return load_baseline(config.id, name)(env, seed), None
     if name == RANDOM:
         table = None if scorer is None else scorer.table
         exact = None if scorer is None or table is None else scorer.of_return(table.random_return())
         return RandomPolicy(env, seed), exact
+    # The others are computed from the transition table.
     if scorer is None:
-        raise EnvError(Problem(f"{config.id} tells no transition table.", "env.id"))
+        raise EnvError(Problem(f"{config.id} has no transition table.", "env.id"))
     table = scorer.table
     if name == GREEDY:
         actions = table.greedy_actions(gamma)

@@ -1,4 +1,4 @@
-"""What environments tell beside the reward: numbers in ``info``, and the terms of the reward."""
+"""What environments report besides the reward: numbers in ``info``, and the terms of the reward."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,25 +6,25 @@ from typing import Any
 import numpy as np
 
 REWARD_TERMS = "reward_terms"  # info key: this step's reward, split by name
-NOT_EXTRA = {"is_success", "terminal_observation"}  # has a column of its own; SB3's, no measure
-RENAMED = {"TimeLimit.truncated": "truncated"}  # SB3's name for it
+IGNORED = {"is_success", "terminal_observation"}  # has its own column; SB3's, not a measurement
+RENAMED = {"TimeLimit.truncated": "truncated"}  # from SB3's name to the plain one
 NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)
 
 
 class EpisodeInfo:
-    """Collects one number per episode and name, while several copies play.
+    """Collects one number per episode and name, while several copies of an environment play.
 
-    A number in the last step's ``info`` is taken as it is; a dictionary ``reward_terms`` is summed
+    A number in the last step's ``info`` is taken as it is. A dictionary ``reward_terms`` is summed
     over the episode's steps and becomes ``reward_terms/<name>``.
     """
 
     def __init__(self, n_envs: int, n_episodes: int) -> None:
-        self.values: dict[str, np.ndarray] = {}  # (n_episodes,) float64, NaN where nothing was told
+        self.values: dict[str, np.ndarray] = {}  # (n_episodes,) float64, NaN if not reported
         self._n_episodes = n_episodes
         self._sums: list[dict[str, float]] = [{} for _ in range(n_envs)]
 
     def step(self, infos: Sequence[Mapping[str, Any]]) -> None:
-        """Take the ``info`` of one step of every copy."""
+        """Add the reward terms of one step of every copy, (n_envs,) ``info`` dictionaries."""
         for sums, info in zip(self._sums, infos, strict=True):
             terms = info.get(REWARD_TERMS)
             if terms is not None and isinstance(terms, Mapping):
@@ -32,9 +32,9 @@ class EpisodeInfo:
                     sums[name] = sums.get(name, 0.0) + float(value)
 
     def end(self, copy: int, episode: int, info: Mapping[str, Any]) -> None:
-        """Take the ``info`` of an episode's last step, after :meth:`step` had it."""
+        """Record an episode from the ``info`` of its last step; call :meth:`step` with it first."""
         for name, value in info.items():
-            if isinstance(value, NUMBERS) and name not in NOT_EXTRA:
+            if isinstance(value, NUMBERS) and name not in IGNORED:
                 self._set(RENAMED.get(name, name), episode, float(value))
         for name, total in self._sums[copy].items():
             self._set(f"{REWARD_TERMS}/{name}", episode, total)

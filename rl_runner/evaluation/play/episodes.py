@@ -1,4 +1,4 @@
-"""Playing whole episodes with an agent, on chosen seeds."""
+"""Playing whole episodes with an agent or a baseline, on given seeds."""
 
 import contextlib
 import random
@@ -19,11 +19,11 @@ from rl_runner.policy import Policy
 
 
 class Player(Policy, Protocol):
-    """What can play an episode: a trained agent, or a baseline."""
+    """A policy that can play an episode: a trained agent, or a baseline."""
 
     @property
     def action_space(self) -> Any:
-        """The actions it chooses from."""
+        """The space that its actions are from; its generator is seeded for sampled actions."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Episodes:
     seeds: np.ndarray  # (n,) int64
     returns: np.ndarray  # (n,) float64, undiscounted, without reward normalisation
     lengths: np.ndarray  # (n,) int64
-    successes: np.ndarray  # (n,) float64: the environment's info["is_success"]; NaN if it has none
+    successes: np.ndarray  # (n,) float64: the environment's info["is_success"], NaN without one
     extras: Mapping[str, np.ndarray] = field(default_factory=dict)  # by name (n,), see EpisodeInfo
 
     def check_finite(self) -> None:
-        """Raise FloatingPointError if a return is not a finite number: no mean would be one."""
+        """Raise FloatingPointError if a return is not finite: the mean would not be either."""
         if not np.isfinite(self.returns).all():
-            message = "an evaluation episode's return is not a finite number"
+            message = "the return of an evaluation episode is not a finite number"
             raise FloatingPointError(message)
 
     @property
@@ -53,7 +53,7 @@ class Episodes:
         return float(self.returns.std(ddof=1)) if len(self.returns) > 1 else 0.0
 
     def describe(self) -> dict[str, Any]:
-        """Return the means, for run.json and tables.
+        """Return the means over episodes under the names that run.json and tables use.
 
         :raises FloatingPointError: if a return is not a finite number
         """
@@ -79,25 +79,27 @@ def play_episodes(
     deterministic: bool = True,
     sampling_seed: int = 0,
 ) -> Episodes:
-    """Play one episode per seed and leave the agent's training undisturbed.
+    """Play one episode per seed, without any effect on the agent's training.
 
-    Copy ``i`` of the environment plays seeds ``i, i + n_envs, …``: which episode is played never
-    depends on how long another one lasts, so parallel evaluation does not favour short episodes.
+    Copy ``i`` of the environment plays seeds ``i, i + n_envs, …``. Which episodes are played thus
+    never depends on their lengths, so parallel evaluation does not favour short episodes.
 
-    :param env: from ``build_env(…, training=False)``; if it normalises, it is given the present
+    :param env: from ``build_env(…, training=False)``; if it normalises, it receives the current
         statistics of the agent's own environment
-    :param sampling_seed: where a stochastic policy's draws begin
+    :param sampling_seed: seeds the draws of a stochastic policy
     """
     _share_normalization(agent, env)
+    # Assign the episodes to the copies of the environment.
     n_envs, n_episodes = env.num_envs, len(episode_seeds)
     returns, successes = np.zeros(n_episodes), np.full(n_episodes, np.nan)
     lengths = np.zeros(n_episodes, dtype=np.int64)
     queues = [list(range(i, n_episodes, n_envs)) for i in range(n_envs)]
     for i, queue in enumerate(queues):
         env.env_method("begin_episodes", [episode_seeds[k] for k in queue], indices=[i])
-    told = EpisodeInfo(n_envs, n_episodes)
+    extras = EpisodeInfo(n_envs, n_episodes)
     pausable = env.unwrapped if isinstance(env.unwrapped, PausableVecEnv) else None
 
+    # Play until every queue is empty.
     wants_masks = takes_action_masks(type(agent))
     with _separate_randomness(agent, sampling_seed):
         obs = env.reset()
@@ -108,20 +110,21 @@ def play_episodes(
             )
             actions, state = agent.predict(obs, state, episode_start, deterministic, **masks)
             obs, _, episode_start, infos = env.step(actions)
-            told.step(infos)
-            if not np.count_nonzero(episode_start):
+            extras.step(infos)
+            if not np.count_nonzero(episode_start):  # the usual case: no episode has ended
                 continue
+            # Record the episodes that ended; a copy whose queue is empty stops stepping.
             for i in map(int, np.flatnonzero(episode_start)):
                 if queues[i]:
                     k, info = queues[i].pop(0), infos[i]
                     returns[k] = info["episode"]["r"]
                     lengths[k] = info["episode"]["l"]
                     successes[k] = info.get("is_success", np.nan)
-                    told.end(i, k, info)
+                    extras.end(i, k, info)
                     if pausable is not None and not queues[i]:
                         pausable.pause(i)
     seeds = np.array(episode_seeds, dtype=np.int64)
-    return Episodes(seeds, returns, lengths, successes, told.values)
+    return Episodes(seeds, returns, lengths, successes, extras.values)
 
 
 def _share_normalization(agent: Agent | Player, env: VecEnv) -> None:
@@ -133,13 +136,15 @@ def _share_normalization(agent: Agent | Player, env: VecEnv) -> None:
 
 @contextlib.contextmanager
 def _separate_randomness(agent: Any, seed: int) -> Iterator[None]:
-    """Seed every generator a policy may draw from; afterwards, put training's states back."""
+    """Seed every generator that a policy may draw from, and restore their states afterwards."""
+    # Save the states of training.
     action_rng = agent.action_space.np_random
     before = (
         random.getstate(),
         np.random.get_state(),  # noqa: NPY002 - SB3 draws from the global generator
         torch.get_rng_state(),
     )
+    # Begin the evaluation's own draws; gSDE holds its noise in the policy.
     set_random_seed(seed)
     agent.action_space.seed(seed)
     noise = _exploration_matrices(agent)
@@ -158,7 +163,7 @@ def _separate_randomness(agent: Any, seed: int) -> Iterator[None]:
 
 
 def _exploration_matrices(agent: Any) -> tuple[Any, tuple[Any, Any]] | None:
-    """Return gSDE's distribution and its present noise; None for agents without gSDE."""
+    """Return gSDE's distribution and its current noise; None for agents without gSDE."""
     if not getattr(agent, "use_sde", False):
         return None
     distribution = (getattr(agent, "actor", None) or agent.policy).action_dist

@@ -1,8 +1,8 @@
-"""Exact returns where the environment tells its transition table (FrozenLake, Taxi, CliffWalking).
+"""Exact returns where the environment has a transition table (FrozenLake, Taxi, CliffWalking).
 
 Gymnasium's toy-text environments have ``P[state][action]``, a list of ``(probability, next state,
 reward, terminated)``, and ``initial_state_distrib``. With them a policy's mean return is a sum, not
-an estimate: 100 episodes at a success rate of .74 are uncertain by ±.086, the sum is not.
+an estimate: 100 episodes at a success rate of .74 have an uncertainty of ±.086, the sum has none.
 """
 
 from collections.abc import Mapping
@@ -20,9 +20,11 @@ from rl_runner.envs import make_single_env, time_limit_of
 
 @dataclass(frozen=True)
 class TransitionTable:
-    """A finite Markov decision process whose episodes are cut after ``time_limit`` steps."""
+    """A finite Markov decision process whose episodes are truncated after ``time_limit`` steps."""
 
-    continues: np.ndarray  # (n_states, n_actions, n_states) probability of going on in the last
+    continues: (
+        np.ndarray
+    )  # (n_states, n_actions, n_states) probability of each non-final next state
     rewards: np.ndarray  # (n_states, n_actions) expected immediate reward
     initial: np.ndarray  # (n_states,) probability of starting there
     time_limit: int
@@ -36,11 +38,11 @@ class TransitionTable:
         return self._finite_return(self.continues[states, actions], self.rewards[states, actions])
 
     def random_return(self) -> float:
-        """Return the mean undiscounted return of the policy that takes any action as likely."""
+        """Return the mean undiscounted return of the uniformly random policy."""
         return self._finite_return(self.continues.mean(axis=1), self.rewards.mean(axis=1))
 
     def _finite_return(self, continues: np.ndarray, rewards: np.ndarray) -> float:
-        """Sum a policy's rewards by backward induction over the steps that are left.
+        """Sum a policy's rewards by backward induction over the remaining steps.
 
         ``v_k(s) = r(s, π) + Σ_s' p(s' | s, π) v_{k-1}(s')`` with ``v_0 = 0``.
 
@@ -53,14 +55,14 @@ class TransitionTable:
         return float(self.initial @ values)
 
     def optimal_return(self) -> float:
-        """Return the best mean return of any policy, one that counts its remaining steps too."""
+        """Return the best mean return of any policy, including those that count remaining steps."""
         values = np.zeros(len(self.initial))
         for _ in range(self.time_limit):
             values = (self.rewards + self.continues @ values).max(axis=1)
         return float(self.initial @ values)
 
     def optimal_actions(self) -> np.ndarray:
-        """Return (time_limit, n_states) the best actions, row k with k + 1 steps left."""
+        """Return (time_limit, n_states) the optimal actions; row k has k + 1 steps remaining."""
         values = np.zeros(len(self.initial))
         actions = np.zeros((self.time_limit, len(self.initial)), dtype=np.int64)
         for k in range(self.time_limit):
@@ -80,17 +82,17 @@ class TransitionTable:
         return np.asarray(np.linalg.solve(matrix, self.rewards[states, actions]))
 
     def greedy_actions(self, gamma: float) -> np.ndarray:
-        """Return (n_states,) the actions that are best for ``gamma`` if episodes are never cut.
+        """Return (n_states,) the optimal actions for ``gamma`` without a time limit.
 
-        Howard's policy iteration (1960): exact after finitely many rounds, where value iteration
-        would take thousands of sweeps at γ = .999. An action is changed for a better one only, or
-        two equally good ones could alternate for ever.
+        Howard's policy iteration (1960) is exact after finitely many rounds, where value iteration
+        would take thousands of sweeps at γ = .999. An action is replaced only by a strictly better
+        one, since two equally good actions could alternate for ever.
 
         :param gamma: in [0, 1)
-        :raises ValueError: if ``gamma`` is outside, where the values need not be finite
+        :raises ValueError: if ``gamma`` is outside [0, 1), where the values need not be finite
         """
         if not 0 <= gamma < 1:
-            message = f"the discount of an endless problem must be in [0, 1), not {gamma}"
+            message = f"without a time limit the discount must be in [0, 1), not {gamma}"
             raise ValueError(message)
         states = np.arange(len(self.initial))
         actions: np.ndarray = self.rewards.argmax(axis=1)
@@ -105,7 +107,7 @@ class TransitionTable:
 
 
 def transition_table(config: EnvConfig) -> TransitionTable | None:
-    """Read an environment's transition table; None if it has none, or wrappers may change it."""
+    """Read an environment's transition table; None without one, or if wrappers may change it."""
     if config.wrappers:
         return None
     with closing(make_single_env(config)) as env:
@@ -113,7 +115,7 @@ def transition_table(config: EnvConfig) -> TransitionTable | None:
         initial = getattr(env.unwrapped, "initial_state_distrib", None)
         space, actions = env.observation_space, env.action_space
         if getattr(env.unwrapped, "fickle_passenger", False):
-            return None  # Taxi's passenger then changes the destination, which P does not know
+            return None  # Taxi's passenger may then change the destination, which P leaves out
     if not isinstance(space, gym.spaces.Discrete) or not isinstance(actions, gym.spaces.Discrete):
         return None
     if not isinstance(table, Mapping) or initial is None:
@@ -122,6 +124,7 @@ def transition_table(config: EnvConfig) -> TransitionTable | None:
 
 
 def _dense(table: Mapping[int, Any], initial: np.ndarray, time_limit: int) -> TransitionTable:
+    """Turn Gymnasium's nested lists into arrays; a terminated episode collects nothing more."""
     n_states, n_actions = len(table), len(table[0])
     continues = np.zeros((n_states, n_actions, n_states))
     rewards = np.zeros((n_states, n_actions))
@@ -143,7 +146,7 @@ class ExactScore:
 
     @property
     def regret(self) -> float:
-        """What the best policy gets more, on average per episode."""
+        """How much higher the optimal mean return is."""
         return self.optimal_mean_reward - self.mean_reward
 
     def describe(self) -> dict[str, float]:
@@ -156,7 +159,7 @@ class ExactScore:
 
 
 class ExactScorer:
-    """Scores any number of policies in one environment, whose optimum is computed once."""
+    """Scores any number of policies in one environment; the optimum is computed once."""
 
     def __init__(self, table: TransitionTable) -> None:
         self.table = table
@@ -164,17 +167,18 @@ class ExactScorer:
 
     @classmethod
     def for_env(cls, config: EnvConfig) -> "ExactScorer | None":
-        """Build one for agents that see the table's states as they are; None if there is no table.
+        """Return the environment's scorer; None if there is no table.
 
-        Frame stacking and normalisation change what the agent sees.
+        There is none either with frame stacking or normalisation: the agent's observations are then
+        not the table's states.
         """
         table = transition_table(config) if config.frame_stack == 1 else None
         return None if table is None or config.normalize.active else cls(table)
 
     def score(self, agent: Any) -> ExactScore | None:
-        """Score an agent's deterministic policy; None if more than the state decides its action.
+        """Score an agent's deterministic policy; None if its action depends on more than the state.
 
-        That is a memory (a recurrent state), or a mask of valid actions.
+        That may be a memory (a recurrent state) or a mask of valid actions.
         """
         if takes_action_masks(type(agent)):
             return None
@@ -185,14 +189,11 @@ class ExactScorer:
         return self.of_return(self.table.policy_return(np.asarray(actions)))
 
     def of_return(self, mean_reward: float) -> ExactScore:
-        """Set a return that is known exactly beside the optimum."""
+        """Return the score of a mean return that is already known exactly."""
         return ExactScore(mean_reward, self.optimal_mean_reward)
 
 
 def exact_score(agent: Any, config: EnvConfig) -> ExactScore | None:
-    """Score an agent's deterministic policy; None where there is no exact score.
-
-    That is :class:`ExactScorer` for a single policy.
-    """
+    """Score one deterministic policy, see :class:`ExactScorer`; None without a table."""
     scorer = ExactScorer.for_env(config)
     return None if scorer is None else scorer.score(agent)

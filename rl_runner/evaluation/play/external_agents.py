@@ -1,7 +1,7 @@
-"""Agents that stock stable-baselines3 saved elsewhere.
+"""Agents that stock Stable-Baselines3 saved outside rl_runner.
 
 Such a zip holds pickled Python objects, and unpickling runs whatever code its author put there.
-It is opened only if the user vouches for it.
+It is opened only if the user says that the file is trusted.
 """
 
 from contextlib import closing
@@ -19,35 +19,36 @@ from rl_runner.seeding import SeedTree
 
 
 def check_trust(path: Path, *, trusted: bool) -> None:
-    """Refuse a foreign zip that nobody vouches for.
+    """Refuse a zip that the user has not declared trusted.
 
     :raises CheckpointError: unless it is trusted
     """
     if not trusted:
-        what = "This is a zip of stable-baselines3. Opening it runs code that it contains (pickle)."
-        cure = "If you trust whoever made it, say so: `--trust`. Runs of rl_runner never need it."
+        what = "This is a Stable-Baselines3 zip file. Loading it runs code from the file (pickle)."
+        cure = "If you trust its author, add `--trust`. Runs of rl_runner never need this."
         raise CheckpointError(Problem(what, str(path), cure))
 
 
-def load_foreign_agent(path: Path, algo: str) -> Any:
-    """Unpickle an agent that stock SB3 saved; only call it on a file that the user trusts.
+def load_external_agent(path: Path, algo: str) -> Any:
+    """Unpickle an agent that stock SB3 saved; only call it with a file that the user trusts.
 
     :raises ConfigError: if there is no such algorithm, or it is not SB3's
     :raises CheckpointError: if the file cannot be loaded as one
     """
     algorithm = find_algorithm(algo, f"--algo {algo}")
     if algorithm.weights_file != "model.zip":
-        what = f"{algo} is not one of stable-baselines3's algorithms."
-        raise ConfigError(Problem(what, f"--algo {algo}", "Name the one that saved the file."))
+        what = f"{algo} is not one of Stable-Baselines3's algorithms."
+        cure = "Name the algorithm that the file was saved with."
+        raise ConfigError(Problem(what, f"--algo {algo}", cure))
     try:
         return algorithm.load_class().load(path, device="cpu")
-    except Exception as error:  # a damaged or alien file can trip any of the readers
+    except Exception as error:  # SB3's readers raise many kinds of errors for a damaged file
         what = f"The file cannot be loaded as {algo}: {type(error).__name__}: {error}"
-        cure = "Is it of this algorithm (`--algo`), and of a version that can still be read?"
+        cure = "Check that `--algo` names its algorithm, and that this SB3 version can read it."
         raise CheckpointError(Problem(what, str(path), cure)) from error
 
 
-def evaluate_foreign(
+def evaluate_external_agent(
     path: Path,
     algo: str,
     config: EnvConfig,
@@ -57,11 +58,11 @@ def evaluate_foreign(
     deterministic: bool = True,
     n_envs: int = 10,
 ) -> Evaluation:
-    """Play held-out episodes with a trusted foreign agent.
+    """Play held-out episodes with a trusted external agent.
 
-    :raises ConfigError: if the agent is of other spaces than the environment
+    :raises ConfigError: if the agent's spaces are not the environment's
     """
-    agent = load_foreign_agent(path, algo)
+    agent = load_external_agent(path, algo)
     seeds = SeedTree(seed)
     episode_seeds = seeds.final_evaluation(n_episodes)
     with closing(build_evaluation_env(config, episode_seeds, n_envs)) as env:
@@ -70,8 +71,9 @@ def evaluate_foreign(
             ("actions", env.action_space, agent.action_space),
         ):
             if ours != its:
-                message = f"The agent takes other {what} ({its}) than {config.id} has ({ours})."
-                raise ConfigError(Problem(message, str(path), "Name the environment it is for."))
+                message = f"The agent's {what} ({its}) are not those of {config.id} ({ours})."
+                cure = "Name the environment that the agent was trained in."
+                raise ConfigError(Problem(message, str(path), cure))
         episodes = play_episodes(
             agent,
             env,

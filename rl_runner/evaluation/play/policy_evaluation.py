@@ -1,4 +1,4 @@
-"""One policy judged in one environment: its episodes, and its exact score where there is one."""
+"""The evaluation of one policy in one environment, and the table of its episodes as a file."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,17 +18,20 @@ TABLE_FORMATS = (".csv", ".json")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came of an evaluation of one run, one baseline or one foreign agent."""
+    """The episodes of one run, one baseline or one external agent, and its exact score if known."""
 
     label: str  # experiment or environment
     policy: str  # checkpoint or baseline
     seed: int
     episodes: Episodes
     exact: ExactScore | None = None
-    timesteps: int | None = None  # of training; None for what was not trained here
+    timesteps: int | None = None  # of training; None if it was not trained here
 
     def describe(self) -> dict[str, Any]:
-        """Return the numbers for tables and JSON; raises FloatingPointError on a NaN return."""
+        """Return the numbers for tables and JSON.
+
+        :raises FloatingPointError: if a return is not a finite number
+        """
         exact = {} if self.exact is None else self.exact.describe()
         head = {"seed": self.seed, "policy": self.policy, "timesteps": self.timesteps}
         return head | self.episodes.describe() | exact
@@ -66,7 +69,10 @@ def evaluate_run(
 
 
 def check_table_path(path: Path) -> None:
-    """Refuse a file that cannot become a table; raises ConfigError."""
+    """Refuse a file name that cannot be written as a table.
+
+    :raises ConfigError: if its suffix is not .csv or .json, or its folder does not exist
+    """
     if path.suffix not in TABLE_FORMATS:
         what = f"A table of episodes is written as {' or '.join(TABLE_FORMATS)}."
         raise ConfigError(Problem(what, f"--out {path}", f"Write `--out {path.stem}.csv`."))
@@ -75,9 +81,9 @@ def check_table_path(path: Path) -> None:
 
 
 def write_episode_table(path: Path, evaluations: Iterable[Evaluation]) -> None:
-    """Write every episode of several evaluations; what one of them lacks stays empty.
+    """Write every episode of several evaluations as a row; missing columns stay empty.
 
-    :raises ConfigError: if the file's name ends otherwise than .csv or .json
+    :raises ConfigError: see :func:`check_table_path`
     :raises RunFolderError: if it cannot be written
     """
     import polars as pl

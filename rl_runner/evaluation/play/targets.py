@@ -1,4 +1,4 @@
-"""What `rl eval` is asked for: which policies, in which environments, over which episodes."""
+"""What `rl eval` evaluates: runs, experiments, configs with a baseline, external agents."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from rl_runner.config import EnvConfig, ExperimentConfig, experiment_hash, load_
 from rl_runner.config.schema import EvalConfig
 from rl_runner.errors import ConfigError, Problem, RunFolderError
 from rl_runner.evaluation.play.baselines import evaluate_baseline
-from rl_runner.evaluation.play.external_agents import check_trust, evaluate_foreign
+from rl_runner.evaluation.play.external_agents import check_trust, evaluate_external_agent
 from rl_runner.evaluation.play.loaded_run import load_run
 from rl_runner.evaluation.play.policy_evaluation import Evaluation, evaluate_run
 from rl_runner.runs.find import find_runs
@@ -18,68 +18,72 @@ YAML = {".yaml", ".yml"}
 
 
 @dataclass(frozen=True)
-class EvaluationRequest:
-    """The options of an evaluation; what is None is taken from the run's config."""
+class EvaluationOptions:
+    """The options of `rl eval`; a value of None is taken from the run's config."""
 
     n_episodes: int | None = None
     checkpoint: str = "last"
     policy: str | None = None  # a baseline instead of the trained agent
     deterministic: bool | None = None
     env_id: str | None = None  # instead of a run's environment
-    seed: int = 0  # of the held-out episodes where there is no run whose they are
-    algo: str | None = None  # of a foreign zip
-    trust: bool = False
+    seed: int = 0  # of the held-out episodes, if there is no run that has one
+    algo: str | None = None  # of an external agent
+    trust: bool = False  # whether an external agent may be unpickled
 
 
 @dataclass(frozen=True)
 class EvaluatedGroup:
-    """The evaluations that belong together: the runs of an experiment, or a baseline."""
+    """Evaluations that belong together: those of an experiment's runs, or a single one."""
 
     name: str
-    path: str = ""  # of the experiment; empty for what is none
+    path: str = ""  # of the experiment; empty if it is not one
     digest: str = ""
     evaluations: list[Evaluation] = field(default_factory=list)
-    paths: list[Path] = field(default_factory=list)  # the runs', empty for what was not trained
+    paths: list[Path] = field(default_factory=list)  # of the runs; empty if it was not trained
 
 
-def evaluate_all(targets: Sequence[Path], request: EvaluationRequest) -> list[EvaluatedGroup]:
-    """Evaluate what is named: runs, experiments, configs (for a baseline), foreign zips.
+def evaluate_targets(targets: Sequence[Path], options: EvaluationOptions) -> list[EvaluatedGroup]:
+    """Evaluate runs, experiments, configs (with a baseline) and zip files of external agents.
 
-    Everything is found before anything is played.
+    All targets are found and checked before the first episode is played.
 
-    :raises RunnerError: if something does not exist, or the options contradict each other
+    :raises RunnerError: if a target does not exist, or the options contradict each other
     """
-    _check_options(targets, request)
-    foreign = [path for path in targets if path.suffix == ".zip"]
-    configs = [path for path in targets if path.suffix in YAML and request.policy]
-    rest = [path for path in targets if path not in foreign and path not in configs]
+    _check_options(targets, options)
+    # Tell the kinds of targets apart, and find or load them.
+    external = [path for path in targets if path.suffix == ".zip"]
+    configs = [path for path in targets if path.suffix in YAML and options.policy]
+    rest = [path for path in targets if path not in external and path not in configs]
     runs = _runs_by_experiment(rest)
-    for path in foreign:
-        _check_foreign(path, request)
+    for path in external:
+        _check_external(path, options)
     loaded = [load_config(path) for path in configs]
-    groups = [_experiment(path, found, request) for path, found in runs.items()]
-    groups += [_config(config, request) for config in loaded]
-    groups += [_foreign(path, request) for path in foreign]
-    if request.env_id is not None and request.policy is not None:
-        groups.append(_environment(EnvConfig(id=request.env_id), EvalConfig(), request))
+    # Play.
+    groups = [_experiment(path, found, options) for path, found in runs.items()]
+    groups += [_config(config, options) for config in loaded]
+    groups += [_external(path, options) for path in external]
+    if options.env_id is not None and options.policy is not None:
+        groups.append(_environment(EnvConfig(id=options.env_id), options))
     return groups
 
 
-def _check_options(targets: Sequence[Path], request: EvaluationRequest) -> None:
+def _check_options(targets: Sequence[Path], options: EvaluationOptions) -> None:
     has_zip = any(path.suffix == ".zip" for path in targets)
-    if request.env_id is not None and request.policy is None and not has_zip:
-        what = "An environment alone does nothing: which policy is to play in it?"
-        raise ConfigError(Problem(what, f"--env {request.env_id}", "Add e.g. `--policy random`."))
-    if request.env_id is not None and any(path.suffix != ".zip" for path in targets):
+    if options.env_id is not None and options.policy is None and not has_zip:
+        what = "`--env` needs a policy to play in the environment."
+        raise ConfigError(Problem(what, f"--env {options.env_id}", "Add e.g. `--policy random`."))
+    if options.env_id is not None and any(path.suffix != ".zip" for path in targets):
         what = "Runs and configs have environments of their own."
-        raise ConfigError(Problem(what, f"--env {request.env_id}", "Leave out either."))
-    if request.policy is not None and request.checkpoint != "last":
+        cure = "Leave out `--env`, or the runs and configs."
+        raise ConfigError(Problem(what, f"--env {options.env_id}", cure))
+    if options.policy is not None and options.checkpoint != "last":
         what = "A baseline has no checkpoints."
-        cure = "Leave out either `--policy` or `--checkpoint`."
-        raise ConfigError(Problem(what, f"--checkpoint {request.checkpoint}", cure))
-    if request.policy is not None and has_zip:
-        what = "With `--policy` a baseline plays, and not the agent in the zip."
-        raise ConfigError(Problem(what, f"--policy {request.policy}", "Leave out either."))
+        cure = "Leave out `--policy` or `--checkpoint`."
+        raise ConfigError(Problem(what, f"--checkpoint {options.checkpoint}", cure))
+    if options.policy is not None and has_zip:
+        what = "With `--policy` a baseline plays instead of the agent in the zip file."
+        cure = "Leave out `--policy` or the zip file."
+        raise ConfigError(Problem(what, f"--policy {options.policy}", cure))
 
 
 def _runs_by_experiment(targets: Sequence[Path]) -> dict[Path, list[Path]]:
@@ -91,67 +95,65 @@ def _runs_by_experiment(targets: Sequence[Path]) -> dict[Path, list[Path]]:
     return by_experiment
 
 
-def _experiment(path: Path, runs: list[Path], request: EvaluationRequest) -> EvaluatedGroup:
+def _experiment(path: Path, runs: list[Path], options: EvaluationOptions) -> EvaluatedGroup:
     config = load_config(path)
-    evaluations = list(_evaluations(config, runs, request))
+    evaluations = list(_evaluations(config, runs, options))
     digest = experiment_hash(config)
     return EvaluatedGroup(config.name, str(path), digest, evaluations, runs)
 
 
 def _evaluations(
-    config: ExperimentConfig, runs: list[Path], request: EvaluationRequest
+    config: ExperimentConfig, runs: list[Path], options: EvaluationOptions
 ) -> Iterator[Evaluation]:
     for path in runs:
-        if request.policy is None:
-            run = load_run(path, request.checkpoint)
-            yield evaluate_run(run, request.n_episodes, deterministic=request.deterministic)
+        if options.policy is None:
+            run = load_run(path, options.checkpoint)
+            yield evaluate_run(run, options.n_episodes, deterministic=options.deterministic)
         else:
-            yield _baseline(config, seed_number(path.name), request)
+            yield _baseline(config, seed_number(path.name), options)
 
 
-def _baseline(config: ExperimentConfig, seed: int, request: EvaluationRequest) -> Evaluation:
+def _baseline(config: ExperimentConfig, seed: int, options: EvaluationOptions) -> Evaluation:
     return evaluate_baseline(
         config.env,
-        request.policy or "",
+        options.policy or "",
         seed=seed,
-        n_episodes=request.n_episodes or config.eval.final_episodes,
+        n_episodes=options.n_episodes or config.eval.final_episodes,
         n_envs=config.eval.n_envs,
         gamma=config.algo.discount,
     )
 
 
-def _config(config: ExperimentConfig, request: EvaluationRequest) -> EvaluatedGroup:
-    return EvaluatedGroup(config.env.id, evaluations=[_baseline(config, request.seed, request)])
+def _config(config: ExperimentConfig, options: EvaluationOptions) -> EvaluatedGroup:
+    return EvaluatedGroup(config.env.id, evaluations=[_baseline(config, options.seed, options)])
 
 
-def _environment(
-    env: EnvConfig, evaluation: EvalConfig, request: EvaluationRequest
-) -> EvaluatedGroup:
-    n_episodes = request.n_episodes or evaluation.final_episodes
-    found = evaluate_baseline(env, request.policy or "", seed=request.seed, n_episodes=n_episodes)
+def _environment(env: EnvConfig, options: EvaluationOptions) -> EvaluatedGroup:
+    n_episodes = options.n_episodes or EvalConfig().final_episodes
+    found = evaluate_baseline(env, options.policy or "", seed=options.seed, n_episodes=n_episodes)
     return EvaluatedGroup(env.id, evaluations=[found])
 
 
-def _check_foreign(path: Path, request: EvaluationRequest) -> None:
+def _check_external(path: Path, options: EvaluationOptions) -> None:
     if not path.is_file():
         raise RunFolderError(Problem("There is no such file.", str(path)))
     if (path.parent / RECORD).is_file():
-        what = "This is the agent of one of our own runs."
-        raise RunFolderError(Problem(what, str(path), f"Name its folder: {path.parent}"))
-    check_trust(path, trusted=request.trust)
-    if request.algo is None or request.env_id is None:
-        what = "The zip tells neither its algorithm nor its environment."
+        what = "This is the weights file of a run of rl_runner."
+        raise RunFolderError(Problem(what, str(path), f"Name the run's folder: {path.parent}"))
+    check_trust(path, trusted=options.trust)
+    if options.algo is None or options.env_id is None:
+        what = "The zip file names neither its algorithm nor its environment."
         cure = "Name both, e.g. `--algo ppo --env CartPole-v1`."
         raise ConfigError(Problem(what, str(path), cure))
 
 
-def _foreign(path: Path, request: EvaluationRequest) -> EvaluatedGroup:
-    found = evaluate_foreign(
+def _external(path: Path, options: EvaluationOptions) -> EvaluatedGroup:
+    found = evaluate_external_agent(
         path,
-        request.algo or "",
-        EnvConfig(id=request.env_id or ""),
-        seed=request.seed,
-        n_episodes=request.n_episodes or EvalConfig().final_episodes,
-        deterministic=request.deterministic is not False,
+        options.algo or "",
+        EnvConfig(id=options.env_id or ""),
+        seed=options.seed,
+        n_episodes=options.n_episodes or EvalConfig().final_episodes,
+        deterministic=options.deterministic is not False,
     )
     return EvaluatedGroup(path.name, evaluations=[found])

@@ -11,24 +11,24 @@ from stable_baselines3 import PPO
 
 from rl_runner.config import EnvConfig
 from rl_runner.errors import CheckpointError, ConfigError, RunFolderError
-from rl_runner.evaluation.play import targets as requests
-from rl_runner.evaluation.play.external_agents import evaluate_foreign
-from rl_runner.evaluation.play.targets import EvaluationRequest, evaluate_all
+from rl_runner.evaluation.play import targets
+from rl_runner.evaluation.play.external_agents import evaluate_external_agent
+from rl_runner.evaluation.play.targets import EvaluationOptions, evaluate_targets
 
 CARTPOLE = EnvConfig(id="CartPole-v1", time_limit=50)
 
 
 @pytest.fixture(scope="module")
-def foreign(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PPO]:
+def external(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PPO]:
     agent = PPO("MlpPolicy", "CartPole-v1", n_steps=16, batch_size=16, seed=1, device="cpu")
-    path = tmp_path_factory.mktemp("foreign") / "theirs.zip"
+    path = tmp_path_factory.mktemp("external") / "theirs.zip"
     agent.save(path)
     return path, agent
 
 
-def test_a_trusted_agent_plays_as_it_would_at_home(foreign: tuple[Path, PPO]):
-    path, agent = foreign
-    found = evaluate_foreign(path, "ppo", CARTPOLE, seed=2, n_episodes=5)
+def test_a_trusted_agent_plays_as_it_would_at_home(external: tuple[Path, PPO]):
+    path, agent = external
+    found = evaluate_external_agent(path, "ppo", CARTPOLE, seed=2, n_episodes=5)
     env = gym.make("CartPole-v1", max_episode_steps=50)
     returns = []
     for seed in found.episodes.seeds:
@@ -51,60 +51,63 @@ def test_nothing_is_unpickled_without_trust(tmp_path: Path):
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("data", pickle.dumps(Bomb()))
-    request = EvaluationRequest(algo="ppo", env_id="CartPole-v1")
+    options = EvaluationOptions(algo="ppo", env_id="CartPole-v1")
     with pytest.raises(CheckpointError, match="--trust"):
-        evaluate_all([path], request)
+        evaluate_targets([path], options)
     assert not (tmp_path / "exploded").exists()
 
 
 @pytest.mark.parametrize(
-    ("request_", "message"),
+    ("options", "message"),
     [
-        (EvaluationRequest(trust=True), "neither its algorithm nor its environment"),
-        (EvaluationRequest(trust=True, algo="ppo"), "--env CartPole-v1"),
-        (EvaluationRequest(trust=True, algo="pppo", env_id="CartPole-v1"), "Did you mean `ppo`"),
-        (EvaluationRequest(trust=True, algo="q_learning", env_id="CartPole-v1"), "not one of"),
-        (EvaluationRequest(trust=True, algo="ppo", env_id="Pendulum-v1"), "other observations"),
-        (EvaluationRequest(trust=True, policy="random"), "Leave out either"),
+        (EvaluationOptions(trust=True), "neither its algorithm nor its environment"),
+        (EvaluationOptions(trust=True, algo="ppo"), "--env CartPole-v1"),
+        (EvaluationOptions(trust=True, algo="pppo", env_id="CartPole-v1"), "Did you mean `ppo`"),
+        (EvaluationOptions(trust=True, algo="q_learning", env_id="CartPole-v1"), "not one of"),
+        (
+            EvaluationOptions(trust=True, algo="ppo", env_id="Pendulum-v1"),
+            "observations .* are not those of Pendulum-v1",
+        ),
+        (EvaluationOptions(trust=True, policy="random"), "Leave out `--policy` or the zip file"),
     ],
 )
 def test_what_is_missing_or_does_not_fit_is_said(
-    foreign: tuple[Path, PPO], request_: EvaluationRequest, message: str
+    external: tuple[Path, PPO], options: EvaluationOptions, message: str
 ):
     with pytest.raises(ConfigError, match=message):
-        evaluate_all([foreign[0]], request_)
+        evaluate_targets([external[0]], options)
 
 
 def test_a_damaged_zip_is_refused(tmp_path: Path):
     path = tmp_path / "damaged.zip"
     path.write_bytes(b"PK\x03\x04 and so on")
     with pytest.raises(CheckpointError, match="cannot be loaded as ppo"):
-        evaluate_foreign(path, "ppo", CARTPOLE, seed=0, n_episodes=1)
+        evaluate_external_agent(path, "ppo", CARTPOLE, seed=0, n_episodes=1)
     with pytest.raises(RunFolderError, match="no such file"):
-        evaluate_all([tmp_path / "none.zip"], EvaluationRequest(trust=True))
+        evaluate_targets([tmp_path / "none.zip"], EvaluationOptions(trust=True))
 
 
 def test_our_own_zip_is_evaluated_by_its_folder(trained: Callable[[str], Any]):
     path = trained("ppo").path / "model.zip"
-    with pytest.raises(RunFolderError, match="Name its folder"):
-        evaluate_all([path], EvaluationRequest())
+    with pytest.raises(RunFolderError, match="Name the run's folder"):
+        evaluate_targets([path], EvaluationOptions())
 
 
 def test_everything_is_found_before_anything_is_played(
     trained: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     played: list[Any] = []
-    monkeypatch.setattr(requests, "evaluate_run", lambda *a, **_: played.append(a))
+    monkeypatch.setattr(targets, "evaluate_run", lambda *a, **_: played.append(a))
     with pytest.raises(RunFolderError):
-        evaluate_all([trained("ppo").path, tmp_path / "none.zip"], EvaluationRequest())
+        evaluate_targets([trained("ppo").path, tmp_path / "none.zip"], EvaluationOptions())
     assert played == []
 
 
-def test_the_returns_are_numbers(foreign: tuple[Path, PPO]):
-    request = EvaluationRequest(
+def test_the_returns_are_numbers(external: tuple[Path, PPO]):
+    options = EvaluationOptions(
         3, algo="ppo", env_id="CartPole-v1", trust=True, deterministic=False
     )
-    (group,) = evaluate_all([foreign[0]], request)
+    (group,) = evaluate_targets([external[0]], options)
     assert group.name == "theirs.zip"
     assert np.isfinite(group.evaluations[0].episodes.returns).all()
     assert group.evaluations[0].timesteps == 0
