@@ -100,7 +100,7 @@ def test_every_episode_is_a_row(rl: Rl, lake: Path, kind: str, tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("--env", "CartPole-v1"), "which policy"),
+        (("--env", "CartPole-v1"), "needs a policy"),
         (("--env", "CartPole-v1", "--policy", "optimal"), "no transition table"),
         (("--env", "CartPole-v1", "--policy", "rnadom"), "Did you mean `random`"),
         (("--env", "CartPol-v1", "--policy", "random"), "Did you mean `CartPole-v1`"),

@@ -31,14 +31,14 @@ def lake(invoke_rl: Rl, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(outcome.document["experiment"])
 
 
-def test_record_writes_a_film_of_several_checkpoints(rl: Rl, lake: Path):
+def test_record_writes_a_video_of_several_checkpoints(rl: Rl, lake: Path):
     arguments = ("--checkpoint", "untrained,halfway,last", "--episodes", 1, "--out", "lake.gif")
     outcome = rl("record", lake, *arguments)
     assert outcome.exit_code == 0, outcome.stderr
     assert "untrained, halfway, 500 steps, last, 1,000 steps" in outcome.stderr
-    with Image.open("lake.gif") as film:
-        assert film.n_frames > 3
-        assert film.width > 3 * 240
+    with Image.open("lake.gif") as video:
+        assert video.n_frames > 3
+        assert video.width > 3 * 240
 
 
 def test_record_writes_moments_and_maps_as_pictures(rl: Rl, lake: Path):

@@ -185,7 +185,7 @@ def test_an_environment_without_pictures_says_so(runs: Path, monkeypatch: pytest
     def refuse(*_: Any, **__: Any) -> None:
         raise EnvError(Problem("It draws no pictures."))
 
-    monkeypatch.setattr("rl_runner.evaluation.pictures.recording.film_strip", refuse)
+    monkeypatch.setattr("rl_runner.evaluation.pictures.recording.frame_strip", refuse)
     assert (
         "No pictures of the agent: It draws no pictures."
         in written(runs / "ppo", pictures=True).text

@@ -14,7 +14,7 @@ def record(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", metavar="FILE", help="A .gif or .mp4 film, or a .png of single frames."
+            "--out", metavar="FILE", help="A .gif or .mp4 video, or a .png of single frames."
         ),
     ] = Path("agent.gif"),
     episodes: Annotated[int, typer.Option("--episodes", min=1, help="The number of episodes.")] = 3,
@@ -33,23 +33,28 @@ def record(
         ),
     ] = False,
 ) -> None:
-    """Film a trained agent, or several of its checkpoints side by side.
+    """Record a video of a trained agent, or several of its checkpoints side by side.
 
     Example: rl record runs/cartpole-ppo-3f9a1c2e --checkpoint untrained,halfway,last --out ppo.gif
     """
     from rl_runner.evaluation.pictures.policy_maps import check_map_path, write_policy_maps
-    from rl_runner.evaluation.pictures.recording import film_agents, film_strip, load_agents
-    from rl_runner.evaluation.pictures.video_files import check_film_path, write_film, write_picture
+    from rl_runner.evaluation.pictures.recording import frame_strip, record_video
+    from rl_runner.evaluation.pictures.video_files import (
+        check_picture_path,
+        write_picture,
+        write_video,
+    )
+    from rl_runner.evaluation.play.loaded_run import load_checkpoints
 
-    (check_map_path if policy_map else check_film_path)(out)
-    agents, titles = load_agents(run, checkpoint.split(","))
+    (check_map_path if policy_map else check_picture_path)(out)
+    agents, titles = load_checkpoints(run, checkpoint.split(","))
     if policy_map:
         write_policy_maps(out, agents, titles)
     elif out.suffix == ".png":
-        write_picture(out, film_strip(agents, titles, deterministic=not stochastic))
+        write_picture(out, frame_strip(agents, titles, deterministic=not stochastic))
     else:
-        film = film_agents(
+        video = record_video(
             agents, titles, n_episodes=episodes, speed=speed, deterministic=not stochastic
         )
-        write_film(out, film)
+        write_video(out, video)
     show_message(f"Wrote {out}: {agents[0].path}, {', '.join(titles)}")

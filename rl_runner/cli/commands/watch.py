@@ -18,11 +18,11 @@ def watch(
 
     Example: rl watch runs/cartpole-ppo-3f9a1c2e --checkpoint best
     """
-    from rl_runner.evaluation.pictures.recording import load_agents
     from rl_runner.evaluation.pictures.window import check_display, play_in_window
+    from rl_runner.evaluation.play.loaded_run import load_checkpoints
 
     check_display()
-    (agent,), (title,) = load_agents(run, [checkpoint])
+    (agent,), (title,) = load_checkpoints(run, [checkpoint])
     show_message(f"{agent.path}: {title}. Press Ctrl-C to stop.")
     played = play_in_window(agent, episodes, deterministic=not stochastic)
     for episode_return, length in zip(played.returns, played.lengths, strict=True):

@@ -1,4 +1,4 @@
-"""Frames of a film: pictures of the environment with a line above and a line below."""
+"""Frames of a video: pictures of the environment with a title above and step and return below."""
 
 from collections.abc import Sequence
 
@@ -6,16 +6,16 @@ from PIL import Image, ImageDraw, ImageFont
 
 from rl_runner.envs.film import Frame
 
-WIDEST_PANEL = 960  # a page with writing on it must stay readable
+WIDEST_PANEL = 960  # pixels; wide enough for environments that draw text
 WIDEST_FRAME = 1440  # of several panels together
-NARROWEST_PANEL = 240  # smaller pictures are enlarged, or the writing would not fit
+NARROWEST_PANEL = 240  # smaller pictures are enlarged, or the text would not fit
 GAP = 6
 SMALLEST_LETTERS, LARGEST_LETTERS = 14, 24  # pixels
-PAPER, INK, FAINT, OVER = "#e6ebf0", "#1b2733", "#52616f", "#9a4a00"
+BACKGROUND, TEXT, FAINT, ENDED = "#e6ebf0", "#1b2733", "#52616f", "#9a4a00"
 
 
 def panel_width(n_panels: int) -> int:
-    """Return the width of each of some panels, in pixels."""
+    """Return the width of each of ``n_panels`` panels side by side, in pixels."""
     width = (WIDEST_FRAME - (n_panels - 1) * GAP) // n_panels
     return max(NARROWEST_PANEL, min(WIDEST_PANEL, width))
 
@@ -23,36 +23,38 @@ def panel_width(n_panels: int) -> int:
 def compose(
     frames: Sequence[Frame], titles: Sequence[str], where: str = "", *, size: int = 0
 ) -> Image.Image:
-    """Draw panels side by side, each with its title above, step and return below.
+    """Draw panels side by side, each with its title above and step and return below.
 
-    :param where: e.g. which episode this is; written above all
-    :param size: of the letters in pixels; 0 lets them follow the panels' width
+    :param where: a line above all panels, e.g. which episode this is
+    :param size: of the text in pixels; 0 chooses it by the panels' width
     """
+    # Lay out: text size, a line for each text, the panels between them.
     pictures = [_enlarged(Image.fromarray(frame.pixels)) for frame in frames]
     width, height = pictures[0].size
     size = size or min(LARGEST_LETTERS, max(SMALLEST_LETTERS, round(width / 22)))
     font, line = ImageFont.load_default(size), round(1.7 * size)
     top = line * (2 if where else 1)
     total = width * len(pictures) + GAP * (len(pictures) - 1)
-    sheet = Image.new("RGB", (_even(total), _even(height + top + line)), PAPER)
+    sheet = Image.new("RGB", (_even(total), _even(height + top + line)), BACKGROUND)
     draw = ImageDraw.Draw(sheet)
     if where:
         draw.text((total / 2, line / 2), where, FAINT, font, anchor="mm")
+    # Draw each panel: title, picture, state of the episode.
     for i, (frame, picture, title) in enumerate(zip(frames, pictures, titles, strict=True)):
         left = i * (width + GAP)
         middle = left + width / 2
-        draw.text((middle, top - line / 2), title, INK, _fitting(title, size, width), anchor="mm")
+        draw.text((middle, top - line / 2), title, TEXT, _fitting(title, size, width), anchor="mm")
         sheet.paste(picture, (left, top))
-        said = f"step {frame.step:,}    return {_short(frame.episode_return)}"
-        said += f"    {frame.ending}" if frame.ending else ""
-        colour = OVER if frame.ending else INK
+        caption = f"step {frame.step:,}    return {_short(frame.episode_return)}"
+        caption += f"    {frame.ending}" if frame.ending else ""
+        colour = ENDED if frame.ending else TEXT
         below = (middle, top + height + line / 2)
-        draw.text(below, said, colour, _fitting(said, size, width), anchor="mm")
+        draw.text(below, caption, colour, _fitting(caption, size, width), anchor="mm")
     return sheet
 
 
 def _fitting(text: str, size: int, width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return the font in the largest size up to ``size`` in which a text fits."""
+    """Return the font in the largest size, ``size`` at most, in which a text fits."""
     while size > 8 and ImageFont.load_default(size).getlength(text) > width - 4:
         size -= 1
     return ImageFont.load_default(size)
@@ -71,5 +73,5 @@ def _short(value: float) -> str:
 
 
 def _even(length: int) -> int:
-    """Round up to an even number, as video encoders ask."""
+    """Round up to an even number, as video encoders require."""
     return length + length % 2

@@ -1,4 +1,4 @@
-"""Pictures of what an agent has learned in a grid world: state values and greedy actions."""
+"""Pictures of policies in a grid world: state values as colours, greedy actions as arrows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rl_runner.evaluation.pictures.grid_maps import FROZEN_LAKE, GridView, frozen_lake_view
+from rl_runner.evaluation.pictures.grid_maps import FROZEN_LAKE, GridMap, frozen_lake_map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-VALUES = "max$_a$ Q(s, a)"
+Q_VALUES = "max$_a$ Q(s, a)"
 
 
 @dataclass(frozen=True)
-class DrawnPolicy:
-    """What is drawn of one agent."""
+class GridPolicy:
+    """The values and greedy actions of one agent."""
 
     values: np.ndarray  # (n_states,)
-    greedy: np.ndarray  # (n_states, n_actions) bool: which actions are best; none: nothing is known
+    greedy: np.ndarray  # (n_states, n_actions) bool: the best actions; none if they are not known
     title: str = ""
 
 
@@ -30,45 +30,45 @@ def draw_grid_policy(q_table: np.ndarray, tiles: np.ndarray) -> "Figure":
     :param q_table: (n_states, 4)
     :param tiles: (n_rows, n_columns) of one-byte strings: S start, F frozen, H hole, G goal
     """
-    policy = of_q_table(q_table, "Greedy policy and state values")
-    return draw_policies([policy], [frozen_lake_view(tiles)])
+    policy = greedy_policy(q_table, "Greedy policy and state values")
+    return draw_policies([policy], [frozen_lake_map(tiles)])
 
 
-def of_q_table(q_table: np.ndarray, title: str = "") -> DrawnPolicy:
-    """Return a table's greedy policy; a state all of whose values are equal has none.
+def greedy_policy(q_table: np.ndarray, title: str = "") -> GridPolicy:
+    """Return a Q-table's greedy policy; a state whose values are all equal has no greedy action.
 
     :param q_table: (n_states, n_actions)
     """
     best = q_table.max(axis=1, keepdims=True)
     known = q_table.min(axis=1, keepdims=True) < best
-    return DrawnPolicy(best[:, 0], (q_table == best) & known, title)
+    return GridPolicy(best[:, 0], (q_table == best) & known, title)
 
 
 def draw_policies(
-    policies: Sequence[DrawnPolicy], views: Sequence[GridView], values: str = VALUES
+    policies: Sequence[GridPolicy], maps: Sequence[GridMap], values: str = Q_VALUES
 ) -> "Figure":
-    """Draw each policy in a column of its own, on each of the maps below one another.
+    """Draw each policy in a column and each map in a row, with one scale of colours for all.
 
-    Colours mean the same values everywhere.
-
-    :param values: what the colours are, in words
+    :param values: the label of the colours
     """
     from matplotlib.figure import Figure
 
-    n_rows, n_columns = views[0].states.shape
+    # Lay out the axes: cells of .9 inches, smaller ones if the figure would be too wide.
+    n_rows, n_columns = maps[0].states.shape
     cell = 0.9 if len(policies) * n_columns <= 14 else max(0.45, 12.6 / (len(policies) * n_columns))
     size = (
         cell * n_columns * len(policies) + 1.4,
-        (cell * n_rows + 0.3) * len(views) + 0.3,
+        (cell * n_rows + 0.3) * len(maps) + 0.3,
     )
     figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(len(views), len(policies), squeeze=False)
-    shown = np.concatenate([_visible(policy, view) for policy in policies for view in views])
+    grid = figure.subplots(len(maps), len(policies), squeeze=False)
+    # Find the range of the colours: all values that are shown, and zero.
+    shown = np.concatenate([_visible_values(policy, each) for policy in policies for each in maps])
     low, high = min(0.0, float(shown.min())), float(shown.max())
     limits = (low, max(high, low + 1e-9))
-    for row, view in enumerate(views):
+    for row, each in enumerate(maps):
         for column, policy in enumerate(policies):
-            image = _draw_map(grid[row, column], policy, view, limits, cell)
+            image = _draw_map(grid[row, column], policy, each, limits, cell)
     figure.colorbar(image, ax=grid, label=values, shrink=0.85)
     return figure
 
@@ -82,61 +82,59 @@ def grid_tiles(env: Any) -> np.ndarray | None:
     return None
 
 
-def _visible(policy: DrawnPolicy, view: GridView) -> np.ndarray:
+def _visible_values(policy: GridPolicy, grid: GridMap) -> np.ndarray:
     """Return the values of the cells that are not blocked."""
-    return np.array([policy.values[s] for c, s in np.ndenumerate(view.states) if not _is(view, c)])
-
-
-def _is(view: GridView, cell: tuple[int, ...]) -> bool:
-    return cell in view.blocked
+    cells = np.ndenumerate(grid.states)
+    return np.array([policy.values[state] for cell, state in cells if not grid.is_blocked(cell)])
 
 
 def _draw_map(
     axes: "Axes",
-    policy: DrawnPolicy,
-    view: GridView,
+    policy: GridPolicy,
+    grid: GridMap,
     limits: tuple[float, float],
     cell: float,
 ) -> Any:
+    """Draw one policy on one map; return the image, which the colour bar refers to."""
     from matplotlib.patches import Rectangle
 
-    mask = np.array(
-        [
-            [_is(view, (r, c)) for c in range(view.states.shape[1])]
-            for r in range(view.states.shape[0])
-        ]
-    )
-    shown = np.ma.masked_where(mask, policy.values[view.states])
+    # State values as colours
+    blocked = [grid.is_blocked(place) for place in np.ndindex(grid.states.shape)]
+    mask = np.array(blocked).reshape(grid.states.shape)
+    shown = np.ma.masked_where(mask, policy.values[grid.states])
     image = axes.imshow(shown, cmap="YlGn", vmin=limits[0], vmax=limits[1])
-    small = 10 if cell > 0.7 else 7
-    for (row, column), state in np.ndenumerate(view.states):
-        if (row, column) in view.blocked:
-            label, color = view.blocked[row, column]
+    # Labels of the blocked cells, greedy actions of the others
+    fontsize = 10 if cell > 0.7 else 7
+    for (row, column), state in np.ndenumerate(grid.states):
+        if (row, column) in grid.blocked:
+            label, color = grid.blocked[row, column]
             axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, color=color))
-            axes.text(column, row, label, ha="center", va="center", color="white", fontsize=small)
+            style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": fontsize}
+            axes.text(column, row, label, color="white", **style)
         else:
-            _draw_actions(axes, policy.greedy[state], view, row, column, small)
-    for (row, column), letter in view.marks.items():
-        axes.text(column - 0.42, row - 0.3, letter, fontsize=small, color="0.35")
-    for row, column in view.walls:
+            _draw_actions(axes, policy.greedy[state], grid, row, column, fontsize)
+    # Places and walls
+    for (row, column), letter in grid.marks.items():
+        axes.text(column - 0.42, row - 0.3, letter, fontsize=fontsize, color="0.35")
+    for row, column in grid.walls:
         axes.plot([column + 0.5] * 2, [row - 0.5, row + 0.5], color="0.25", linewidth=3)
-    title = " · ".join(part for part in (policy.title, view.title) if part)
+    title = " · ".join(part for part in (policy.title, grid.title) if part)
     axes.set(xticks=[], yticks=[], title=title)
     return image
 
 
 def _draw_actions(
-    axes: "Axes", greedy: np.ndarray, view: GridView, row: int, column: int, small: int
+    axes: "Axes", greedy: np.ndarray, grid: GridMap, row: int, column: int, fontsize: int
 ) -> None:
-    """One arrow per best action that moves, words for the others; a dot where nothing is known."""
+    """Draw an arrow per greedy action that moves, words for the others, a dot if none is known."""
     if not greedy.any():
         axes.plot(column, row, ".", color="0.5")
     for action in np.flatnonzero(greedy):
-        does = view.actions[int(action)]
-        if isinstance(does, str):
-            axes.text(column, row, does, ha="center", va="center", fontsize=small - 1)
+        move = grid.actions[int(action)]
+        if isinstance(move, str):
+            axes.text(column, row, move, ha="center", va="center", fontsize=fontsize - 1)
             continue
-        dx, dy = does
+        dx, dy = move
         start, end = (column - 0.25 * dx, row - 0.25 * dy), (column + 0.3 * dx, row + 0.3 * dy)
-        style = {"arrowstyle": "-|>", "color": "black", "mutation_scale": 1.4 * small}
+        style = {"arrowstyle": "-|>", "color": "black", "mutation_scale": 1.4 * fontsize}
         axes.annotate("", xy=end, xytext=start, arrowprops=style)

@@ -1,4 +1,4 @@
-"""Agents in a window, where there is a display."""
+"""Episodes in a window, where there is a display."""
 
 import importlib.util
 import os
@@ -11,38 +11,37 @@ from rl_runner.evaluation.play.loaded_run import Run
 from rl_runner.seeding import SeedTree
 
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
-SEEN_BY_NOBODY = {"offscreen", "dummy"}  # what SDL falls back on where it reaches no display
-INSTEAD = "`rl record RUN --out agent.gif` makes a film instead."
-
-WITHOUT_PICTURES = "`rl eval RUN --out episodes.csv` tells what happened."
+INVISIBLE_DRIVERS = {"offscreen", "dummy"}  # SDL falls back on these if it reaches no display
+RECORD_INSTEAD = "Use `rl record RUN --out agent.gif` to make a video instead."
+EVALUATE_INSTEAD = "Use `rl eval RUN --out episodes.csv` to get the episodes as a table."
 
 
 def has_display() -> bool:
-    """Whether a window can appear: on Linux only with X, Wayland or a driver named to SDL."""
+    """Whether a window can appear; on Linux this needs X, Wayland or a driver named to SDL."""
     return not sys.platform.startswith("linux") or any(map(os.environ.get, DISPLAYS))
 
 
 def check_display() -> None:
-    """Raise EnvError where no window can appear."""
+    """Raise EnvError if no window can appear."""
     if not has_display():
-        what = "There is no display here for a window to appear on."
-        raise EnvError(Problem(what, "rl watch", INSTEAD))
+        what = "There is no display on which a window could appear."
+        raise EnvError(Problem(what, "rl watch", RECORD_INSTEAD))
     if sys.platform.startswith("linux") and not _is_display_reached():
         named = ", ".join(f"{name}={os.environ[name]}" for name in DISPLAYS if os.environ.get(name))
-        what = f"The display cannot be reached ({named}): nobody would see the window."
-        raise EnvError(Problem(what, "rl watch", INSTEAD))
+        what = f"The display cannot be reached ({named}), so the window would not be visible."
+        raise EnvError(Problem(what, "rl watch", RECORD_INSTEAD))
 
 
 def _is_display_reached() -> bool:
-    """Ask SDL, with which most environments draw; True where it is not there to be asked."""
+    """Whether SDL, with which most environments draw, opens the display; True without pygame."""
     if os.environ.get("SDL_VIDEODRIVER") or importlib.util.find_spec("pygame") is None:
         return True
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would print
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # or pygame prints a greeting
     import pygame
 
     try:
         pygame.display.init()
-        return pygame.display.get_driver() not in SEEN_BY_NOBODY
+        return pygame.display.get_driver() not in INVISIBLE_DRIVERS
     except pygame.error:
         return False
     finally:
@@ -50,9 +49,9 @@ def _is_display_reached() -> bool:
 
 
 def play_in_window(run: Run, n_episodes: int, *, deterministic: bool = True) -> Episodes:
-    """Play held-out episodes as fast as the environment draws them.
+    """Play held-out episodes in a window, as fast as the environment draws them.
 
-    :raises EnvError: if the environment has no window, or it cannot be opened
+    :raises EnvError: if the environment has no window, or the window cannot be opened
     """
     config = run.config.env
     single = make_single_env(config)
@@ -60,7 +59,7 @@ def play_in_window(run: Run, n_episodes: int, *, deterministic: bool = True) -> 
     single.close()
     if "human" not in modes:
         what = f"{config.id} has no window (`human` is not among its render modes: {modes})."
-        cure = INSTEAD if "rgb_array" in modes else WITHOUT_PICTURES
+        cure = RECORD_INSTEAD if "rgb_array" in modes else EVALUATE_INSTEAD
         raise EnvError(Problem(what, "env.id", cure))
     seeds = SeedTree(run.seed)
     episode_seeds = seeds.final_evaluation(n_episodes)
@@ -76,6 +75,7 @@ def play_in_window(run: Run, n_episodes: int, *, deterministic: bool = True) -> 
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in {"pygame", "glfw"}:
             raise
-        raise EnvError(Problem(f"The window failed: {error}.", "rl watch", INSTEAD)) from error
+        what = f"The window failed: {error}."
+        raise EnvError(Problem(what, "rl watch", RECORD_INSTEAD)) from error
     finally:
         env.close()

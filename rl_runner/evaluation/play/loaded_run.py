@@ -1,6 +1,6 @@
 """A whole run loaded from its folder: config, record and agent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from rl_runner.config import ExperimentConfig, load_config
 from rl_runner.envs import build_evaluation_env, build_training_env
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.play.episodes import Episodes, play_episodes
+from rl_runner.runs.find import find_runs
 from rl_runner.runs.folder import CheckpointName, RunFolder
 from rl_runner.runs.layout import CONFIG
 from rl_runner.seeding import SeedTree
@@ -92,6 +93,26 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
     if files is not None:
         load_agent(agent, files, algorithm.weights_file)
     return Run(path, config, seed, record, agent, checkpoint)
+
+
+def load_checkpoints(path: Path, checkpoints: Sequence[str]) -> tuple[list[Run], list[str]]:
+    """Load several checkpoints of one run, and return a title for each.
+
+    :param path: a run, or an experiment, whose first run is taken
+    :raises RunnerError: if it is neither, or a checkpoint was not kept
+    """
+    first = find_runs(path)[0]
+    runs = [load_run(first, name) for name in checkpoints]
+    return runs, [_title(run) for run in runs]
+
+
+def _title(run: Run) -> str:
+    """Return e.g. ``best, 12,800 steps``."""
+    if run.checkpoint == "untrained":
+        return run.checkpoint
+    if run.checkpoint.isdigit():
+        return f"{int(run.checkpoint):,} steps"
+    return f"{run.checkpoint}, {run.agent.num_timesteps:,} steps"
 
 
 def evaluate(

@@ -61,18 +61,19 @@ def agent_pictures(experiment: Experiment) -> Iterator[Picture]:
     An environment that draws nothing, or whose package is missing, is said to.
     """
     from rl_runner.evaluation.pictures.policy_maps import policy_maps
-    from rl_runner.evaluation.pictures.recording import film_strip, load_agents
+    from rl_runner.evaluation.pictures.recording import frame_strip
+    from rl_runner.evaluation.play.loaded_run import load_checkpoints
 
     if not experiment.finished:
         return
     run = experiment.finished[0]
     try:
-        agents, titles = load_agents(run.path, _stages(run.path))
+        agents, titles = load_checkpoints(run.path, _stages(run.path))
         whose = f"Seed {run.seed}"
         if (drawn := policy_maps(agents, titles, "svg")) is not None:
             text = f"{whose}: state values and greedy actions."
             yield Picture(_uri("svg+xml", drawn), text, "policy over the map")
-        strip = film_strip(agents, titles)
+        strip = frame_strip(agents, titles)
     except EnvError as error:
         yield Picture("", f"No pictures of the agent: {error.problems[0].what}", "")
         return

@@ -132,5 +132,5 @@ def _space_for_results(runs_dir: Path) -> Finding:
 
 def _video() -> Finding:
     if importlib.util.find_spec("imageio_ffmpeg") is None:
-        return Finding("films", "GIF; for MP4 `pip install 'rl-runner[video]'`")
-    return Finding("films", "GIF and MP4")
+        return Finding("videos", "GIF; for MP4 `pip install 'rl-runner[video]'`")
+    return Finding("videos", "GIF and MP4")

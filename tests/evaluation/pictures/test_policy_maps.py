@@ -9,10 +9,10 @@ from PIL import Image
 from rl_runner.config import EnvConfig
 from rl_runner.envs import make_single_env
 from rl_runner.errors import EnvError
-from rl_runner.evaluation.pictures.grid_maps import GridView, views_of
-from rl_runner.evaluation.pictures.grid_policies import DrawnPolicy, draw_policies
+from rl_runner.evaluation.pictures.grid_maps import GridMap, maps_of
+from rl_runner.evaluation.pictures.grid_policies import GridPolicy, draw_policies
 from rl_runner.evaluation.pictures.policy_maps import policy_maps, write_policy_maps
-from rl_runner.evaluation.pictures.recording import load_agents
+from rl_runner.evaluation.play.loaded_run import load_checkpoints
 
 Trained = Callable[[str], Any]
 DETERMINISTIC: dict[str, dict[str, Any]] = {
@@ -22,9 +22,9 @@ DETERMINISTIC: dict[str, dict[str, Any]] = {
 }
 
 
-def views(env_id: str) -> tuple[Any, tuple[GridView, ...]]:
+def views(env_id: str) -> tuple[Any, tuple[GridMap, ...]]:
     env: Any = make_single_env(EnvConfig(id=env_id, kwargs=DETERMINISTIC.get(env_id, {})))
-    return env, views_of(env)
+    return env, maps_of(env)
 
 
 @pytest.mark.parametrize(("env_id", "n"), [*zip(DETERMINISTIC, (1, 1, 2)), ("CartPole-v1", 0)])  # noqa: B905
@@ -78,7 +78,7 @@ def test_policies_share_one_scale_of_colours():
     _, maps = views("CliffWalking-v1")
     greedy = np.zeros((48, 4), dtype=bool)
     greedy[:, 1] = True
-    policies = [DrawnPolicy(np.full(48, value), greedy, "") for value in (-20.0, -1.0)]
+    policies = [GridPolicy(np.full(48, value), greedy, "") for value in (-20.0, -1.0)]
     figure = draw_policies(policies, maps)
     limits = [axes.images[0].get_clim() for axes in figure.axes if axes.images]
     assert limits[:2] == [(-20.0, -1.0), (-20.0, -1.0)]
@@ -89,13 +89,13 @@ def test_words_stand_for_actions_that_do_not_move():
     env.close()
     greedy = np.zeros((500, 6), dtype=bool)
     greedy[waiting.states[0, 0], 4] = True
-    figure = draw_policies([DrawnPolicy(np.zeros(500), greedy)], [waiting])
+    figure = draw_policies([GridPolicy(np.zeros(500), greedy)], [waiting])
     assert "pick up" in [text.get_text() for text in figure.axes[0].texts]
 
 
 @pytest.mark.parametrize("kind", ["png", "svg"])
 def test_the_maps_of_a_run_become_a_file(trained: Trained, tmp_path: Path, kind: str):
-    runs, titles = load_agents(trained("q_learning").path, ["untrained", "last"])
+    runs, titles = load_checkpoints(trained("q_learning").path, ["untrained", "last"])
     write_policy_maps(tmp_path / f"map.{kind}", runs, titles)
     content = (tmp_path / f"map.{kind}").read_bytes()
     if kind == "png":
@@ -106,7 +106,7 @@ def test_the_maps_of_a_run_become_a_file(trained: Trained, tmp_path: Path, kind:
 
 
 def test_an_agent_without_a_table_is_drawn_by_the_exact_values_of_its_policy(trained: Trained):
-    (run,), titles = load_agents(trained("q_learning").path, ["last"])
+    (run,), titles = load_checkpoints(trained("q_learning").path, ["last"])
 
     class Plain:
         def predict(self, observation: Any, **_: Any) -> tuple[np.ndarray, None]:
@@ -119,7 +119,7 @@ def test_an_agent_without_a_table_is_drawn_by_the_exact_values_of_its_policy(tra
 
 
 def test_what_is_no_grid_has_no_map(trained: Trained, tmp_path: Path):
-    runs, titles = load_agents(trained("ppo").path, ["last"])
+    runs, titles = load_checkpoints(trained("ppo").path, ["last"])
     with pytest.raises(EnvError, match="no map"):
         write_policy_maps(tmp_path / "map.png", runs, titles)
     assert not list(tmp_path.iterdir())

@@ -13,19 +13,19 @@ from PIL import Image
 from rl_runner.config import EnvConfig
 from rl_runner.envs.film import Frame
 from rl_runner.errors import CheckpointError, ConfigError, EnvError, RunnerError
-from rl_runner.evaluation.pictures.frames import PAPER, compose, panel_width
+from rl_runner.evaluation.pictures.frames import BACKGROUND, compose, panel_width
 from rl_runner.evaluation.pictures.recording import (
-    Film,
-    film_agents,
-    film_episode,
-    film_strip,
-    load_agents,
+    Video,
+    frame_strip,
+    record_episode,
+    record_video,
     render_fps,
 )
-from rl_runner.evaluation.pictures.video_files import check_film_path, write_film, write_picture
+from rl_runner.evaluation.pictures.video_files import check_picture_path, write_picture, write_video
+from rl_runner.evaluation.play.loaded_run import load_checkpoints
 
 Trained = Callable[[str], Any]
-PAPER_RGB = tuple(bytes.fromhex(PAPER.removeprefix("#")))
+BACKGROUND_RGB = tuple(bytes.fromhex(BACKGROUND.removeprefix("#")))
 
 
 def frame(step: int = 3, width: int = 300, ending: str = "") -> Frame:
@@ -48,9 +48,9 @@ gym.register("EvaluationTestBlind-v0", entry_point=Blind, max_episode_steps=5)
 
 
 def written(sheet: Image.Image, top: int, bottom: int) -> int:
-    """Count the pixels of a strip that are not paper."""
+    """Count the pixels of a strip that are not background."""
     strip = np.asarray(sheet)[top:bottom]
-    return int((strip != PAPER_RGB).any(axis=2).sum())
+    return int((strip != BACKGROUND_RGB).any(axis=2).sum())
 
 
 def test_panels_stand_side_by_side_with_writing_above_and_below():
@@ -83,7 +83,7 @@ def test_what_is_written_depends_on_step_return_ending_and_title():
 def test_long_titles_fit_into_their_panel(width: int):
     sheet = compose([frame(width=width)], ["halfway through a very long training, 1,234,567 steps"])
     edges = np.asarray(sheet)[:10, [0, -1]]
-    assert (edges == PAPER_RGB).all()
+    assert (edges == BACKGROUND_RGB).all()
     assert sheet.width >= max(width, 240)
 
 
@@ -99,15 +99,15 @@ def test_the_writing_grows_with_the_picture_only_so_far():
     assert heights[0] < heights[1] < heights[2] == heights[3]
 
 
-# --- films ----------------------------------------------------------------------------------------
+# --- videos ---------------------------------------------------------------------------------------
 
 
-def test_a_film_shows_the_held_out_episodes_of_the_run(trained: Trained):
-    (run,), titles = load_agents(trained("ppo").path, ["last"])
+def test_a_video_shows_the_held_out_episodes_of_the_run(trained: Trained):
+    (run,), titles = load_checkpoints(trained("ppo").path, ["last"])
     assert titles == ["last, 256 steps"]
-    film = film_agents([run], titles, n_episodes=2)
-    assert film.frames_per_second == 25  # CartPole says 50
-    sizes = [frame.size for frame in film.frames]
+    video = record_video([run], titles, n_episodes=2)
+    assert video.frames_per_second == 25  # CartPole says 50
+    sizes = [frame.size for frame in video.frames]
     lengths = run.evaluate(2).lengths
     shown = [1 + length // 2 + (length % 2 > 0) for length in lengths]
     assert len(sizes) == sum(shown) + 2 * 25  # the last frame stays for a second
@@ -115,37 +115,37 @@ def test_a_film_shows_the_held_out_episodes_of_the_run(trained: Trained):
 
 
 def test_the_frames_count_up_to_the_return(trained: Trained):
-    (run,), _ = load_agents(trained("ppo").path, ["last"])
+    (run,), _ = load_checkpoints(trained("ppo").path, ["last"])
     episodes = run.evaluate(3)
     for seed, episode_return in zip(episodes.seeds, episodes.returns, strict=True):
-        frames = film_episode(run, run.config.env, int(seed), 5, 100, deterministic=True)
+        frames = record_episode(run, run.config.env, int(seed), 5, 100, deterministic=True)
         assert frames[-1].episode_return == episode_return
         assert frames[-1].step == episode_return
         assert frames[-1].ending in {"ended", "time limit"}
 
 
 def test_agents_side_by_side_wait_for_the_slowest(trained: Trained):
-    runs, titles = load_agents(trained("ppo").path, ["untrained", "last"])
+    runs, titles = load_checkpoints(trained("ppo").path, ["untrained", "last"])
     assert titles[0] == "untrained"
-    film = film_agents(runs, titles, n_episodes=1, speed=0.5)
+    video = record_video(runs, titles, n_episodes=1, speed=0.5)
     lengths = [run.evaluate(1).lengths[0] for run in runs]
-    assert len(list(film.frames)) == 1 + max(lengths) + 25
+    assert len(list(video.frames)) == 1 + max(lengths) + 25
 
 
 def test_a_strip_has_a_row_per_agent(trained: Trained):
-    runs, titles = load_agents(trained("ppo").path, ["untrained", "last"])
-    one = film_strip(runs[:1], titles[:1])
-    two = film_strip(runs, titles)
+    runs, titles = load_checkpoints(trained("ppo").path, ["untrained", "last"])
+    one = frame_strip(runs[:1], titles[:1])
+    two = frame_strip(runs, titles)
     assert two.size == (one.width, 2 * one.height)
 
 
 def test_a_checkpoint_that_is_not_there_is_named(trained: Trained):
     with pytest.raises(CheckpointError, match="no `halfway` agent"):
-        load_agents(trained("ppo").path, ["halfway"])
+        load_checkpoints(trained("ppo").path, ["halfway"])
 
 
-def test_what_draws_nothing_cannot_be_filmed():
-    with pytest.raises(EnvError, match="draws no pictures"):
+def test_what_draws_nothing_cannot_be_recorded():
+    with pytest.raises(EnvError, match="cannot draw pictures"):
         render_fps(EnvConfig(id="EvaluationTestBlind-v0"))
     assert render_fps(EnvConfig(id="CartPole-v1")) == 50
     assert render_fps(EnvConfig(id="FrozenLake-v1")) == 4
@@ -154,13 +154,13 @@ def test_what_draws_nothing_cannot_be_filmed():
 # --- files ----------------------------------------------------------------------------------------
 
 
-def grey_film(n: int, fps: float) -> Film:
+def blue_video(n: int, fps: float) -> Video:
     frames = (Image.new("RGB", (64, 48), (20 * i, 0, 200)) for i in range(n))
-    return Film(frames, fps)
+    return Video(frames, fps)
 
 
 def test_a_gif_holds_every_frame_at_its_speed(tmp_path: Path):
-    write_film(tmp_path / "x.gif", grey_film(8, 12.5))
+    write_video(tmp_path / "x.gif", blue_video(8, 12.5))
     with Image.open(tmp_path / "x.gif") as gif:
         assert gif.n_frames == 8
         assert gif.info["duration"] == 80
@@ -172,7 +172,7 @@ def test_a_gif_holds_every_frame_at_its_speed(tmp_path: Path):
 
 
 def test_an_mp4_holds_every_frame_at_its_speed(tmp_path: Path):
-    write_film(tmp_path / "x.mp4", grey_film(10, 5.0))
+    write_video(tmp_path / "x.mp4", blue_video(10, 5.0))
     frames, seconds = imageio_ffmpeg.count_frames_and_secs(str(tmp_path / "x.mp4"))
     assert frames == 10
     assert seconds == pytest.approx(2.0, abs=0.25)
@@ -187,9 +187,9 @@ def test_a_picture_is_a_png(tmp_path: Path):
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"none of \.gif, \.mp4, \.png"):
-        check_film_path(tmp_path / "x.avi")
+        check_picture_path(tmp_path / "x.avi")
     with pytest.raises(ConfigError, match="no such folder"):
-        check_film_path(tmp_path / "nowhere" / "x.gif")
+        check_picture_path(tmp_path / "nowhere" / "x.gif")
 
 
 def test_without_its_package_mp4_says_what_to_install(
@@ -197,6 +197,6 @@ def test_without_its_package_mp4_says_what_to_install(
 ):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(RunnerError, match="imageio-ffmpeg") as caught:
-        check_film_path(tmp_path / "x.mp4")
+        check_picture_path(tmp_path / "x.mp4")
     assert "pip install 'rl-runner[video]'" in str(caught.value)
-    check_film_path(tmp_path / "x.gif")
+    check_picture_path(tmp_path / "x.gif")

@@ -9,19 +9,19 @@ from gymnasium import spaces
 
 from rl_runner.config import EnvConfig
 from rl_runner.errors import EnvError
-from rl_runner.evaluation.pictures.recording import load_agents
 from rl_runner.evaluation.pictures.window import (
     DISPLAYS,
     check_display,
     has_display,
     play_in_window,
 )
+from rl_runner.evaluation.play.loaded_run import load_checkpoints
 
 Trained = Callable[[str], Any]
 
 
 class Painter(gym.Env[int, int]):
-    """Can be filmed, but opens no window."""
+    """Can be recorded, but opens no window."""
 
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012 - as in Gymnasium
     observation_space = action_space = spaces.Discrete(2)
@@ -41,7 +41,7 @@ def no_display(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_display")
-def test_without_a_display_a_film_is_recommended():
+def test_without_a_display_a_video_is_recommended():
     assert not has_display()
     with pytest.raises(EnvError, match="rl record"):
         check_display()
@@ -73,7 +73,7 @@ def test_other_systems_have_one_always(monkeypatch: pytest.MonkeyPatch):
 
 def test_the_window_shows_the_held_out_episodes(trained: Trained, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    (run,), _ = load_agents(trained("ppo").path, ["untrained"])
+    (run,), _ = load_checkpoints(trained("ppo").path, ["untrained"])
     seen = play_in_window(run, 2)
     assert seen.returns.tolist() == run.evaluate(2).returns.tolist()
 
@@ -93,6 +93,6 @@ def test_a_window_that_cannot_open_is_explained(trained: Trained, monkeypatch: p
 
     pygame.display.quit()
     monkeypatch.setenv("SDL_VIDEODRIVER", "no-such-driver")
-    (run,), _ = load_agents(trained("ppo").path, ["untrained"])
+    (run,), _ = load_checkpoints(trained("ppo").path, ["untrained"])
     with pytest.raises(EnvError, match="The window failed"):
         play_in_window(run, 1)

@@ -29,7 +29,7 @@ def test_everything_is_looked_at_and_nothing_is_left(runs_dir: Path, tmp_path: P
         "linear algebra",
         "compiled code",
         "results",
-        "films",
+        "videos",
     ]
     assert list(tmp_path.iterdir()) == []
 
@@ -114,4 +114,4 @@ def test_cores_are_counted(runs_dir: Path, monkeypatch: pytest.MonkeyPatch, n: i
 
 def test_films_say_what_mp4_needs(runs_dir: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    assert "rl-runner[video]" in looked_at("films", runs_dir).found
+    assert "rl-runner[video]" in looked_at("videos", runs_dir).found
