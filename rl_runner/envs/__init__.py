@@ -1,4 +1,20 @@
-"""Layer 1: environments. :func:`build_env` is the one place where one is made."""
+"""Environments: from ``env`` in a config to a vectorised environment that an agent can act in.
+
+===================== =============================================================================
+``build``             THE one place where an environment is built, layer by layer
+``specs``             finds environments and wrappers by name; errors that say what to do
+``registration``      the environments that rl_runner adds: Tutor, Recommender, BitFlipping
+``catalog``           the environments that are installed, for ``rl envs``
+``baselines``         policies that need no training, by environment and name
+``normalization``     the statistics of VecNormalize: copied, saved and loaded
+``episode_seeds``     a wrapper: episodes begin on chosen seeds
+``masking``           a wrapper: action masks for MaskablePPO
+``film``              a wrapper: keeps the pictures of an episode
+``vectorized``        many copies, stepped as a batch, one by one, or in processes
+``tutor``             ``Tutor-v0``: teach one learner at a time
+``recommender``       ``Recommender-v0``: recommend to simulated people, with exact values
+===================== =============================================================================
+"""
 
 from rl_runner.envs.build import (
     build_env,
@@ -6,9 +22,9 @@ from rl_runner.envs.build import (
     build_training_env,
     make_single_env,
     reason_for_single_copies,
-    time_limit_of,
 )
 from rl_runner.envs.registration import register_environments
+from rl_runner.envs.specs import time_limit_of
 
 __all__ = [
     "build_env",

@@ -1,8 +1,8 @@
-"""Policies that need no training: the reference lines of an evaluation.
+"""Baselines: policies that need no training, with which agents are compared.
 
-An environment that knows such policies (a tutor's fixed curriculum, the exact oracle) lists them in
-:data:`BASELINES`. What any environment has (``random``, and the optimum where there is a transition
-table) is added in :mod:`rl_runner.evaluation`.
+Environments with policies of their own (a fixed curriculum, an exact oracle) list them in
+:data:`BASELINES`. :mod:`rl_runner.evaluation` adds ``random`` for every environment, and
+``optimal`` where there is a transition table.
 """
 
 import importlib
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
 
-# Called with the environments it will act in and a seed; an oracle may look into the environments.
+# Takes the environments to act in, into which an oracle may look, and a seed.
 BaselineFactory = Callable[["VecEnv", int], Policy]
 
-# env id → name → where the factory is; imported when it is asked for
+# environment id → baseline → its factory, imported on demand
 BASELINES: Mapping[str, Mapping[str, str]] = {
     "Tutor-v0": {
         name: f"rl_runner.envs.tutor.planning.baselines:{name}"
@@ -38,7 +38,7 @@ BASELINES: Mapping[str, Mapping[str, str]] = {
     },
 }
 
-# The baselines that comparisons show beside random and best: those worth beating, quick to play.
+# Baselines that comparisons show in addition to random and best: strong and quick to play.
 REFERENCES: Mapping[str, tuple[str, ...]] = {
     "Tutor-v0": ("mastery", "bandit", "fixed_curriculum"),
 }
@@ -50,12 +50,12 @@ def references_of(env_id: str) -> tuple[str, ...]:
 
 
 def baselines_of(env_id: str) -> tuple[str, ...]:
-    """Return the names of the baselines that an environment brings itself."""
+    """Return the names of an environment's own baselines."""
     return tuple(BASELINES.get(env_id.rpartition(":")[2], ()))
 
 
 def load_baseline(env_id: str, name: str) -> BaselineFactory:
-    """Import the factory of one of :func:`baselines_of`."""
+    """Import the factory of one of :func:`baselines_of`; raises KeyError for other names."""
     module, _, attribute = BASELINES[env_id.rpartition(":")[2]][name].partition(":")
     factory: BaselineFactory = getattr(importlib.import_module(module), attribute)
     return factory

@@ -1,4 +1,4 @@
-"""What environments are installed, with their spaces, limits and thresholds (``rl envs``)."""
+"""The installed environments with their spaces, time limits and thresholds, for ``rl envs``."""
 
 import contextlib
 import io
@@ -22,9 +22,9 @@ class EnvEntry:
 
 
 def installed_environments(pattern: str = "") -> Iterator[EnvEntry]:
-    """Yield every registered environment that can be built here, newest version of each only.
+    """Yield every registered environment that can be built here, each in its newest version.
 
-    :param pattern: keep the ids that contain this text, whatever its case
+    :param pattern: yield only ids that contain this text, ignoring case
     """
     newest: dict[str, gym.envs.registration.EnvSpec] = {}
     for spec in gym.registry.values():
@@ -42,7 +42,7 @@ def _entry(spec: gym.envs.registration.EnvSpec) -> EnvEntry | None:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             env = gym.make(spec)
-    except Exception:  # noqa: BLE001 - whatever it raises, it cannot be used here
+    except Exception:  # noqa: BLE001 - an environment may raise anything
         return None
     spaces = describe_space(env.observation_space), describe_space(env.action_space)
     env.close()
@@ -50,7 +50,7 @@ def _entry(spec: gym.envs.registration.EnvSpec) -> EnvEntry | None:
 
 
 def describe_space(space: gym.Space[Any]) -> str:
-    """Return a space in a few characters, e.g. ``Box(4,)`` or ``Discrete(16)``."""
+    """Return a short description of a space, e.g. ``Box(4,)`` or ``Discrete(16)``."""
     match space:
         case gym.spaces.Tuple():
             inside: object = ", ".join(describe_space(part) for part in space)

@@ -1,4 +1,4 @@
-"""Keeps the pictures of an episode while it is played."""
+"""A wrapper that keeps the pictures of an episode while it is played."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,44 +9,44 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Frame:
-    """What was to be seen after some steps of an episode."""
+    """The picture of an episode after some of its steps."""
 
     pixels: np.ndarray  # (height, width, 3) uint8
     step: int
     episode_return: float  # so far
-    ending: str = ""  # how the episode ended here: "ended" itself, or at the "time limit"
+    ending: str = ""  # "ended": terminated; "time limit": truncated; empty: it goes on
 
 
 class EpisodeFilm(gym.Wrapper[Any, Any, Any, Any]):
-    """Renders every n-th step, and the first and last of each episode always.
+    """Renders every n-th step, and always the first and the last picture of an episode.
 
-    :param env: made with ``render_mode="rgb_array"``
-    :param every: keep every n-th step's picture
-    :param width: wider pictures are made smaller at once, since a film of full ones fills memory
+    :param env: built with ``render_mode="rgb_array"``
+    :param every: n
+    :param width: in pixels; wider pictures are scaled down at once to save memory
     """
 
     def __init__(self, env: gym.Env[Any, Any], every: int = 1, width: int = 600) -> None:
         super().__init__(env)
         self.every = every
         self.width = width
-        self.finished: list[Frame] = []  # the last whole episode
+        self.finished: list[Frame] = []  # of the last complete episode
         self._frames: list[Frame] = []
         self._step = 0
         self._return = 0.0
 
     def film(self) -> list[Frame]:
-        """Return the frames of the last whole episode."""
+        """Return the frames of the last complete episode."""
         return self.finished
 
     def reset(self, **keywords: Any) -> tuple[Any, dict[str, Any]]:
-        """Begin a film."""
+        """Reset and keep the first picture of a new film."""
         result = self.env.reset(**keywords)
         self._step, self._return, self._frames = 0, 0.0, []
         self._keep()
         return result
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Step and take a picture if it is time for one, or if the episode is over."""
+        """Step; keep a picture after every n-th step and after the last one."""
         obs, reward, terminated, truncated, info = self.env.step(action)
         self._step += 1
         self._return += float(reward)

@@ -1,4 +1,4 @@
-"""Action masks for :class:`sb3_contrib.MaskablePPO`."""
+"""A wrapper that offers action masks to :class:`sb3_contrib.MaskablePPO`."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ import numpy as np
 
 
 class ActionMaskFromInfo(gym.Wrapper[Any, Any, Any, Any]):
-    """Offers ``action_masks()`` for environments that put an ``action_mask`` into ``info``.
+    """Adds ``action_masks()`` to environments that put an ``action_mask`` into ``info``.
 
-    Gymnasium's Taxi does: its mask is 0 for the actions that would change nothing.
+    Gymnasium's Taxi does so; its mask is 0 for actions that would change nothing.
     """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
@@ -17,7 +17,7 @@ class ActionMaskFromInfo(gym.Wrapper[Any, Any, Any, Any]):
         self._mask: np.ndarray | None = None
 
     def action_masks(self) -> np.ndarray:
-        """Return (n_actions,) True where an action is valid in the present state.
+        """Return (n_actions,) bool: whether each action is valid in the current state.
 
         :raises RuntimeError: before the first reset
         """
@@ -27,13 +27,13 @@ class ActionMaskFromInfo(gym.Wrapper[Any, Any, Any, Any]):
         return self._mask
 
     def reset(self, **keywords: Any) -> tuple[Any, dict[str, Any]]:
-        """Reset and remember the first mask; raises KeyError if ``info`` holds none."""
+        """Reset and keep the first mask; raises KeyError if ``info`` has none."""
         obs, info = self.env.reset(**keywords)
         self._mask = np.asarray(info["action_mask"], dtype=bool)
         return obs, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Step and remember the next state's mask."""
+        """Step and keep the next state's mask; raises KeyError if ``info`` has none."""
         obs, reward, terminated, truncated, info = self.env.step(action)
         self._mask = np.asarray(info["action_mask"], dtype=bool)
         return obs, reward, terminated, truncated, info

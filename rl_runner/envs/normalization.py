@@ -1,4 +1,4 @@
-"""The running statistics of a normalised environment: copied, saved and loaded without pickle."""
+"""The statistics of a normalised environment: copied, saved and loaded without pickle."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,14 +21,14 @@ def statistics(vec_normalize: "VecNormalize") -> dict[str, np.ndarray]:
 
 
 def set_statistics(vec_normalize: "VecNormalize", arrays: "dict[str, np.ndarray]") -> None:
-    """Overwrite the statistics.
+    """Overwrite the statistics with those that :func:`statistics` returned.
 
-    :raises KeyError: if ``arrays`` lack a part
-    :raises ValueError: if they come from observations of another shape
+    :raises KeyError: if a part is missing
+    :raises ValueError: if they are those of observations of a different shape
     """
     for name, moments in _moments(vec_normalize).items():
         if arrays[f"{name}/mean"].shape != np.shape(moments.mean):
-            message = f"the statistics of `{name}` have another shape"
+            message = f"the statistics of `{name}` have a different shape"
             raise ValueError(message)
         moments.mean = arrays[f"{name}/mean"].copy()
         moments.var = arrays[f"{name}/var"].copy()
@@ -46,9 +46,9 @@ def load_statistics(vec_normalize: "VecNormalize", path: Path) -> None:
 
 
 def _moments(vec_normalize: "VecNormalize") -> dict[str, Any]:
-    """Name the running moments: ``returns``, and ``obs`` or ``obs.<key>`` if they are kept."""
+    """Return the running moments by name: ``returns``, and ``obs`` or ``obs.<key>`` if kept."""
     named: dict[str, Any] = {"returns": vec_normalize.ret_rms}
-    obs_rms = getattr(vec_normalize, "obs_rms", None)  # absent when observations are left alone
+    obs_rms = getattr(vec_normalize, "obs_rms", None)  # absent if observations are not normalised
     if isinstance(obs_rms, dict):
         named |= {f"obs.{key}": moments for key, moments in obs_rms.items()}
     elif obs_rms is not None:

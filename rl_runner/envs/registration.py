@@ -4,16 +4,16 @@ import gymnasium as gym
 
 
 def register_environments() -> None:
-    """Register our environments; calling it again changes nothing.
+    """Register our environments; a second call changes nothing.
 
     ``BitFlipping-v0`` is the goal-conditioned task of Andrychowicz et al. (2017), section 3.1, as
     stable-baselines3 ships it: flip 10 bits one at a time until they equal the desired goal. It is
     the smallest environment on which hindsight experience replay can be seen to work.
 
-    ``Tutor-v0`` is :class:`rl_runner.envs.tutor.env.TutorEnv`. It ends its episodes itself, because
-    their length is one of its options.
+    ``Tutor-v0`` is :class:`rl_runner.envs.tutor.env.TutorEnv`. It truncates its episodes itself,
+    because their length is one of its options.
 
-    ``Recommender-v0``: sessions of simulated people, see :mod:`rl_runner.envs.recommender`.
+    ``Recommender-v0`` simulates sessions with people, see :mod:`rl_runner.envs.recommender`.
     """
     if "BitFlipping-v0" in gym.registry:
         return

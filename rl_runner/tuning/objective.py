@@ -7,7 +7,7 @@ import numpy as np
 
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import ObjectiveConfig
-from rl_runner.envs.build import find_spec
+from rl_runner.envs.specs import find_spec
 from rl_runner.errors import ConfigError, Problem
 from rl_runner.evaluation.statistics.ranks import interquartile_mean
 from rl_runner.runs.folder import RunFolder

@@ -1,11 +1,12 @@
-"""From an environment that steps all its copies at once to the interface that SB3 knows.
+"""A Gymnasium environment that steps all its copies at once, behind SB3's ``VecEnv`` interface.
 
-Gymnasium's batched environments (``vector_entry_point``) and SB3's ``VecEnv`` agree in little:
-Gymnasium keeps ``terminated`` and ``truncated`` apart, SB3 wants ``done`` and a
-``TimeLimit.truncated`` in the infos; Gymnasium batches the infos, SB3 wants one dictionary a copy.
+Gymnasium's batched environments (``vector_entry_point``) and SB3's ``VecEnv`` differ in two ways:
+Gymnasium returns ``terminated`` and ``truncated``, SB3 expects ``done`` and a
+``TimeLimit.truncated`` in the infos; Gymnasium batches the infos, SB3 expects one dictionary for
+each copy.
 
-Random streams: copy ``i`` begins on its own seed, and every further episode of it goes on from its
-own generator, as with single copies. An environment whose batched version gives each copy the same
+Random streams: copy ``i`` begins on its own seed, and its later episodes continue with its own
+generator, as with single copies. An environment whose batched version gives each copy the same
 numbers as a single one (CartPole does) therefore trains to the same weights either way.
 """
 
@@ -21,18 +22,18 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 Info = dict[str, Any]
-ABOUT_ENDS = {"final_obs", "final_info", "_final_obs", "_final_info"}
+END_KEYS = {"final_obs", "final_info", "_final_obs", "_final_info"}
 
 
 class BatchedVecEnv(VecEnv):
-    """A batched environment as SB3 sees one, with Monitor's episode statistics.
+    """A batched environment as a ``VecEnv``, with Monitor's episode statistics.
 
     :param env: resets each copy in the step that ended its episode (``AutoresetMode.SAME_STEP``);
-        its ``reset`` takes a list of seeds, one for each copy, None for going on
+        its ``reset`` takes a list of seeds, one for each copy; None lets its generator continue
     :param seeds: copy ``i`` begins its first episode on ``seeds[i]``
-    :param every_info: tell the environment's infos of every step; else only of the steps that end
-        an episode, which is all that training reads, and quicker
-    :raises ValueError: if the environment resets its copies in another way
+    :param every_info: return the environment's infos of every step. Otherwise return only those of
+        the steps that end an episode: training reads no others, and it is faster.
+    :raises ValueError: if the environment resets its copies at another time
     """
 
     def __init__(
@@ -40,8 +41,8 @@ class BatchedVecEnv(VecEnv):
     ) -> None:
         if env.metadata.get("autoreset_mode") is not AutoresetMode.SAME_STEP:
             message = (
-                f"{type(env).__name__} does not begin new episodes in the step that ended the last "
-                "ones (AutoresetMode.SAME_STEP), which SB3 needs"
+                f"{type(env).__name__} does not reset in the step that ends an episode "
+                "(AutoresetMode.SAME_STEP), which SB3 needs"
             )
             raise ValueError(message)
         self.env = env
@@ -54,14 +55,14 @@ class BatchedVecEnv(VecEnv):
         self._actions: np.ndarray | None = None
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Do nothing: the copies have their seeds, whatever an algorithm asks for."""
+        """Ignore the seed that an algorithm passes: the copies have theirs from the constructor."""
         del seed
         return [None] * self.num_envs
 
     def begin_episodes(self, copy: int, seeds: Sequence[int]) -> None:
-        """Use these seeds, one for each of the coming resets of one copy.
+        """Use these seeds for the next resets of one copy.
 
-        :raises ValueError: if the environment cannot be told the seeds of later episodes
+        :raises ValueError: if there are several seeds and the environment takes only the first
         """
         if hasattr(self.env, "begin_episodes"):
             self.env.begin_episodes(copy, seeds)
@@ -74,6 +75,7 @@ class BatchedVecEnv(VecEnv):
 
     def reset(self) -> VecEnvObs:
         """Begin an episode in every copy."""
+        # Seeds of first episodes; a copy without one continues with its own generator.
         seeds = [queue.popleft() if queue else None for queue in self._first_seeds]
         any_seed: Any = seeds if any(seed is not None for seed in seeds) else None
         obs, infos = self.env.reset(seed=any_seed)
@@ -83,25 +85,26 @@ class BatchedVecEnv(VecEnv):
         return obs  # type: ignore[no-any-return]
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Take the actions for :meth:`step_wait`."""
+        """Keep the actions until :meth:`step_wait`, which SB3 calls next."""
         self._actions = np.asarray(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step all copies; those whose episode ended return the first observation of the next."""
         obs, rewards, terminated, truncated, batched_infos = self.env.step(self._actions)
         dones = terminated | truncated
+        # Monitor's statistics of the open episodes.
         self._returns += rewards
         self._lengths += 1
         infos = _one_per_copy(batched_infos if self._every_info else {}, self.num_envs)
-        if np.count_nonzero(dones):  # a tenth of what `dones.any()` takes
+        if np.count_nonzero(dones):  # takes a tenth of the time of `dones.any()`
             for i in map(int, np.flatnonzero(dones)):
                 self._end_episode(i, infos[i], batched_infos, bool(terminated[i]))
         return obs, np.asarray(rewards, dtype=np.float32), dones, infos
 
     def _end_episode(self, i: int, info: Info, batched: Info, terminated: bool) -> None:
-        """Say of a copy what SB3's DummyVecEnv and Monitor say at the end of an episode."""
-        told = batched.get("final_info", {} if self._every_info else _about_steps(batched))
-        info.update(_row_of(told, i))
+        """Add to a copy's info what SB3's DummyVecEnv and Monitor add at the end of an episode."""
+        final = batched.get("final_info", {} if self._every_info else _step_infos(batched))
+        info.update(_row_of(final, i))
         info["terminal_observation"] = np.asarray(batched["final_obs"][i])
         info["TimeLimit.truncated"] = not terminated
         info["episode"] = {
@@ -117,13 +120,15 @@ class BatchedVecEnv(VecEnv):
         self.env.close()
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """Return the environment's attribute, which its copies share, once for each of them."""
+        """Return the environment's attribute once per copy: the copies share it."""
         return [getattr(self.env, attr_name) for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
         """Set an attribute for all copies; ``indices`` must name them all."""
         if len(list(self._get_indices(indices))) < self.num_envs:
-            message = "the copies of a batched environment share their attributes: name them all"
+            message = (
+                "the copies of a batched environment share attributes: set them for all copies"
+            )
             raise ValueError(message)
         setattr(self.env, attr_name, value)
 
@@ -141,7 +146,7 @@ class BatchedVecEnv(VecEnv):
         return [rows[i] for i in chosen]
 
     def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: Any = None) -> list[bool]:
-        """Say yes to Monitor, whose episode statistics are made here; nothing else wraps a copy."""
+        """Return True for Monitor, whose statistics this class computes; nothing wraps a copy."""
         from stable_baselines3.common.monitor import Monitor
 
         return [issubclass(Monitor, wrapper_class) for _ in self._get_indices(indices)]
@@ -150,9 +155,9 @@ class BatchedVecEnv(VecEnv):
 def _one_per_copy(batched: Info, n: int) -> list[Info]:
     """Split Gymnasium's batched infos: ``_key`` says for which copies ``key`` holds."""
     infos: list[Info] = [{"TimeLimit.truncated": False} for _ in range(n)]
-    for key, values in _about_steps(batched).items():
+    for key, values in _step_infos(batched).items():
         if key.startswith("_"):
-            continue
+            continue  # a mask, read with its key
         mask = batched.get(f"_{key}")
         if mask is not None:
             for i in map(int, np.flatnonzero(mask)):
@@ -163,15 +168,15 @@ def _one_per_copy(batched: Info, n: int) -> list[Info]:
     return infos
 
 
-def _about_steps(batched: Info) -> Info:
-    """Return the infos without what is only about the ends of episodes."""
-    return {key: values for key, values in batched.items() if key not in ABOUT_ENDS}
+def _step_infos(batched: Info) -> Info:
+    """Return the infos without the keys that describe the ends of episodes."""
+    return {key: values for key, values in batched.items() if key not in END_KEYS}
 
 
 def _rows_of(values: Any, n: int) -> Sequence[Any]:
-    """Return every copy's part of an info that holds for all of them.
+    """Return each copy's part of an info that every copy has.
 
-    Column by column, which is several times as fast as :func:`_row_of` copy by copy.
+    It goes column by column, several times as fast as :func:`_row_of` for one copy after another.
     """
     if isinstance(values, np.ndarray):
         rows: list[Any] = values.tolist() if values.ndim == 1 else list(values)

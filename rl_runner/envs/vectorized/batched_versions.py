@@ -1,4 +1,8 @@
-"""Which environments have a batched version that SB3 can be given, and why others cannot."""
+"""Which environments have a batched version that SB3 can use, and why others do not.
+
+A batched version is usable if it gives the same numbers as single copies and resets each copy in
+the step that ends its episode.
+"""
 
 import importlib
 import inspect
@@ -12,8 +16,8 @@ from rl_runner.config.schema import EnvConfig
 
 BatchedEnv = VectorEnv[Any, Any, Any]
 
-# Gymnasium's own batched versions that begin the next episode a step late, and what stands in.
-STAND_INS = {
+# Replacements for Gymnasium's own batched versions, which begin the next episode one step late.
+REPLACEMENTS = {
     "gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv": (
         "rl_runner.envs.vectorized.cartpole:SameStepCartPole"
     ),
@@ -23,7 +27,7 @@ STAND_INS = {
 def make_batched_env(
     config: EnvConfig, spec: EnvSpec, n_copies: int, time_limit: int
 ) -> BatchedEnv:
-    """Build the batched version of an environment that :func:`reason_against_batching` lets pass.
+    """Build an environment's batched version, once :func:`reason_against_batching` returned None.
 
     :param time_limit: the steps after which an episode is truncated
     """
@@ -36,28 +40,28 @@ def reason_against_batching(
 ) -> str | None:
     """Return why the copies cannot be stepped as a batch, with the same numbers; None if they can.
 
-    :param training: False asks for chosen seeds of all episodes, not of each copy's first only
+    :param training: False: every episode needs a chosen seed; True: each copy's first one only
     """
     if spec.vector_entry_point is None:
         return "it has no batched version"
     if config.wrappers or spec.additional_wrappers:
-        return "`env.wrappers` go around single copies"
+        return "`env.wrappers` wrap single copies"
     if render_mode is not None:
-        return "pictures are drawn of single copies"
+        return "only single copies can be rendered"
     try:
-        return _what_is_missing(_load(spec), every_seed=not training)
+        return _missing_feature(_load(spec), every_seed=not training)
     except ImportError as error:
         return f"its batched version needs the package `{error.name}`"
 
 
-def _what_is_missing(creator: Callable[..., BatchedEnv], *, every_seed: bool) -> str | None:
-    """Return what a batched environment cannot do that we need; None if it can."""
+def _missing_feature(creator: Callable[..., BatchedEnv], *, every_seed: bool) -> str | None:
+    """Return what a batched version lacks that :class:`.BatchedVecEnv` needs; None if nothing."""
     if getattr(creator, "metadata", {}).get("autoreset_mode") is not AutoresetMode.SAME_STEP:
-        return "its batched version does not begin new episodes in the step that ended the last"
+        return "its batched version does not reset in the step that ends an episode"
     if "max_episode_steps" not in inspect.signature(creator).parameters:
         return "its batched version takes no `max_episode_steps`"
     if every_seed and not hasattr(creator, "begin_episodes"):
-        return "its batched version cannot be told each episode's seed"
+        return "its batched version does not take a seed for each episode"
     return None
 
 
@@ -66,6 +70,6 @@ def _load(spec: EnvSpec) -> Callable[..., BatchedEnv]:
     entry_point = spec.vector_entry_point
     if callable(entry_point):
         return entry_point
-    module, _, name = STAND_INS.get(str(entry_point), str(entry_point)).partition(":")
+    module, _, name = REPLACEMENTS.get(str(entry_point), str(entry_point)).partition(":")
     creator: Callable[..., BatchedEnv] = getattr(importlib.import_module(module), name)
     return creator

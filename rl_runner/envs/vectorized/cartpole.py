@@ -1,9 +1,9 @@
-"""Many CartPoles at once, each with a random stream of its own.
+"""Many CartPoles at once, each with its own random stream.
 
 Gymnasium's ``CartPoleVectorEnv`` draws all copies' first states from one generator, begins a new
-episode one step late and takes as long for eight copies as eight single ones do. This subclass
-keeps its constants, spaces and pictures, and steps in compiled code: to the last bit what eight
-single ``CartPole-v1`` do on the same seeds.
+episode one step late, and is no faster than single copies. This subclass keeps its constants,
+spaces and rendering, and steps in compiled code. Its numbers are equal to the last bit to those of
+single ``CartPole-v1`` environments on the same seeds.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,10 +17,10 @@ Step = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
 
 
 class SameStepCartPole(CartPoleVectorEnv):
-    """CartPole in n copies; an episode that ends is followed by the next in the same step.
+    """n copies of CartPole; the step that ends an episode begins the next one.
 
-    Copy ``i`` resets exactly as a single environment with its seed: the seeds given to
-    :meth:`reset` or :meth:`begin_episodes` first, then its own generator runs on.
+    Copy ``i`` resets exactly as a single environment with its seed does: on the seeds given to
+    :meth:`reset` or :meth:`begin_episodes` first, then from its own generator.
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]  # Gymnasium's own is not marked
@@ -39,7 +39,7 @@ class SameStepCartPole(CartPoleVectorEnv):
         self._seeds: list[Iterator[int]] = [iter(())] * num_envs
 
     def begin_episodes(self, copy: int, seeds: Sequence[int]) -> None:
-        """Use these seeds for the coming resets of one copy."""
+        """Use these seeds for the next resets of one copy, instead of its generator."""
         self._seeds[copy] = iter(seeds)
 
     def reset(
@@ -50,7 +50,7 @@ class SameStepCartPole(CartPoleVectorEnv):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Begin an episode in every copy.
 
-        :param seed: one for each copy, or one for the first, the others counting on from it
+        :param seed: one for each copy, or a single one: copy ``i`` then has ``seed + i``
         """
         del options
         if seed is not None:
@@ -70,7 +70,7 @@ class SameStepCartPole(CartPoleVectorEnv):
             with ``final_obs`` (n, 4) where ``_final_obs`` says that an episode ended
         :raises ValueError: if an action is neither 0 nor 1
         """
-        # NumPy's sine and cosine, because compiled ones may differ from them in the last bit.
+        # NumPy's sine and cosine: compiled ones may differ from them in the last bit.
         angle = self.state[2]
         obs, rewards = np.empty((self.num_envs, 4), np.float32), np.empty(self.num_envs)
         terminated, truncated = np.empty((2, self.num_envs), np.bool_)
@@ -85,6 +85,7 @@ class SameStepCartPole(CartPoleVectorEnv):
             raise ValueError(message)
         if n_ended == 0:
             return obs, rewards, terminated, truncated, {}
+        # Keep the last observations, then begin the next episode of every copy that has ended.
         ended = terminated | truncated
         final_obs = obs.copy()
         for i in np.flatnonzero(ended):

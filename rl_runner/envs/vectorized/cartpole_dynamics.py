@@ -5,7 +5,7 @@ import numpy as np
 from rl_runner.compiled import compiled
 
 
-# No fast maths: each operation is rounded as Gymnasium's Python rounds it.
+# No fast-math flags: each operation is rounded as in Gymnasium's Python.
 @compiled
 def advance(
     state: np.ndarray,
@@ -21,8 +21,8 @@ def advance(
     :param state: (4, n) float64, changed
     :param steps: (n,) of the episodes so far, changed
     :param waves: cosine and sine of the poles' angles
-    :param rules: the steps an episode may last, the reward of a step, that of one that terminates
-    :param outcome: written: observations (n, 4) float32, rewards, terminated and truncated (n,)
+    :param rules: the time limit in steps, the reward of a step, the reward of a terminating step
+    :param outcome: arrays to fill: observations (n, 4) float32, rewards, terminated, truncated (n,)
     :return: how many episodes ended; −1 if an action is neither 0 nor 1
     """
     (cosines, sines), (max_steps, reward, last_reward) = waves, rules
@@ -34,6 +34,7 @@ def advance(
     for i in range(len(actions)):
         if actions[i] != 0 and actions[i] != 1:
             return -1
+        # Accelerations of the cart and of the pole.
         x, x_dot, theta, theta_dot = state[0, i], state[1, i], state[2, i], state[3, i]
         force = force_mag if actions[i] == 1 else -force_mag
         temp = (force + polemass_length * (theta_dot * theta_dot) * sines[i]) / total_mass
@@ -41,12 +42,14 @@ def advance(
             length * (4.0 / 3.0 - masspole * (cosines[i] * cosines[i]) / total_mass)
         )
         x_acc = temp - polemass_length * theta_acc * cosines[i] / total_mass
+        # Euler's step.
         state[0, i] = x + tau * x_dot
         state[1, i] = x_dot + tau * x_acc
         state[2, i] = theta + tau * theta_dot
         state[3, i] = theta_dot + tau * theta_acc
         for k in range(4):
             obs[i, k] = state[k, i]
+        # How the step ended.
         steps[i] += 1
         terminated[i] = abs(state[0, i]) > x_most or abs(state[2, i]) > theta_most
         truncated[i] = steps[i] >= max_steps

@@ -82,7 +82,7 @@ def measure_scale(config: EnvConfig) -> Scale:
 
     :raises EnvError: if the environment cannot be built
     """
-    from rl_runner.envs.build import find_spec
+    from rl_runner.envs.specs import find_spec
     from rl_runner.evaluation.play.baselines import RandomPolicy
     from rl_runner.evaluation.play.exact_returns import transition_table
 

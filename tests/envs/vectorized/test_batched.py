@@ -187,7 +187,7 @@ def test_methods_and_attributes_of_all_copies():
 
 def test_only_environments_that_reset_in_the_same_step_are_taken():
     env = gym.make_vec("CartPole-v1", num_envs=2, vectorization_mode="vector_entry_point")
-    with pytest.raises(ValueError, match="CartPoleVectorEnv does not begin"):
+    with pytest.raises(ValueError, match="CartPoleVectorEnv does not reset"):
         BatchedVecEnv(env, [0, 1])
 
 
