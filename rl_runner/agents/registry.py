@@ -8,9 +8,9 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
-from rl_runner.agents.without_compiler import spare_compiler
 from rl_runner.config.schema import Engine
 from rl_runner.errors import ConfigError, Problem, did_you_mean
+from rl_runner.startup import skip_torch_compiler
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Algorithm:
         Whatever steps one of torch's optimisers imports torch's compiler, over a second of work.
         """
         if self.fast_path and engine != "stock":
-            return [self.fast_path.partition(":")[0], "rl_runner.agents.fast.loaded"]
+            return [self.fast_path.partition(":")[0], "rl_runner.agents.fast.warm_up"]
         return ["torch._dynamo"] if self.optimizer else []
 
     @property
@@ -50,7 +50,7 @@ class Algorithm:
 def _load(path: str) -> type[Any]:
     module, _, name = path.partition(":")
     loaded: type[Any] = getattr(importlib.import_module(module), name)
-    spare_compiler()
+    skip_torch_compiler()
     return loaded
 
 

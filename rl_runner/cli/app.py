@@ -1,8 +1,6 @@
 """The commands of ``rl``, as a visible list, and the one place where errors end."""
 
-import atexit
 import functools
-import gc
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -29,6 +27,7 @@ from rl_runner.cli.commands.watch import watch
 from rl_runner.cli.display.console import show, show_error
 from rl_runner.cli.exit_codes import INTERRUPTED, USER_MISTAKE
 from rl_runner.errors import RunnerError
+from rl_runner.startup import collect_rarely
 
 COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("train", train),
@@ -49,9 +48,6 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("doctor", doctor),
     ("reproduce", reproduce),
 )
-
-# Objects made between two searches for garbage. torch and its like make some 400,000, all to stay.
-OBJECTS_BETWEEN_SEARCHES = 200_000
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -104,11 +100,6 @@ for _name, _command in COMMANDS:
 
 
 def main() -> None:
-    """Run ``rl``.
-
-    At Python's usual pace searches for garbage take a quarter of the time in which torch is loaded;
-    and at exit, of what was loaded, longer than most commands.
-    """
-    gc.set_threshold(OBJECTS_BETWEEN_SEARCHES)
-    atexit.register(gc.freeze)
+    """Run ``rl``."""
+    collect_rarely()
     app(prog_name="rl")

@@ -165,7 +165,7 @@ def _run(
     elsewhere: list[RunTask] = []  # another process that shares the study is at these
     results: dict[int, RunResult] = {}
     look_again = 0.0
-    with launcher.heeding_signals(), _ending_runs(launcher):
+    with launcher.stopping_on_signals(), _ending_runs(launcher):
         for task in tasks:
             launcher.add(task)
         while launcher.busy or (elsewhere and not launcher.stop_requests):

@@ -13,7 +13,7 @@ from rl_runner.agents.engine import choose_engine, reason_against_fast
 from rl_runner.agents.fast.reasons import REASONS
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.errors import ConfigError
-from rl_runner.training.processes.process import THREAD_VARIABLES
+from rl_runner.startup import THREAD_VARIABLES
 from rl_runner.training.resolve import build_config_agent, resolve
 
 SDE = {"use_sde": True}

@@ -179,7 +179,7 @@ def test_what_runs_share_depends_on_the_engine() -> None:
     for engine in ("auto", "fast"):
         assert ppo.modules_to_share(engine) == [
             "rl_runner.agents.fast.ppo",
-            "rl_runner.agents.fast.loaded",
+            "rl_runner.agents.fast.warm_up",
         ]
     assert ALGORITHMS["sac"].modules_to_share("auto") == ["torch._dynamo"]
     assert ALGORITHMS["ars"].modules_to_share("auto") == []

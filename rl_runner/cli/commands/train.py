@@ -58,14 +58,14 @@ def train(
     """
     from rl_runner.cli.display.progress import choose_reporter
     from rl_runner.config import load_config
-    from rl_runner.training.processes.process import start_fork_server
+    from rl_runner.training.processes.process import start_fork_server_for
 
     changes = options.with_seeds(overrides, seeds)
     loaded = [load_config(path, changes) for path in configs]
     if any(config.data is not None for config in loaded):
         _train_on_logs(loaded, runs_dir=runs_dir, fresh=fresh, extend=extend, as_json=as_json)
         return
-    start_fork_server(config.algo for config in loaded)
+    start_fork_server_for(config.algo for config in loaded)
     from rl_runner.training.train import train_many  # both processes load torch meanwhile
 
     reporter = choose_reporter(quiet=quiet, verbose=verbose)

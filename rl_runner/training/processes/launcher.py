@@ -1,4 +1,7 @@
-"""Many runs at once, none of them able to take the others down; or one after another, here."""
+"""Train several runs: at once, each in a process of its own, or one after another in this one.
+
+Whatever happens to one run, the others are not affected.
+"""
 
 import contextlib
 import signal
@@ -16,7 +19,7 @@ from rl_runner.training.processes.process import (
     GRACE_SECONDS,
     RunningTask,
     describe_exit,
-    start_fork_server,
+    start_fork_server_for,
     start_process,
 )
 from rl_runner.training.reporting import Reporter, StopRequest
@@ -33,11 +36,12 @@ POLL_SECONDS = 0.05
 
 
 def run_here(tasks: Sequence[RunTask], reporter: Reporter) -> list[RunResult]:
-    """Run the tasks one after another in this process, e.g. in a notebook."""
+    """Run the tasks one after another in this process, for example in a notebook."""
     return [_run_here(task, reporter) for task in tasks]
 
 
 def _run_here(task: RunTask, reporter: Reporter) -> RunResult:
+    """Run one task; a timer asks it to stop after ``train.max_hours``."""
     stop, hours = StopRequest(), task.config.train.max_hours
     if hours is None:
         return execute(task, reporter, stop)
@@ -60,25 +64,26 @@ def run_in_processes(
 ) -> list[RunResult]:
     """Run every task in a process of its own, ``jobs`` of them at a time.
 
-    Asked to stop (SIGINT, SIGTERM), the runs write their checkpoints and end; asked again, they are
-    killed. Call it from the main thread.
+    At the first SIGINT or SIGTERM the runs write their checkpoints and end, at the second they are
+    killed. Call it from the main thread, which alone can handle signals.
 
     :param retries: how often a failed run is tried again
-    :return: the results in the order of the tasks; a run that was not begun has what is on disk
+    :return: the results in the order of the tasks; a task that was not started has what is on disk
     """
     launcher = Launcher(reporter, jobs=jobs, retries=retries)
     index_of = {id(task): i for i, task in enumerate(tasks)}
     results: dict[int, RunResult] = {}
     for task in tasks:
         launcher.add(task)
-    with launcher.heeding_signals():
+    with launcher.stopping_on_signals():
         while launcher.busy:
             time.sleep(POLL_SECONDS)
             results |= {index_of[id(task)]: result for task, result in launcher.poll()}
-    return [results[i] if i in results else _not_begun(task) for i, task in enumerate(tasks)]
+    return [results[i] if i in results else _not_started(task) for i, task in enumerate(tasks)]
 
 
-def _not_begun(task: RunTask) -> RunResult:
+def _not_started(task: RunTask) -> RunResult:
+    """Return what run.json says of a task that this command has not started."""
     try:
         record = task.folder.read_record() or {"status": "pending"}
     except RunnerError as error:
@@ -87,11 +92,11 @@ def _not_begun(task: RunTask) -> RunResult:
 
 
 class Launcher:
-    """Runs tasks in processes, ``jobs`` of them at a time; more may be added at any time.
+    """Run tasks in processes, ``jobs`` of them at a time; tasks can be added at any time.
 
     ::
 
-        with launcher.heeding_signals():
+        with launcher.stopping_on_signals():
             launcher.add(task)
             while launcher.busy:
                 time.sleep(POLL_SECONDS)
@@ -112,26 +117,29 @@ class Launcher:
 
     @property
     def busy(self) -> bool:
-        """Whether runs are under way, or wait and may still begin."""
+        """Whether runs are under way, or are waiting and will still be started."""
         return bool(self.running or (self.waiting and not self.stop_requests))
 
     @property
     def n_free(self) -> int:
-        """How many more tasks would begin at once."""
+        """How many more tasks would be started at once."""
         return max(0, self.jobs - len(self.running) - len(self.waiting))
 
     def add(self, task: RunTask) -> None:
-        """Run a task as soon as a process is free for it."""
+        """Run a task as soon as fewer than ``jobs`` are under way."""
         self.waiting.append((task, 0))
 
     def give_up(self, task: RunTask) -> None:
-        """Ask a run to end now because it is hopeless; its status becomes ``pruned``."""
+        """Ask a run to end now because its result is not needed; its status becomes ``pruned``."""
         for running in self.running:
             if running.task is task:
                 running.give_up()
 
     def poll(self) -> list[tuple[RunTask, RunResult]]:
-        """Start what can start and pass reports on; return the runs that ended since."""
+        """Start waiting tasks, pass reports on, and return the runs that have ended.
+
+        Call it every :data:`POLL_SECONDS` or so. A failed run that is tried again is not returned.
+        """
         self._start_waiting()
         ended = []
         for running in self.running.copy():
@@ -143,9 +151,9 @@ class Launcher:
                 ended += self._take_result(running)
         return ended
 
-    def heeding_signals(self) -> contextlib.AbstractContextManager[None]:
-        """Stop the runs at SIGINT and SIGTERM, instead of dying of them; start the fork server."""
-        start_fork_server(task.config.algo for task, _ in self.waiting)
+    def stopping_on_signals(self) -> contextlib.AbstractContextManager[None]:
+        """Start the fork server; inside the context SIGINT and SIGTERM stop the runs."""
+        start_fork_server_for(task.config.algo for task, _ in self.waiting)
         return _handling_signals(self.stop)
 
     def _start_waiting(self) -> None:
@@ -156,6 +164,7 @@ class Launcher:
             self.running.append(RunningTask(task, tries, future, reports))
 
     def _take_result(self, running: RunningTask) -> list[tuple[RunTask, RunResult]]:
+        """Return a run that has ended with its result; nothing if it is tried again."""
         running.drain(self.reporter)
         running.reports.close()
         self.running.remove(running)
@@ -168,11 +177,11 @@ class Launcher:
         return [(running.task, result)]
 
     def _result_of(self, running: RunningTask) -> RunResult:
-        """Return what the process returned, or record what became of it."""
+        """Return what the process returned; if it returned nothing, record why in run.json."""
         task = running.task
         try:
             result = running.future.result()
-        except RunnerError as error:  # a damaged run.json, a full disk: nothing is written there
+        except RunnerError as error:  # a damaged run.json or a full disk: write nothing there
             record = {"status": "failed", "error": str(error), "disk_full": is_full_disk(error)}
             self.reporter.run_ended(task.run, record)
             return RunResult(task.seed, task.folder.path, record)
@@ -182,7 +191,7 @@ class Launcher:
             if not running.is_overdue:
                 code = error.exitcode
                 return self._failed(task, describe_exit(code), by_signal=(code or 0) < 0)
-        except BaseException as error:  # noqa: BLE001 - whatever it was, the other runs go on
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the other runs continue
             return self._failed(task, repr(error))
         else:
             if not (running.is_overdue and result.status == "interrupted"):
@@ -195,24 +204,24 @@ class Launcher:
         return result
 
     def stop(self) -> None:
-        """Ask the runs to write their checkpoints and end, and begin no more; asked again, kill."""
+        """Ask the runs to write their checkpoints and end; start no more. A second call kills."""
         self.stop_requests += 1
         self.stop_requested_at = time.monotonic()
         if self.stop_requests == 1:
             self.reporter.note(
-                "Stopping: each run writes a checkpoint where it is, unless its rollout takes too "
-                "long for that; then it goes on later from its last one. Ctrl-C again: stop now."
+                "Stopping: each run writes a checkpoint. A run that takes too long for that will "
+                "resume from its last one. Press Ctrl-C again to stop at once."
             )
 
     def stop_and_wait(self) -> None:
-        """Let the runs write their checkpoints and end; their results are on disk."""
+        """Stop and return when every run has ended; the results are on disk."""
         self.stop()
         while self.busy:
             time.sleep(POLL_SECONDS)
             self.poll()
 
     def _stop(self, running: RunningTask) -> None:
-        """Ask a run to stop; kill it if that was asked for twice, or it takes too long."""
+        """Ask a run to stop; kill it at the second request, or if it takes too long."""
         if self.stop_requests > 1 or time.monotonic() - self.stop_requested_at > GRACE_SECONDS:
             running.send(signal.SIGKILL)
         else:
@@ -221,7 +230,7 @@ class Launcher:
 
 @contextlib.contextmanager
 def _handling_signals(on_stop: Callable[[], None]) -> Iterator[None]:
-    """Call ``on_stop`` for SIGINT and SIGTERM instead of dying of them."""
+    """Call ``on_stop`` at SIGINT and SIGTERM, which would end this process otherwise."""
 
     def handler(number: int, frame: FrameType | None) -> None:
         del number, frame

@@ -1,21 +1,18 @@
-"""One run in a process of its own: started, listened to, stopped.
+"""One run in a process of its own, seen from the launcher: start it, receive reports, stop it.
 
-Pebble starts the processes, from a fork server that has torch loaded already, so that a run begins
-in milliseconds, and tells how each of them ended. Reports travel through a pipe per run, since a
-queue shared by all would be left locked by a run that is killed while it writes.
+Pebble forks the process from the fork server and reports how it ended. Reports travel through one
+pipe per run: a queue shared by all runs would stay locked if a run were killed while it writes.
 
-Another backend (a cluster, say) replaces :func:`start_process`: it has to see that
-:func:`rl_runner.training.task.execute` runs on the task somewhere that sees the same disk.
+Another backend (a cluster, for example) would replace :func:`start_process`. It has to call
+:func:`rl_runner.training.task.execute` on the task somewhere that has access to the same disk.
 """
 
 import contextlib
 import multiprocessing
-import multiprocessing.forkserver
 import os
 import signal
-import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -25,46 +22,33 @@ from pebble import concurrent
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.config.schema import AlgoConfig
 from rl_runner.runs.layout import seed_name
+from rl_runner.startup import start_fork_server
 from rl_runner.training.processes.worker import GIVE_UP, work
 from rl_runner.training.reporting import Reporter
 from rl_runner.training.task import RunResult, RunTask
 
 GRACE_SECONDS = 15.0  # for a run that was asked to stop
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-def start_fork_server(algorithms: Iterable[AlgoConfig] = ()) -> None:
-    """Let the process from which runs are forked load torch now, while this one does other things.
+def start_fork_server_for(algorithms: Iterable[AlgoConfig]) -> None:
+    """Start the fork server, and let it load what these algorithms need.
 
-    Called again, or while it runs already, it changes nothing.
-
-    :param algorithms: that will run, to load what they need beside torch
+    Call it early: the server loads while this process does other things. A second call changes
+    nothing.
     """
-    for variable in THREAD_VARIABLES:
-        os.environ.setdefault(variable, "1")
-    preload = dict.fromkeys(["rl_runner.training.processes.fork_server", "rl_runner.training.run"])
+    modules: dict[str, None] = {}  # in order, each of them once
     for algo in algorithms:
-        if algo.name in ALGORITHMS:
-            preload |= dict.fromkeys(ALGORITHMS[algo.name].modules_to_share(algo.engine))
-    multiprocessing.get_context("forkserver").set_forkserver_preload([*preload])
-    with _ignoring_interrupts():  # which the server inherits; Ctrl-C is the launcher's
-        multiprocessing.forkserver.ensure_running()
-
-
-@contextlib.contextmanager
-def _ignoring_interrupts() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+        if algo.name in ALGORITHMS:  # an unknown one is refused later, with its place in the config
+            modules |= dict.fromkeys(ALGORITHMS[algo.name].modules_to_share(algo.engine))
+    start_fork_server(modules)
 
 
 def start_process(task: RunTask, *, verbose: bool) -> tuple[Future[RunResult], Connection]:
-    """Start a task; return the future of its result and the pipe to talk with it."""
+    """Start a task in a process of its own.
+
+    :param verbose: write every metric into the run's log too
+    :return: the future of its result, and the pipe: reports arrive, :data:`.worker.GIVE_UP` is sent
+    """
     context = multiprocessing.get_context("forkserver")
     ours, theirs = context.Pipe()
     # Not a daemon, or `env.vec: subproc` could start no processes of its own.
@@ -79,19 +63,19 @@ def start_process(task: RunTask, *, verbose: bool) -> tuple[Future[RunResult], C
 
 @dataclass
 class RunningTask:
-    """A task under way in another process."""
+    """A task whose process has been started, as the launcher sees it."""
 
     task: RunTask
     tries: int
     future: Future[RunResult]
-    reports: Connection  # both ways: reports come, the wish to give the run up goes
-    began: float | None = None  # when its process was ready, by the monotonic clock
-    pid: int | None = None
-    is_overdue: bool = False
+    reports: Connection
+    began: float | None = None  # monotonic seconds; None until the process is ready for signals
+    pid: int | None = None  # None until then, too
+    is_overdue: bool = False  # has exceeded the config's `train.max_hours`
     is_asked_to_stop: bool = False
 
     def drain(self, reporter: Reporter) -> None:
-        """Pass on what the run has reported since the last call."""
+        """Pass the run's reports since the last call on to ``reporter``."""
         try:
             while self.reports.poll():
                 method, arguments = self.reports.recv()
@@ -99,28 +83,31 @@ class RunningTask:
                     self.pid, self.began = arguments[0], time.monotonic()
                 else:
                     getattr(reporter, method)(*arguments)
-        except (EOFError, OSError):  # it has ended, perhaps in the middle of a word
+        except (EOFError, OSError):  # it has ended, perhaps in the middle of a report
             return
 
     def send(self, signal_number: signal.Signals) -> None:
-        """Send the process a signal, if it has begun and not ended."""
+        """Send the process a signal, if it is ready for signals and has not ended."""
         if self.pid is not None and not self.future.done():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal_number)
 
     def ask_to_stop(self) -> None:
-        """Ask the run to stop; its process has to be ready to hear it, so call it again."""
+        """Send SIGTERM once, which asks the run to stop.
+
+        Before the process is ready for signals it does nothing, so call it repeatedly.
+        """
         if self.pid is not None and not self.is_asked_to_stop:
             self.is_asked_to_stop = True
             self.send(signal.SIGTERM)
 
     def give_up(self) -> None:
-        """Tell the run that it is hopeless: it ends at its next step, without a checkpoint."""
+        """Tell the run that its result is not needed: it ends at its next step, unsaved."""
         with contextlib.suppress(OSError):  # it has ended by itself
             self.reports.send(GIVE_UP)
 
     def check_time(self) -> None:
-        """Ask a run to stop that takes longer than its config allows; kill it if it does not."""
+        """Stop a run that exceeds its ``train.max_hours``; kill it if that takes too long."""
         hours = self.task.config.train.max_hours
         if hours is None or self.began is None:
             return
@@ -133,7 +120,7 @@ class RunningTask:
 
 
 def describe_exit(exitcode: int | None) -> str:
-    """Say how a process ended that did not return."""
+    """Return how a process ended that returned no result, as part of a sentence."""
     if exitcode is not None and exitcode < 0:
         name = signal.Signals(-exitcode).name
         hint = "; was it out of memory?" if name == "SIGKILL" else ""

@@ -1,4 +1,4 @@
-"""The other side of :mod:`.process`: what happens in a run's own process."""
+"""One run in a process of its own, seen from inside: what the forked process does."""
 
 import faulthandler
 import os
@@ -9,21 +9,26 @@ from typing import Any
 from rl_runner.training.reporting import Evaluated, Progress, Reporter, StopRequest
 from rl_runner.training.task import RunResult, RunTask, execute
 
-GIVE_UP = "give up"  # what the launcher says to a run that is hopeless
+GIVE_UP = "give up"  # the launcher's message to a run whose result is not needed
 
 
 def work(task: RunTask, reports: Connection, verbose: bool) -> RunResult:
-    """Execute a task; SIGTERM asks it to stop, and so does the death of the launcher.
+    """Execute a task in this process; SIGTERM asks it to stop, and so does the launcher's end.
 
-    What the run prints, and the trace of a crash in compiled code, go to its log.
+    :param reports: the pipe to the launcher
+    :param verbose: print every metric to this process's standard error too
+    :return: the result; pebble passes it, or an exception, to the launcher
     """
+    # A terminal sends Ctrl-C to every process. The launcher decides what it means for this one.
     stop = StopRequest()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the launcher, which decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    reporter = PipeReporter(reports, stop)
+    # Metrics go to the launcher's standard error, everything else that is printed into the log.
+    reporter = _PipeReporter(reports, stop)
     if verbose:
         reporter.metrics_file = os.fdopen(os.dup(2), "w", buffering=1)
-    _print_into_log(task)
+    _redirect_output(task)
+    # From here on signals are safe: the launcher may send them once it knows the process id.
     reports.send(("pid", (os.getpid(),)))
     try:
         return execute(task, reporter, stop)
@@ -31,16 +36,24 @@ def work(task: RunTask, reports: Connection, verbose: bool) -> RunResult:
         return RunResult(task.seed, task.folder.path, task.folder.read_record())
 
 
-def _print_into_log(task: RunTask) -> None:
-    """Send standard output and error, also those of compiled code, to the run's log."""
+def _redirect_output(task: RunTask) -> None:
+    """Write standard output and error into the run's log, with the trace of a crash.
+
+    Redirecting the file descriptors includes what compiled code prints.
+    """
     with task.folder.open_log() as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     faulthandler.enable(file=2)
 
 
-class PipeReporter(Reporter):
-    """Sends every report to the launcher, and hears whether the run is to be given up."""
+class _PipeReporter(Reporter):
+    """Send every report to the launcher as ``(method, arguments)``; receive its messages.
+
+    After a report on progress or an evaluation, a few times a second, it looks for a message: that
+    is how :data:`GIVE_UP` reaches the run. A launcher that has ended is noticed by the broken pipe,
+    or by another parent process, and the run is asked to stop.
+    """
 
     def __init__(self, reports: Connection, stop: StopRequest) -> None:
         self._reports = reports
@@ -48,30 +61,26 @@ class PipeReporter(Reporter):
         self._parent = os.getppid()
 
     def note(self, text: str) -> None:
-        """Send it."""
         self._send("note", text)
 
     def run_started(self, run: Any) -> None:
-        """Send it."""
         self._send("run_started", run)
 
     def run_progress(self, progress: Progress) -> None:
-        """Send it, and stop if nobody is left to hear it."""
-        if os.getppid() != self._parent:
+        if os.getppid() != self._parent:  # the launcher has ended; nobody would stop this process
             self._stop.set()
         self._send("run_progress", progress)
-        self._listen()
+        self._receive()
 
     def run_evaluated(self, evaluated: Evaluated) -> None:
-        """Send it."""
         self._send("run_evaluated", evaluated)
-        self._listen()
+        self._receive()
 
     def run_ended(self, run: Any, record: Any) -> None:
-        """Send it."""
         self._send("run_ended", run, record)
 
-    def _listen(self) -> None:
+    def _receive(self) -> None:
+        """Obey the messages that have arrived."""
         try:
             while self._reports.poll():
                 if self._reports.recv() == GIVE_UP:
@@ -80,6 +89,7 @@ class PipeReporter(Reporter):
             self._stop.set()
 
     def _send(self, method: str, *arguments: Any) -> None:
+        """Send the name and the arguments of a reporter's method, which the launcher calls."""
         try:
             self._reports.send((method, arguments))
         except OSError:  # the launcher is gone

@@ -72,7 +72,7 @@ class Search:
 
         :raises StudyError: if nothing that is tried can be trained
         """
-        with self.launcher.heeding_signals():
+        with self.launcher.stopping_on_signals():
             try:
                 self._take_up_again()
                 while self._goes_on():

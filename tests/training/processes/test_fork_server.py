@@ -3,7 +3,9 @@ import sys
 
 SERVER = """
 import gc, os, sys
-import rl_runner.training.processes.fork_server
+from rl_runner.startup import prepare_fork_server
+
+prepare_fork_server()
 
 class Large:
     def __del__(self):

@@ -260,7 +260,7 @@ def test_a_run_whose_process_is_only_beginning_hears_of_the_wish_to_stop(
     monkeypatch.setattr(launcher_module, "GRACE_SECONDS", 1e9)
     task = RunTask(resolve(config_from_dict(LONG)).config, 0, tmp_path)
     launcher = Launcher(Reporter(), jobs=1)
-    with launcher.heeding_signals():
+    with launcher.stopping_on_signals():
         launcher.add(task)
         launcher.poll()  # starts it
         launcher.stop()
@@ -272,8 +272,8 @@ def test_the_fork_server_survives_a_ctrl_c_while_it_loads_torch():
     script = """
 import os, signal, time
 from multiprocessing.forkserver import _forkserver
-from rl_runner.training.processes.process import start_fork_server
-start_fork_server()
+from rl_runner.training.processes.process import start_fork_server_for
+start_fork_server_for([])
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 for _ in range(8):
     time.sleep(0.25)
@@ -308,7 +308,7 @@ def test_a_hopeless_run_is_given_up_and_others_may_be_added_meanwhile(tmp_path: 
     reporter = Hearing()
     launcher = Launcher(reporter, jobs=1)
     statuses, is_given_up = {}, False
-    with launcher.heeding_signals():
+    with launcher.stopping_on_signals():
         launcher.add(hopeless)
         while launcher.busy:
             time.sleep(0.02)
@@ -394,8 +394,8 @@ def test_a_run_that_was_killed_on_request_was_interrupted(task: RunTask, witness
     launcher = Launcher(witness, jobs=1)
     launcher.stop()
     (note,) = witness.told("note")
-    assert "goes on later from its last one" in note
-    assert "Ctrl-C again: stop now." in note
+    assert "will resume from its last one" in note
+    assert "Press Ctrl-C again to stop at once." in note
     launcher.stop()
     assert witness.told("note") == [note]
     result = end(launcher, task, ProcessExpired("gone", -9))

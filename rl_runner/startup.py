@@ -1,0 +1,122 @@
+"""Every measure that lets a command and its runs start and end quickly, in one place.
+
+To import torch, SB3 and numba takes a process longer than to train a small agent. What each measure
+saves is in docs/speed.md, "Start-up"; `python benchmarks/startup.py` measures it again.
+
+========================================== =========================================================
+:func:`start_fork_server`                  Runs are forked from a process that has loaded what they
+                                           need. It loads while the command itself loads.
+:func:`prepare_fork_server`                That process collects no garbage while it loads, and it
+                                           exits without tearing down what it loaded.
+:func:`collect_rarely`                     The command collects garbage rarely, and not at exit.
+:func:`skip_torch_compiler`                Building an optimiser does not import torch's compiler.
+:mod:`rl_runner.agents.fast.warm_up`       The fork server loads numba's libraries for all runs.
+:mod:`rl_runner.compiled`                  Machine code is kept on disk between processes.
+imports inside functions                   ``rl --help`` and ``rl runs`` import no heavy package.
+========================================== =========================================================
+
+This module imports the standard library only, so that using it costs nothing.
+"""
+
+import atexit
+import contextlib
+import gc
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+
+# Objects made between two collections; Python's default is 700. torch, SB3 and what they import
+# make some 400,000 objects, all of which stay.
+GC_THRESHOLD = 200_000
+
+# Each library reads its variable when it is loaded. One thread is faster for small networks.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+FORK_SERVER_SETTINGS = "rl_runner.training.processes.fork_server"
+
+
+def collect_rarely() -> None:
+    """Collect garbage rarely in this process, and not at all when it exits.
+
+    With Python's default threshold the collector looks through everything that torch has loaded,
+    again and again while it is loaded. A last collection at exit would find nothing to free: frozen
+    objects are not looked at.
+    """
+    gc.set_threshold(GC_THRESHOLD)
+    atexit.register(gc.freeze)
+
+
+def start_fork_server(modules: Iterable[str] = ()) -> None:
+    """Start the process that runs are forked from; it loads ``modules`` while this one continues.
+
+    What runs need in any case (torch, SB3, :mod:`rl_runner.training.run`) is loaded before. A
+    second call changes nothing while the server is running.
+
+    :param modules: what the algorithms to be trained need beyond that
+    """
+    for variable in THREAD_VARIABLES:
+        os.environ.setdefault(variable, "1")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([FORK_SERVER_SETTINGS, *modules])
+    with _ignoring_interrupts():  # the server inherits this; the launcher handles Ctrl-C
+        multiprocessing.forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """Ignore SIGINT; outside the main thread, where Python forbids that, change nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def prepare_fork_server() -> None:
+    """Let this process load and exit without its garbage collector; for the fork server only.
+
+    Everything it loads stays until it exits. A run that is forked from it has a collector again,
+    which ignores what was loaded before the fork: looking at those objects would also copy the
+    memory that the run shares with the server. A run exits as usual.
+    """
+    server = os.getpid()
+
+    def freeze() -> None:
+        if os.getpid() == server:
+            gc.freeze()
+
+    def exit_at_once() -> None:
+        """Exit without taking half a million objects apart, while ``rl train | tee`` waits."""
+        if os.getpid() == server:
+            os._exit(0)
+
+    gc.disable()
+    os.register_at_fork(before=freeze, after_in_child=gc.enable)
+    atexit.register(exit_at_once)
+
+
+def skip_torch_compiler() -> None:
+    """Keep the first optimiser of this process from importing ``torch._dynamo`` and sympy.
+
+    Some methods of torch's optimisers are exempt from compilation (``torch._disable_dynamo``).
+    Their first call imports the compiler only to mark them as exempt. Nothing is compiled with
+    torch here, so each of them is marked as its own exempt form beforehand. If a release of torch
+    does this in another way, the import happens again and nothing else changes.
+
+    Call it after torch is imported; again after other classes are loaded, it does no harm.
+    """
+    if "torch._dynamo" in sys.modules:  # already imported; something may compile
+        return
+    from torch.optim import Optimizer
+
+    for method in vars(Optimizer).values():
+        plain = getattr(method, "__wrapped__", None)
+        if plain is not None:
+            vars(plain).setdefault("__dynamo_disable", plain)
