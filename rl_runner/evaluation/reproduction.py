@@ -1,4 +1,8 @@
-"""Whether a run that was run again came out the same: bit by bit, or as far as chance allows."""
+"""Whether two runs of the same config and seed have the same result: bit for bit, or statistically.
+
+:func:`differences` compares two runs bit for bit: weights, episodes, evaluations, TensorBoard.
+:func:`compare_runs` adds a statistical test for runs that are not bit-equal.
+"""
 
 import csv
 import hashlib
@@ -15,30 +19,30 @@ from rl_runner.arrays import load_arrays
 from rl_runner.runs.folder import RunFolder
 
 Verdict = Literal["bit-equal", "statistically equal", "different"]
-ERROR_RATE = 0.01  # of calling two equal agents different
+ERROR_RATE = 0.01  # how often two equal agents are called different
 TIMINGS = {"time/fps"}  # the only TensorBoard scalars that may differ
-SURROUNDINGS = ("versions", "machine", "git")
+SURROUNDINGS = ("versions", "machine", "git")  # the sections of run.json that describe them
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A number of the first run beside that of the second."""
+    """A result of the first run and of the second."""
 
     name: str
     before: float
     after: float
-    p_value: float | None  # of the two being one, by Welch's test over episodes; None: not tested
+    p_value: float | None  # Welch's test over episodes; None if not tested
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """A finished run, and what came of running it again."""
+    """The comparison of a finished run with its repetition."""
 
     verdict: Verdict
-    differences: list[str]  # what is not bit-equal, in words
+    differences: list[str]  # a phrase for each thing that is not bit-equal
     metrics: list[Metric]
-    weights: tuple[str, str]  # SHA-256 over the arrays of each
-    surroundings: list[str]  # what differs in packages, machine and commit, in words
+    weights: tuple[str, str]  # SHA-256 of the arrays of each
+    surroundings: list[str]  # a line for each difference in packages, machine and commit
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -48,8 +52,9 @@ class Reproduction:
 def compare_runs(before: RunFolder, after: RunFolder) -> Reproduction:
     """Compare a finished run with its repetition.
 
-    They are ``statistically equal`` if Welch's test over the held-out episodes does not tell the
-    agents apart at an error rate of 1 % together. That is no proof: few episodes tell little.
+    They are ``statistically equal`` if Welch's tests over the held-out episodes find no difference
+    at an error rate of 1 % together. That does not prove equality: with few episodes, small
+    differences are not found.
 
     :raises RunFolderError: if a record or the evaluations cannot be read
     """
@@ -66,9 +71,9 @@ def compare_runs(before: RunFolder, after: RunFolder) -> Reproduction:
 
 
 def weights_hash(path: Path) -> str:
-    """Return SHA-256 over the names, shapes and bytes of a saved agent's arrays, in hex.
+    """Return the SHA-256 of the names, shapes and bytes of a saved agent's arrays, in hex.
 
-    The file itself would not do: a zip holds times.
+    Hashing the file would not work, since a zip contains times.
     """
     digest = hashlib.sha256()
     for name, array in sorted(read_weights(path).items()):
@@ -85,36 +90,36 @@ def _metrics(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Metric
         metrics.append(Metric(name, a["mean_reward"], b["mean_reward"], _welch(a, b)))
         if "exact_mean_reward" in a and "exact_mean_reward" in b:
             exact = a["exact_mean_reward"], b["exact_mean_reward"]
-            metrics.append(Metric(f"{agent} agent, exactly", *exact, None))
+            metrics.append(Metric(f"{agent} agent, exact mean reward", *exact, None))
     return metrics
 
 
 def _welch(a: Mapping[str, Any], b: Mapping[str, Any]) -> float:
-    """Return the p value of two means being one, from means, deviations and numbers."""
+    """Return the p value of two equal means, from means, standard deviations and sample sizes."""
     from scipy.stats import ttest_ind_from_stats
 
-    if a["std_reward"] == b["std_reward"] == 0.0:  # no spread: the test would divide by it
+    if a["std_reward"] == b["std_reward"] == 0.0:  # the test would divide by zero
         return 1.0 if a["mean_reward"] == b["mean_reward"] else 0.0
     of_a, of_b = ([x["mean_reward"], x["std_reward"], x["n_episodes"]] for x in (a, b))
     return float(ttest_ind_from_stats(*of_a, *of_b, equal_var=False).pvalue)
 
 
 def _surroundings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Say what differs in packages, machine and commit."""
+    """Return a line for each difference in packages, machine and commit."""
     lines = []
     for section in SURROUNDINGS:
         a, b = before.get(section), after.get(section)
         for key in sorted({*(a or {}), *(b or {})}):
             then, now = ((x or {}).get(key, "unknown") for x in (a, b))
             if then != now:
-                lines.append(f"{section}, {key}: {then} then, {now} now")
+                lines.append(f"{section}, {key}: {then} before, {now} now")
     return lines
 
 
 def differences(a: RunFolder, b: RunFolder) -> list[str]:
-    """Compare two finished runs' weights, episodes, evaluations and TensorBoard curves.
+    """Compare two finished runs' weights, episodes, evaluations and TensorBoard curves bit for bit.
 
-    :return: what differs, in words; empty if nothing does (times aside)
+    :return: a phrase for each difference; empty if there is none (times are not compared)
     """
     found = list(_different_arrays("weights", read_weights(a.weights), read_weights(b.weights)))
     if _episodes(a) != _episodes(b):
@@ -130,7 +135,7 @@ def differences(a: RunFolder, b: RunFolder) -> list[str]:
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
-    """Return every array of a saved agent by name; nothing is unpickled."""
+    """Return every array of a saved agent by name, whatever its file format; unpickles nothing."""
     if path.suffix == ".zip":
         _, parameters, variables = load_from_zip_file(path, load_data=False, device="cpu")
         return dict(_flat("", {**parameters, "variables": variables or {}}))
@@ -140,6 +145,7 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
 
 
 def _flat(prefix: str, tree: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the tensors and numbers of nested dictionaries and lists, named by their paths."""
     if isinstance(tree, dict):
         for key, value in tree.items():
             yield from _flat(f"{prefix}/{key}", value)
@@ -157,7 +163,7 @@ def _different_arrays(
 ) -> Iterator[str]:
     for name in sorted(a.keys() | b.keys()):
         if name not in a or name not in b:
-            yield f"{what}: `{name}` is in one of them only"
+            yield f"{what}: `{name}` is only in one of them"
         elif not _equal(a[name], b[name]):
             yield f"{what}: `{name}`"
 
@@ -167,12 +173,13 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def _episodes(run: RunFolder) -> list[list[str]]:
-    """Return the rows of episodes.csv without their wall time, which is last."""
+    """Return the rows of episodes.csv without their last column, the wall time."""
     with run.episodes_file.open(encoding="utf-8", newline="") as file:
         return [row[:-1] for row in csv.reader(file)]
 
 
 def _curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Return every TensorBoard scalar except timings, as (step, value) by tag."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0})

@@ -1,4 +1,4 @@
-"""What the pictures of a comparison show, as numbers: learning curves and performance profiles."""
+"""Learning curves and performance profiles with confidence bands, as numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,18 +23,20 @@ class Band:
 
 
 def learning_band(curves: Sequence[Curve]) -> Band | None:
-    """Return the interquartile mean over runs at each time step, and its pointwise interval.
+    """Return the interquartile mean over runs at each timestep, and its pointwise interval.
 
-    Of fewer than four runs it is their mean, and fewer than five have no interval. The mean's own
-    interval would be drawn far beyond what is possible wherever a single run lags behind.
+    With fewer than four runs it is their mean; fewer than five have no interval. The mean's own
+    interval is not used: it would reach far beyond the possible returns wherever a single run lags
+    behind.
 
-    Runs evaluate at slightly different time steps, so each is read between its evaluations as if
-    it went straight from one to the next, over the time steps that all runs have.
+    Runs evaluate at slightly different timesteps, so each curve is interpolated linearly between
+    its evaluations, over the range of timesteps that all runs have.
 
-    :return: None without curves, or if the runs have no time step in common
+    :return: None without curves, or if the runs have no timestep in common
     """
     if not curves:
         return None
+    # The timesteps of the band: all evaluations within the common range, or an even grid
     first = max(int(curve.timesteps[0]) for curve in curves)
     last = min(int(curve.timesteps[-1]) for curve in curves)
     every = np.unique(np.concatenate([curve.timesteps for curve in curves]))
@@ -43,6 +45,7 @@ def learning_band(curves: Sequence[Curve]) -> Band | None:
         grid = np.linspace(first, last, MOST_POINTS)
     if len(grid) == 0:
         return None
+    # Interpolate and aggregate.
     returns = np.array([np.interp(grid, curve.timesteps, curve.returns) for curve in curves])
     nothing = np.full(len(grid), np.nan)
     low, high = interquartile_mean_interval(returns) or (nothing, nothing)
@@ -52,8 +55,8 @@ def learning_band(curves: Sequence[Curve]) -> Band | None:
 def performance_profile(scores: np.ndarray, levels: np.ndarray) -> Band:
     """Return the share of runs that reached at least each level, and its interval (Wilson's).
 
-    A profile that lies above another's everywhere belongs to the stochastically better algorithm;
-    profiles that cross say that it depends (Agarwal et al. 2021).
+    If one profile lies above another everywhere, its algorithm is stochastically better. If they
+    cross, neither is (Agarwal et al. 2021).
 
     :param scores: (n,) one per run
     :param levels: (m,) ascending

@@ -1,7 +1,7 @@
-"""Experiment folders as data: what every seed reached, how, and which seeds are missing.
+"""Experiment folders as data: the results of every seed, or the reason why there are none.
 
-Nothing is left out silently: a seed that failed, was stopped or holds a return that is no number is
-here with its reason, and without a score.
+Nothing is left out silently. A seed that failed, was interrupted or has a return that is not a
+finite number is included without a score, and with the reason.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class FinalResult:
-    """How one agent did on the held-out episodes."""
+    """One agent's result on the held-out episodes."""
 
     mean_reward: float
     n_episodes: int
@@ -40,7 +40,7 @@ class FinalResult:
 
 @dataclass(frozen=True)
 class SeedRun:
-    """One seed of an experiment, as it stands on disk."""
+    """One seed of an experiment, as it is on disk."""
 
     seed: int
     path: Path
@@ -74,7 +74,7 @@ class Experiment:
 
     @property
     def missing(self) -> tuple[SeedRun, ...]:
-        """The runs that have none: failed, stopped, under way, never begun, or not a number."""
+        """The runs without a result: failed, interrupted, running, not started, or not finite."""
         return tuple(run for run in self.runs if run.problem)
 
 
@@ -92,10 +92,10 @@ def load_experiments(paths: Sequence[str | Path]) -> list[Experiment]:
 
 
 def load_experiment(path: str | Path) -> Experiment:
-    """Read an experiment's folder, every seed that its config lists or that lies there.
+    """Read an experiment's folder: every seed that its config lists or that has a folder.
 
-    :raises RunFolderError: if ``path`` is no experiment, or one of its seeds, or empty, or learned
-        from logs: its results are estimates and no returns of episodes
+    :raises RunFolderError: if ``path`` is not an experiment, or is one of its seeds, or is empty,
+        or learned from logs (then its results are estimates, not returns of episodes)
     :raises ConfigError: if its config.yaml is damaged
     """
     path = Path(path)
@@ -105,8 +105,8 @@ def load_experiment(path: str | Path) -> Experiment:
         raise RunFolderError(Problem("This is a single run.", str(path), cure))
     config = load_config(path / CONFIG)
     if config.data is not None:
-        what = "This experiment learned from logs; it has no returns of episodes to compare."
-        cure = "`rl eval RUN --data LOG` judges what learned from a log."
+        what = "This experiment learned from logs, so it has no episode returns to compare."
+        cure = "Evaluate it on a log: `rl eval RUN --data LOG`."
         raise RunFolderError(Problem(what, str(path), cure))
     seeds = {seed_number(place.name) for place in places} | set(config.train.seeds)
     runs = tuple(_load_run(path / seed_name(seed), seed) for seed in sorted(seeds))
@@ -148,12 +148,12 @@ def _problem(status: str, record: dict[str, Any], last: FinalResult | None) -> s
     if status == "failed":
         return f"failed: {record.get('error', 'no reason was recorded')}"
     if status != "finished":
-        return {"pending": "never begun", "running": "under way"}.get(status, status)
+        return {"pending": "not started", "running": "still running"}.get(status, status)
     return "" if last is not None else "finished, but its returns are not finite numbers"
 
 
 def _final_result(described: dict[str, Any] | None) -> FinalResult | None:
-    """Read what run.json says of one agent; None if its mean is no finite number."""
+    """Read what run.json says of one agent; None if its mean is not a finite number."""
     mean = _number((described or {}).get("mean_reward"))
     if described is None or mean is None:
         return None
@@ -169,7 +169,7 @@ def _number(value: object) -> float | None:
 
 
 def _load_curve(run: RunFolder) -> Curve | None:
-    """Read the periodic evaluations; None if there are none that can be read."""
+    """Read the periodic evaluations; None if there are none, or they cannot be read."""
     try:
         arrays = run.load_evaluations()
         timesteps, returns = arrays["timesteps"], arrays["returns"].mean(axis=1)
@@ -181,7 +181,7 @@ def _load_curve(run: RunFolder) -> Curve | None:
 
 
 def _seconds_at(run: RunFolder, timesteps: np.ndarray) -> np.ndarray:
-    """Return when the run had made so many timesteps, from the times its episodes ended at."""
+    """Return the wall-clock seconds at these timesteps, from the times at which episodes ended."""
     import polars as pl
 
     types = {"timestep": pl.Float64, "wall_time": pl.Float64}

@@ -1,4 +1,4 @@
-"""A comparison as files: JSON and CSV for programs, LaTeX for papers, pictures for people."""
+"""A comparison as files: JSON, CSV, LaTeX, and plots as PNG and SVG."""
 
 import csv
 import functools
@@ -22,10 +22,10 @@ PICTURE_FORMATS = ("png", "svg")
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write a comparison into a folder, which is made if need be.
+    """Write a comparison into a folder, which is created if necessary.
 
-    ``comparison.json`` holds all of it, ``experiments.csv``, ``pairs.csv`` and ``runs.csv`` its
-    tables, ``comparison.tex`` the first of them; each picture comes as PNG and as SVG.
+    ``comparison.json`` holds all of it; ``experiments.csv``, ``pairs.csv`` and ``runs.csv`` are its
+    tables; ``comparison.tex`` is the first of them. Each plot is written as PNG and as SVG.
 
     :return: the files written
     :raises RunFolderError: if the folder cannot be written
@@ -47,20 +47,20 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
 
 
 def write_pictures(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write every picture of a comparison into a folder that exists."""
+    """Write every plot of a comparison into an existing folder."""
     import matplotlib as mpl
 
     from rl_runner.evaluation.pictures.comparison_plots import draw_all
 
     files = []
-    # SVG: text stays text, and the same comparison gives the same file.
+    # SVG text stays text, and a fixed salt makes the same comparison give the same file.
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "rl_runner"}):
         for name, figure in draw_all(comparison):
             for kind in PICTURE_FORMATS:
                 place = folder / f"{name}.{kind}"
                 write_aside(place, functools.partial(_save, figure, kind))
                 files.append(place)
-                figure.set_layout_engine("none")  # found once, it serves the other format too
+                figure.set_layout_engine("none")  # the first layout is kept for the other format
     return files
 
 
@@ -78,7 +78,7 @@ def to_document(comparison: Comparison) -> dict[str, object]:
 
 
 def to_latex(comparison: Comparison) -> str:
-    """Return the table of experiments in LaTeX; it needs the package booktabs."""
+    """Return the table of experiments in LaTeX, which needs the package booktabs."""
     unit = "exact" if comparison.measure == "exact" else "held-out"
     lines = [
         f"% Mean {unit} return of the {comparison.agent} agent over seeds, 95 % intervals.",

@@ -1,8 +1,8 @@
-"""The scale on which a return means something: the random policy is 0, the best known return is 1.
+"""The scale of normalised returns: the random policy is 0, the best known return is 1.
 
 Both ends are exact sums where the environment has a transition table. Elsewhere policies play
-episodes: the random one and, for the upper end, the ``optimal`` or ``oracle`` policy that an
-environment brings itself. Without one the upper end is the environment's ``reward_threshold``.
+episodes: the random one and, for the upper end, the environment's own ``optimal`` or ``oracle``
+policy. Without one the upper end is the environment's ``reward_threshold``.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ from rl_runner.seeding import SeedTree
 
 CACHE = ".scales.json"
 FORMAT = 2
-STEPS = 100_000  # about so many steps at most are played to measure a policy
-EPISODES = (100, 1000)  # but no fewer and no more episodes than these
+STEPS = 100_000  # about as many steps, at most, are played to measure a policy
+EPISODES = (100, 1000)  # within these numbers of episodes
 N_ENVS = 10
 
 BestIs = Literal["optimum", "oracle", "reward_threshold"]
@@ -33,7 +33,7 @@ UPPER_ENDS: Mapping[str, BestIs] = {"optimal": "optimum", "oracle": "oracle"}
 
 @dataclass(frozen=True)
 class Scale:
-    """Mean returns of one environment to measure others by."""
+    """The mean returns of one environment that mean 0 and 1, and others in between."""
 
     random: float
     random_error: float  # the standard error of ``random``; 0 if it is exact
@@ -51,9 +51,9 @@ class Scale:
 
 
 def load_scale(config: EnvConfig, cache_dir: Path) -> Scale:
-    """Return an environment's scale, measured once and kept in ``cache_dir``.
+    """Return an environment's scale, measured once and cached in ``cache_dir``.
 
-    The file is a cache: it may be deleted, damaged or unwritable, and the answer stays the same.
+    The result is the same if the cache is deleted, damaged or cannot be written.
 
     :raises EnvError: if the environment cannot be built
     """
@@ -64,13 +64,13 @@ def load_scale(config: EnvConfig, cache_dir: Path) -> Scale:
     scale = measure_scale(config)
     kept[key] = asdict(scale)
     text = json.dumps({"format": FORMAT, "scales": kept}, indent=1)
-    with contextlib.suppress(RunnerError):  # e.g. a folder that is only to be read
+    with contextlib.suppress(RunnerError):  # e.g. a read-only folder
         write_aside(place, lambda path: path.write_text(text, encoding="utf-8"))
     return scale
 
 
 def load_scale_or_none(config: EnvConfig, cache_dir: Path) -> Scale | None:
-    """Return an environment's scale; None where the environment is not installed."""
+    """Return an environment's scale; None if the environment cannot be built."""
     try:
         return load_scale(config, cache_dir)
     except EnvError:
@@ -86,10 +86,12 @@ def measure_scale(config: EnvConfig) -> Scale:
     from rl_runner.evaluation.play.baselines import RandomPolicy
     from rl_runner.evaluation.play.exact_returns import transition_table
 
+    # Exact, from the transition table
     threshold = find_spec(config).reward_threshold
     threshold = None if threshold is None else float(threshold)
     if (table := transition_table(config)) is not None:
         return Scale(table.random_return(), 0.0, 0, table.optimal_return(), "optimum", threshold)
+    # Estimated, from episodes
     returns = _returns_of(RandomPolicy, config)
     best, best_is = _upper_end(config, threshold)
     error = float(returns.std(ddof=1) / np.sqrt(len(returns)))
@@ -113,7 +115,7 @@ def _upper_end(
 
 
 def _returns_of(build_policy: BaselineFactory, config: EnvConfig) -> np.ndarray:
-    """Play episodes by a policy that needs no training; return their returns, (n_episodes,)."""
+    """Play episodes with an untrained policy and return their returns, (n_episodes,)."""
     from rl_runner.envs import build_evaluation_env, time_limit_of
     from rl_runner.evaluation.play.baselines import BaselinePlayer
     from rl_runner.evaluation.play.episodes import play_episodes
@@ -129,7 +131,7 @@ def _returns_of(build_policy: BaselineFactory, config: EnvConfig) -> np.ndarray:
 
 
 def _key(config: EnvConfig) -> str:
-    """Name what the scale depends on: the environment, not how an agent is made to see it."""
+    """Return a key of all that the scale depends on: the environment, not an agent's view of it."""
     import gymnasium
 
     about = config.model_dump(include={"id", "kwargs", "wrappers", "time_limit"}, mode="json")
@@ -144,5 +146,5 @@ def _read_cache(place: Path) -> dict[str, Any]:
             scales: dict[str, Any] = dict(contents["scales"])
             return scales
     except (OSError, ValueError, KeyError, TypeError):
-        return {}  # a cache that is missing or damaged is made anew
+        return {}  # a missing or damaged cache is built again
     return {}

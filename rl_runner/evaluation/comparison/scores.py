@@ -1,4 +1,4 @@
-"""One number for a run: what experiments are compared by."""
+"""One number per run, by which experiments are compared."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Literal
 from rl_runner.evaluation.comparison.experiments import AgentName, Experiment, SeedRun
 
 Measure = Literal["held-out", "exact"]
-ROUNDING = 1e-9  # of the largest score
+ROUNDING = 1e-9  # relative to the largest score; smaller differences are rounding errors
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """Which agent's mean return stands for a run, and whether the exact one."""
+    """Which agent's mean return is a run's score, and whether it is the exact one."""
 
     agent: AgentName
     measure: Measure
@@ -25,7 +25,7 @@ class Scoring:
         return cls(agent, "exact" if is_exact else "held-out")
 
     def score(self, run: SeedRun) -> float | None:
-        """Return the number that stands for a run; None if it has no result."""
+        """Return a run's score; None if it has no result."""
         result = run.result(self.agent)
         if result is None:
             return None
@@ -35,13 +35,15 @@ class Scoring:
 def paired_differences(
     first: Experiment, second: Experiment, agent: AgentName = "last"
 ) -> dict[int, float]:
-    """Return first minus second for every seed of which both have a result, by seed.
+    """Return first minus second, by seed, for every seed that has a result in both.
 
-    What is no more than rounding beside the largest score is no difference.
+    Differences within rounding error of the largest score are zero.
     """
+    # Pair the runs by seed, and choose the score that all of them have.
     runs = {run.seed: run for run in second.finished}
     couples = [(run, runs[run.seed]) for run in first.finished if run.seed in runs]
     scoring = Scoring.for_runs([run for couple in couples for run in couple], agent)
+    # Subtract, and remove rounding errors.
     differences: dict[int, float] = {}
     largest = 0.0
     for a, b in couples:

@@ -1,4 +1,9 @@
-"""One HTML file on any number of experiments, which needs no network and prints well."""
+"""The report: one HTML file about any number of experiments, which needs no network.
+
+- :mod:`.contents`: the data of a report, gathered from experiment folders
+- :mod:`.pictures`: its pictures, as data URIs
+- :mod:`.write`: the page, from the templates report.html and study.html
+"""
 
 from rl_runner.evaluation.report.write import check_report_path, write_report
 

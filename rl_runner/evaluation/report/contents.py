@@ -1,4 +1,4 @@
-"""What a report says, gathered from experiment folders; how it looks is the template's business."""
+"""The data of a report, gathered from experiment folders. The templates decide how it looks."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +15,12 @@ from rl_runner.evaluation.comparison.scales import Scale, load_scale_or_none
 from rl_runner.evaluation.report.pictures import Picture, agent_pictures, comparison_pictures
 from rl_runner.runs.folder import read_record
 
-MOST_PAIRS_OPEN = 6  # longer tables of pairs are folded
+MOST_PAIRS_UNFOLDED = 6  # longer tables of pairs are folded
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A run without a result, and why."""
+    """A run without a result, and the reason."""
 
     run: SeedRun
     trace: str  # the traceback, or the end of its log; may be empty
@@ -28,7 +28,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class ExperimentPart:
-    """One experiment's own part of the report."""
+    """One experiment's part of the report."""
 
     label: str
     experiment: Experiment
@@ -43,13 +43,13 @@ class ExperimentPart:
         return any("exact_mean_reward" in result["last"] for result in self.results.values())
 
     def regret(self, seed: int) -> float | None:
-        """Return what the best of all policies gets more than a run's last agent."""
+        """Return how far the last agent's exact return is below the optimum; None if unknown."""
         exact: float | None = self.results[seed]["last"].get("exact_mean_reward")
         return None if exact is None or self.optimum is None else self.optimum - exact
 
     @property
     def seconds(self) -> float:
-        """How long the runs took together, one after another."""
+        """The sum of all runs' durations."""
         return sum(run.seconds or 0.0 for run in self.experiment.runs)
 
 
@@ -66,33 +66,33 @@ class EnvironmentPart:
 
     @property
     def rows(self) -> Sequence[Row]:
-        """The lines of the table of results."""
+        """The rows of the table of results; empty if no run has a result."""
         return () if self.comparison is None else self.comparison.rows
 
     @property
     def pairs(self) -> Sequence[tuple[Pair, str]]:
-        """Each pair with what can be said of it."""
+        """Each pair with its verdict."""
         pairs = () if self.comparison is None else self.comparison.pairs
         return [(pair, verdict(pair)) for pair in pairs]
 
     @property
     def are_pairs_folded(self) -> bool:
-        """Whether the table of pairs is too long to stand open."""
-        return len(self.pairs) > MOST_PAIRS_OPEN
+        """Whether the table of pairs is too long to be shown unfolded."""
+        return len(self.pairs) > MOST_PAIRS_UNFOLDED
 
     @property
     def caveats(self) -> list[str]:
-        """What the reader must know."""
+        """The limits of the comparison, a sentence each."""
         return [] if self.comparison is None else caveats(self.comparison)
 
 
 @dataclass(frozen=True)
 class StudyPart:
-    """A search for hyperparameters: what was tried, and what fresh seeds said of it."""
+    """A hyperparameter search: its trials, and the winner's results on fresh seeds."""
 
     label: str
-    config: ExperimentConfig  # that it began with
-    document: Mapping[str, Any]  # what it found, summary.json
+    config: ExperimentConfig  # that the search started from
+    document: Mapping[str, Any]  # the contents of summary.json
     start_text: str
     best_text: str  # the winner's config; empty if there is none
     records: Sequence[Mapping[str, Any]]  # run.json of every run of it
@@ -112,7 +112,7 @@ class StudyPart:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a report says."""
+    """All data of a report."""
 
     written: str
     version: str
@@ -123,17 +123,17 @@ class Report:
 
     @property
     def labels(self) -> list[str]:
-        """What the report is on."""
+        """The names of all experiments and searches."""
         return [*(part.label for part in self.experiments), *(s.label for s in self.studies)]
 
     @property
     def title(self) -> str:
-        """What stands above the report."""
+        """The title: the name of a single experiment or search, or how many there are."""
         return self.labels[0] if len(self.labels) == 1 else self.counted
 
     @property
     def counted(self) -> str:
-        """How many experiments and searches the report is on."""
+        """How many experiments and searches there are, e.g. ``2 experiments and 1 search``."""
         counts = (
             (len(self.experiments), "experiment", "experiments"),
             (len(self.studies), "search", "searches"),
@@ -159,12 +159,12 @@ class Report:
 
     @property
     def n_runs(self) -> int:
-        """How many runs there are, with a result or without."""
+        """The number of runs, with and without a result."""
         return sum(len(part.experiment.runs) for part in self.experiments)
 
     @property
     def n_failures(self) -> int:
-        """How many of them have no result."""
+        """The number of runs without a result."""
         return sum(len(environment.failures) for environment in self.environments)
 
 
@@ -175,19 +175,21 @@ def gather(
     with_pictures: bool = True,
     studies: Sequence[StudyPart] = (),
 ) -> Report:
-    """Gather a report; experiments on the same environment are compared.
+    """Gather a report's data; experiments on the same environment are compared.
 
     :param with_pictures: play an episode per experiment for pictures of its agent
-    :param studies: searches that the report is on as well
+    :param studies: the hyperparameter searches of the report
     """
     from rl_runner.runs.provenance import now
 
+    # Experiments on the same environment form one part.
     groups: dict[str, list[Experiment]] = {}
     for experiment in experiments:
         groups.setdefault(_environment_name(experiment), []).append(experiment)
     environments = [
         _environment(name, group, agent, with_pictures) for name, group in groups.items()
     ]
+    # What all runs ran on
     version = metadata.version("rl-runner")
     runs = [run for e in experiments for run in e.runs if run.status != "unreadable"]
     records = [*map(_record, runs), *(record for study in studies for record in study.records)]
@@ -227,7 +229,7 @@ def _experiment(
 
 
 def _environment_name(experiment: Experiment) -> str:
-    """Name the environment by what makes it another one: id, arguments, time limit."""
+    """Return a name that tells environments apart: id, arguments, time limit."""
     env = experiment.config.env
     settings = [f"{key}={value!r}" for key, value in sorted(env.kwargs.items())]
     if env.time_limit is not None:
@@ -240,7 +242,7 @@ def _record(run: SeedRun) -> dict[str, Any]:
 
 
 def _trace(run: SeedRun) -> str:
-    """Return what a run left behind when it failed."""
+    """Return a failed run's traceback or the end of its log; empty if there is neither."""
     if run.status == "unreadable":
         return ""
     record = _record(run)
@@ -252,7 +254,7 @@ def _surroundings(
 ) -> dict[str, list[tuple[str, list[str]]]]:
     """Return what the runs ran on: section → (name, values).
 
-    Where runs differ, every value comes with the number of runs it belongs to, most first.
+    If runs differ, each value comes with its number of runs, the most frequent first.
     """
     flat = [dict(_facts(record)) for record in records if record]
     found: dict[str, list[tuple[str, list[str]]]] = {}

@@ -1,4 +1,4 @@
-"""The pictures of a report, as data URIs: nothing is fetched when it is read."""
+"""The pictures of a report, as data URIs, so that the page needs no other file."""
 
 import base64
 import io
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTIONS = {
-    "learning-curves": "Periodic evaluations while training: interquartile mean over seeds, with "
-    "95 % intervals, or with every run where there are fewer than five. Every evaluation of a run "
-    "plays the same episodes.",
-    "intervals": "What the runs reached: {measure} of each. Dots are runs, bars 95 % intervals "
+    "learning-curves": "Periodic evaluations during training: the interquartile mean over seeds, "
+    "with 95 % intervals, or with every run if there are fewer than five. Every evaluation of a "
+    "run plays the same episodes.",
+    "intervals": "Final results: {measure} of each run. Dots are runs, bars are 95 % intervals "
     "over runs.",
-    "performance-profiles": "How large a share of the runs reached at least a return, with 95 % "
-    "bands. Higher is better everywhere.",
-    "probability-of-improvement": "How probable it is that a run of one experiment beats a run of "
-    "another, with 95 % intervals. One half is no difference.",
+    "performance-profiles": "The share of runs that reached at least a given return, with 95 % "
+    "bands. Higher is better.",
+    "probability-of-improvement": "The probability that a run of one experiment beats a run of "
+    "another, with 95 % intervals. One half means no difference.",
 }
 
 MEASURES = {
@@ -31,26 +31,26 @@ MEASURES = {
     "exact": "the exact mean return",
 }
 
-TELLING_ALONE = {"learning-curves", "intervals"}  # where there is nothing to compare with
+PLOTS_OF_ONE = {"learning-curves", "intervals"}  # the plots shown for a single experiment
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image that is part of the page."""
+    """An image in the page, or a sentence in its place."""
 
-    source: str  # data URI; empty where there is only something to say
+    source: str  # data URI; empty if there is only a caption, which says why
     caption: str
-    description: str  # for those who do not see it
+    description: str  # alternative text
 
 
 def comparison_pictures(comparison: Comparison) -> Iterator[Picture]:
-    """Yield every picture that the data of a comparison allow."""
+    """Yield every plot for which the comparison has data."""
     from rl_runner.evaluation.pictures.comparison_plots import draw_all
 
     alone = len(comparison.rows) == 1
     measure = MEASURES[comparison.measure]
     for name, figure in draw_all(comparison):
-        if alone and name not in TELLING_ALONE:
+        if alone and name not in PLOTS_OF_ONE:
             continue
         yield Picture(svg(figure), CAPTIONS[name].format(measure=measure), name.replace("-", " "))
 
@@ -58,7 +58,7 @@ def comparison_pictures(comparison: Comparison) -> Iterator[Picture]:
 def agent_pictures(experiment: Experiment) -> Iterator[Picture]:
     """Yield pictures of the first finished run's agent: its policy on a map, and an episode.
 
-    An environment that draws nothing, or whose package is missing, is said to.
+    If the environment cannot draw pictures, or its package is missing, a sentence says so.
     """
     from rl_runner.evaluation.pictures.policy_maps import policy_maps
     from rl_runner.evaluation.pictures.recording import frame_strip
@@ -69,9 +69,9 @@ def agent_pictures(experiment: Experiment) -> Iterator[Picture]:
     run = experiment.finished[0]
     try:
         agents, titles = load_checkpoints(run.path, _stages(run.path))
-        whose = f"Seed {run.seed}"
+        seed = f"Seed {run.seed}"
         if (drawn := policy_maps(agents, titles, "svg")) is not None:
-            text = f"{whose}: state values and greedy actions."
+            text = f"{seed}: state values and greedy actions."
             yield Picture(_uri("svg+xml", drawn), text, "policy over the map")
         strip = frame_strip(agents, titles)
     except EnvError as error:
@@ -82,12 +82,12 @@ def agent_pictures(experiment: Experiment) -> Iterator[Picture]:
         return
     file = io.BytesIO()
     strip.save(file, format="PNG", optimize=True)
-    text = f"{whose}: moments of the first held-out episode, evenly spread."
+    text = f"{seed}: evenly spaced frames of the first held-out episode."
     yield Picture(_uri("png", file.getvalue()), text, "frames of an episode")
 
 
 def _stages(run_path: Path) -> list[str]:
-    """Return which of a run's agents show how it learned: those that are kept."""
+    """Return the checkpoints that show how the agent learned, as far as they were kept."""
     from rl_runner.runs.folder import RunFolder
 
     halfway = ["halfway"] if RunFolder(run_path).halfway_timesteps() else []
@@ -95,7 +95,7 @@ def _stages(run_path: Path) -> list[str]:
 
 
 def svg(figure: "Figure") -> str:
-    """Return a figure as a data URI; letters are shapes, since the reader may lack the font."""
+    """Return a figure as a data URI; text becomes shapes, since the reader may lack the font."""
     import matplotlib as mpl
 
     file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""From what a report says to one HTML file."""
+"""Writes a report as one HTML file."""
 
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -16,9 +16,12 @@ STYLE = "report.css"
 
 
 def check_report_path(path: Path) -> None:
-    """Refuse a file that cannot become a report before anything is read; raises ConfigError."""
+    """Refuse a file name that cannot be written as a report, before anything is read.
+
+    :raises ConfigError: if it does not end with .html, or its folder does not exist
+    """
     if path.suffix not in {".html", ".htm"}:
-        what = f"A report is an HTML file, and `{path.name}` is not called like one."
+        what = f"A report is an HTML file, but `{path.name}` does not end with `.html`."
         raise ConfigError(Problem(what, f"--out {path}", f"Write `--out {path.stem}.html`."))
     if not path.absolute().parent.is_dir():
         raise ConfigError(Problem("There is no such folder.", str(path.absolute().parent)))
@@ -32,10 +35,10 @@ def write_report(
     with_pictures: bool = True,
     studies: Sequence[StudyPart] = (),
 ) -> Report:
-    """Write a report on experiments into one file and return what it says.
+    """Write a report about experiments into one file, and return its data.
 
     :param with_pictures: play an episode per experiment for pictures of its agent
-    :param studies: searches that the report is on as well, see :mod:`rl_runner.tuning.report.html`
+    :param studies: the searches of the report, see :mod:`rl_runner.tuning.report.html`
     :raises RunnerError: if an experiment does not exist, or the file cannot be written
     """
     check_report_path(out)
@@ -47,7 +50,7 @@ def write_report(
 
 
 def render(report: Report) -> str:
-    """Return the page."""
+    """Return the HTML of a report."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -71,7 +74,7 @@ def render(report: Report) -> str:
 
 
 def number(value: float | None) -> str:
-    """Write a number with as many digits as tell something."""
+    """Format a number: three decimals below 10, one above."""
     if value is None:
         return "–"
     text = f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
@@ -79,18 +82,18 @@ def number(value: float | None) -> str:
 
 
 def settings(values: Mapping[str, Any]) -> str:
-    """Write hyperparameters on one line, numbers in four digits."""
+    """Format hyperparameters on one line, with four significant digits."""
     short = {k: f"{v:.4g}" if isinstance(v, float) else str(v) for k, v in values.items()}
-    return ", ".join(f"{name}={value}" for name, value in short.items()) or "as it was"
+    return ", ".join(f"{name}={value}" for name, value in short.items()) or "unchanged"
 
 
 def interval(ends: Interval | None) -> str:
-    """Write the two ends of an interval."""
+    """Format an interval as ``low to high``; empty without one."""
     return "" if ends is None else f"{number(ends[0])} to {number(ends[1])}"
 
 
 def duration(seconds: float | None) -> str:
-    """Write seconds as 12 s, 4 min 5 s or 2 h 3 min."""
+    """Format seconds as 12 s, 4 min 5 s or 2 h 3 min."""
     if seconds is None:
         return "–"
     minutes, rest = divmod(round(seconds), 60)

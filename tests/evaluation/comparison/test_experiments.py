@@ -31,7 +31,7 @@ def test_a_finished_seed_comes_with_all_that_was_measured(tmp_path: Path):
         ({"status": "failed", "error": "the motor burned out"}, "failed: the motor burned out"),
         ({"status": "interrupted"}, "interrupted"),
         ({"status": "running"}, "crashed"),
-        ({"status": "pending"}, "never begun"),
+        ({"status": "pending"}, "not started"),
         ({"results": {}}, "has no results"),
         ({"results": {"last": {"mean_reward": math.nan}}}, "not finite numbers"),
         ({"results": {"last": {"mean_reward": math.inf}}}, "not finite numbers"),
@@ -54,7 +54,7 @@ def test_seeds_that_only_the_config_or_only_the_folder_knows_count_too(tmp_path:
     experiment = load_experiment(path)
     assert [(run.seed, run.problem) for run in experiment.runs] == [
         (0, ""),
-        (1, "never begun"),
+        (1, "not started"),
         (7, ""),
     ]
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rl_runner.errors import EnvError
 from rl_runner.evaluation.pictures.grid_maps import GridMap, maps_of
 from rl_runner.evaluation.pictures.grid_policies import GridPolicy, draw_policies
 from rl_runner.evaluation.pictures.policy_maps import policy_maps, write_policy_maps
+from rl_runner.evaluation.play.exact_returns import transition_table
 from rl_runner.evaluation.play.loaded_run import load_checkpoints
 
 Trained = Callable[[str], Any]
@@ -105,17 +107,30 @@ def test_the_maps_of_a_run_become_a_file(trained: Trained, tmp_path: Path, kind:
         assert b"<svg" in content
 
 
-def test_an_agent_without_a_table_is_drawn_by_the_exact_values_of_its_policy(trained: Trained):
+def test_an_agent_without_a_table_is_drawn_by_the_exact_values_of_its_policy(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+):
     (run,), titles = load_checkpoints(trained("q_learning").path, ["last"])
 
-    class Plain:
+    class AlwaysRight:
         def predict(self, observation: Any, **_: Any) -> tuple[np.ndarray, None]:
             return np.full(len(observation), 2), None
 
-    plain: Any = Plain()
-    drawn = policy_maps([type(run)(**{**vars(run), "agent": plain})], titles, "svg")
-    assert drawn is not None
-    assert drawn != policy_maps([run], titles, "svg")
+    drawn: list[GridPolicy] = []
+
+    def draw(policies: list[GridPolicy], *arguments: Any) -> Any:
+        drawn.extend(policies)
+        return draw_policies(policies, *arguments)
+
+    monkeypatch.setattr("rl_runner.evaluation.pictures.policy_maps.draw_policies", draw)
+    always_right: Any = AlwaysRight()
+    policy_maps([replace(run, agent=always_right)], titles, "svg")
+    table = transition_table(run.config.env)
+    assert table is not None
+    (policy,) = drawn
+    expected = table.discounted_values(np.full(16, 2), run.config.algo.discount)
+    np.testing.assert_array_equal(policy.values, expected)
+    assert [np.flatnonzero(row).tolist() for row in policy.greedy] == [[2]] * 16
 
 
 def test_what_is_no_grid_has_no_map(trained: Trained, tmp_path: Path):

@@ -43,8 +43,8 @@ def test_a_study_is_in_the_report_with_its_pictures_and_what_fresh_seeds_say(fol
     page = page_of(folder)
     assert "<h1>pole-tune on" in page
     assert "Winner: trial-0001</strong>, 4.000 on 2 fresh seeds, 0.500 better than" in page
-    assert "too few seeds to be sure that it is better" in page
-    assert "flattered itself by 1.000" in page
+    assert "too few seeds to claim an improvement" in page
+    assert "which was too optimistic by 1.000" in page
     for picture in ("confirmation", "history", "importances", "slices", "parallel coordinates"):
         assert f'alt="{picture}"' in page
     assert page.index('alt="confirmation"') < page.index('alt="slices"')
@@ -67,14 +67,14 @@ def test_a_winner_by_its_worst_seed_is_not_called_better_where_its_mean_is_worse
 
 def test_a_study_that_was_not_confirmed_says_so(folder: Path):
     summary(folder, best_config="best.yaml")
-    assert "too good on average" in page_of(folder)
+    assert "too optimistic on average" in page_of(folder)
 
 
 def test_a_study_in_which_no_candidate_came_through_says_so(folder: Path):
     failed = {**CONFIRMED[1], "scores": [], "seeds": [], "failures": ["seed 1: it broke"]}
     summary(folder, confirmed=[{**failed, "mean": None, "ci95": None, "optimism": None}])
     page = page_of(folder)
-    assert "No candidate was trained to the end" in page
+    assert "No candidate finished training on every fresh seed" in page
     assert "seed 1: it broke" in page
 
 
