@@ -1,6 +1,6 @@
-"""What SB3's callbacks, logger and ``evaluate_policy`` touch of a model, and nothing of learning.
+"""The part of an agent that is the same for every algorithm: budget, callbacks, logger, metrics.
 
-Our own algorithms inherit this, so that their files hold the algorithm and no bookkeeping.
+Our own algorithms inherit it, so that their files hold the algorithm and no bookkeeping.
 """
 
 import time
@@ -15,11 +15,18 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 from stable_baselines3.common.utils import safe_mean
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_normalize
 
+from rl_runner.agents.protocol import Agent
 
-class HandwrittenAgent(ABC):
-    """Base of the algorithms written by hand: the six things SB3 asks of a model.
 
-    A subclass implements ``learn``, ``predict``, ``save`` and ``load_parameters``.
+class HandwrittenAgent(Agent, ABC):
+    """Base class of the algorithms written by hand.
+
+    A subclass implements ``learn``, ``predict``, ``save`` and :meth:`load_parameters`, and keeps
+    its state where :class:`rl_runner.agents.protocol.Agent` says. Its ``learn`` begins with
+    :meth:`_begin`, which returns the callback to call.
+
+    :param env: the vectorised environment that it learns in
+    :param stats_window_size: how many recent episodes ``rollout/ep_rew_mean`` averages
     """
 
     def __init__(self, env: VecEnv, stats_window_size: int) -> None:
@@ -47,12 +54,15 @@ class HandwrittenAgent(ABC):
         return self._logger
 
     def set_logger(self, logger: Logger) -> None:
-        """Send its metrics there."""
+        """Send its metrics to ``logger``."""
         self._logger = logger
 
     @abstractmethod
     def load_parameters(self, path: str) -> None:
-        """Load what ``save`` wrote."""
+        """Load what ``save`` wrote into an agent of the same configuration.
+
+        Only numbers and arrays are read, nothing is unpickled; any exception means a damaged file.
+        """
 
     @property
     def progress(self) -> float:
@@ -62,7 +72,10 @@ class HandwrittenAgent(ABC):
     def _begin(
         self, total_timesteps: int, callback: MaybeCallback, reset_num_timesteps: bool
     ) -> BaseCallback:
-        """Set the budget and the clock, as SB3's ``_setup_learn`` does."""
+        """Set the budget and the clock, as SB3's ``_setup_learn`` does.
+
+        :return: the callback, ready for ``on_training_start``
+        """
         if reset_num_timesteps:
             self.num_timesteps = 0
             self.ep_info_buffer.clear()
@@ -76,7 +89,7 @@ class HandwrittenAgent(ABC):
         return callback
 
     def _note_episodes(self, infos: Sequence[dict[str, Any]]) -> int:
-        """Remember the episodes that ended in this step; return how many."""
+        """Add the episodes that ended in this step to ``ep_info_buffer``; return how many."""
         ended = [info["episode"] for info in infos if "episode" in info]
         self.ep_info_buffer.extend(ended)
         return len(ended)

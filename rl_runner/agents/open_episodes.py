@@ -1,9 +1,9 @@
-"""What an agent knows of episodes that are not over, for a run that goes on in their midst.
+"""What an agent remembers of episodes that are still open, for a run that resumes mid-episode.
 
 An SB3 algorithm keeps it in attributes named ``_last_…`` (observations, episode starts, recurrent
 states), as ours do, and in what it explores with: action noise, and the noise matrices of
-state-dependent exploration. Each ``learn`` begins with all of it fresh. It can therefore be put
-back only within ``learn``, where the agent is about to collect new experience.
+state-dependent exploration. Each call of ``learn`` resets all of it. It can therefore be restored
+only within ``learn``, where the agent is about to collect new experience.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,8 +27,8 @@ def save_open_episodes(agent: Any, folder: Path) -> None:
     save_arrays(folder / OPEN_EPISODES, arrays)
 
 
-def put_back_open_episodes(agent: Any, folder: Path) -> None:
-    """Go on in the episodes of :func:`save_open_episodes`, and with its random numbers.
+def restore_open_episodes(agent: Any, folder: Path) -> None:
+    """Put an agent back into the episodes of :func:`save_open_episodes`, random numbers included.
 
     Call it when the agent, filled from the same folder, is about to collect new experience.
     Raises OSError, ValueError or KeyError if the files are damaged.

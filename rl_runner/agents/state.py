@@ -1,4 +1,4 @@
-"""An agent's state beyond its weights: what it needs to go on exactly, in JSON and arrays only.
+"""An agent's state beyond its weights: what it needs to resume exactly, in JSON and arrays only.
 
 SB3's own ``save`` pickles, and still leaves out the replay buffer and the random generators. Here
 every plain number of an agent (timesteps, update counts, ε …) becomes ``agent.json``; its recent
@@ -68,8 +68,8 @@ def save_state(agent: Any, folder: Path, *, replay_buffer: bool) -> None:
 def load_state(agent: Any, folder: Path, replay_buffer: Any = None) -> None:
     """Read what :func:`save_state` wrote into an agent built from the same config.
 
-    Call it after loading the weights: building an agent draws random numbers, and this puts the
-    generators back. Raises OSError, ValueError or KeyError if the files are damaged.
+    Call it after loading the weights: building an agent draws random numbers, and this restores the
+    generators. Raises OSError, ValueError or KeyError if the files are damaged.
 
     :param replay_buffer: the one that was saved, if it is still at hand: none is read then, for it
         may take up much of the memory
@@ -89,7 +89,7 @@ def load_state(agent: Any, folder: Path, replay_buffer: Any = None) -> None:
 
 
 def load_generators(agent: Any, folder: Path) -> None:
-    """Put every random generator back to where :func:`save_state` found it."""
+    """Set every random generator back to where :func:`save_state` found it."""
     contents = json.loads((folder / STATE).read_text(encoding="utf-8"))
     version, numbers, gauss = contents["python_random"]
     random.setstate((version, tuple(numbers), gauss))
@@ -102,7 +102,7 @@ def load_generators(agent: Any, folder: Path) -> None:
 
 
 def end_open_trajectories(agent: Any) -> None:
-    """Mark the replay buffer's last transitions as truncated: their episodes will not go on.
+    """Mark the replay buffer's last transitions as truncated: their episodes do not continue.
 
     One-step replay does not care, since the next observation is stored with each transition;
     n-step and hindsight replay must not look beyond it.

@@ -1,7 +1,9 @@
-"""The end of a run: its last and its best agent, judged on episodes that nothing selected on."""
+"""The end of a run: its last and its best agent, evaluated on held-out episodes."""
 
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from stable_baselines3.common.vec_env import VecEnv
 
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.saving import load_agent
@@ -13,26 +15,27 @@ from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
 from rl_runner.training.observers.callbacks import PeriodicEvaluation
 
-if TYPE_CHECKING:
-    from stable_baselines3.common.vec_env import VecEnv
 
-
-def judge(
+def evaluate_last_and_best(
     agent: Agent,
     config: ExperimentConfig,
     run: RunFolder,
     seeds: SeedTree,
     evaluation: PeriodicEvaluation,
 ) -> dict[str, Any]:
-    """Judge the last and the best agent on held-out episodes that nothing selected on.
+    """Evaluate the last and the best agent on held-out episodes that nothing selected on.
 
     The best was chosen for its periodic mean, which therefore flatters it; ``selection_optimism``
-    is by how much. Leaves the best agent's parameters in ``agent``.
+    is by how much.
+
+    :param agent: the last agent; afterwards it has the best agent's parameters
+    :param evaluation: the periodic evaluation that chose the best agent
+    :return: ``last`` and ``best``, for run.json
     """
     episode_seeds = seeds.final_evaluation(config.eval.final_episodes)
     scorer = ExactScorer.for_env(config.env) if config.eval.deterministic else None
 
-    def play(env: "VecEnv") -> dict[str, Any]:
+    def play(env: VecEnv) -> dict[str, Any]:
         episodes = play_episodes(
             agent,
             env,

@@ -10,7 +10,7 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from rl_runner.training.resume.env_history import EnvHistory
+from rl_runner.agents.protocol import UnseenEpisode
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,13 @@ class EpisodeRecorder:
 
 
 class EpisodeLog(VecEnvWrapper):
-    """Outermost layer of a training environment; hands each finished episode to ``record``.
+    """Outermost layer of a training environment; passes each finished episode to ``record``.
 
     Recording here rather than in a callback works for every algorithm: ARS, for one, steps the
-    environment inside ``evaluate_policy``, where SB3's callbacks see no ``infos``. For the same
-    reason the history of the open segment is kept here.
+    environment inside ``evaluate_policy``, where SB3's callbacks see no ``infos``.
+
+    :param timestep: how far the run is when it is built, in environment timesteps
+    :param seconds: how long the run has trained before
     """
 
     def __init__(
@@ -66,35 +68,23 @@ class EpisodeLog(VecEnvWrapper):
         seconds: float = 0.0,
     ) -> None:
         super().__init__(venv)
-        self.history = EnvHistory()
         self._record = record
         self._timestep = timestep
         self._started = time.monotonic() - seconds
 
-    def record_unseen(self, episodes: Iterable[tuple[int, float, int, bool]]) -> None:
-        """Record episodes that an agent has played without stepping the environment.
-
-        :param episodes: timestep, return, length and whether terminated, of each
-        """
+    def record_unseen(self, episodes: Iterable[UnseenEpisode]) -> None:
+        """Record episodes that an agent has played without stepping the environment."""
         wall_time = time.monotonic() - self._started
         for timestep, episode_return, length, terminated in episodes:
             self._record(Episode(timestep, episode_return, length, terminated, wall_time))
 
     def reset(self) -> VecEnvObs:
-        """Reset all copies."""
-        self.history.note_reset()
-        self.history.last_obs = obs = self.venv.reset()
-        return obs
-
-    def step_async(self, actions: np.ndarray) -> None:
-        """Hand the actions on."""
-        self.history.note_step(np.asarray(actions))
-        self.venv.step_async(actions)
+        """Reset all copies; episodes that this ends are not recorded, since they never finished."""
+        return self.venv.reset()
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step all copies and record the episodes that ended."""
         obs, rewards, dones, infos = self.venv.step_wait()
-        self.history.last_obs = obs
         self._timestep += self.num_envs
         if np.count_nonzero(dones):  # a tenth of what `dones.any()` takes
             for i in np.flatnonzero(dones):

@@ -1,0 +1,71 @@
+"""Everything that watches a run while it learns, opened, restored and closed together."""
+
+
+from stable_baselines3.common.callbacks import BaseCallback
+
+from rl_runner.config import ExperimentConfig
+from rl_runner.envs import build_evaluation_env
+from rl_runner.runs.folder import RunFolder
+from rl_runner.seeding import SeedTree
+from rl_runner.training.observers.callbacks import (
+    EveryTimesteps,
+    ProgressTicker,
+    build_evaluation_callback,
+    build_picture_callback,
+)
+from rl_runner.training.observers.episode_log import EpisodeRecorder
+from rl_runner.training.observers.tensorboard import build_logger
+from rl_runner.training.reporting import Evaluated, Progress, Reporter, RunId
+
+
+class Observers:
+    """The files a run's measurements go to, and the callbacks that measure.
+
+    :param run: its folder, whose episodes.csv is opened for appending
+    """
+
+    def __init__(
+        self, config: ExperimentConfig, seed: int, run: RunFolder, reporter: Reporter
+    ) -> None:
+        seeds = SeedTree(seed)
+        self._run_id = RunId(config.name, seed)
+        self._total = config.train.total_timesteps
+        self._reporter = reporter
+        self.eval_env = build_evaluation_env(
+            config.env, seeds.evaluation(config.eval.n_episodes), config.eval.n_envs
+        )
+        self.episodes = EpisodeRecorder(run.open_episodes())
+        self.logger = build_logger(run.tensorboard_dir, reporter.metrics_file, reporter.note)
+        self.evaluation = build_evaluation_callback(
+            config, self.eval_env, run, seeds, self._report_evaluation
+        )
+        self.periodic: dict[str, EveryTimesteps] = {"evaluation": self.evaluation}
+        if (picture := build_picture_callback(self.eval_env, self.evaluation.every)) is not None:
+            self.periodic["picture"] = picture
+        self._ticker = ProgressTicker(self._total, self._report_progress)
+
+    @property
+    def callbacks(self) -> list[BaseCallback]:
+        """What ``learn`` has to call back."""
+        return [*self.periodic.values(), self._ticker]
+
+    def close(self) -> None:
+        """Close files and the evaluation's environment."""
+        self.logger.close()
+        self.episodes.close()
+        self.eval_env.close()
+
+    def _report_evaluation(self, timesteps: int, mean_reward: float) -> None:
+        self._reporter.run_evaluated(Evaluated(self._run_id, timesteps, mean_reward))
+
+    def _report_progress(self, timesteps: int, steps_per_second: float) -> None:
+        self._reporter.run_progress(
+            Progress(
+                self._run_id,
+                timesteps,
+                self._total,
+                steps_per_second,
+                self.episodes.mean_return,
+                self.evaluation.last_mean_reward,
+            )
+        )
