@@ -1,4 +1,4 @@
-"""Whole checkpoints: written aside, hashed, renamed; a damaged one is noticed and passed over."""
+"""Whole checkpoints: written aside, hashed, renamed; a damaged one is noticed and skipped."""
 
 import hashlib
 import json
@@ -54,7 +54,7 @@ class CheckpointStore:
             try:
                 verify(place)
             except CheckpointError as error:
-                warn(f"{error} It is passed over.")
+                warn(f"{error} It is skipped.")
             else:
                 yield place
 

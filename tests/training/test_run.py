@@ -107,7 +107,7 @@ def outputs_at(run: RunFolder, timesteps: int) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("lost", ["episodes.csv", "events.out.tfevents"])
-def test_a_checkpoint_whose_outputs_are_too_short_is_passed_over(
+def test_a_checkpoint_whose_outputs_are_too_short_is_skipped(
     tmp_path: Path, config_of: ConfigOf, witness: Witness, lost: str
 ):
     config = config_of("cliff", checkpoint={"every": 40})
@@ -116,10 +116,10 @@ def test_a_checkpoint_whose_outputs_are_too_short_is_passed_over(
     assert outputs_at(run, 80)[name] < outputs_at(run, 120)[name]
     os.truncate(run.path / name, outputs_at(run, 80)[name])
     resumed = finished(config, tmp_path / "cut", witness)
-    (passed_over,) = (note for note in witness.told("note") if "too short" in note)
-    assert name in passed_over
-    assert f"{run.checkpoints.path / '120'}; it is passed over" in passed_over
-    assert "Seed 0 goes on from 80 timesteps." in witness.told("note")
+    (skipped,) = (note for note in witness.told("note") if "too short" in note)
+    assert name in skipped
+    assert f"{run.checkpoints.path / '120'}; it is skipped" in skipped
+    assert "Seed 0 resumes from 80 timesteps." in witness.told("note")
     whole = finished(config, tmp_path / "whole")
     assert differences(RunFolder(whole, "q_table.npz"), RunFolder(resumed, "q_table.npz")) == []
 

@@ -1,6 +1,5 @@
 """Everything that watches a run while it learns, opened, restored and closed together."""
 
-
 from stable_baselines3.common.callbacks import BaseCallback
 
 from rl_runner.config import ExperimentConfig

@@ -2,13 +2,13 @@
 
 How often an SB3 algorithm writes its own metrics is an argument of ``learn``: it asks
 ``counter % log_interval == 0`` after each iteration (A2C, PPO and the like) or each episode (DQN,
-SAC and the like). The counter of the second kind is an attribute and resumes with the agent. That of
-the first kind is a local variable of ``learn`` that starts at 0 in every call; nothing outside can
-set it. A run that resumes mid-segment calls ``learn`` again in the middle of what an uninterrupted
-run does in one call, so it would log after other iterations and its curves would differ.
+SAC and the like). The counter of the second kind is an attribute and resumes with the agent. The
+counter of the first kind is a local variable of ``learn``, starts at 0 in every call, and cannot be
+set from outside. A run that resumes mid-segment calls ``learn`` again in the middle of what an
+uninterrupted run does in one call, so it would log after other iterations.
 
-The only thing that reaches that comparison from outside is ``log_interval`` itself. It is therefore
-an integer that counts through the calls, by answering the ``%`` of SB3's comparison.
+The only thing that reaches the comparison from outside is ``log_interval`` itself. It is therefore
+an integer that counts through both calls, by answering the ``%`` of SB3's comparison.
 """
 
 import inspect

@@ -8,7 +8,7 @@ is made of: nothing of it has to be pickled, and no policy has to be asked.
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper

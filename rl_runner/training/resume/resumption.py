@@ -93,7 +93,7 @@ class Resumption:
     # --- opening ------------------------------------------------------------------------------
 
     def restore(self) -> ReplayableEnv:
-        """Bring the folder and a new training environment to where the run stands; return the latter.
+        """Bring the folder to where the run stands, and return an environment that is there too.
 
         A new run stands at 0 timesteps, in an empty folder. A checkpoint to whose open episodes the
         environment does not return is removed, and the one before it is taken.
@@ -103,7 +103,9 @@ class Resumption:
         """
         while True:
             self._restore_folder()
-            env = ReplayableEnv(build_training_env(self._config.env, self._config.algo, self._seeds))
+            env = ReplayableEnv(
+                build_training_env(self._config.env, self._config.algo, self._seeds)
+            )
             try:
                 mismatch = self._replay(env)
             except BaseException:
@@ -261,7 +263,7 @@ class Resumption:
         return self._checkpoint is not None and is_exit(self._checkpoint)
 
     def _fill(self, agent: Agent) -> None:
-        """Give an agent the state of the newest checkpoint; without one it stays as it was built."""
+        """Give an agent the state of the newest checkpoint; without one it stays as it is."""
         if self._checkpoint is not None:
             load_agent(agent, self._checkpoint, self._run.weights_file)
             load_state(agent, self._checkpoint, self._replay_buffer)

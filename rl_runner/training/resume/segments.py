@@ -7,10 +7,11 @@ segment). Episodes that were open are thereby truncated. An uninterrupted run do
 two are equal by construction, for every algorithm and every environment whose episodes follow from
 their seeds. No environment is ever pickled.
 
-A run that is asked to stop does not wait for the end of its segment. It writes an *exit checkpoint*,
-which holds what belongs to the open episodes too, and resumes mid-segment later. An uninterrupted
-run does nothing of the kind, so here equality is not by construction: everything has to be restored
-(:mod:`.replay` for the environments, :mod:`rl_runner.agents.open_episodes` for the agent).
+A run that is asked to stop does not wait for the end of its segment. It writes an *exit
+checkpoint*, which holds what belongs to the open episodes too, and resumes mid-segment later. An
+uninterrupted run does nothing of the kind, so here equality is not by construction: everything has
+to be restored (:mod:`.replay` for the environments, :mod:`rl_runner.agents.open_episodes` for the
+agent).
 
 Both happen where the agent is about to collect new experience, right after an update. SB3 calls
 ``on_rollout_start`` there, and nothing is half-done.

@@ -15,7 +15,7 @@ from rl_runner.config import ExperimentConfig
 from rl_runner.training.reporting import Evaluated, Progress, Reporter, StopRequest
 from rl_runner.training.resolve import resolve
 from rl_runner.training.resume import segments
-from rl_runner.training.resume.segments import LoggingInterval
+from rl_runner.training.resume.logging_interval import LoggingInterval
 from rl_runner.training.task import RunResult, RunTask, execute
 
 pytestmark = pytest.mark.usefixtures("report_every_step")
@@ -107,7 +107,7 @@ def forgetful(name: str = "Forgetful", eval_every: int = 100) -> ExperimentConfi
     )
 
 
-def test_an_environment_that_does_other_things_is_noticed_and_the_last_checkpoint_used(
+def test_an_environment_that_behaves_differently_is_noticed_and_the_last_checkpoint_used(
     tmp_path: Path,
 ):
     stopped = run(forgetful(), tmp_path, Stopping(70))
@@ -116,8 +116,8 @@ def test_an_environment_that_does_other_things_is_noticed_and_the_last_checkpoin
     finished = run(forgetful(), tmp_path, reporter)
     assert finished.status == "finished"
     told = [note for note in reporter.notes if note.startswith("Seed 0")]
-    assert [told[0], told[2]] == [f"Seed 0 goes on from {t} timesteps." for t in (70, 50)]
-    assert "did other things when told the same again" in told[1]
+    assert [told[0], told[2]] == [f"Seed 0 resumes from {t} timesteps." for t in (70, 50)]
+    assert "did not behave the same when its actions were replayed" in told[1]
     episodes = (finished.path / "episodes.csv").read_text().splitlines()[1:]
     assert [int(row.split(",")[0]) for row in episodes] == [
         *range(15, 50, 15), *range(65, 100, 15), *range(115, 150, 15), *range(165, 200, 15),
@@ -129,11 +129,11 @@ def test_before_the_first_checkpoint_too(tmp_path: Path):
     reporter = Stopping(1e9)
     finished = run(forgetful(), tmp_path, reporter)
     assert finished.status == "finished"
-    assert any("did other things" in note for note in reporter.notes)
-    assert not any("goes on from 50" in note for note in reporter.notes)
+    assert any("did not behave the same" in note for note in reporter.notes)
+    assert not any("resumes from 50" in note for note in reporter.notes)
 
 
-def test_an_environment_that_raises_when_told_the_same_again_is_noticed_too(
+def test_an_environment_that_raises_in_the_replay_is_noticed_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     run(forgetful("Touchy"), tmp_path, Stopping(70))

@@ -8,21 +8,19 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from rl_runner.arrays import load_arrays, save_arrays
 from rl_runner.config import EnvConfig
 from rl_runner.envs import build_env
-from rl_runner.training.observers.episode_log import EpisodeLog
-from rl_runner.training.resume import env_history
-from rl_runner.training.resume.env_history import EnvHistory, Otherwise
+from rl_runner.training.resume import replay
+from rl_runner.training.resume.replay import ActionHistory, ReplayableEnv
 
 
 def never(t: int) -> None:
     assert t >= 0
 
 
-def pendulums(seeds: list[int]) -> EpisodeLog:
-    config = EnvConfig(id="Pendulum-v1", time_limit=5, vec="dummy")
-    return EpisodeLog(build_env(config, seeds), lambda _: None)
+def pendulums(seeds: list[int]) -> ReplayableEnv:
+    return ReplayableEnv(build_env(EnvConfig(id="Pendulum-v1", time_limit=5, vec="dummy"), seeds))
 
 
-def told(env: EpisodeLog, n_steps: int) -> Any:
+def play(env: ReplayableEnv, n_steps: int) -> Any:
     """Step with numbers of two types and reset in between."""
     rng = np.random.default_rng(0)
     obs = env.reset()
@@ -35,58 +33,81 @@ def told(env: EpisodeLog, n_steps: int) -> Any:
 
 
 @pytest.mark.parametrize("n_steps", [0, 1, 7, 17])
-def test_another_environment_told_the_same_is_where_this_one_was(
+def test_after_a_replay_another_environment_is_where_this_one_was(
     tmp_path: Path, n_steps: int, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(env_history, "CHUNK", 4)
+    monkeypatch.setattr(replay, "CHUNK", 4)
     env, other = pendulums([1, 2]), pendulums([1, 2])
-    obs = told(env, n_steps)
+    obs = play(env, n_steps)
     save_arrays(tmp_path / "history.npz", env.history.arrays())
-    history = EnvHistory.from_arrays(load_arrays(tmp_path / "history.npz"))
+    history = ActionHistory.from_arrays(load_arrays(tmp_path / "history.npz"))
     assert history.n_steps == n_steps
     seen: list[int] = []
-    history.repeat(other.venv, seen.append)
+    assert other.replay(history, seen.append) is None
     assert seen == list(range(n_steps))
+    np.testing.assert_array_equal(other.reset(), obs)  # resets nothing
+    other.allow_resets()
     same = np.array([[0.5], [0.5]], dtype=np.float32)
-    np.testing.assert_array_equal(env.step(same)[0], other.venv.step(same)[0])
+    np.testing.assert_array_equal(env.step(same)[0], other.step(same)[0])
     assert obs.shape == (2, 3)
+    np.testing.assert_array_equal(env.reset(), other.reset())
+    recorded, continued = env.history.arrays(), other.history.arrays()
+    assert recorded.keys() == continued.keys()
+    assert all(np.array_equal(recorded[name], continued[name]) for name in recorded)
 
 
-def test_on_other_seeds_it_is_elsewhere():
+@pytest.mark.parametrize("allow", [ReplayableEnv.allow_resets, lambda env: env.begin_segment([1])])
+def test_a_reset_is_withheld_only_between_a_replay_and_the_first_rollout(allow: Any):
+    env, other = pendulums([1]), pendulums([1])
+    first = env.reset()
+    env.step(np.zeros((1, 1), np.float32))
+    assert other.replay(env.history, never) is None
+    before = other.history.arrays()["resets"].tolist()
+    assert not np.array_equal(other.reset(), first)
+    assert other.history.arrays()["resets"].tolist() == before
+    allow(other)
+    n_resets = len(other.history.arrays()["resets"])
+    other.reset()
+    assert len(other.history.arrays()["resets"]) == n_resets + 1
+
+
+def test_on_other_seeds_there_is_a_mismatch():
     env, other = pendulums([1, 2]), pendulums([1, 3])
-    told(env, 3)
-    with pytest.raises(Otherwise, match="it shows another observation"):
-        env.history.repeat(other.venv, never)
+    play(env, 3)
+    mismatch = other.replay(env.history, never)
+    assert str(mismatch) == "it returned another observation"
 
 
-def test_that_it_raises_is_told_apart_from_what_is_called_before_a_step():
+def test_an_environment_that_raises_is_a_mismatch_and_a_caller_that_raises_is_not():
     env, other = pendulums([1, 2]), pendulums([1, 2])
-    told(env, 3)
+    play(env, 3)
 
     def interrupt(t: int) -> None:
         raise InterruptedError(t)
 
     with pytest.raises(InterruptedError):
-        env.history.repeat(other.venv, interrupt)
+        other.replay(env.history, interrupt)
     other.venv.step_wait = lambda: 1 / 0  # type: ignore[method-assign]
-    with pytest.raises(Otherwise, match="ZeroDivisionError"):
-        env.history.repeat(other.venv, never)
+    assert "it raised ZeroDivisionError" in str(other.replay(env.history, never))
 
 
 def test_dictionaries_are_compared_part_by_part():
-    history = EnvHistory()
-    history.note_reset()
+    history = ActionHistory()
+    history.record_reset()
     history.last_obs = {"a": np.zeros((1, 2)), "b": np.ones((1, 1))}
-    again = EnvHistory.from_arrays(history.arrays())
+    loaded = ActionHistory.from_arrays(history.arrays())
 
-    class Said(DummyVecEnv):
+    class Shows(DummyVecEnv):
         def __init__(self, obs: Any) -> None:
             self.obs = obs
+            self.num_envs, self.observation_space, self.action_space = 1, None, None  # type: ignore[assignment]
 
         def reset(self) -> Any:
             return self.obs
 
-    again.repeat(Said({"a": np.zeros((1, 2)), "b": np.ones((1, 1))}), never)
-    for other in ({"a": np.zeros((1, 2)), "b": np.zeros((1, 1))}, {"a": np.zeros((1, 2))}):
-        with pytest.raises(Otherwise):
-            again.repeat(Said(other), never)
+    def replayed_on(obs: Any) -> Any:
+        return ReplayableEnv(Shows(obs)).replay(loaded, never)
+
+    assert replayed_on({"a": np.zeros((1, 2)), "b": np.ones((1, 1))}) is None
+    assert replayed_on({"a": np.zeros((1, 2)), "b": np.zeros((1, 1))}) is not None
+    assert replayed_on({"a": np.zeros((1, 2))}) is not None

@@ -12,7 +12,7 @@ LAKE = {
 }
 
 
-def test_a_checkpoint_of_another_version_is_passed_over_and_said_so(tmp_path: Path):
+def test_a_checkpoint_of_another_version_is_skipped_with_a_note(tmp_path: Path):
     class Listener(Reporter):
         def __init__(self) -> None:
             self.notes: list[str] = []
