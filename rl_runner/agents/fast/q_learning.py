@@ -16,6 +16,7 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 
 from rl_runner.agents.algorithms.q_learning import QLearning
 from rl_runner.agents.fast.kernels.tabular import DRAWS, learn_steps, read_dynamics
+from rl_runner.agents.protocol import UnseenEpisode
 
 AT_ONCE = 60_000  # timesteps in one call of compiled code, at most: five milliseconds
 
@@ -23,8 +24,8 @@ AT_ONCE = 60_000  # timesteps in one call of compiled code, at most: five millis
 class FastQLearning(QLearning):
     """The readable loop's twin, for environments that tell their transition table.
 
-    It has the same keywords, files and metrics. Callbacks are called when they say they want to be
-    (``next_timestep``), those that do not say it after every step.
+    It has the same keywords, files and metrics. Callbacks are called when they are due
+    (:class:`rl_runner.agents.protocol.PacedCallback`), the others after every step.
     """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
@@ -127,7 +128,7 @@ class FastQLearning(QLearning):
         return 1 + int(1.1 * n_episodes * mean_length / self.n_envs)
 
     def _note(self, ended: np.ndarray) -> None:
-        """Remember finished episodes, and report them to the environment's log if there is one."""
+        """Remember finished episodes, and report them if the environment is an ``EpisodeSink``."""
         seconds = round(time.monotonic() - self._started_playing, 6)
         self.ep_info_buffer.extend(
             {"r": round(episode_return, 6), "l": int(length), "t": seconds}
@@ -136,7 +137,7 @@ class FastQLearning(QLearning):
         record = getattr(self.env, "record_unseen", None)
         if record is not None:
             record(
-                (
+                UnseenEpisode(
                     self.num_timesteps + (int(t) + 1) * self.n_envs,
                     round(episode_return, 6),
                     int(length),
@@ -147,7 +148,7 @@ class FastQLearning(QLearning):
 
 
 def _due_timesteps(callback: BaseCallback) -> Iterator[float]:
-    """Yield the timesteps at which callbacks want to be called; 0 if one does not say."""
+    """Yield the timesteps at which callbacks are due; 0 for one that is no ``PacedCallback``."""
     if isinstance(callback, ConvertCallback) and callback.callback is None:
         return
     children = getattr(callback, "callbacks", None)

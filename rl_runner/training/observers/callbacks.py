@@ -1,4 +1,4 @@
-"""What happens beside learning: periodic evaluation, pictures, progress.
+"""Callbacks that run while an agent learns: periodic evaluation, pictures, progress.
 
 Frequencies are in environment timesteps; SB3 calls back once per step of all environments, so the
 conversion is made here, once, in :class:`EveryTimesteps`.
@@ -30,7 +30,10 @@ NOT_TENSORBOARD = ("tensorboard",)
 
 
 class EveryTimesteps(BaseCallback):
-    """Calls :meth:`_on_time` whenever ``every`` more timesteps have passed, and at the end."""
+    """Calls :meth:`_on_time` whenever ``every`` more timesteps have passed, and at the end.
+
+    A :class:`rl_runner.agents.protocol.PacedCallback`: it says when it is due.
+    """
 
     def __init__(self, every: int) -> None:
         super().__init__()
@@ -40,7 +43,7 @@ class EveryTimesteps(BaseCallback):
 
     @property
     def next_timestep(self) -> int:
-        """When it has to be called again; agents that learn in great strides heed it."""
+        """When it has to be called again, in environment timesteps."""
         return self._next_at
 
     def _on_step(self) -> bool:
@@ -67,11 +70,11 @@ class EveryTimesteps(BaseCallback):
         return {"next_at": self._next_at, "last_at": self._last_at}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from :meth:`state`."""
+        """Continue from what :meth:`state` returned."""
         self._next_at, self._last_at = state["next_at"], state["last_at"]
 
 
-def _tell_nobody(timesteps: int, mean_reward: float) -> None:
+def _ignore(timesteps: int, mean_reward: float) -> None:
     pass
 
 
@@ -79,7 +82,7 @@ class PeriodicEvaluation(EveryTimesteps):
     """Plays the same fixed episodes each time, logs under SB3's tags, keeps the best agent.
 
     :param config: the episodes to play; the frequency is resolved already, hence ``every``
-    :param report: hears of each evaluation the timesteps and the mean return, exact where it can be
+    :param report: is given the timesteps and the mean return of each evaluation, exact if available
     """
 
     def __init__(
@@ -91,7 +94,7 @@ class PeriodicEvaluation(EveryTimesteps):
         every: int,
         config: EvalConfig,
         scorer: ExactScorer | None = None,
-        report: Callable[[int, float], None] = _tell_nobody,
+        report: Callable[[int, float], None] = _ignore,
     ) -> None:
         super().__init__(every)
         self.env = env
@@ -159,10 +162,10 @@ class PeriodicEvaluation(EveryTimesteps):
         }
 
     def restore_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Go on from :meth:`arrays`: the evaluations, and which of them was the best.
+        """Continue from what :meth:`arrays` returned, and find out which evaluation was the best.
 
-        If that one's agent has been replaced since, by one that this run will perhaps not meet
-        again, the agent of the next evaluation is the best so far.
+        If that one's agent has been replaced since, by one that this run may not produce again,
+        the agent of the next evaluation counts as the best so far.
         """
         self.timesteps = [int(t) for t in arrays["timesteps"]]
         parts = (arrays["returns"], arrays["lengths"], arrays["successes"])
@@ -200,7 +203,7 @@ class ProgressTicker(BaseCallback):
     """
 
     SECONDS = 0.2
-    next_timestep = math.inf  # whenever it is called
+    next_timestep = math.inf  # it needs no call of its own
 
     def __init__(self, total_timesteps: int, report: Callable[[int, float], None]) -> None:
         super().__init__()
@@ -243,7 +246,7 @@ def build_evaluation_callback(
 
 
 def build_picture_callback(eval_env: VecEnv, every: int) -> GridPolicyPicture | None:
-    """Build what shows the policy over the map, if the evaluation environment has one."""
+    """Build the picture of the policy over the map; None if the environment has no map."""
     first = getattr(eval_env.unwrapped, "envs", [None])[0]
     tiles = None if first is None else grid_tiles(first)
     return None if tiles is None else GridPolicyPicture(tiles, every)

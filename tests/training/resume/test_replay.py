@@ -102,6 +102,10 @@ def test_dictionaries_are_compared_part_by_part():
             self.obs = obs
             self.num_envs, self.observation_space, self.action_space = 1, None, None  # type: ignore[assignment]
 
+        def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+            del attr_name, indices
+            return [None]
+
         def reset(self) -> Any:
             return self.obs
 
