@@ -1,4 +1,4 @@
-"""rl_runner: the laboratory bench for reinforcement learning with Stable-Baselines3.
+"""rl_runner: train, evaluate and compare Stable-Baselines3 agents over many seeds.
 
 In a notebook::
 
@@ -9,7 +9,7 @@ In a notebook::
     run = load_run(result.runs[0].path)
     print(evaluate(run, n_episodes=200).mean_reward)
 
-Nothing heavy is imported until one of these names is used.
+torch and the other large packages are imported only when one of these names is used.
 """
 
 import importlib
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_DEFINED_IN = {
     "ExperimentResult": "rl_runner.training.train",
     "Reporter": "rl_runner.training.reporting",
     "Run": "rl_runner.evaluation.play.loaded_run",
@@ -53,17 +53,17 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
-    if name not in _HOMES:
+    if name not in _DEFINED_IN:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(_DEFINED_IN[name]), name)
 
 
 def __dir__() -> list[str]:
-    """List the public names too that nobody has used yet: notebooks complete them."""
+    """Include the public names that are not imported yet, so that notebooks complete them."""
     return sorted({*globals(), *__all__})
 
 
-# `gym.make("rl_runner:BitFlipping-v0")` imports this module and then expects the id to be known.
+# `gym.make("rl_runner:BitFlipping-v0")` imports this module, and expects it to register the id.
 if "gymnasium" in sys.modules:
     importlib.import_module("rl_runner.envs")

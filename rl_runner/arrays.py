@@ -8,7 +8,7 @@ import numpy as np
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays by name; the file is called exactly ``path``."""
+    """Write named arrays to exactly ``path`` (``np.savez`` itself would append ``.npz``)."""
     with path.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]  # savez has a flag among its keywords
 
@@ -17,11 +17,11 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read what :func:`save_arrays` wrote.
 
     :raises OSError: if the file cannot be read
-    :raises ValueError: if it is damaged, or holds anything but plain arrays
+    :raises ValueError: if it is damaged, or contains anything but plain arrays
     """
     try:
         with path.open("rb") as file, zipfile.ZipFile(file):
-            pass  # of what is no zip file NumPy would say that it is pickled
+            pass  # NumPy would report any other file as pickled data
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
     except (zipfile.BadZipFile, EOFError, TypeError, AttributeError) as error:

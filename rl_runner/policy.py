@@ -1,4 +1,4 @@
-"""What every policy has, trained or not: SB3's ``predict``."""
+"""The interface of every policy, trained or not: SB3's ``predict``."""
 
 from typing import Any, Protocol
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Policy(Protocol):
-    """Something that acts, with the signature that SB3's ``evaluate_policy`` expects."""
+    """A policy, with the signature that SB3's ``evaluate_policy`` expects."""
 
     def predict(
         self,

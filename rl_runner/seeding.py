@@ -1,13 +1,14 @@
-"""The seed tree: every random stream of a run, derived from the run's one seed.
+"""The seed tree: every random stream of a run, derived from the run's single seed.
 
     run seed ─┬─ model            weights, exploration, minibatches
               ├─ train env i, s   one per parallel environment and segment between checkpoints
               ├─ evaluation k     one per periodic episode, the same at every evaluation
-              ├─ final k          one per held-out episode, which nothing selected on
+              ├─ final k          one per held-out episode, used for no selection
               └─ reference k      one per episode of the random policy, the zero of the scale
 
 It is a NumPy ``SeedSequence`` spawned by purpose. SB3's habit (environment i gets ``seed + i``,
-training and evaluation share a base) makes seeds 0 and 1 of an experiment share environments.
+training and evaluation share a base) would make seeds 0 and 1 of an experiment share
+environments.
 """
 
 import enum
@@ -17,7 +18,7 @@ import numpy as np
 
 
 class Purpose(enum.IntEnum):
-    """What a stream is for. Numbers are part of the results: never change or reuse one."""
+    """The purpose of a stream. The numbers affect results: never change or reuse one."""
 
     MODEL = 0
     TRAIN_ENVS = 1
@@ -44,7 +45,7 @@ class SeedTree:
         return int(self._words(Purpose.POLICY_SAMPLING, 0)[0])
 
     def train_envs(self, n_envs: int, segment: int = 0) -> list[int]:
-        """One seed per parallel training environment, anew for each segment between checkpoints."""
+        """One seed per training environment, different in each segment between checkpoints."""
         return self._seeds(Purpose.TRAIN_ENVS, n_envs, segment)
 
     def evaluation(self, n_episodes: int) -> list[int]:
@@ -65,6 +66,6 @@ class SeedTree:
         return sequence.generate_state(2, np.uint32)
 
     def _seeds(self, purpose: Purpose, n: int, segment: int = 0) -> list[int]:
-        """63-bit seeds, so that no two of all streams of all runs meet by chance."""
+        """63-bit seeds, so that no two streams of any runs coincide by chance."""
         words = [self._words(purpose, i, segment) for i in range(n)]
         return [int(high) >> 1 << 32 | int(low) for high, low in words]

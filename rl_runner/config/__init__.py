@@ -1,4 +1,4 @@
-"""Layer 0: the experiment's description. YAML in, a frozen :class:`ExperimentConfig` out."""
+"""Layer 0: reads and validates YAML configs; returns a frozen :class:`ExperimentConfig`."""
 
 from rl_runner.config.identity import experiment_hash
 from rl_runner.config.load import config_from_dict, dump_config, load_config

@@ -16,12 +16,12 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 def parse_duration(text: str) -> timedelta:
     """Return ``7d``, ``12h``, ``90m``, ``30s`` or ``2w`` as a time span.
 
-    :raises ValueError: if the text is none, or the span is 0 or longer than a century
+    :raises ValueError: if the text is not a duration, or is 0 or longer than a century
     """
     found = _DURATION.match(text.strip())
     span = timedelta(**{_UNITS[found[2]]: float(found[1])}) if found else timedelta(0)
     if not timedelta(0) < span <= timedelta(days=36_525):
-        message = f"`{text}` is no time span; write 7d, 12h, 90m, 30s or 2w"
+        message = f"`{text}` is not a duration; write 7d, 12h, 90m, 30s or 2w"
         raise ValueError(message)
     return span
 
@@ -29,12 +29,12 @@ def parse_duration(text: str) -> timedelta:
 def parse_moment(text: str) -> datetime:
     """Return an ISO 8601 time with a zone, in UTC.
 
-    :raises ValueError: if the text is none, or has no zone
+    :raises ValueError: if the text is not a time, or has no time zone
     """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        message = f"`{text}` is no time; write 2025-06-30T00:00:00Z"
+        message = f"`{text}` is not a time; write 2025-06-30T00:00:00Z"
         raise ValueError(message) from None
     if moment.tzinfo is None:
         message = f"`{text}` has no time zone; write {moment.isoformat()}Z for UTC"
@@ -53,11 +53,14 @@ def _checked_moment(text: str) -> str:
 
 
 def checked_zone(name: str) -> str:
-    """Return the name of a time zone; raises ValueError if there is none of that name."""
+    """Return the name if it is that of a time zone.
+
+    :raises ValueError: if there is no time zone with this name
+    """
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        message = f"`{name}` is no time zone; write UTC or Europe/Berlin"
+        message = f"`{name}` is not a time zone; write UTC or Europe/Berlin"
         raise ValueError(message) from None
     return name
 
@@ -74,7 +77,7 @@ Zone = Annotated[str, AfterValidator(checked_zone)]
 
 
 class DataConfig(Section):
-    """Logs to learn from, and which part of them.
+    """The logs to learn from, and which parts of them to use.
 
     The last ``holdout`` before ``until`` is held out for the evaluation; the ``window`` before it
     is trained on. The two never overlap. Users with fewer than ``min_interactions_per_user`` in the
@@ -99,8 +102,8 @@ class DataConfig(Section):
 def budget_from_log(raw: Any) -> Any:
     """Complete the ``train`` section of an experiment that learns from a log.
 
-    Its ``total_timesteps`` are interactions: at most so many, the newest, are learned from. By
-    default that is all of them, and one seed, since learning from a log draws no lots.
+    Its ``total_timesteps`` are interactions: at most the newest so many are learned from. By
+    default that is all of them, and one seed, since learning from a log is not random.
     """
     if not isinstance(raw, dict) or raw.get("data") is None:
         return raw

@@ -22,8 +22,8 @@ def load_config(path: str | FilePath, overrides: Sequence[str] = ()) -> Experime
     """Load an experiment's description.
 
     :param path: a YAML file, or an experiment's folder (its ``config.yaml`` is read)
-    :param overrides: ``"algo.gamma=0.99"`` and the like, laid over the file in order
-    :raises ConfigError: with file, line, key and cure; hyperparameters are checked later, by
+    :param overrides: ``"algo.gamma=0.99"`` and the like, applied to the file in this order
+    :raises ConfigError: with file, line, key and what to do; hyperparameters are checked later, by
         :func:`rl_runner.training.resolve.resolve`
     """
     path = _config_in(FilePath(path))
@@ -34,13 +34,16 @@ def load_config(path: str | FilePath, overrides: Sequence[str] = ()) -> Experime
 
 
 def config_from_dict(raw: Raw, source: SourceMap | None = None) -> ExperimentConfig:
-    """Validate plain values, e.g. built in a notebook, as an experiment's description."""
+    """Validate plain values, e.g. from a notebook, as an experiment's description.
+
+    :raises ConfigError: naming every invalid key and what to do about it
+    """
     source = source or SourceMap()
     if "name" not in raw:
         match raw:
             case {"env": {"id": str(env_id)}, "algo": {"name": str(algo)}}:
                 raw = {"name": default_name(env_id, algo), **raw}
-            case _:  # will be refused for what is missing; the name is not
+            case _:  # refused below for the keys that are missing, not for the name
                 raw = {"name": "unnamed", **raw}
     return validate_section(ExperimentConfig, raw, source).with_source(source)
 
@@ -51,13 +54,13 @@ def dump_config(config: ExperimentConfig) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes scalars so that the YAML 1.2 reader, and PyYAML's, reads them back the same."""
+    """Writes scalars that the YAML 1.2 reader and PyYAML both read back unchanged."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
         return True
 
     def represent_text(self, text: str) -> yaml.Node:
-        """Quote any text that the YAML 1.2 reader would take for something else."""
+        """Quote any text that the YAML 1.2 reader would not read as text."""
         style = "'" if text == "<<" else None if text.isprintable() else '"'
         if style is None and text.strip() == text:
             try:
@@ -67,7 +70,7 @@ class _Dumper(yaml.SafeDumper):
         return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
     def represent_number(self, number: float) -> yaml.Node:
-        """Write 1e-05 as 1.0e-05, which YAML 1.1 readers take for a number too."""
+        """Write 1e-05 as 1.0e-05, which YAML 1.1 readers also read as a number."""
         text = repr(number)
         if "e" in text and "." not in text:
             text = text.replace("e", ".0e", 1)
@@ -80,14 +83,14 @@ _Dumper.add_representer(float, _Dumper.represent_number)
 
 
 def _read_with_bases(path: FilePath, seen: tuple[str, ...]) -> tuple[Raw, SourceMap]:
-    """Read a file and, below it, the file it ``extends``."""
+    """Read a file, merged over the file that it ``extends``."""
     if "\0" in str(path):
         raise ConfigError(
-            Problem("The file cannot be read: its name holds a NUL character.", repr(str(path)))
+            Problem("The file cannot be read: its name contains a NUL character.", repr(str(path)))
         )
     place = os.path.realpath(path)
     if place in seen:
-        raise ConfigError(Problem("`extends` leads back to this file.", str(path)))
+        raise ConfigError(Problem("`extends` refers back to this file.", str(path)))
     raw, source = _read_file(path)
     base = raw.pop("extends", None)
     if base is None:
@@ -100,15 +103,15 @@ def _read_with_bases(path: FilePath, seen: tuple[str, ...]) -> tuple[Raw, Source
     base_path = _config_in(path.parent / base)
     if not os.path.exists(base_path):  # noqa: PTH110 - False, and no exception, for any text
         guess = did_you_mean(base_path.name, _names_beside(base_path))
-        cure = f"It is looked for from the folder of this file. {guess}".strip()
-        what = f"`extends: {base}` names no file."
+        cure = f"The path is relative to the folder of this file. {guess}".strip()
+        what = f"`extends: {base}`: there is no such file."
         raise ConfigError(Problem(what, source.locate(("extends",)), cure))
     base_raw, base_source = _read_with_bases(base_path, (*seen, place))
     return _lay_over(base_raw, raw), base_source.overlaid(source)
 
 
 def _config_in(path: FilePath) -> FilePath:
-    """Return the config of an experiment's folder; any other path as it is."""
+    """Return the config.yaml in an experiment's folder; any other path unchanged."""
     inside = path / "config.yaml"
     return inside if os.path.isfile(inside) else path  # noqa: PTH113 - no exception for long names
 
@@ -116,7 +119,7 @@ def _config_in(path: FilePath) -> FilePath:
 def _read_file(path: FilePath) -> tuple[Raw, SourceMap]:
     try:
         if path.is_dir():
-            cure = "Name a YAML file, or an experiment folder that holds a config.yaml."
+            cure = "Name a YAML file, or an experiment folder that contains a config.yaml."
             raise ConfigError(Problem("This is a folder without a config.yaml.", str(path), cure))
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -125,11 +128,13 @@ def _read_file(path: FilePath) -> tuple[Raw, SourceMap]:
         cure = did_you_mean(path.name, _names_beside(path))
         raise ConfigError(Problem(f"The file cannot be read: {reason}.", str(path), cure)) from None
     if len(content) > MAX_BYTES:
-        raise ConfigError(Problem("More than a megabyte: this is not a config.", str(path)))
+        raise ConfigError(
+            Problem("The file is larger than a megabyte, so it is not a config.", str(path))
+        )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        problem = Problem("Not a text file in UTF-8.", str(path), "Name a YAML file.")
+        problem = Problem("The file is not UTF-8 text.", str(path), "Name a YAML file.")
         raise ConfigError(problem) from None
     raw, source = parse_yaml(text, str(path))
     if raw is None:
@@ -137,7 +142,7 @@ def _read_file(path: FilePath) -> tuple[Raw, SourceMap]:
         raise ConfigError(Problem("The file is empty.", str(path), cure))
     if not isinstance(raw, dict):
         cure = "A config is a mapping with the keys `env`, `algo` and `train`."
-        raise ConfigError(Problem("The file holds no mapping.", str(path), cure))
+        raise ConfigError(Problem("The file does not contain a mapping.", str(path), cure))
     return raw, source
 
 
@@ -149,7 +154,7 @@ def _names_beside(path: FilePath) -> list[str]:
 
 
 def _lay_over(base: Raw, upper: Raw) -> Raw:
-    """Merge mappings key by key; another algorithm replaces the base's ``algo`` as a whole."""
+    """Merge mappings key by key; a different algorithm replaces the whole ``algo`` section."""
     merged = dict(base)
     for key, value in upper.items():
         below = base.get(key)
@@ -165,13 +170,13 @@ def _names_another(algo: Raw, below: Raw) -> bool:
 
 
 def _override(raw: Raw, source: SourceMap, override: str) -> tuple[Raw, SourceMap]:
-    """Lay one ``a.b=value`` over the config; the value is read as YAML."""
+    """Apply one ``a.b=value`` to the config; the value is read as YAML."""
     origin = f"--set {override}"
     key, equals, text = override.partition("=")
     path: Path = tuple(key.strip().split("."))
     if not equals or not all(path):
         cure = "Write `--set algo.gamma=0.99`."
-        raise ConfigError(Problem("Not of the form key=value.", origin, cure))
+        raise ConfigError(Problem("The override is not of the form key=value.", origin, cure))
     value, _ = parse_yaml(text, origin, line_numbers=False)
     changed = _replaced(raw, path, value, origin)
     places = {at: place for at, place in source.places.items() if at[: len(path)] != path}
@@ -180,7 +185,9 @@ def _override(raw: Raw, source: SourceMap, override: str) -> tuple[Raw, SourceMa
 
 def _replaced(node: object, path: Path, value: object, origin: str) -> Raw:
     if node is not None and not isinstance(node, dict):
-        problem = Problem(f"`{path[0]}` is set inside a value that has no keys.", origin)
+        problem = Problem(
+            f"`{path[0]}` cannot be set, because the value around it is not a mapping.", origin
+        )
         raise ConfigError(problem)
     node = node or {}
     if len(path) == 1:

@@ -1,4 +1,4 @@
-"""The experiment's description, as pydantic sections: what a YAML file may say.
+"""The schema of a YAML config: one pydantic section per mapping.
 
 Keys of ``algo`` other than ``name`` are the algorithm's own hyperparameters; they are checked
 against its constructor in :mod:`rl_runner.agents.hyperparameters`, because this layer knows no
@@ -22,7 +22,7 @@ from rl_runner.config.section import Section, text_like
 from rl_runner.config.source import SourceMap
 from rl_runner.config.tune import TuneConfig
 
-DEFAULT_SEEDS = 5  # fewer cannot carry a claim (Agarwal et al. 2021)
+DEFAULT_SEEDS = 5  # fewer cannot support a claim (Agarwal et al. 2021)
 DEFAULT_GAMMA = 0.99  # SB3's
 MAX_TIMESTEPS = 10**12
 
@@ -32,7 +32,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class WrapperConfig(Section):
-    """A Gymnasium wrapper by dotted name, ``gymnasium.wrappers.FlattenObservation``."""
+    """A Gymnasium wrapper, given by its dotted name, ``gymnasium.wrappers.FlattenObservation``."""
 
     name: Annotated[
         str,
@@ -71,7 +71,7 @@ def _normalize_from_bool(value: object) -> object:
 
 RESERVED_ENV_KWARGS = {
     "max_episode_steps": "use `env.time_limit`",
-    "render_mode": "rendering is chosen by the command that draws",
+    "render_mode": "the commands that draw choose it",
     "disable_env_checker": "`rl check` runs Gymnasium's checker",
     "vectorization_mode": "use `env.n_envs` and `env.vec`",
     "id": "use `env.id`",
@@ -95,12 +95,12 @@ class EnvConfig(Section):
 
     @property
     def in_this_process(self) -> Self:
-        """The same, for a look at it that is not worth starting processes or compilers for."""
+        """The same, stepped in this process, for short checks."""
         return self if self.vec == "batched" else self.model_copy(update={"vec": "dummy"})
 
     @property
     def as_it_is(self) -> Self:
-        """The same without what only changes how an agent sees it and what it is paid."""
+        """The same without normalisation and frame stacking, which change the agent's view only."""
         return self.model_copy(update={"normalize": NormalizeConfig(), "frame_stack": 1})
 
     @model_validator(mode="after")
@@ -118,8 +118,8 @@ Engine = Literal["auto", "stock", "fast"]
 class AlgoConfig(Section):
     """The algorithm's registry name and, flat beside it, its hyperparameters.
 
-    ``engine`` says what computes it: SB3 with torch, or our compiled twin of it; auto takes the
-    twin where it computes the same.
+    ``engine`` selects the implementation: ``stock`` is SB3 with torch, ``fast`` is our compiled
+    twin of it, and ``auto`` takes the twin wherever it computes the same.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -129,19 +129,21 @@ class AlgoConfig(Section):
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        """The keys beside ``name``, as written (or, after resolving, complete)."""
+        """The keys beside ``name``: as written, or all of them once the config is resolved."""
         return dict(self.__pydantic_extra__ or {})
 
     @property
     def discount(self) -> float:
-        """γ, by which returns are estimated; the default for an algorithm that has none (ARS)."""
+        """The discount factor γ; the default for an algorithm without one (ARS)."""
         return float(self.hyperparameters.get("gamma", DEFAULT_GAMMA))
 
 
 def _seeds_from_count(value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 1:
-            message = f"{value} seeds cannot be run; give a count of at least 1 or a list of seeds"
+            message = (
+                f"{value} is not a number of seeds; give a count of at least 1, or a list of seeds"
+            )
             raise ValueError(message)
         if value > 10_000:
             message = f"{value} is a count of seeds; for the single seed {value} write [{value}]"
@@ -175,7 +177,7 @@ Seeds = Annotated[
 class TrainConfig(Section):
     """The budget of each run, in environment timesteps, and the seeds to run.
 
-    A run that takes longer than ``max_hours`` is stopped and counts as failed.
+    A run that takes longer than ``max_hours`` is stopped and marked as failed.
     """
 
     total_timesteps: Timesteps
@@ -187,8 +189,8 @@ class EvalConfig(Section):
     """Evaluation during training and after it.
 
     ``every`` is in environment timesteps (default: a tenth of the budget); ``n_episodes`` are
-    played each time, on the same episode seeds; ``final_episodes`` are held out for the end.
-    ``n_envs`` is how many of them are played side by side.
+    played each time, with the same episode seeds; ``final_episodes`` more are held out for the end.
+    ``n_envs`` of them are played in parallel.
     """
 
     every: Timesteps | None = None
@@ -199,7 +201,7 @@ class EvalConfig(Section):
 
 
 def _plain(value: Any) -> Any:
-    """Tuples to lists, all the way down."""
+    """Return the value with all tuples in it, however deep, as lists."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -208,14 +210,13 @@ def _plain(value: Any) -> Any:
 
 
 class CheckpointConfig(Section):
-    """Checkpoints from which a stopped run goes on exactly.
+    """Checkpoints from which an interrupted run resumes exactly.
 
     ``every`` is in environment timesteps (default: a tenth of the budget, at most 100,000, but at
-    least two of the longest episodes). A checkpoint ends the open training episodes, in a run that
-    is stopped there and in one that is not, which is why ``every`` belongs to what makes two
-    experiments the same. Of the checkpoints the newest ``keep_last`` are kept. Without
-    ``replay_buffer`` they are smaller, but an off-policy agent that is stopped goes on with an
-    empty buffer, which is not exact.
+    least two of the longest episodes). A checkpoint ends the open training episodes, whether or not
+    the run is interrupted there. It therefore changes results, and ``every`` is part of the
+    experiment's hash. The newest ``keep_last`` checkpoints are kept. Without ``replay_buffer``
+    they are smaller, but an off-policy agent then resumes with an empty buffer, which is not exact.
     """
 
     every: Timesteps | None = None
@@ -227,9 +228,12 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
 
 def plain_name(name: str) -> str:
-    """Return a name that may name a folder; raises ValueError for any other."""
+    """Return the name if it can name a folder.
+
+    :raises ValueError: for any other name
+    """
     if not _NAME.match(name):
-        message = "use letters, digits, `.`, `_` and `-` only (it names a folder), at most 100"
+        message = "use at most 100 letters, digits, `.`, `_` and `-` (it names a folder)"
         raise ValueError(message)
     return name
 
@@ -263,7 +267,7 @@ class ExperimentConfig(Section):
         return self._source
 
     def with_source(self, source: SourceMap) -> Self:
-        """Attach positions; they take no part in comparisons, the hash or the written file."""
+        """Attach positions; they do not affect comparisons, the hash or the written file."""
         self._source = source
         return self
 

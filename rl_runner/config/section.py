@@ -1,4 +1,4 @@
-"""The base of every section of a config: frozen, strict, and closed to unknown keys."""
+"""The base class of every config section: frozen, strict, without unknown keys."""
 
 import re
 
@@ -12,9 +12,9 @@ class Section(BaseModel):
 
 
 def text_like(pattern: str, words: str) -> AfterValidator:
-    """Return the check that a whole text matches a pattern, which refuses it in plain words.
+    """Return a check that the whole text matches a regular expression.
 
-    :param words: what is expected, for people who do not read patterns
+    :param words: what is expected, in plain words for the error message
     """
 
     def check(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Where in which file each value of a config was written, so that errors can point at it."""
+"""The file and line of each config value, for error messages."""
 
 from dataclasses import dataclass, field
 
@@ -10,14 +10,14 @@ class SourceMap:
     """Positions of a config's values.
 
     ``places`` maps a key's path, e.g. ``("algo", "gamma")``, to ``"configs/a.yaml:12"``. Positions
-    never make two configs different, so they are left out of comparisons.
+    do not make two configs different, so comparisons ignore them.
     """
 
     origin: str = field(default="config", compare=False)
     places: dict[Path, str] = field(default_factory=dict, compare=False, repr=False)
 
     def locate(self, path: Path) -> str:
-        """Return ``file:line, key `a.b` `` for the longest known beginning of ``path``."""
+        """Return ``file:line, key `a.b` `` for the longest known prefix of ``path``."""
         key = ".".join(str(part) for part in path)
         for length in range(len(path), 0, -1):
             if place := self.places.get(path[:length]):

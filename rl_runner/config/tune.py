@@ -1,4 +1,4 @@
-"""What a config says about tuning: the search space, what is looked for, and how."""
+"""The `tune` section: the search space, the objectives, and how to search."""
 
 import json
 import math
@@ -13,13 +13,13 @@ Sampler = Literal["tpe", "random", "cmaes", "gp", "qmc", "grid"]
 Pruner = Literal["median", "hyperband", "asha", "wilcoxon", "none"]
 Measure = Literal["final", "best", "last_mean", "time_to_threshold", "wall_time"]
 
-_LAST = 3  # evaluations that make a mean
+_LAST = 3  # evaluations averaged by `last_mean`
 _NESTED = (dict, list, tuple)
 MAXIMIZED: tuple[Measure, ...] = ("final", "best", "last_mean")
 
 
 def _finite_number(value: object) -> object:
-    """Refuse it once; pydantic would say that it is no int, and then that it is no float."""
+    """Refuse it once; pydantic alone would report it twice, as an int and as a float."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         message = "expected a finite number"
         raise ValueError(message)
@@ -30,12 +30,12 @@ Number = Annotated[int | float, BeforeValidator(_finite_number)]
 
 
 class ParameterConfig(Section):
-    """What a hyperparameter may become.
+    """The values that a hyperparameter may take.
 
     ``float`` and ``int`` lie between ``low`` and ``high``, both included, on a logarithmic scale
     (``log``) or in steps (``step``); ``categorical`` is one of ``choices``. With ``when`` it is
-    varied only while other parameters of the space have one of the named values, and otherwise
-    stays as the config has it: ``when: {exploration: epsilon_greedy}``.
+    varied only while other parameters of the space have one of the named values; otherwise it
+    keeps the config's value: ``when: {exploration: epsilon_greedy}``.
     """
 
     type: Literal["float", "int", "categorical"]
@@ -60,7 +60,7 @@ def _problem_of_choices(parameter: ParameterConfig) -> str:
     if parameter.low is not None or parameter.high is not None or parameter.step is not None:
         return "a categorical parameter has `choices`, not `low`, `high` or `step`"
     if parameter.log:
-        return "a categorical parameter has no scale"
+        return "a categorical parameter has no `log` scale"
     if not parameter.choices:
         return "a categorical parameter needs at least one of `choices: […]`"
     # Storages keep lists and mappings as text, and take 1, 1.0 and true for the same.
@@ -90,7 +90,7 @@ def _problem_of_ends(parameter: ParameterConfig, low: Number, high: Number) -> s
     if parameter.log and parameter.step is not None:
         return "give `log` or `step`, not both"
     if parameter.step is not None and low < high < low + parameter.step:
-        return f"`step` {parameter.step} leads from `low` {low} past `high` {high} at once"
+        return f"`step` {parameter.step} is larger than the range from `low` {low} to `high` {high}"
     return ""
 
 
@@ -101,14 +101,14 @@ def _with_dotted_names(value: object) -> object:
     flat: dict[str, object] = {}
     for name, parameter in _leaves(value):
         if name in flat:
-            message = f"`{name}` is there twice, nested and with dots in its name"
+            message = f"`{name}` is given twice, nested and as a dotted name"
             raise ValueError(message)
         flat[name] = parameter
     return flat
 
 
 def _leaves(space: Mapping[Any, object]) -> Iterator[tuple[str, object]]:
-    """Yield parameters by dotted name; what holds nothing but mappings is no parameter itself."""
+    """Yield parameters by dotted name; a mapping that contains only mappings is not a parameter."""
     for name, value in space.items():
         if isinstance(value, dict) and value and all(isinstance(v, dict) for v in value.values()):
             yield from ((f"{name}.{inner}", leaf) for inner, leaf in _leaves(value))
@@ -133,13 +133,13 @@ def _measure_from_name(value: object) -> object:
 
 
 class ObjectiveConfig(Section):
-    """What makes a trial good, from each of its seeds, and how the seeds are taken together.
+    """The score of a trial: the measure of each seed, and how seeds are combined.
 
     ``final`` and ``best`` are the mean return of the last and of the best agent over held-out
-    episodes, ``last_mean`` that of the last ``last`` periodic evaluations. ``time_to_threshold`` is
-    after how many timesteps an evaluation reached ``threshold`` (by default the environment's own
-    ``reward_threshold``); a run that never did counts as twice its budget. ``wall_time`` is the
-    training's duration in seconds.
+    episodes; ``last_mean`` is that of the last ``last`` periodic evaluations. ``time_to_threshold``
+    is the number of timesteps until an evaluation reached ``threshold`` (default: the
+    environment's ``reward_threshold``); a run that never reached it counts as twice its budget.
+    ``wall_time`` is the duration of training in seconds.
     """
 
     measure: Measure = "final"
@@ -159,7 +159,7 @@ class ObjectiveConfig(Section):
 
     @property
     def maximized(self) -> bool:
-        """Whether more is better."""
+        """Whether a higher score is better."""
         return self.measure in MAXIMIZED
 
 
@@ -171,7 +171,7 @@ def _list_from_one(value: object) -> object:
 
 def _of_different_measures(objectives: tuple[ObjectiveConfig, ...]) -> tuple[ObjectiveConfig, ...]:
     if len({objective.measure for objective in objectives}) < len(objectives):
-        message = "an `objective` is named twice; each is to be something else"
+        message = "an `objective` is named twice; name different ones"
         raise ValueError(message)
     return objectives
 
@@ -192,10 +192,10 @@ class ConfirmConfig(Section):
 
 
 class TuneConfig(Section):
-    """How `rl tune` looks for better hyperparameters; `rl train` ignores it.
+    """How `rl tune` searches for better hyperparameters; `rl train` ignores it.
 
-    ``trials`` is how many settings are tried in all, each on up to ``seeds`` seeds. ``seed`` makes
-    the search repeatable. ``final_episodes`` are played at the end of each run of the search
+    ``trials`` is the total number of trials, each on up to ``seeds`` seeds. ``seed`` makes the
+    search repeatable. ``final_episodes`` are played at the end of each run of the search
     (default: ``eval.n_episodes``); confirming plays ``eval.final_episodes``. Without a
     ``search_space`` the algorithm's default is searched.
     """
@@ -213,5 +213,5 @@ class TuneConfig(Section):
 
     @property
     def parameters(self) -> dict[str, ParameterConfig]:
-        """The search space by dotted names, ``policy_kwargs.net_arch`` (none: left open)."""
+        """The search space by dotted names, ``policy_kwargs.net_arch`` (empty: the default)."""
         return self.search_space or {}

@@ -1,4 +1,4 @@
-"""Pydantic's findings, told in the words and places of the user's file."""
+"""Pydantic's errors, expressed in terms of the user's file: line, key and what to do."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -11,12 +11,12 @@ from rl_runner.errors import ConfigError, Problem, did_you_mean
 
 MAX_PROBLEMS = 8
 
-_IN_OUR_WORDS = {  # pydantic speaks to programmers
-    "model_type": "a mapping (dictionary), `key: value` lines below it",
-    "dict_type": "a mapping (dictionary), `key: value` lines below it",
+_PLAIN_WORDS = {  # instead of pydantic's, which address programmers
+    "model_type": "a mapping (dictionary): `key: value` lines below this key",
+    "dict_type": "a mapping (dictionary): `key: value` lines below this key",
     "list_type": "a list, [a, b]",
     "tuple_type": "a list, [a, b]",
-    "string_type": "a text (string)",
+    "string_type": "text (a string)",
 }
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -30,8 +30,8 @@ def validate_section(
 ) -> Model:
     """Return ``raw`` as a ``model``.
 
-    :param at: where the section stands in the whole config, e.g. ``("algo",)``
-    :raises ConfigError: naming file, line and key of (the first few of) all problems
+    :param at: the section's path in the whole config, e.g. ``("algo",)``
+    :raises ConfigError: naming file, line and key of the first few problems
     """
     try:
         return model.model_validate(raw)
@@ -52,7 +52,7 @@ def _problem(
     if details["type"] == "missing":
         return Problem(f"The key `{path[-1]}` is missing.", where, f"Add `{path[-1]}: …`.")
     message = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    message = _IN_OUR_WORDS.get(details["type"], message)
+    message = _PLAIN_WORDS.get(details["type"], message)
     expected = message if details["type"] == "value_error" else f"expected {message}"
     cure = ""
     if details["type"] == "literal_error":
@@ -60,14 +60,14 @@ def _problem(
     shown = _shown(details["input"])
     what = f"{shown} is not allowed: {expected}." if shown else f"Not allowed: {expected}."
     if isinstance(details["input"], str) and details["type"] in {"int_type", "float_type"}:
-        cure = "Is it in quotes, or does it hold a character that a number cannot?"
+        cure = "Write the number without quotes or other characters."
     if isinstance(details["input"], float) and details["type"] == "int_type":
         cure = f"Write a whole number, e.g. {details['input']:_.0f}."
     return Problem(what, where, cure)
 
 
 def unknown_key(key: object, known: Iterable[str], where: str) -> Problem:
-    """Describe a key that nothing reads."""
+    """Describe a key that does not exist in its section."""
     names = sorted(known)
     guess = did_you_mean(key, names)
     allowed = f"Known keys: {', '.join(names)}." if names else ""
@@ -75,9 +75,9 @@ def unknown_key(key: object, known: Iterable[str], where: str) -> Problem:
 
 
 def _path_in_file(raw: object, details: ErrorDetails) -> Path:
-    """Keep of pydantic's location what the file has; drop the names of union members.
+    """Return the part of pydantic's location that the file has, without names of union members.
 
-    A dotted name leads into mappings where it is no key itself: ``policy_kwargs.net_arch``.
+    A dotted name that is not a key itself leads into mappings: ``policy_kwargs.net_arch``.
     """
     path: list[str | int] = []
     node = raw
@@ -97,7 +97,7 @@ _NOTHING = object()
 
 
 def _child(node: object, part: str | int) -> object:
-    """Return what stands under a key or index, or the mark that nothing does."""
+    """Return the value under a key or index, or ``_NOTHING``."""
     if isinstance(node, dict):
         return node.get(part, _NOTHING)
     if isinstance(node, list | tuple) and isinstance(part, int) and part < len(node):

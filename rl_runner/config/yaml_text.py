@@ -1,7 +1,7 @@
-"""YAML text to plain Python values: the YAML 1.2 core schema, no tags, positions kept.
+"""Reads YAML text as plain Python values: YAML 1.2 core schema, no tags, with positions.
 
 Plain PyYAML follows YAML 1.1, where ``1e-3`` is a string and ``no`` is False, and its loaders
-either drop line numbers or run constructors named in the file. Here the text is only *composed*
+either drop line numbers or run constructors that the file names. Here the text is only *composed*
 into nodes (nothing is constructed by a tag), and the nodes are read as the YAML 1.2 core schema
 says (https://yaml.org/spec/1.2.2/#103-core-schema), with ``_`` allowed between digits.
 """
@@ -16,7 +16,7 @@ from rl_runner.config.source import Path, SourceMap
 from rl_runner.errors import ConfigError, Problem
 
 MAX_DEPTH = 100
-MAX_NODES = 100_000  # a hostile file of nested aliases would otherwise expand without end
+MAX_NODES = 100_000  # a malicious file of nested aliases would otherwise expand without end
 
 _NULL = re.compile(r"(|~|null|Null|NULL)\Z")
 _BOOL = re.compile(r"(true|True|TRUE|false|False|FALSE)\Z")
@@ -52,7 +52,7 @@ _READERS = (
 
 
 class _Composer(yaml.SafeLoader):
-    """Composes nodes only; a plain scalar without a tag is marked as such until we read it."""
+    """Composes nodes only; a plain scalar without a tag is marked as one until it is read."""
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> Any:
         """Return a node's tag where the file gives none."""
@@ -62,7 +62,7 @@ class _Composer(yaml.SafeLoader):
 
 
 class _Reader:
-    """Turns one node tree into values while noting where each of them stands."""
+    """Turns one node tree into values and records the position of each."""
 
     def __init__(self, origin: str, line_numbers: bool) -> None:
         self.origin = origin
@@ -72,14 +72,12 @@ class _Reader:
         self.n_nodes = 0
 
     def read(self, node: yaml.Node, path: Path) -> object:
-        """Return the value of ``node``; raises ConfigError on tags, cycles and doubled keys."""
+        """Return the value of ``node``; raises ConfigError on tags, cycles and duplicate keys."""
         self.n_nodes += 1
         if self.n_nodes > MAX_NODES:
-            self.refuse(node, f"more than {MAX_NODES} values", "Are aliases (*name) nested?")
+            self.refuse(node, f"more than {MAX_NODES} values", "Check for nested aliases (*name).")
         if len(path) > MAX_DEPTH:
-            self.refuse(
-                node, f"values more than {MAX_DEPTH} deep inside each other", "Check brackets."
-            )
+            self.refuse(node, f"values nested more than {MAX_DEPTH} deep", "Check brackets.")
         if node in self.open_nodes:
             self.refuse(node, "an alias that contains itself", "Write the value out.")
         self.places.setdefault(path, self.place(node))
@@ -98,7 +96,7 @@ class _Reader:
         if isinstance(node, yaml.ScalarNode) and node.tag == _PREFIX + "str" and node.style:
             return node.value
         tag = node.tag.removeprefix(_PREFIX)
-        cure = "Tags could run code or change a value's type behind your back: leave the tag out."
+        cure = "Leave the tag out: tags can run code, or change a value's type unnoticed."
         return self.refuse(node, f"the YAML tag `{tag}`", cure)
 
     def _scalar(self, node: yaml.ScalarNode) -> object:
@@ -127,7 +125,7 @@ class _Reader:
         return f"{self.origin}:{node.start_mark.line + 1}" if self.line_numbers else self.origin
 
     def refuse(self, node: yaml.Node, what: str, cure: str) -> Never:
-        raise ConfigError(Problem(f"The YAML holds {what}.", self.place(node), cure))
+        raise ConfigError(Problem(f"The YAML contains {what}.", self.place(node), cure))
 
 
 def parse_yaml(text: str, origin: str, *, line_numbers: bool = True) -> tuple[Any, SourceMap]:
@@ -136,8 +134,8 @@ def parse_yaml(text: str, origin: str, *, line_numbers: bool = True) -> tuple[An
     :param text: the document
     :param origin: what error messages call it, usually the file's path
     :param line_numbers: False for a one-line value given on the command line
-    :return: plain dicts, lists, str, int, float, bool and None; and where each of them stands
-    :raises ConfigError: if the text is not YAML, or holds tags, doubled keys or cyclic aliases
+    :return: plain dicts, lists, str, int, float, bool and None; and the position of each
+    :raises ConfigError: if the text is not YAML, or contains tags, duplicate keys or cyclic aliases
     """
     try:
         node = yaml.compose(text, Loader=_Composer)

@@ -175,7 +175,7 @@ MISTAKES = {
     "unknown env kwarg": ({"env.kwargs.gravity": 1}, ["key `env", "gravity", "env.kwargs"]),
     "reserved env kwarg": (
         {"env.kwargs.render_mode": "human"},
-        ["env", "`render_mode`", "the command that draws"],
+        ["env", "`render_mode`", "the commands that draw"],
     ),
     "missing wrapper": (
         {"env.wrappers": "[nosuch.Wrapper]"},
@@ -213,7 +213,10 @@ MISTAKES = {
         {"train.seeds": "five"},
         ["train.seeds", "`'five'` is not allowed: expected a count without quotes, 5, or a list"],
     ),
-    "negative count of seeds": ({"train.seeds": -1}, ["train.seeds", "-1 seeds", "at least 1"]),
+    "negative count of seeds": (
+        {"train.seeds": -1},
+        ["train.seeds", "-1 is not a number of seeds", "at least 1"],
+    ),
     "no steps": ({"train.total_timesteps": 0}, ["train.total_timesteps", "`0`"]),
     "no name for a folder": ({"name": "../mine"}, ["name", "letters, digits"]),
 }
@@ -387,22 +390,22 @@ FILES: dict[str, tuple[bytes, list[str]]] = {
     "two colons": (b"name: a\nenv: id: b\n", ["bad.yaml:2", "Not valid YAML"]),
     "python tag": (
         b"name: a\nenv: !!python/object/apply:os.system [touch ran]\n",
-        ["bad.yaml:2", "python/object/apply:os.system", "leave the tag out"],
+        ["bad.yaml:2", "python/object/apply:os.system", "Leave the tag out"],
     ),
-    "own tag": (b"env: !mine {id: a}\n", ["bad.yaml:1", "`!mine`", "leave the tag out"]),
+    "own tag": (b"env: !mine {id: a}\n", ["bad.yaml:1", "`!mine`", "Leave the tag out"]),
     "doubled key": (b"name: a\nname: b\n", ["bad.yaml:2", "`name` twice", "Keep one"]),
     "merge key": (b"env: &e {id: a}\nalgo:\n  <<: *e\n", ["bad.yaml:3", "extends:"]),
     "two documents": (b"name: a\n---\nname: b\n", ["bad.yaml:2", "single document"]),
     "empty": (b"", ["bad.yaml", "empty", "rl init"]),
     "only a comment": (b"# nothing\n", ["bad.yaml", "empty", "rl init"]),
-    "list": (b"- a\n", ["bad.yaml", "no mapping", "`env`, `algo` and `train`"]),
-    "binary": (b"\x89PNG\r\n\x1a\n\x00\xff", ["bad.yaml", "Not a text file in UTF-8"]),
+    "list": (b"- a\n", ["bad.yaml", "not contain a mapping", "`env`, `algo` and `train`"]),
+    "binary": (b"\x89PNG\r\n\x1a\n\x00\xff", ["bad.yaml", "not UTF-8 text"]),
     "nul": (b"name: a\x00\n", ["bad.yaml", "not allowed"]),
-    "latin-1": ("name: caf\u00e9\n".encode("latin-1"), ["bad.yaml", "Not a text file in UTF-8"]),
+    "latin-1": ("name: caf\u00e9\n".encode("latin-1"), ["bad.yaml", "not UTF-8 text"]),
     "deep": (b"[" * 400 + b"]" * 400, ["bad.yaml", "deep"]),
     "long number": (b"name: a\nx: 0x" + b"f" * 5000, ["bad.yaml:2", "too long"]),
     "no base": (b"name: a\nextends: base.yaml\n", ["bad.yaml:2", "`extends: base.yaml`"]),
-    "circle": (b"extends: bad.yaml\n", ["bad.yaml", "leads back"]),
+    "circle": (b"extends: bad.yaml\n", ["bad.yaml", "refers back"]),
     "nothing but a name": (b"name: a\n", ["`env` is missing", "`algo` is missing"]),
 }
 

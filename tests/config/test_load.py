@@ -124,7 +124,7 @@ def test_an_empty_file_is_refused(write_yaml: WriteYaml, text: str):
 @pytest.mark.parametrize("text", ["- a\n- b\n", "just text\n", "5\n"])
 def test_a_file_without_a_mapping_is_refused(write_yaml: WriteYaml, text: str):
     problem = only(refused(write_yaml(text)))
-    assert "no mapping" in problem.what
+    assert "not contain a mapping" in problem.what
     assert "`env`, `algo` and `train`" in problem.cure
 
 
@@ -132,7 +132,7 @@ def test_a_binary_file_is_refused(tmp_path: Path):
     path = tmp_path / "model.zip"
     path.write_bytes(b"PK\x03\x04\xff\xfe\x00")
     problem = only(refused(path))
-    assert "Not a text file" in problem.what
+    assert "not UTF-8 text" in problem.what
     assert "YAML" in problem.cure
 
 
@@ -207,8 +207,20 @@ def test_a_file_that_may_not_be_read_is_refused(valid: Path, monkeypatch: pytest
         ("100_000", "0", "10, key `train.total_timesteps`", "greater than", ""),
         ("100_000", "-5", "10, key `train.total_timesteps`", "greater than", ""),
         ("100_000", "lots", "10, key `train.total_timesteps`", "lots", "quotes"),
-        ("seeds: 3", "seeds: 0", "11, key `train.seeds`", "0 seeds", "at least 1"),
-        ("seeds: 3", "seeds: -1", "11, key `train.seeds`", "-1 seeds", "at least 1"),
+        (
+            "seeds: 3",
+            "seeds: 0",
+            "11, key `train.seeds`",
+            "0 is not a number of seeds",
+            "at least 1",
+        ),
+        (
+            "seeds: 3",
+            "seeds: -1",
+            "11, key `train.seeds`",
+            "-1 is not a number of seeds",
+            "at least 1",
+        ),
         ("seeds: 3", "seeds: 12345", "11, key `train.seeds`", "count of seeds", "[12345]"),
         ("seeds: 3", "seeds: [1, 1]", "11, key `train.seeds`", "twice", ""),
         ("seeds: 3", "seeds: []", "11, key `train.seeds`", "at least 1", ""),
@@ -423,15 +435,15 @@ def test_extends_in_a_circle_is_refused(
     for i in range(length):
         write_yaml(f"extends: {(i + 1) % length}.yaml", f"{i}.yaml")
     problem = only(refused("0.yaml"))
-    assert "leads back" in problem.what
+    assert "refers back" in problem.what
     assert problem.where.endswith("0.yaml")
 
 
 def test_a_misspelled_file_that_is_extended_is_guessed(valid: Path, write_yaml: WriteYaml):
     upper = write_yaml(f"extends: {valid.stem}x.yaml", "upper.yaml")
     problem = only(refused(upper))
-    assert "names no file" in problem.what
-    assert "from the folder of this file" in problem.cure
+    assert "there is no such file" in problem.what
+    assert "relative to the folder of this file" in problem.cure
     assert f"Did you mean `{valid.name}`?" in problem.cure
 
 

@@ -72,10 +72,10 @@ def test_a_search_space_may_be_dotted_or_nested(read: ReadTune):
         ("{type: float, low: 0.0, high: 1.0, log: true}", "above 0"),
         ("{type: float, low: 0.1, high: 1.0, log: true, step: 0.1}", "`log` or `step`"),
         ("{type: float, choices: [1, 2]}", "belong to `type: categorical`"),
-        ("{type: float, low: 0.1, high: 0.2, step: 0.5}", "past `high` 0.2"),
+        ("{type: float, low: 0.1, high: 0.2, step: 0.5}", "larger than the range"),
         ("{type: categorical, choices: []}", "at least one"),
         ("{type: categorical, low: 1, high: 2}", "has `choices`"),
-        ("{type: categorical, choices: [a], log: true}", "no scale"),
+        ("{type: categorical, choices: [a], log: true}", "no `log` scale"),
         ("{type: categorical, choices: [[1], [1]]}", "listed twice"),
         ("{type: categorical, choices: [1, true]}", "listed twice"),
         ("{type: categorical, choices: [[1], '[1]']}", "listed twice"),
@@ -163,7 +163,7 @@ def test_a_parameter_written_twice_is_refused(read: ReadTune):
         "tune:\n  search_space:\n    policy_kwargs.log_std_init: {type: float, low: 0, high: 1}\n"
         "    policy_kwargs: {log_std_init: {type: float, low: 0, high: 2}}\n",
     ).what
-    assert "`policy_kwargs.log_std_init` is there twice" in what
+    assert "`policy_kwargs.log_std_init` is given twice" in what
 
 
 @pytest.mark.parametrize("low", [".nan", "-.inf", "true", "few"])

@@ -142,7 +142,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key():
 def test_tags_are_refused(text: str, tag: str):
     problem = refused(text)
     assert f"`{tag}`" in problem.what
-    assert "leave the tag out" in problem.cure
+    assert "Leave the tag out" in problem.cure
 
 
 @pytest.mark.parametrize("text", ["!!str 1", "!<tag:yaml.org,2002:str> 1"])
