@@ -1,5 +1,5 @@
-# Two commands do everything on a fresh machine with Python 3.11 or newer:
-#   make train    installs into .venv and trains CartPole with PPO to the end, with its report
+# Two commands are enough on a fresh machine with Python 3.11 or newer:
+#   make train    installs into .venv and trains PPO on CartPole and prints the results
 #   make test     installs into .venv and runs all checks and tests
 
 PYTHON ?= python3
@@ -25,8 +25,8 @@ format: install
 
 install: $(VENV)/.installed
 
-# The lock file pins every package, torch's CPU build among them; it is installed first, so that
-# the project's own ranges find what they need and download nothing else.
+# The lock file pins every package, including torch's CPU build. It is installed first, so that the
+# project's own version ranges are satisfied and nothing else is downloaded.
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
