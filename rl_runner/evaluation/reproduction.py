@@ -58,10 +58,12 @@ def compare_runs(before: RunFolder, after: RunFolder) -> Reproduction:
 
     :raises RunFolderError: if a record or the evaluations cannot be read
     """
+    # Compare bit for bit.
     found = differences(before, after)
     records = before.read_record(), after.read_record()
     metrics = list(_metrics(*records))
     weights = weights_hash(before.weights), weights_hash(after.weights)
+    # If anything differs, let the tests decide; the error rate is shared among them (Bonferroni).
     verdict: Verdict = "bit-equal"
     if found or any(metric.before != metric.after for metric in metrics):
         tested = [metric.p_value for metric in metrics if metric.p_value is not None]

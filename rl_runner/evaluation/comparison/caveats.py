@@ -62,6 +62,7 @@ def _partly_exact(comparison: Comparison) -> Iterator[str]:
     """Name the runs without exact returns, if others have them: sampled ones are then compared."""
     if comparison.measure == "exact":
         return
+    # Count the exact results, and list the seeds without one.
     lacking, n_exact = [], 0
     for row in comparison.rows:
         results = [(run.seed, run.result(comparison.agent)) for run in row.experiment.finished]
@@ -126,18 +127,21 @@ def _equal_runs(rows: Sequence[Row]) -> Iterator[str]:
 
 def _unequal(comparison: Comparison) -> Iterator[str]:
     configs = [row.experiment.config for row in comparison.rows]
+    # Budgets
     budgets = sorted({config.train.total_timesteps for config in configs})
     if len(budgets) > 1:
         yield (
             f"The budgets differ, from {budgets[0]:,} to {budgets[-1]:,} timesteps: the table "
             "compares final results, the learning curves results at equal timesteps."
         )
+    # Environments; a difference in anything but the wrappers has been refused already
     wrappers = {tuple(wrapper.name for wrapper in config.env.wrappers) for config in configs}
     if len(wrappers) > 1:
         yield (
             "The environments' wrappers differ. If one of them changes rewards, these returns are "
             "not comparable."
         )
+    # Evaluation settings
     if len({config.eval.deterministic for config in configs}) > 1:
         yield "Some agents were evaluated with deterministic actions and others with sampled ones."
     episodes = sorted({config.eval.final_episodes for config in configs})

@@ -91,15 +91,18 @@ def compare(
         the environment's own ``reward_threshold``, if the scale has one
     :raises RunFolderError: if the environments differ, or no run of any experiment has a result
     """
+    # Refuse what cannot be compared.
     check_same_environment(experiments)
     runs = [run for experiment in experiments for run in experiment.finished]
     if all(run.result(agent) is None for run in runs):
         where = "\n".join(str(experiment.path) for experiment in experiments)
         cure = "`rl train` runs the seeds that an experiment lacks."
         raise RunFolderError(Problem("No run here has a result yet.", where, cure))
+    # Choose the score and the threshold for all experiments together.
     scoring = Scoring.for_runs(runs, agent)
     if threshold is None and scale is not None:
         threshold = scale.reward_threshold
+    # Summarise each experiment, then compare each pair.
     labels = _labels(experiments)
     rows = tuple(
         _row(label, experiment, scoring, scale, threshold)
@@ -186,6 +189,7 @@ def _normalized(mean: Estimate, scale: Scale | None) -> Estimate | None:
 
 def reached(experiment: Experiment, threshold: float) -> Reached:
     """Return when the runs' periodic evaluations first were at or above a threshold."""
+    # A run that never reaches the threshold counts as infinitely late.
     timesteps, seconds = [], []
     for curve in (run.curve for run in experiment.finished if run.curve is not None):
         above = np.flatnonzero(curve.returns >= threshold)

@@ -37,6 +37,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
         "runs.csv": _to_csv(list(_run_records(comparison))),
         "comparison.tex": to_latex(comparison),
     }
+    # Everything is computed before the first file is written.
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     files = []

@@ -59,8 +59,9 @@ def load_scale(config: EnvConfig, cache_dir: Path) -> Scale:
     """
     key, place = _key(config), cache_dir / CACHE
     kept = _read_cache(place)
-    with contextlib.suppress(KeyError, TypeError):
+    with contextlib.suppress(KeyError, TypeError):  # not in the cache, or of another version
         return Scale(**kept[key])
+    # Measure it, and cache it if the folder can be written.
     scale = measure_scale(config)
     kept[key] = asdict(scale)
     text = json.dumps({"format": FORMAT, "scales": kept}, indent=1)
@@ -120,6 +121,7 @@ def _returns_of(build_policy: BaselineFactory, config: EnvConfig) -> np.ndarray:
     from rl_runner.evaluation.play.baselines import BaselinePlayer
     from rl_runner.evaluation.play.episodes import play_episodes
 
+    # Long episodes are played less often.
     n_episodes = int(np.clip(STEPS // time_limit_of(config)[0], *EPISODES))
     seeds = SeedTree(0)
     episode_seeds = seeds.reference(n_episodes)

@@ -71,6 +71,7 @@ def draw_learning_curves(comparison: Comparison) -> "Figure":
 
 def draw_performance_profiles(comparison: Comparison) -> "Figure":
     """Draw the share of runs that reached at least a return, for every return."""
+    # All profiles span the same range of returns, a little wider than the scores.
     scores = np.concatenate([row.scores for row in comparison.rows])
     margin = 0.03 * (np.ptp(scores) or max(1.0, abs(scores[0])))
     ends = scores.min() - margin, scores.max() + margin

@@ -71,6 +71,7 @@ def draw_probability_of_improvement(comparison: Comparison) -> "Figure":
 def _draw_improvement_list(comparison: Comparison) -> "Figure":
     from matplotlib.figure import Figure
 
+    # A row per pair, and a vertical line at one half, where neither is better
     pairs = comparison.pairs
     figure = Figure(figsize=(7.5, 1.4 + 0.42 * len(pairs)), layout="constrained")
     axes = figure.subplots()

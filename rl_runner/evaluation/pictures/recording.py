@@ -56,6 +56,7 @@ def record_video(
     seeds = SeedTree(runs[0].seed).final_evaluation(n_episodes)
     width = panel_width(len(runs))
 
+    # A generator: frames in memory are those of one episode, however many episodes are recorded.
     def frames() -> Iterator[Image.Image]:
         for i, seed in enumerate(seeds):
             recordings = [
@@ -77,6 +78,7 @@ def record_episode(
     :param every: keep every n-th frame, and the first and the last
     :param width: the largest width of a frame, in pixels
     """
+    # Add the wrapper that keeps the frames, and play in a single environment.
     wrapper = WrapperConfig(name=RECORDER, kwargs={"every": every, "width": width})
     recorded = config.model_copy(update={"wrappers": (*config.wrappers, wrapper)})
     if not has_display():

@@ -49,10 +49,11 @@ def _is_display_reached() -> bool:
 
 
 def play_in_window(run: Run, n_episodes: int, *, deterministic: bool = True) -> Episodes:
-    """Play held-out episodes in a window, as fast as the environment draws them.
+    """Play held-out episodes in a window, at the environment's own speed.
 
     :raises EnvError: if the environment has no window, or the window cannot be opened
     """
+    # Check that the environment can open a window at all.
     config = run.config.env
     single = make_single_env(config)
     modes = single.metadata.get("render_modes", [])
@@ -61,6 +62,7 @@ def play_in_window(run: Run, n_episodes: int, *, deterministic: bool = True) -> 
         what = f"{config.id} has no window (`human` is not among its render modes: {modes})."
         cure = RECORD_INSTEAD if "rgb_array" in modes else EVALUATE_INSTEAD
         raise EnvError(Problem(what, "env.id", cure))
+    # Play in a single copy of it, since each copy would open a window of its own.
     seeds = SeedTree(run.seed)
     episode_seeds = seeds.final_evaluation(n_episodes)
     env = build_env(config, episode_seeds[:1], training=False, render_mode="human")
@@ -73,6 +75,7 @@ def play_in_window(run: Run, n_episodes: int, *, deterministic: bool = True) -> 
             sampling_seed=seeds.policy_sampling,
         )
     except Exception as error:
+        # Only errors of the drawing libraries are explained; others are bugs and keep their trace.
         if type(error).__module__.partition(".")[0] not in {"pygame", "glfw"}:
             raise
         what = f"The window failed: {error}."

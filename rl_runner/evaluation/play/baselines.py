@@ -67,6 +67,7 @@ class TablePolicy:
     ) -> tuple[np.ndarray, Any]:
         """Look the actions up, (n_envs,); ``state`` counts the steps of each copy's episode."""
         states = np.asarray(observation)
+        # Count the steps of each copy, from zero where an episode begins.
         steps = np.zeros(len(states), dtype=np.int64) if state is None else state
         if episode_start is not None:
             steps = np.where(episode_start, 0, steps)
@@ -113,6 +114,7 @@ def evaluate_baseline(
     plain = config.as_it_is
     scorer = ExactScorer.for_env(plain)
     _check_name(plain, name, scorer)
+    # The same episodes as those of the run with this seed
     seeds = SeedTree(seed)
     episode_seeds = seeds.final_evaluation(n_episodes)
     with closing(build_evaluation_env(plain, episode_seeds, n_envs)) as env:
@@ -122,21 +124,10 @@ def evaluate_baseline(
     return Evaluation(label or config.id, name, seed, episodes, exact)
 
 
-def known_baselines(config: EnvConfig) -> tuple[str, ...]:
-    """Return the names of all baselines available in an environment.
-
-    :raises EnvError: if the environment cannot be built
-    """
-    return _known(config, ExactScorer.for_env(config))
-
-
-def _known(config: EnvConfig, scorer: ExactScorer | None) -> tuple[str, ...]:
-    generic = (RANDOM,) if scorer is None else (RANDOM, GREEDY, OPTIMAL)
-    return tuple(dict.fromkeys((*generic, *baselines_of(config.id))))
-
-
 def _check_name(config: EnvConfig, name: str, scorer: ExactScorer | None) -> None:
-    known = _known(config, scorer)
+    """Refuse a name that is not one of the environment's baselines, and list those that are."""
+    generic = (RANDOM,) if scorer is None else (RANDOM, GREEDY, OPTIMAL)
+    known = tuple(dict.fromkeys((*generic, *baselines_of(config.id))))
     if name in known:
         return
     what = f"{config.id} has no baseline `{name}`."

@@ -97,8 +97,10 @@ class TransitionTable:
         states = np.arange(len(self.initial))
         actions: np.ndarray = self.rewards.argmax(axis=1)
         while True:
+            # Evaluate the policy exactly.
             values = self.discounted_values(actions, gamma)
             q_values = self.rewards + gamma * (self.continues @ values)
+            # Improve it where another action is better by more than rounding errors.
             tolerance = 1e-11 * max(1.0, float(np.abs(values).max()))
             better = q_values.max(axis=1) > q_values[states, actions] + tolerance
             if not better.any():
@@ -111,6 +113,7 @@ def transition_table(config: EnvConfig) -> TransitionTable | None:
     if config.wrappers:
         return None
     with closing(make_single_env(config)) as env:
+        # Gymnasium has no interface for it; its toy-text environments have these attributes.
         table = getattr(env.unwrapped, "P", None)
         initial = getattr(env.unwrapped, "initial_state_distrib", None)
         space, actions = env.observation_space, env.action_space
@@ -182,6 +185,7 @@ class ExactScorer:
         """
         if takes_action_masks(type(agent)):
             return None
+        # One batch of all states gives the whole policy.
         observations = np.arange(len(self.table.initial))
         actions, state = agent.predict(observations, deterministic=True)
         if state is not None:

@@ -66,6 +66,7 @@ def evaluate_external_agent(
     seeds = SeedTree(seed)
     episode_seeds = seeds.final_evaluation(n_episodes)
     with closing(build_evaluation_env(config, episode_seeds, n_envs)) as env:
+        # An agent of other spaces would fail deep inside SB3, or play nonsense.
         for what, ours, its in (
             ("observations", env.observation_space, agent.observation_space),
             ("actions", env.action_space, agent.action_space),

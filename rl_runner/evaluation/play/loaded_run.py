@@ -1,4 +1,4 @@
-"""A whole run loaded from its folder: config, record and agent."""
+"""Runs loaded from their folders, ready to play: config, record and agent."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -22,9 +22,9 @@ from rl_runner.seeding import SeedTree
 
 @dataclass(frozen=True)
 class Run:
-    """One finished (or begun) run, loaded from its folder.
+    """A run loaded from its folder, finished or not, with the agent of one of its checkpoints.
 
-    ``agent.predict(obs)`` asks the trained agent for actions; :meth:`evaluate` plays episodes.
+    ``agent.predict(obs)`` returns the agent's actions; :meth:`evaluate` plays episodes.
     """
 
     path: Path
@@ -47,6 +47,7 @@ class Run:
         if n_episodes < 1:
             message = f"at least one episode must be played, not {n_episodes}"
             raise ValueError(message)
+        # The seeds of the final evaluation come first, so that its results are repeated.
         seeds = SeedTree(self.seed)
         episode_seeds = seeds.final_evaluation(n_episodes)
         if deterministic is None:
@@ -72,6 +73,7 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
     :raises RunFolderError: if ``path`` is not a run
     :raises CheckpointError: if the agent is missing or damaged
     """
+    # Read the config and the record.
     path = Path(path).absolute()
     if not (path.parent / CONFIG).is_file():
         cure = "A run is a `seed-…` folder inside an experiment that holds a config.yaml."
@@ -86,6 +88,7 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
     if not isinstance(record.get("seed"), int):
         raise RunFolderError(Problem("This run has never started.", str(path)))
     seed = int(record["seed"])
+    # Build the agent as training did, and load the checkpoint's arrays into it.
     files = None if checkpoint == "untrained" else folder.checkpoint(checkpoint)
     env = build_training_env(config.env.in_this_process, config.algo, SeedTree(seed))
     algo = config.algo

@@ -48,6 +48,7 @@ class Evaluation:
             "return": self.episodes.returns.tolist(),
             "length": self.episodes.lengths.tolist(),
         }
+        # Columns that only some environments have
         if not np.isnan(self.episodes.successes).all():
             columns["is_success"] = self.episodes.successes.tolist()
         return columns | {k: v.tolist() for k, v in sorted(self.episodes.extras.items())}
@@ -89,6 +90,7 @@ def write_episode_table(path: Path, evaluations: Iterable[Evaluation]) -> None:
     import polars as pl
 
     check_table_path(path)
+    # JSON and CSV have no NaN: a missing number is null in one and empty in the other.
     frames = [pl.DataFrame(evaluation.rows()).fill_nan(None) for evaluation in evaluations]
     table = pl.concat(frames, how="diagonal_relaxed")
     write = table.write_csv if path.suffix == ".csv" else table.write_json

@@ -68,6 +68,7 @@ def evaluate_targets(targets: Sequence[Path], options: EvaluationOptions) -> lis
 
 
 def _check_options(targets: Sequence[Path], options: EvaluationOptions) -> None:
+    """Refuse options that contradict each other or the targets."""
     has_zip = any(path.suffix == ".zip" for path in targets)
     if options.env_id is not None and options.policy is None and not has_zip:
         what = "`--env` needs a policy to play in the environment."
@@ -87,6 +88,7 @@ def _check_options(targets: Sequence[Path], options: EvaluationOptions) -> None:
 
 
 def _runs_by_experiment(targets: Sequence[Path]) -> dict[Path, list[Path]]:
+    """Return the runs of each experiment; a run that is named twice is listed once."""
     by_experiment: dict[Path, list[Path]] = {}
     for path in (run for target in targets for run in find_runs(target)):
         listed = by_experiment.setdefault(path.parent, [])

@@ -199,6 +199,7 @@ def gather(
 def _environment(
     name: str, experiments: list[Experiment], agent: AgentName, with_pictures: bool
 ) -> EnvironmentPart:
+    # Compare the experiments, if any run has a result.
     first = experiments[0]
     scale = load_scale_or_none(first.config.env, first.path.resolve().parent)
     comparison = None
@@ -207,6 +208,7 @@ def _environment(
     labels = [e.path.name for e in experiments] if comparison is None else [
         row.label for row in comparison.rows
     ]  # fmt: skip
+    # Describe each experiment, and list the runs without a result.
     parts = [
         _experiment(label, experiment, scale, with_pictures)
         for label, experiment in zip(labels, experiments, strict=True)

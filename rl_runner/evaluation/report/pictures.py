@@ -67,6 +67,7 @@ def agent_pictures(experiment: Experiment) -> Iterator[Picture]:
     if not experiment.finished:
         return
     run = experiment.finished[0]
+    # A report is written even if this agent cannot be shown; the reason takes the picture's place.
     try:
         agents, titles = load_checkpoints(run.path, _stages(run.path))
         seed = f"Seed {run.seed}"

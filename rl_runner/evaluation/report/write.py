@@ -53,6 +53,7 @@ def render(report: Report) -> str:
     """Return the HTML of a report."""
     import jinja2
 
+    # Names, tracebacks and configs are escaped; a misspelt name in a template is an error.
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,

@@ -29,6 +29,7 @@ def probability_of_improvement(a: np.ndarray, b: np.ndarray) -> tuple[float, Int
     :param a: (n,) of one experiment's runs
     :param b: (m,) of the other's
     """
+    # The share of the nm pairs of runs in which A wins
     wins = (a[:, None] > b).mean() + (a[:, None] == b).mean() / 2
     estimate, pairs = float(wins), len(a) * len(b)
     balance = (len(a) + len(b)) / 2 - 1

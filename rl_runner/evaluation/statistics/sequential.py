@@ -43,10 +43,12 @@ def look_at(differences: np.ndarray, error_rate: float) -> Look:
     :param differences: (n,) of runs with the same seed
     :param error_rate: how often, at most, equal means may be called different over all looks
     """
+    # Too few pairs have no e-value, since the skewness is then hardly known.
     n = len(differences)
     mean = float(differences.mean()) if n else 0.0
     if n < FEWEST_PAIRS:
         return Look(n, mean, None, None, is_decided=False)
+    # The interval holds the differences that the e-value does not reject.
     e = float(e_value(differences))
     critical = critical_quantile(n, error_rate)
     has_spread = moments_of_mean(differences)[1] != 0.0
@@ -74,8 +76,10 @@ def e_value(differences: np.ndarray) -> np.ndarray:
     :return: (…)
     """
     n = len(differences)
+    # Student's t, corrected for skewness (without any spread it is not defined, and not used)
     mean, error, skewness = moments_of_mean(differences)
     t = transform(mean / np.where(error > 0, error, 1.0), skewness)
+    # The Bayes factor of the module's docstring
     f = t**2 / (n - 1)
     e = (1 + n) ** -0.5 * ((1 + f) / (1 + f / (1 + n))) ** (n / 2)
     return np.asarray(np.where(error > 0, e, 1.0))

@@ -23,7 +23,7 @@ def _compare(*paths: Path, **options: object) -> Comparison:
     return compare(load_experiments(paths), **{"scale": SCALE, **options})  # type: ignore[arg-type]
 
 
-def test_each_experiment_gets_its_line(tmp_path: Path):
+def test_each_experiment_gets_a_row(tmp_path: Path):
     good, bad = write_experiment(tmp_path, "good", GOOD), write_experiment(tmp_path, "bad", BAD)
     comparison = _compare(good, bad)
     row = comparison.rows[0]
@@ -79,7 +79,7 @@ def test_p_values_are_adjusted_for_the_number_of_pairs(tmp_path: Path):
     assert [adjusted for _, adjusted in p_values] == pytest.approx(expected)
 
 
-def test_no_spread_is_no_evidence(tmp_path: Path):
+def test_runs_without_spread_cannot_be_tested(tmp_path: Path):
     flat = write_experiment(tmp_path, "flat", [500.0] * 5)
     same = write_experiment(tmp_path, "same", [500.0] * 5, total_timesteps=2000)
     low = write_experiment(tmp_path, "low", [10.0] * 5, total_timesteps=3000)
@@ -139,7 +139,7 @@ def test_without_any_result_there_is_nothing_to_compare(tmp_path: Path):
         _compare(path)
 
 
-def test_what_the_numbers_cannot_carry_is_said(tmp_path: Path):
+def test_every_limit_of_the_numbers_is_a_caveat(tmp_path: Path):
     failing = write_experiment(tmp_path, "failing", GOOD)
     change_record(failing / "seed-2", status="failed", error="the motor burned out")
     write_run(failing / "seed-3", 3, math.nan)
@@ -172,7 +172,7 @@ def test_a_best_agent_without_a_finite_return_is_named(tmp_path: Path):
     assert "no finite return" not in "\n".join(caveats(_compare(path)))
 
 
-def test_runs_for_want_of_whose_exact_returns_sampled_ones_are_compared_are_named(tmp_path: Path):
+def test_runs_without_exact_returns_are_named_if_others_have_them(tmp_path: Path):
     exact = write_experiment(tmp_path, "exact", GOOD, exact=True)
     sampled = write_experiment(tmp_path, "sampled", BAD)
     said = "\n".join(caveats(_compare(exact, sampled)))
@@ -180,7 +180,7 @@ def test_runs_for_want_of_whose_exact_returns_sampled_ones_are_compared_are_name
     assert caveats(_compare(exact)) == caveats(_compare(sampled)) == []
 
 
-def test_equal_runs_are_no_certainty(tmp_path: Path):
+def test_equal_runs_do_not_mean_certainty(tmp_path: Path):
     flat = write_experiment(tmp_path, "flat", [500.0] * 5)
     (said,) = caveats(_compare(flat))
     assert "flat: all 5 runs have the same result" in said
@@ -195,7 +195,7 @@ def test_different_versions_are_named(tmp_path: Path):
     assert said == "The runs were made with different versions: torch 2.4.0, 2.5.1."
 
 
-def test_there_is_nothing_to_say_of_a_clear_comparison(tmp_path: Path):
+def test_a_clear_comparison_has_no_caveats(tmp_path: Path):
     good, bad = write_experiment(tmp_path, "good", GOOD), write_experiment(tmp_path, "bad", BAD)
     assert caveats(_compare(good, bad)) == []
 

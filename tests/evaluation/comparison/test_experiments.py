@@ -90,7 +90,7 @@ def test_without_a_record_of_episodes_times_are_unknown(tmp_path: Path):
     assert np.isnan(run.curve.seconds).all()
 
 
-def test_what_is_no_experiment_is_refused(tmp_path: Path):
+def test_a_folder_that_is_not_an_experiment_is_refused(tmp_path: Path):
     path = write_experiment(tmp_path, "a", [100.0])
     (tmp_path / "empty").mkdir()
     for place, message in (

@@ -15,7 +15,7 @@ def test_pairs_are_runs_of_the_same_seed_that_both_have_a_result(tmp_path: Path)
     assert differences == {1: 19.0, 3: 37.0}
 
 
-def test_rounding_is_no_difference_between_pairs(tmp_path: Path):
+def test_rounding_errors_are_not_differences(tmp_path: Path):
     one = write_experiment(tmp_path, "one", [0.3, 0.3, 0.7])
     other = write_experiment(tmp_path, "other", [0.1 + 0.2, 0.3, 0.6])
     differences = paired_differences(load_experiment(one), load_experiment(other))

@@ -133,7 +133,7 @@ def test_an_agent_without_a_table_is_drawn_by_the_exact_values_of_its_policy(
     assert [np.flatnonzero(row).tolist() for row in policy.greedy] == [[2]] * 16
 
 
-def test_what_is_no_grid_has_no_map(trained: Trained, tmp_path: Path):
+def test_an_environment_without_a_grid_has_no_map(trained: Trained, tmp_path: Path):
     runs, titles = load_checkpoints(trained("ppo").path, ["last"])
     with pytest.raises(EnvError, match="no map"):
         write_policy_maps(tmp_path / "map.png", runs, titles)

@@ -262,7 +262,7 @@ def test_successes_are_what_the_environment_says(evaluation_env: Build):
     assert {0.0, 1.0} == set(episodes.successes.tolist())
 
 
-def test_without_a_word_of_success_there_are_none(evaluation_env: Build):
+def test_without_success_flags_successes_are_nan(evaluation_env: Build):
     episodes = play_episodes(FixedAgent(), evaluation_env(SHORT_OR_LONG, 2), SEEDS[:5])
     assert np.isnan(episodes.successes).all()
     assert len(episodes.successes) == 5
@@ -398,7 +398,7 @@ def test_an_lstm_plays_the_same_episodes_alone_and_in_a_batch(evaluation_env: Bu
 
 
 @pytest.mark.parametrize("deterministic", [True, False])
-def test_a_masked_agent_is_told_which_actions_are_valid(evaluation_env: Build, deterministic: bool):
+def test_a_masked_agent_gets_the_valid_actions(evaluation_env: Build, deterministic: bool):
     env = evaluation_env(ONE_WAY_OUT, 3)
     agent = MaskablePPO("MlpPolicy", env, n_steps=8, batch_size=24, seed=0, device="cpu")
     episodes = play_episodes(agent, env, SEEDS[:7], deterministic=deterministic)

@@ -26,7 +26,7 @@ def external(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PPO]:
     return path, agent
 
 
-def test_a_trusted_agent_plays_as_it_would_at_home(external: tuple[Path, PPO]):
+def test_a_trusted_agent_plays_as_in_stock_sb3(external: tuple[Path, PPO]):
     path, agent = external
     found = evaluate_external_agent(path, "ppo", CARTPOLE, seed=2, n_episodes=5)
     env = gym.make("CartPole-v1", max_episode_steps=50)
@@ -71,7 +71,7 @@ def test_nothing_is_unpickled_without_trust(tmp_path: Path):
         (EvaluationOptions(trust=True, policy="random"), "Leave out `--policy` or the zip file"),
     ],
 )
-def test_what_is_missing_or_does_not_fit_is_said(
+def test_missing_or_contradictory_options_are_refused(
     external: tuple[Path, PPO], options: EvaluationOptions, message: str
 ):
     with pytest.raises(ConfigError, match=message):
@@ -87,7 +87,7 @@ def test_a_damaged_zip_is_refused(tmp_path: Path):
         evaluate_targets([tmp_path / "none.zip"], EvaluationOptions(trust=True))
 
 
-def test_our_own_zip_is_evaluated_by_its_folder(trained: Callable[[str], Any]):
+def test_the_weights_file_of_a_run_is_evaluated_by_its_folder(trained: Callable[[str], Any]):
     path = trained("ppo").path / "model.zip"
     with pytest.raises(RunFolderError, match="Name the run's folder"):
         evaluate_targets([path], EvaluationOptions())
