@@ -1,12 +1,12 @@
-"""``Recommender-v0``: simulated people to whom one recommends, with exactly known rewards.
+"""``Recommender-v0``: recommend to simulated people; expected rewards are known exactly.
 
 ============== ====================================================================================
 ``domain``     the states, the 27 actions, and what an action means to a catalogue
-``rewards``    the seven reward terms, from what a person did
-``people``     the parameters of the simulated people
-``kernel``     one step of many sessions at once; every environment here runs on it
-``exact``      E[r | s, a], and with it the exact value of any policy and the best policy
-``policies``   random, rule-based, myopic and optimal policies; the baselines
+``rewards``    the seven reward terms, computed from what a person did
+``people``     the parameters of the simulated population
+``kernel``     one step of many sessions at once, used by every environment here
+``exact``      E[r | s, a], and from it the exact value of any policy and the best policy
+``policies``   random, rule-based, myopic and optimal policies, also as baselines
 ``env``        the Gymnasium environments, single and batched
 ============== ====================================================================================
 """

@@ -1,8 +1,8 @@
-"""What is known about a person and a moment, and how one may recommend.
+"""States (a person and a moment) and actions (how to recommend).
 
-States are numbered 0 … 262,499 and actions 0 … 26 by mixed radix, the last component changing
-fastest; a state's components stand in the order of :data:`STATE_SIZES`, an action's in the order
-energy, diversity, novelty.
+States are numbered 0 … 262,499 and actions 0 … 26 by mixed radix, with the last component changing
+fastest. The components of a state are in the order of :data:`STATE_SIZES`, those of an action in
+the order energy, diversity, novelty.
 """
 
 import math
@@ -26,25 +26,26 @@ N_STATES = math.prod(STATE_SIZES)
 ACTION_SIZES = (len(ENERGIES), len(DIVERSITIES), len(NOVELTIES))
 N_ACTIONS = math.prod(ACTION_SIZES)
 
-# (27, 3) the components of each action, and (3,) what a step in each is worth in an action's number
+# (27, 3) the components of each action; (8,) how much one step in each component adds to the number
+# of a state
 ACTION_PARTS = np.stack(np.unravel_index(np.arange(N_ACTIONS), ACTION_SIZES), axis=1)
 STATE_STRIDES = np.array([math.prod(STATE_SIZES[i + 1 :]) for i in range(len(STATE_SIZES))])
 
 
 def trait_bins(traits: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """Discretise traits from 0 to 100 into equal bins: with five, 0 → 0, 20 → 1, 100 → 4."""
+    """Divide traits from 0 to 100 into equal bins; with five bins, 0 → 0, 20 → 1, 100 → 4."""
     numbers: np.ndarray = np.minimum(np.asarray(traits) * bins // 100, bins - 1).astype(np.int64)
     return numbers
 
 
 def state_index(parts: np.ndarray) -> np.ndarray:
-    """Return (…,) state numbers of (…, 8) components."""
+    """Return the numbers (…,) of states with components (…, 8)."""
     rows: np.ndarray = np.asarray(parts, dtype=np.int64) @ STATE_STRIDES
     return rows
 
 
 def state_parts(index: np.ndarray) -> np.ndarray:
-    """Return (…, 8) components of (…,) state numbers."""
+    """Return the components (…, 8) of states with numbers (…,)."""
     return np.stack(np.unravel_index(index, STATE_SIZES), axis=-1)
 
 
@@ -77,7 +78,7 @@ class RecommendationState:
 
     @property
     def parts(self) -> np.ndarray:
-        """(8,) the components, as ``Recommender-v0`` observes them."""
+        """The components (8,), as in the observations of ``Recommender-v0``."""
         traits = trait_bins(np.array([getattr(self, name) for name in TRAITS], dtype=float))
         words = [words.index(getattr(self, name)) for name, words in _WORDS.items()]
         return np.concatenate([traits, words])
@@ -135,7 +136,7 @@ class RecommendationAction:
         return int(np.ravel_multi_index(parts, ACTION_SIZES))
 
     def to_recommendation_params(self) -> dict[str, Any]:
-        """Return what a catalogue's API takes: energy and popularity ranges, valence, genres."""
+        """Return the parameters of a catalogue's API: energy, popularity, valence, genres."""
         min_energy, max_energy = _ENERGY_RANGE[self.energy]
         popularity_min, popularity_max = _POPULARITY[self.novelty]
         return {

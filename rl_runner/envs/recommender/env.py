@@ -1,4 +1,4 @@
-"""The Gymnasium environments: one session, and many side by side on the same kernel."""
+"""The Gymnasium environments: one session, and many at once, on the same kernel."""
 
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from rl_runner.envs.recommender.rewards import rewards
 
 Observation = Literal["discrete", "one_hot", "moment"]
 
-TIME_LIMIT = 200  # fewer than one session in 100,000 lasts as long
+TIME_LIMIT = 200  # fewer than one session in 100,000 is longer
 _N_TRAITS = len(TRAITS)
 _OFFSETS = np.concatenate([[0], np.cumsum(STATE_SIZES)[:-1]])
 
@@ -23,7 +23,7 @@ _OFFSETS = np.concatenate([[0], np.cumsum(STATE_SIZES)[:-1]])
 def observation_space(kind: Observation) -> spaces.Space[Any]:
     """Return the space of one observation.
 
-    :raises ValueError: if ``kind`` is none of ``discrete``, ``one_hot`` and ``moment``
+    :raises ValueError: if ``kind`` is not ``discrete``, ``one_hot`` or ``moment``
     """
     if kind == "discrete":
         return spaces.MultiDiscrete(list(STATE_SIZES))
@@ -50,7 +50,7 @@ def observe(states: np.ndarray, kind: Observation) -> np.ndarray:
 
 
 class Sessions:
-    """The states of n sessions, of a person each, and how they go on."""
+    """n sessions with one person each: their states, and how they change."""
 
     def __init__(self, n: int, kind: Observation) -> None:
         self._people = People(default_population())
@@ -58,14 +58,14 @@ class Sessions:
         self.states = np.zeros((n, len(STATE_SIZES)), dtype=np.int64)
         self._tastes = np.zeros(n, dtype=np.int64)
 
-    def begin(self, lanes: np.ndarray, rng: np.random.Generator) -> None:
-        """Seat new people in these lanes."""
-        traits, tastes = self._people.draw_people(len(lanes), rng)
-        self.states[lanes] = self._people.begin_sessions(traits, rng)
-        self._tastes[lanes] = tastes
+    def begin(self, chosen: np.ndarray, rng: np.random.Generator) -> None:
+        """Begin new sessions, with new people, at these indices (k,)."""
+        traits, tastes = self._people.draw_people(len(chosen), rng)
+        self.states[chosen] = self._people.begin_sessions(traits, rng)
+        self._tastes[chosen] = tastes
 
     def advance(self, actions: np.ndarray, rng: np.random.Generator) -> tuple[Outcome, np.ndarray]:
-        """Recommend to everybody; return what they did and (n,) rewards."""
+        """Recommend once in every session; return what the people did, and (n,) rewards."""
         outcome = self._people.respond(self.states, self._tastes, actions, rng)
         self.states[:, MOOD] = outcome.mood_after
         return outcome, rewards(outcome.terms(), outcome.mood_before, outcome.mood_after)
@@ -79,28 +79,28 @@ class RecommenderEnv(gym.Env[Any, Any]):
     """One session of a simulated person.
 
     ## Description
-    A person with fixed traits listens, watches or plays at some time of day, in a mood. At each
-    step one chooses *how* to recommend; the person answers, the mood moves, and sooner or later the
-    person leaves. Persons, tastes and moods are described in
-    :mod:`rl_runner.envs.recommender.people`.
+    A person with fixed traits listens, watches or plays at some time of day, in some mood. At each
+    step the agent chooses *how* to recommend. The person responds, the mood changes, and sooner or
+    later the person leaves. :mod:`rl_runner.envs.recommender.people` describes people, tastes and
+    moods.
 
     ## Action Space
     ``Discrete(27)``: energy (low, medium, high) × diversity (focused, balanced, diverse) × novelty
-    (familiar, mixed, exploratory), the novelty changing fastest.
+    (familiar, mixed, exploratory), with the novelty changing fastest.
 
     ## Observation Space
     ``MultiDiscrete([5, 5, 5, 5, 5, 3, 7, 4])``: five traits in five bins (openness,
     conscientiousness, extraversion, agreeableness, neuroticism), content type, mood, time of day.
-    With ``observation="one_hot"`` the same as ``Box(0, 1, (39,))``; with ``"moment"`` only content
-    type, mood and time of day, ``MultiDiscrete([3, 7, 4])``, for tables: 84 states instead of
-    262,500.
+    With ``observation="one_hot"`` the same as ``Box(0, 1, (39,))``. With ``"moment"`` only content
+    type, mood and time of day, ``MultiDiscrete([3, 7, 4])``: for tabular methods, 84 states instead
+    of 262,500.
 
     ## Rewards
     like +1, dislike −1, complete +.5, skip −.3, share +.8, completion rate 0 to +.5, change of
-    mood −.5 to +.5: from −1.8 to 3.3 (:mod:`rl_runner.envs.recommender.rewards`).
+    mood −.5 to +.5; the sum is from −1.8 to 3.3 (:mod:`rl_runner.envs.recommender.rewards`).
 
     ## Starting State
-    A new person, as frequent as in the population.
+    A new person, drawn from the population.
 
     ## Episode End
     *Termination*: the person leaves, after 11 steps on average, sooner in a bad mood.
@@ -126,13 +126,13 @@ class RecommenderEnv(gym.Env[Any, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Seat a new person."""
+        """Begin a session with a new person."""
         super().reset(seed=seed, options=options)
         self._sessions.begin(np.zeros(1, dtype=np.int64), self.np_random)
         return self._sessions.observations()[0], {}
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Recommend once."""
+        """Recommend once and return the person's response."""
         actions = np.array([int(action)])
         outcome, gained = self._sessions.advance(actions, self.np_random)
         info = {name: value[0].item() for name, value in vars(outcome).items()}
@@ -140,17 +140,17 @@ class RecommenderEnv(gym.Env[Any, Any]):
         return self._sessions.observations()[0], float(gained[0]), terminated, False, info
 
     def full_states(self) -> np.ndarray:
-        """Return (8,) the state's components, whatever is observed of them; for baselines."""
+        """Return all components (8,) of the state, also those not observed; for baselines."""
         components: np.ndarray = self._sessions.states[0].copy()
         return components
 
 
 class RecommenderVectorEnv(VectorEnv[Any, Any, Any]):
-    """Many sessions at once; a session that ends is followed by the next in the same step.
+    """Many sessions at once; the step that ends a session begins the next one.
 
-    :param num_envs: how many sessions side by side
+    :param num_envs: the number of sessions
     :param observation: as for :class:`RecommenderEnv`
-    :param max_episode_steps: sessions are truncated after as many steps
+    :param max_episode_steps: sessions are truncated after this many steps
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - Gymnasium's attribute
@@ -181,7 +181,7 @@ class RecommenderVectorEnv(VectorEnv[Any, Any, Any]):
         seed: int | list[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Seat new people everywhere; a list of seeds is one joint seed of all copies."""
+        """Begin all sessions with new people; a list of seeds becomes one seed for all copies."""
         del options
         if isinstance(seed, list):
             known = [part for part in seed if part is not None]
@@ -194,7 +194,7 @@ class RecommenderVectorEnv(VectorEnv[Any, Any, Any]):
     def step(
         self, actions: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Recommend to everybody; ``final_obs`` and ``final_info`` tell how sessions ended."""
+        """Recommend once in every session; ``final_obs`` and ``final_info`` are of ended ones."""
         outcome, gained = self._sessions.advance(np.asarray(actions), self.np_random)
         self._steps += 1
         terminated = outcome.terminal
@@ -208,17 +208,18 @@ class RecommenderVectorEnv(VectorEnv[Any, Any, Any]):
         return self._sessions.observations(), gained, terminated, truncated, infos
 
     def full_states(self) -> np.ndarray:
-        """Return (n, 8) the states' components, whatever is observed of them; for baselines."""
+        """Return all components (n, 8) of the states, also those not observed; for baselines."""
         return self._sessions.states.copy()
 
-    def _end(self, lanes: np.ndarray, infos: dict[str, Any]) -> dict[str, Any]:
-        """Note how these sessions ended and begin new ones."""
+    def _end(self, ended: np.ndarray, infos: dict[str, Any]) -> dict[str, Any]:
+        """Return the last infos of these sessions and begin new ones in their place."""
+        # Gymnasium's format: an array of all sessions, and a mask of those that have ended.
         over = np.zeros(self.num_envs, dtype=bool)
-        over[lanes] = True
+        over[ended] = True
         last = np.full(self.num_envs, None, dtype=object)
-        for lane, obs in zip(lanes, self._sessions.observations()[lanes], strict=True):
-            last[lane] = obs
+        for i, obs in zip(ended, self._sessions.observations()[ended], strict=True):
+            last[i] = obs
         final = {**infos, **{f"_{name}": over for name in infos}}
-        self._steps[lanes] = 0
-        self._sessions.begin(lanes, self.np_random)
+        self._steps[ended] = 0
+        self._sessions.begin(ended, self.np_random)
         return {"final_obs": last, "_final_obs": over, "final_info": final, "_final_info": over}

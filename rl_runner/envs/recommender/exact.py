@@ -1,9 +1,9 @@
-"""E[r | s, a] of the simulated people, and what follows from it: exact values, the best policy.
+"""E[r | s, a] of the simulated people, and from it exact values and the best policy.
 
-Traits, content type and time of day stay the same through a session and only the mood moves, so
-that the 262,500 states fall apart into 37,500 chains of seven moods. A policy's value is a linear
-system of size seven per chain, the best policy a few rounds of policy iteration; nothing is
-sampled.
+Traits, content type and time of day stay the same during a session; only the mood changes. The
+262,500 states therefore split into 37,500 chains of seven moods. The value of a policy is the
+solution of a linear system of size seven per chain, and the best policy takes a few rounds of
+policy iteration. Nothing is sampled.
 
 Arrays over states are flat, (262500, …), in the order of
 :func:`rl_runner.envs.recommender.domain.state_index`.
@@ -32,14 +32,14 @@ N_MOODS, N_TIMES, N_CONTENTS = len(MOODS), len(TIMES_OF_DAY), len(CONTENT_TYPES)
 
 @dataclass(frozen=True)
 class ExactModel:
-    """The decision process that observing states amounts to, the hidden taste averaged out."""
+    """The Markov decision process over observed states, with the hidden taste averaged out."""
 
     rewards: np.ndarray  # (262500, 27) E[r | s, a]
-    next_mood: np.ndarray  # (5, 4, 7, 27, 7) P(next mood and the session goes on | neuroticism, …)
+    next_mood: np.ndarray  # (5, 4, 7, 27, 7) P(next mood, no end | neuroticism, …)
     initial: np.ndarray  # (262500,) P(a session begins in s)
 
     def value(self, policy: np.ndarray, gamma: float = 1.0) -> np.ndarray:
-        """Return (262500,) E[Σ γ^t r_t | s_0 = s] of a policy; sessions end by themselves.
+        """Return (262500,) E[Σ γ^t r_t | s_0 = s] of a policy; sessions always end, so γ may be 1.
 
         :param policy: (262500, 27) P(a | s), or (262500,) the action in each state
         """
@@ -51,12 +51,12 @@ class ExactModel:
         return values
 
     def mean_return(self, policy: np.ndarray, gamma: float = 1.0) -> float:
-        """Return E[Σ γ^t r_t] of a session that begins as sessions do."""
+        """Return E[Σ γ^t r_t] over the distribution of initial states."""
         return float(self.initial @ self.value(policy, gamma))
 
     def action_values(self, values: np.ndarray, gamma: float = 1.0) -> np.ndarray:
         """Return (262500, 27) r(s, a) + γ Σ_s' P(s' | s, a) v(s')."""
-        # neuroticism and time first, so that each of their 20 pairs is one matrix product
+        # Move neuroticism and time to the front: each of their 20 pairs is one matrix product.
         grid = values.reshape(-1, BINS, N_CONTENTS, N_MOODS, N_TIMES).transpose(1, 4, 0, 2, 3)
         flat = grid.reshape(BINS, N_TIMES, -1, N_MOODS)
         moves = self.next_mood.reshape(BINS, N_TIMES, N_MOODS * N_ACTIONS, N_MOODS)
@@ -68,7 +68,7 @@ class ExactModel:
         return total
 
     def occupancy(self, policy: np.ndarray) -> np.ndarray:
-        """Return (262500,) the share of a policy's interactions that happen in each state."""
+        """Return (262500,) the share of a policy's interactions in each state."""
         starts = _by_chain(self.initial)
         system = np.eye(N_MOODS) - self._moves(policy).swapaxes(-1, -2)
         visits = _by_state(np.linalg.solve(system, starts[..., None])[..., 0])
@@ -78,19 +78,19 @@ class ExactModel:
     def mean_reward(self, policy: np.ndarray, states: np.ndarray) -> float:
         """Return the mean reward of one recommendation by ``policy`` over given states.
 
-        It is what off-policy estimators estimate from a log: the log's states, another action.
+        Off-policy estimators estimate this number from a log: the log's states, other actions.
 
         :param states: (262500,) shares, e.g. the :meth:`occupancy` of the logging policy
         """
         return float(states @ _chosen(self.rewards, policy))
 
     def best_policy(self, gamma: float = 1.0) -> np.ndarray:
-        """Return (262500,) the best action in each state, by policy iteration; 0 is myopic."""
+        """Return (262500,) the best actions by policy iteration; γ = 0 gives the myopic policy."""
         actions: np.ndarray = self.rewards.argmax(axis=1)
         while gamma:
             q_values = self.action_values(self.value(actions, gamma), gamma)
             better = q_values.argmax(axis=1)
-            # Only a real gain counts, or ties between equal actions could go round in circles.
+            # Change an action only for a real gain: ties could cycle for ever.
             rows = np.arange(N_STATES)
             gains = q_values[rows, better] > q_values[rows, actions] + 1e-12
             if not gains.any():
@@ -103,7 +103,7 @@ class ExactModel:
         return _by_chain(_chosen(self.rewards, policy))
 
     def _moves(self, policy: np.ndarray) -> np.ndarray:
-        """Return (5, 5, 5, 5, 5, 3, 4, 7, 7) P(next mood and goes on) by chain and mood."""
+        """Return (5, 5, 5, 5, 5, 3, 4, 7, 7) P(next mood, no end) by chain and mood."""
         if policy.ndim == 1:
             chosen = _by_chain(policy)  # (…, neuroticism, content, time, mood)
             neuroticism = np.arange(BINS)[:, None, None, None]
@@ -120,17 +120,19 @@ class ExactModel:
 
 @functools.cache
 def exact_model(weights: RewardWeights = DEFAULT_WEIGHTS) -> ExactModel:
-    """Return the exact model of ``Recommender-v0``'s people (a second's work, done once)."""
+    """Return the exact model of ``Recommender-v0``, computed once in about a second."""
     return build_exact_model(default_population(), weights)
 
 
 def build_exact_model(people: Population, weights: RewardWeights) -> ExactModel:
-    """Sum the hidden taste and every outcome out of a population."""
+    """Build the exact model of a population by summing over hidden tastes and outcomes."""
     stays = people.next_mood * (1.0 - people.leaves)
     return ExactModel(_expected_rewards(people, weights), stays, _initial(people))
 
 
 def _expected_rewards(people: Population, weights: RewardWeights) -> np.ndarray:
+    """Return (262500, 27) E[r | s, a], averaged over the hidden tastes."""
+    # The appeal is additive: the sum over four traits is computed once, openness is looped over.
     table = np.zeros((*STATE_SIZES, N_ACTIONS))
     tables = people.appeal_of_traits
     of_four = (  # all traits but openness
@@ -145,6 +147,7 @@ def _expected_rewards(people: Population, weights: RewardWeights) -> np.ndarray:
                     people, weights, content, appeal + people.appeal_of_taste[taste]
                 )
                 table[openness, ..., content, :, :, :] += share * expected
+    # The mood's term depends on the mood before and after, not on the taste.
     moods = np.arange(N_MOODS)
     change = mood_improvement(moods[:, None], moods)  # (mood, next mood)
     lifted = np.einsum("ntmap,mp->nmta", people.next_mood, change)
@@ -164,6 +167,7 @@ def _reward_of_appeal(
         probability: np.ndarray = odds / (1.0 + odds)
         return probability
 
+    # Probabilities of the outcomes, and the expected completion rate.
     likes, dislikes, shares = people.presses
     skipped = below(people.skips_below[content])
     unfinished = below(people.completes_above[content])
@@ -181,6 +185,7 @@ def _reward_of_appeal(
 
 
 def _initial(people: Population) -> np.ndarray:
+    """Return (262500,) P(a session begins in s)."""
     traits = people.trait_bins
     four = functools.reduce(np.multiply.outer, [traits] * (len(TRAITS) - 1))
     moods = traits[:, None, None] * people.times[:, None] * people.first_mood  # (n, time, mood)
@@ -190,7 +195,7 @@ def _initial(people: Population) -> np.ndarray:
 
 
 def _chosen(table: np.ndarray, policy: np.ndarray) -> np.ndarray:
-    """Return (262500,) what a policy takes of a table over states and actions."""
+    """Return (262500,) the entries of a (262500, 27) table of a policy, averaged over actions."""
     if policy.ndim == 1:
         taken: np.ndarray = table[np.arange(N_STATES), policy]
         return taken
@@ -204,5 +209,5 @@ def _by_chain(states: np.ndarray) -> np.ndarray:
 
 
 def _by_state(chains: np.ndarray) -> np.ndarray:
-    """Undo :func:`_by_chain`."""
+    """Return (262500,) states of an array by chain and mood; the inverse of :func:`_by_chain`."""
     return chains.swapaxes(-1, -2).reshape(N_STATES)

@@ -1,4 +1,4 @@
-"""Many sessions side by side, one recommendation at a time; every environment here runs on it."""
+"""One recommendation in many sessions at once; every environment here uses it."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ OPENNESS, NEUROTICISM = 0, 4
 
 @dataclass(frozen=True)
 class Outcome:
-    """What n people did with one recommendation each."""
+    """How n people responded to one recommendation each."""
 
-    like: np.ndarray  # (n,) bool, like all of the next four
+    like: np.ndarray  # (n,) bool, as are the next four
     dislike: np.ndarray
     complete: np.ndarray
     skip: np.ndarray
@@ -24,19 +24,19 @@ class Outcome:
     completion_rate: np.ndarray  # (n,) from 0 to 1
     mood_before: np.ndarray  # (n,) moods by number
     mood_after: np.ndarray
-    terminal: np.ndarray  # (n,) bool, the person left
+    terminal: np.ndarray  # (n,) bool: the person left
 
     def terms(self) -> dict[str, np.ndarray]:
-        """Return what the reward is made of, without the moods."""
+        """Return the terms of the reward by name, without the moods."""
         names = ("like", "dislike", "complete", "skip", "share", "completion_rate")
         return {name: getattr(self, name) for name in names}
 
 
 class People:
-    """Draws people, begins their sessions and answers recommendations.
+    """Draws people, begins their sessions and draws their responses.
 
-    It holds tables only. States and tastes are the caller's, so that a session may be one of an
-    environment's copies or one of a person's many.
+    It holds the population's tables only. The caller keeps states and tastes, so that a session may
+    be a copy of an environment or one of many sessions of the same person.
     """
 
     def __init__(self, population: Population) -> None:
@@ -64,11 +64,12 @@ class People:
     def respond(
         self, states: np.ndarray, tastes: np.ndarray, actions: np.ndarray, rng: np.random.Generator
     ) -> Outcome:
-        """Return what people in (n, 8) states with (n,) tastes do with (n,) actions.
+        """Return how people in (n, 8) states with (n,) tastes respond to (n,) actions.
 
-        Afterwards the session's state is the same but for the mood, which is ``mood_after``.
+        The next state differs only in the mood, which is ``mood_after``.
         """
         people, content, mood = self.population, states[:, CONTENT], states[:, MOOD]
+        # One latent enjoyment decides every response; the thresholds are those of the content type.
         draws = rng.random((7, len(states)))
         enjoyment = self.appeal(states, tastes, actions) + _logistic(draws[0])
         skip = enjoyment < people.skips_below[content]
@@ -77,6 +78,7 @@ class People:
         stopped_at = np.where(
             skip, _uniform(people.skip_rate, draws[4]), _uniform(people.stop_rate, draws[4])
         )
+        # The mood depends on the recommendation, not on the enjoyment.
         key = (states[:, NEUROTICISM], states[:, TIME], mood, actions)
         mood_after = _draw(self._next_mood_cdf[key], draws[5])
         return Outcome(
@@ -92,7 +94,7 @@ class People:
         )
 
     def appeal(self, states: np.ndarray, tastes: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """Return (n,) how much the recommendations appeal, before the draw of the moment."""
+        """Return (n,) the appeal of the recommendations: the enjoyment without its noise."""
         people = self.population
         total: np.ndarray = (
             people.appeal_of_moment[states[:, CONTENT], states[:, MOOD], states[:, TIME], actions]
@@ -104,14 +106,14 @@ class People:
 
 
 def traits_within(bins: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return traits from 0 to 100 somewhere in the given bins."""
+    """Draw traits from 0 to 100, uniformly within the given bins."""
     width = 100.0 / BINS
     spread: np.ndarray = (bins + rng.random(bins.shape)) * width
     return spread
 
 
 def _draw(cdf: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """Draw categories by the inverse of their distribution function, the last axis of ``cdf``."""
+    """Draw categories by inverting their distribution functions, the last axis of ``cdf``."""
     below: np.ndarray = (uniform[..., None] >= cdf[..., :-1]).sum(axis=-1)
     return below
 

@@ -1,6 +1,6 @@
-"""The simulated people: who they are, what appeals to them, how their mood answers.
+"""The simulated people: their traits, what appeals to them, and how their mood changes.
 
-One latent quantity decides everything that a person does with a recommendation: the enjoyment
+One latent quantity decides every response of a person to a recommendation, the enjoyment
 
     x = appeal(s, a, taste) + ε,   ε ~ Logistic(0, 1).
 
@@ -9,14 +9,15 @@ appeal and expectations are finite sums. The appeal is additive,
 
     appeal = moment[content, mood, time, a] + traits[traits, a] + taste[k, a],
 
-and depends on traits through their five bins only. Each person has one of four hidden *tastes*,
-for life. Moods and the ends of sessions depend on what was recommended and never on the taste or on
-x; whoever observes only states therefore learns nothing about the taste from the mood, the belief
-stays P(taste | openness), and E[r | s, a] is one number whatever the policy.
+and depends on traits only through their five bins. Each person has one of four hidden *tastes*,
+which never changes. Moods and the ends of sessions depend on the recommendation, never on the taste
+or on x. An observer of states therefore learns nothing about the taste from the mood: the belief
+stays P(taste | openness), and E[r | s, a] does not depend on the policy.
 
-Sizes. Traits explain little (the correlations of traits with preferences that are published are
-mostly below .1; openness leads), the moment more, the hidden taste most. About a quarter of music
-plays are skipped early and about half do not reach the end. All other parameters are made up.
+Effect sizes. Traits explain little (published correlations of traits with preferences are mostly
+below .1; openness has the largest), the moment explains more, the hidden taste most. About a
+quarter of music plays are skipped early and about half do not reach the end. All other parameters
+are invented.
 """
 
 import functools
@@ -39,7 +40,7 @@ MOOD_AROUSAL = np.array([0.0, 0.5, -0.5, 0.7, -0.5, -0.7, 0.9])  # in the order 
 
 @dataclass(frozen=True)
 class Population:
-    """The tables of a population; K tastes, actions in the order of their numbers."""
+    """The tables of a population with K tastes; actions are in the order of their numbers."""
 
     trait_bins: np.ndarray  # (5,) P(bin), the same for every trait; traits are independent
     tastes: np.ndarray  # (5, K) P(taste | openness bin)
@@ -56,13 +57,13 @@ class Population:
     dislikes_below: float
     likes_above: float
     shares_above: float
-    presses: tuple[float, float, float]  # P(a person who would like, dislike, share does so)
-    skip_rate: tuple[float, float]  # completion rate of what is skipped: uniform in this range
-    stop_rate: tuple[float, float]  # and of what is stopped later
+    presses: tuple[float, float, float]  # P(button pressed | would like, dislike, share)
+    skip_rate: tuple[float, float]  # completion rate if skipped: uniform in this range
+    stop_rate: tuple[float, float]  # completion rate if stopped later
 
 
-# How pleasant each energy is in a mood, and how much it lifts the mood. They pull apart on purpose:
-# who is sad enjoys quiet things more and is lifted by livelier ones. (low, medium, high)
+# How pleasant each energy (low, medium, high) is in a mood, and how much it lifts the mood. The two
+# conflict on purpose: sad people enjoy quiet things more, but livelier ones lift their mood.
 _ENERGY_APPEAL = {
     "neutral": (0.0, 0.2, 0.0),
     "happy": (-0.3, 0.2, 0.5),
@@ -117,12 +118,12 @@ _TASTES = (
     ((-0.2, 0.2, 0.0), (0.0, 0.2, -0.2), (-0.2, 0.3, 0.0)),  # the middle of the road
 )
 _TASTE_SHARES = (0.30, 0.25, 0.15, 0.30)
-_EXPLORERS = 2  # the taste that openness makes likelier
+_EXPLORERS = 2  # the index of the taste that openness makes more likely
 
 
 @functools.cache
 def default_population() -> Population:
-    """Return the population of ``Recommender-v0``; the same object every time."""
+    """Return the population of ``Recommender-v0``; every call returns the same object."""
     return Population(
         trait_bins=np.array([0.07, 0.24, 0.38, 0.24, 0.07]),
         tastes=_taste_shares(),
@@ -146,12 +147,12 @@ def default_population() -> Population:
 
 
 def trait_units() -> np.ndarray:
-    """Return (5,) the bins as −1, −.5, 0, .5, 1."""
+    """Return (5,) the values of the bins: −1, −.5, 0, .5, 1."""
     return np.linspace(-1.0, 1.0, BINS)
 
 
 def _by_parts(energy: object, diversity: object, novelty: object) -> np.ndarray:
-    """Sum three tables over the parts of an action: (27,)."""
+    """Return (27,) the sum of three tables over the components of each action."""
     tables = np.array([energy, diversity, novelty], dtype=float)
     total: np.ndarray = tables[np.arange(3), ACTION_PARTS].sum(axis=1)
     return total
@@ -164,33 +165,37 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _taste_shares() -> np.ndarray:
+    """Return (5, K) P(taste | openness bin)."""
     logits = np.tile(np.log(_TASTE_SHARES), (BINS, 1))
     logits[:, _EXPLORERS] += 0.8 * trait_units()
     return _softmax(logits)
 
 
 def _appeal_of_moment() -> np.ndarray:
+    """Return (3, 7, 4, 27) the appeal by content type, mood, time of day and action."""
     table = np.zeros((len(CONTENT_TYPES), len(MOODS), len(TIMES_OF_DAY), len(ACTION_PARTS)))
     nothing = (0.0, 0.0, 0.0)
     for c, content in enumerate(CONTENT_TYPES):
         table[c] += _by_parts(nothing, _DIVERSITY_APPEAL[content], nothing)
     for m, mood in enumerate(MOODS):
         table[:, m] += _by_parts(_ENERGY_APPEAL[mood], nothing, _NOVELTY_APPEAL[mood])
-        table[:, m] += 0.35 * MOOD_VALENCE[m]  # who feels well enjoys everything more
+        table[:, m] += 0.35 * MOOD_VALENCE[m]  # in a good mood, everything is more enjoyable
     for t, time in enumerate(TIMES_OF_DAY):
         table[:, :, t] += _by_parts(_ENERGY_BY_TIME[time], nothing, nothing)
     energy, diversity, _ = (ACTION_PARTS - 1).T
-    table -= 0.15 * energy * diversity  # loud and diverse at once tires
+    table -= 0.15 * energy * diversity  # high energy and high diversity together are tiring
     return table
 
 
 def _appeal_of_traits() -> np.ndarray:
+    """Return (5, 5, 27) the appeal by trait, bin and action."""
     slopes = np.array([_TRAIT_SLOPES[trait] for trait in TRAITS])  # (5, 3)
     table: np.ndarray = np.einsum("tp,b,ap->tba", slopes, trait_units(), ACTION_PARTS - 1.0)
     return table
 
 
 def _first_mood() -> np.ndarray:
+    """Return (5, 4, 7) P(first mood | neuroticism bin, time of day)."""
     usual = np.log([0.25, 0.16, 0.12, 0.13, 0.13, 0.11, 0.10])
     drift = np.array([0.3, 0.3, -0.2, -0.6])  # of arousal, by time of day
     neuroticism = -0.5 * trait_units()[:, None, None] * MOOD_VALENCE
@@ -198,13 +203,16 @@ def _first_mood() -> np.ndarray:
 
 
 def _next_mood() -> np.ndarray:
+    """Return (5, 4, 7, 27, 7) P(next mood | neuroticism bin, time of day, mood, action)."""
+    # Where a recommendation moves the mood to, on the axes valence and arousal.
     lift = np.array([_ENERGY_LIFT[mood] for mood in MOODS])  # (7, 3)
     energy, novelty = ACTION_PARTS[:, 0], ACTION_PARTS[:, 2]
-    unease = np.where(MOOD_VALENCE < 0, -0.15, 0.05)  # what is new weighs on those who feel bad
+    unease = np.where(MOOD_VALENCE < 0, -0.15, 0.05)  # in a bad mood, new things lower the valence
     valence = MOOD_VALENCE[:, None] + lift[:, energy] + unease[:, None] * (novelty - 1)  # (7, 27)
     valence = np.clip(valence, -1.0, 1.0)
     arousal = MOOD_AROUSAL[:, None] + 0.4 * ((energy - 1.0) - MOOD_AROUSAL[:, None])
     drift = np.array([0.1, 0.05, 0.0, -0.2])[:, None, None]  # (4, 1, 1) by time of day
+    # Moods near that point are likely; moods also tend to stay.
     distance = (valence[..., None] - MOOD_VALENCE) ** 2 + (
         (arousal + drift)[..., None] - MOOD_AROUSAL
     ) ** 2  # (4, 7, 27, 7)

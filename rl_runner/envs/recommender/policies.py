@@ -19,19 +19,19 @@ from rl_runner.envs.recommender.exact import exact_model
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
-DISCOUNT = 0.95  # of the optimum that is called so: that of the shipped configs
+DISCOUNT = 0.95  # for ``optimal``; the discount of the configs that come with rl_runner
 
 
 def random_policy() -> np.ndarray:
-    """Return every action with the same probability."""
+    """Return (262500, 27): every action with the same probability."""
     return np.full((N_STATES, N_ACTIONS), 1.0 / N_ACTIONS)
 
 
 def rule_based_policy() -> np.ndarray:
-    """Return what a product team might write down: the energy follows mood and clock.
+    """Return (262500,) actions by rules that a product team might write down.
 
-    Lively moods get high energy, quiet and low ones get low energy, nights are quiet; the open get
-    new things, the neurotic familiar ones; diversity is balanced.
+    Lively moods get high energy, quiet and low moods get low energy, and the night gets less. Open
+    people get new things, neurotic people familiar ones. Diversity is always balanced.
     """
     openness, _, _, _, neuroticism, _, mood, time = np.unravel_index(
         np.arange(N_STATES), STATE_SIZES
@@ -47,12 +47,12 @@ def rule_based_policy() -> np.ndarray:
 
 
 def myopic_policy() -> np.ndarray:
-    """Return the action with the best expected reward in each state: the optimum for γ = 0."""
+    """Return (262500,) the actions of highest expected reward: the optimum for γ = 0."""
     return exact_model().best_policy(gamma=0.0)
 
 
 def optimal_policy(gamma: float = DISCOUNT) -> np.ndarray:
-    """Return the best action in each state, what it does to the mood taken into account."""
+    """Return (262500,) the best actions, which also consider how the mood will change."""
     return exact_model().best_policy(gamma)
 
 
@@ -65,7 +65,7 @@ POLICIES: Mapping[str, Callable[[], np.ndarray]] = {
 
 
 def with_exploration(policy: np.ndarray, epsilon: float) -> np.ndarray:
-    """Return (262500, 27) probabilities: with probability ε any of the 27 actions instead."""
+    """Return (262500, 27) probabilities: with probability ε, a random one of the 27 actions."""
     if policy.ndim == 1:
         mixed = np.full((N_STATES, N_ACTIONS), epsilon / N_ACTIONS)
         mixed[np.arange(N_STATES), policy] += 1.0 - epsilon
@@ -75,10 +75,10 @@ def with_exploration(policy: np.ndarray, epsilon: float) -> np.ndarray:
 
 
 class TablePolicy:
-    """A policy over states as SB3's ``evaluate_policy`` sees one.
+    """A tabular policy over states, with the signature of SB3's ``predict``.
 
     :param policy: (262500,) actions, or (262500, 27) P(a | s)
-    :param full_states: returns (n, 8) components of the copies' states, whatever they observe
+    :param full_states: returns the components (n, 8) of the copies' states, whatever is observed
     """
 
     def __init__(
@@ -91,12 +91,12 @@ class TablePolicy:
 
     def predict(
         self,
-        observation: Any,  # noqa: ARG002 - the states say more
+        observation: Any,  # noqa: ARG002 - full_states has more
         state: Any = None,
         episode_start: np.ndarray | None = None,  # noqa: ARG002 - SB3's signature
         deterministic: bool = False,  # noqa: ARG002 - a random policy stays random
     ) -> tuple[np.ndarray, Any]:
-        """Return (n,) actions for the states that the n copies are in."""
+        """Return (n,) actions for the current states of the n copies."""
         rows = state_index(self._full_states())
         if self._table.ndim == 1:
             return self._table[rows], state
@@ -110,20 +110,20 @@ def _baseline(name: str, env: "VecEnv", seed: int) -> TablePolicy:
 
 
 def random_baseline(env: "VecEnv", seed: int) -> TablePolicy:
-    """Recommend at random."""
+    """Build the policy of :func:`random_policy`."""
     return _baseline("random", env, seed)
 
 
 def rule_based_baseline(env: "VecEnv", seed: int) -> TablePolicy:
-    """Follow :func:`rule_based_policy`."""
+    """Build the policy of :func:`rule_based_policy`."""
     return _baseline("rule_based", env, seed)
 
 
 def myopic_baseline(env: "VecEnv", seed: int) -> TablePolicy:
-    """Follow :func:`myopic_policy`."""
+    """Build the policy of :func:`myopic_policy`."""
     return _baseline("myopic", env, seed)
 
 
 def optimal_baseline(env: "VecEnv", seed: int) -> TablePolicy:
-    """Follow :func:`optimal_policy`."""
+    """Build the policy of :func:`optimal_policy`."""
     return _baseline("optimal", env, seed)

@@ -1,12 +1,12 @@
-"""What a person did with a recommendation, in one number.
+"""The reward: a person's response to a recommendation as one number.
 
 ::
 
     r = like − dislike + .5 complete − .3 skip + .8 share
         + .5 completion_rate + .5 (valence(mood after) − valence(mood before)) / 2
 
-so that r lies in [−1.8, 3.3]. Logs hold outcomes and never rewards: a change of the weights needs
-no new logs.
+so that r is in [−1.8, 3.3]. Logs contain outcomes and never rewards: new weights do not need new
+logs.
 """
 
 import math
@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-# In the order of domain.MOODS, from −1 to 1; our own placement on the valence axis of Russell's
-# (1980) circumplex, of which the reward only uses differences.
+# In the order of domain.MOODS, from −1 to 1: our own positions on the valence axis of Russell's
+# (1980) circumplex. The reward uses differences only.
 MOOD_VALENCE = np.array([0.0, 1.0, -1.0, -0.8, 0.5, 0.6, 0.7])
 
 OUTCOMES = ("like", "dislike", "complete", "skip", "share")
@@ -25,21 +25,21 @@ OUTCOMES = ("like", "dislike", "complete", "skip", "share")
 
 @dataclass(frozen=True)
 class RewardWeights:
-    """What each term of the reward is worth; all terms but the last two are 0 or 1."""
+    """The weights of the reward's terms; all terms but the last two are 0 or 1."""
 
     like: float = 1.0
     dislike: float = -1.0
     complete: float = 0.5
     skip: float = -0.3
     share: float = 0.8
-    completion_rate: float = 0.5  # times a share from 0 to 1
+    completion_rate: float = 0.5  # times a fraction from 0 to 1
     mood_improvement: float = 0.5  # times a change from −1 to 1
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The lowest and the highest reward that one interaction can bring.
+        """The lowest and the highest possible reward of one interaction.
 
-        Liking and disliking exclude each other, and so do completing and skipping.
+        ``like`` and ``dislike`` exclude each other, as do ``complete`` and ``skip``.
         """
         terms = (
             (self.like, self.dislike, 0.0),
@@ -62,7 +62,7 @@ def rewards(
 ) -> np.ndarray:
     """Return (n,) rewards.
 
-    :param outcomes: (n,) each, by the names of :data:`OUTCOMES`, and ``completion_rate``
+    :param outcomes: arrays (n,) by the names in :data:`OUTCOMES`, and ``completion_rate``
     :param mood_before: (n,) moods by number, as in :data:`rl_runner.envs.recommender.domain.MOODS`
     :param mood_after: (n,) likewise
     """
@@ -73,22 +73,22 @@ def rewards(
 
 
 def mood_improvement(mood_before: np.ndarray, mood_after: np.ndarray) -> np.ndarray:
-    """Return the change of valence, scaled to [−1, 1]."""
+    """Return the change of valence, scaled to [−1, 1], for arrays of mood numbers."""
     change: np.ndarray = (MOOD_VALENCE[mood_after] - MOOD_VALENCE[mood_before]) / 2.0
     return change
 
 
 def weights_from(section: Mapping[str, Any]) -> RewardWeights:
-    """Return weights with some of them replaced.
+    """Return the default weights with those in ``section`` replaced.
 
-    :raises ValueError: on a name that is no term, or a weight that is not finite
+    :raises ValueError: if a name is not a term, or a weight is not finite
     """
     known = {field.name for field in fields(RewardWeights)}
     if unknown := sorted(set(section) - known):
-        message = f"{unknown[0]} is no term of the reward; terms: {', '.join(sorted(known))}"
+        message = f"{unknown[0]} is not a term of the reward; terms: {', '.join(sorted(known))}"
         raise ValueError(message)
     for name, weight in section.items():
         if not math.isfinite(weight):
-            message = f"the weight of {name} is {weight}"
+            message = f"the weight of {name} is {weight}, not a finite number"
             raise ValueError(message)
     return RewardWeights(**section)

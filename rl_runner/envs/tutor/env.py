@@ -20,37 +20,38 @@ RENDER_MODES = ("human", "rgb_array", "ansi")
 
 
 class TutorEnv(gym.Env[np.ndarray, np.int64]):
-    """A tutor of African music creatives picks the next step for a learner it cannot look into.
+    """A tutor of African music creatives chooses the next step for a learner.
 
     ## Description
-    Three topics (music distribution, copyright and licensing, social media marketing) of two
-    modules each. What the learner knows, how engaged and whether confused, which topic it came
-    for and how fast it learns is hidden. The model's numbers and which of them literature supports
-    are in :mod:`.simulator.model`; the rest is calibrated, not measured on people.
+    There are three topics (music distribution, copyright and licensing, social media marketing)
+    of two modules each. The learner's knowledge, engagement, confusion, goal (the topic it came
+    for) and pace of learning are hidden. :mod:`.simulator.model` has every number of the model and
+    says which are supported by literature; the others are calibrated, not measured on people.
 
     ## Action Space
-    ``Discrete(6)``: 0, 1, 2 suggest the next module of topic 0, 1, 2; 3 provide a resource link on
-    the topic last suggested; 4 ask a clarifying question; 5 recommend a quiz.
+    ``Discrete(6)``: 0, 1, 2: suggest the next module of topic 0, 1, 2; 3: provide a resource link
+    on the topic last suggested; 4: ask a clarifying question; 5: recommend a quiz.
 
     ## Observation Space
-    ``Box(0, 1, (47,), float32)``: profile, progress, engagement, knowledge, recent history, in the
-    slices :data:`.simulator.observation.SLICES`. All of it is a function of what the
-    platform has observed. The knowledge is the posterior mean of the platform's Bayesian filter.
+    ``Box(0, 1, (47,), float32)``: profile, progress, engagement, knowledge and recent history, in
+    the slices :data:`.simulator.observation.SLICES`. It is a function of what the platform has
+    observed. The knowledge is the posterior mean of the platform's Bayesian filter.
 
     ## Starting State
     A learner drawn from the population, with nothing completed.
 
     ## Rewards
-    +1 a module completed, +0.5 a quiz question answered correctly, +5 positive feedback, −1 a
-    suggested module skipped, −5 negative feedback or leaving (once a step), −0.1 every step.
+    +1 for a module completed, +0.5 for a quiz question answered correctly, +5 for positive
+    feedback, −1 for a suggested module skipped, −5 for negative feedback or leaving (at most once
+    per step), −0.1 for every step.
 
     ## Episode End
-    Terminated: every module is completed and its topic's last quiz passed (``graduated``), or the
-    learner leaves (``left``). Truncated: after ``horizon`` steps.
+    Terminated: every module is completed and the last quiz of every topic is passed
+    (``graduated``), or the learner leaves (``left``). Truncated: after ``horizon`` steps.
 
     ## Information
     ``reward_terms``, which sum to the reward; ``response``, one of
-    :data:`.simulator.model.RESPONSES`; ``correct``, the quiz's right answers; flags
+    :data:`.simulator.model.RESPONSES`; ``correct``, the right answers in a quiz; the flags
     ``completed``, ``skipped``, ``positive_feedback``, ``negative_feedback``, ``left``,
     ``graduated`` (also as ``is_success``). ``hidden`` only with ``reveal_hidden=True``.
 
@@ -88,7 +89,7 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Draw the next learner; with a seed, the first learner of that seed."""
+        """Begin an episode with the next learner; with a seed, with the first one of that seed."""
         from rl_runner.envs.tutor.simulator.batch import reset_learners
         from rl_runner.envs.tutor.simulator.draws import new_stream
 
@@ -109,18 +110,20 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
     def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Let the learner respond to an action.
 
-        :raises ResetNeeded: before the first reset, and after an episode's end
-        :raises InvalidAction: if the action is not a whole number from 0 to 5
+        :raises ResetNeeded: before the first reset, and after the end of an episode
+        :raises InvalidAction: if the action is not an integer from 0 to 5
         """
         from rl_runner.envs.tutor.simulator.batch import Outcome, step_learners
 
         if not self._in_episode:
-            message = "the episode is over (or none has begun): call reset() before step()"
+            message = "no episode is in progress: call reset() before step()"
             raise ResetNeeded(message)
+        # A batch of one learner, so that the numbers are those of TutorVectorEnv.
         outcome, actions = Outcome.empty(1), as_actions([action], 1)
         n_ended = step_learners(self.model, self.learners, actions, outcome, autoreset=False)
         if n_ended < 0:
             raise out_of_range(actions)
+        # Take the learner's column of every array.
         reward, *terms = outcome.sums[:, 0].tolist()
         terminated, truncated, *flags = outcome.flags[:, 0].tolist()
         self._in_episode = n_ended == 0
@@ -131,8 +134,9 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
             **dict(zip(model.FLAGS[2:], flags, strict=True)),
         }
         info["is_success"] = info["graduated"]
+        # The page shows the whole episode, so each step is recorded.
         if self.render_mode is not None:
-            self._record.note(self.learners.rows[0], reward)
+            self._record.add(self.learners.rows[0], reward)
             self._observation = outcome.observations[0].copy()
         if self.render_mode == "human":
             self.render()
@@ -159,7 +163,7 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
         return None
 
     def view(self) -> TutorView:
-        """Return what the page shows; the exchanges are noted only with a render mode.
+        """Return what the page shows; without a render mode, the exchanges are missing.
 
         :raises ResetNeeded: before the first reset
         """
@@ -176,7 +180,7 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
             self._window = None
 
     def full_states(self) -> np.ndarray:
-        """Return the learner's row, see :mod:`.state`; it includes what is hidden."""
+        """Return (N_COLUMNS,) the learner's row, the hidden part included; see :mod:`.state`."""
         row: np.ndarray = self.learners.rows[0].copy()
         return row
 
@@ -189,9 +193,9 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
 
 
 def as_actions(actions: Any, n: int) -> np.ndarray:
-    """Return actions as (n,) int64; their range is looked at by the compiled step.
+    """Return actions as (n,) int64; the compiled step checks their range.
 
-    :raises InvalidAction: if they are not whole numbers, or not n of them
+    :raises InvalidAction: if they are not n integers
     """
     given = np.asarray(actions)
     if given.shape != (n,):
@@ -203,6 +207,6 @@ def as_actions(actions: Any, n: int) -> np.ndarray:
 
 
 def out_of_range(actions: np.ndarray) -> InvalidAction:
-    """Return the complaint about actions of which some are not 0 to 5."""
+    """Return the error for actions of which some are not 0 to 5."""
     wrong = sorted({int(a) for a in actions if not 0 <= a < model.N_ACTIONS})
     return InvalidAction(f"actions are whole numbers from 0 to {model.N_ACTIONS - 1}, not {wrong}")

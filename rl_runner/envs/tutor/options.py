@@ -1,4 +1,4 @@
-"""What a user may choose of the tutor, checked, and what follows from it for the kernel."""
+"""The options of ``Tutor-v0``, checked, and the model that the kernel derives from them."""
 
 import math
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ MOST_MODULES: Final = 4
 
 
 class Model(NamedTuple):
-    """The part of the learner model that depends on the options, as the kernel takes it."""
+    """The part of the learner model that depends on the options, as arguments of the kernel."""
 
     n_levels: int  # modules per topic, and levels of knowledge above none
-    horizon: int  # steps that the observed time is measured by
+    horizon: int  # the observed time is steps / horizon
     limit: int  # steps after which an episode is truncated
     hazard: tuple[float, ...]  # 5: P(leave) by engagement
     forget: tuple[float, ...]  # P(forget a level) by modules completed + quiz passed
@@ -28,12 +28,12 @@ class Model(NamedTuple):
 class TutorOptions:
     """The options of ``Tutor-v0``.
 
-    :param dropout_scale: factor of the hazard of leaving, or the name of a preset of it:
-        ``committed`` (1) or ``open course`` (5)
-    :param horizon: steps after which an episode is truncated, 1..10 000
+    :param dropout_scale: factor of the hazard of leaving, or a preset: ``committed`` (1) or
+        ``open course`` (5)
+    :param horizon: steps after which an episode is truncated, 1..10,000
     :param modules_per_topic: 1..4
     :param reveal_hidden: put the learner's hidden state into ``info["hidden"]``
-    :param learner: ``bkt`` forgets at a constant small rate; ``half_life`` forgets exponentially,
+    :param learner: ``bkt`` forgets at a small constant rate; ``half_life`` forgets exponentially,
         with a half-life that doubles with each module completed and quiz passed in the topic
     :raises EnvError: if an option is unknown, of the wrong type or out of range
     """
@@ -46,7 +46,7 @@ class TutorOptions:
 
     @classmethod
     def from_keywords(cls, keywords: Mapping[str, Any]) -> Self:
-        """Build options from what stands in ``env.kwargs``."""
+        """Build options from ``env.kwargs``; raises EnvError as the class does."""
         known = cls.__dataclass_fields__
         unknown = [
             _problem(
@@ -77,14 +77,14 @@ class TutorOptions:
 
     @property
     def dropout_factor(self) -> float:
-        """The number behind :attr:`dropout_scale`."""
+        """The factor that :attr:`dropout_scale` names or is."""
         scale = self.dropout_scale
         return PRESETS[scale] if isinstance(scale, str) else float(scale)
 
     def build_model(self, limit: int | None = None) -> Model:
-        """Return what the kernel needs of these options.
+        """Return the model for the kernel.
 
-        :param limit: truncate episodes earlier than :attr:`horizon`
+        :param limit: truncate episodes after so many steps, if that is before :attr:`horizon`
         """
         hazard = tuple(self.dropout_factor * hazard for hazard in model.HAZARDS)
         practices = range(MOST_MODULES + 2)

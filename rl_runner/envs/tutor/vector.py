@@ -1,4 +1,4 @@
-"""``Tutor-v0`` for many learners at a time, as a Gymnasium ``VectorEnv``."""
+"""``Tutor-v0`` for many learners at once, as a Gymnasium ``VectorEnv``."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -20,17 +20,17 @@ SUMS = (REWARD, *model.REWARD_TERMS)
 
 
 class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
-    """n learners, stepped together in compiled code; learner ``i`` is exactly a ``TutorEnv``.
+    """n learners, stepped together in compiled code; learner ``i`` equals one ``TutorEnv``.
 
-    ``infos`` are about the step just made and have the scalar environment's names, but for
-    ``response``, which the observations tell: arrays (n,), ``reward_terms`` a dictionary of them.
-    An episode that ends begins anew in the same step; then ``final_obs`` (n, 47) and
-    ``final_info`` hold what the scalar environment would have returned, for the learners in the
-    masks ``_final_obs`` and ``_final_info`` (n,). Only ``hidden`` differs between ``infos`` and
-    ``final_info``: the next learner's, and that of the learner whose episode ended.
+    ``infos`` describe the step just made, with the names of the single environment: arrays (n,),
+    and a dictionary of arrays for ``reward_terms``. There is no ``response``; the observation has
+    it. The step that ends an episode begins the next one. ``final_obs`` (n, 47) and ``final_info``
+    then hold what the single environment would have returned, for the learners in the masks
+    ``_final_obs`` and ``_final_info`` (n,). Only ``hidden`` differs between ``infos`` (the next
+    learner's) and ``final_info`` (that of the learner whose episode ended).
 
-    Reset with one seed, learner ``i`` has seed + i, as in Gymnasium's vector environments; a list
-    gives each its own.
+    After ``reset(seed=s)``, learner ``i`` has seed s + i, as in Gymnasium's vector environments. A
+    list gives each learner its own seed.
 
     :param max_episode_steps: truncate before ``horizon``, as Gymnasium's ``TimeLimit`` would
     """
@@ -69,11 +69,12 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Draw new learners; ``options={"reset_mask": (n,) bool}`` leaves the others as they are.
 
-        :param seed: one seed, or one per learner (None: that learner goes on in its stream)
+        :param seed: one seed, or one per learner; None: the learner's stream continues
         """
         from rl_runner.envs.tutor.simulator.batch import reset_learners
         from rl_runner.envs.tutor.simulator.draws import new_stream
 
+        # A stream for every chosen learner that is given a seed or has none yet.
         chosen = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, dtype=bool)))
         for i, given in enumerate(self._seeds(seed)):
             if chosen[i] and given is not None:
@@ -81,6 +82,7 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             elif chosen[i] and not self._seeded[i]:
                 self.learners.streams[i] = new_stream(self.np_random)
                 self._seeded[i] = True
+        # A copy, since the caller may still hold the last observations.
         self._observations = self._observations.copy()
         reset_learners(self.model, self.learners, chosen, self._observations)
         self._begun |= chosen
@@ -92,9 +94,9 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Step every learner.
 
-        :param actions: (n,) whole numbers from 0 to 5
+        :param actions: (n,) integers from 0 to 5
         :raises ResetNeeded: before the first reset
-        :raises InvalidAction: if an action is out of range
+        :raises InvalidAction: if an action is not an integer from 0 to 5
         """
         from rl_runner.envs.tutor.simulator.batch import Outcome, step_learners
 
@@ -105,6 +107,7 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         n_ended = step_learners(self.model, self.learners, given, outcome, autoreset=True)
         if n_ended < 0:
             raise out_of_range(given)
+        # Name the rows of the outcome's arrays.
         self._observations = outcome.observations
         terms: dict[str, Any] = dict(zip(SUMS, outcome.sums, strict=True))
         infos: dict[str, Any] = dict(zip(model.FLAGS, outcome.flags, strict=True))
@@ -115,6 +118,7 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             "correct": outcome.correct,
             "is_success": infos["graduated"],
         }
+        # Where an episode ended, the same infos once more as its last ones.
         if n_ended:
             ended = terminated | truncated
             final_info = self._with_hidden(infos.copy(), ended, outcome.final_rows)
@@ -128,13 +132,14 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         return self._observations, rewards, terminated, truncated, infos
 
     def full_states(self) -> np.ndarray:
-        """Return (n, N_COLUMNS) the learners' rows, see :mod:`.state`; they include the hidden."""
+        """Return (n, N_COLUMNS) the learners' rows, the hidden part included; see :mod:`.state`."""
         return self.learners.rows.copy()
 
     def begin_episodes(self, copy: int, seeds: Sequence[int]) -> None:
-        """Use these seeds, one for each of the coming resets of learner ``copy``."""
+        """Use these seeds for the next resets of learner ``copy``."""
         from rl_runner.envs.tutor.simulator.draws import streams_of
 
+        # Widen the table of planned streams if needed, then fill in the learner's row.
         planned = streams_of(seeds)
         width = max(self.learners.planned.shape[1], len(planned))
         if width > self.learners.planned.shape[1]:
@@ -158,7 +163,7 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def _with_hidden(
         self, infos: dict[str, Any], ended: np.ndarray | None = None, final_rows: Any = None
     ) -> dict[str, Any]:
-        """Add what is hidden, if asked for; of the learners who ``ended`` as they were then."""
+        """Add the hidden states if ``reveal_hidden``; the last ones of learners that ``ended``."""
         if self.options.reveal_hidden:
             rows = self.learners.rows
             if ended is not None:

@@ -160,7 +160,7 @@ def test_a_retrain_of_another_kind_is_refused(log_file, run, tmp_path):
         ({"until": "2031-01-01T00:00:00Z"}, DataError, "is empty"),
         ({"min_interactions_per_user": 100_000}, DataError, "None of"),
         ({"continue_from": "nowhere"}, RunFolderError, "no such folder"),
-        ({"rewards": {"click": 1.0}}, ConfigError, "click is no term of the reward"),
+        ({"rewards": {"click": 1.0}}, ConfigError, "click is not a term of the reward"),
     ],
 )
 def test_bad_input_changes_nothing_on_disk(log_file, tmp_path, data, error, told):

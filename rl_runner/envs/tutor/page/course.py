@@ -1,4 +1,4 @@
-"""The course that the tutor teaches: what is in ``modules.yaml``, checked against a schema."""
+"""The course that the tutor teaches: ``modules.yaml``, checked against a schema."""
 
 from functools import lru_cache
 from importlib.resources import files
@@ -17,12 +17,12 @@ N_OPTIONS = 4
 
 Line = Annotated[str, Field(min_length=3, max_length=200, pattern=r"^\S.*\S$")]
 Paragraph = Annotated[str, Field(min_length=40, max_length=900, pattern=r"^\S[^\n]*\S$")]
-LIST = Field(strict=False)  # YAML has lists where we keep tuples
+LIST = Field(strict=False)  # accepts YAML's lists for tuples
 Kind = Literal["text", "video", "quiz"]
 
 
 class Item(Section):
-    """One thing in a module: a text to read, a video to watch or the quiz."""
+    """One part of a module: a text to read, a video to watch or the quiz."""
 
     kind: Kind
     title: Line
@@ -32,7 +32,7 @@ class Item(Section):
 class Resource(Section):
     """A real organisation, standard or service, and what to look for there.
 
-    Names, not links: addresses change, and a wrong one would be worse than none.
+    It has a name and no link: addresses change, and a wrong link is worse than none.
     """
 
     name: Line
@@ -40,7 +40,7 @@ class Resource(Section):
 
 
 class Question(Section):
-    """A question with four options, of which exactly one is right.
+    """A question with four options, exactly one of which is right.
 
     :param answer: index of the right option, 0..3
     """
@@ -63,7 +63,7 @@ class Module(Section):
 
     :param level: 1 foundations, 2 advanced
     :param summary: one paragraph
-    :param questions: at least five; a quiz draws three of them
+    :param questions: at least five; a quiz has three of them
     """
 
     level: Annotated[int, Field(ge=1)]
@@ -76,12 +76,12 @@ class Module(Section):
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """The kinds of its items, in the order in which they are met, each once."""
+        """The kinds of its items, each once, in their order."""
         return tuple(dict.fromkeys(item.kind for item in self.items))
 
     @property
     def minutes(self) -> int:
-        """How long its items take together."""
+        """How long all of its items take."""
         return sum(item.minutes for item in self.items)
 
 
@@ -95,15 +95,15 @@ class Topic(Section):
     def _levels_count_from_one(self) -> Self:
         levels = [module.level for module in self.modules]
         if levels != list(range(1, len(levels) + 1)):
-            message = f"levels must count 1, 2, …; they are {levels}"
+            message = f"levels must be 1, 2, …; they are {levels}"
             raise ValueError(message)
         return self
 
 
 class Course(Section):
-    """Everything that is taught.
+    """The whole course.
 
-    :param known_until: month to which the facts were checked, ``"2025-06"``; law and services move
+    :param known_until: the month up to which the facts were checked, for example ``"2025-06"``
     :param notice: what a reader must know about the facts
     """
 
@@ -115,26 +115,26 @@ class Course(Section):
     def _topics_are_the_environments(self) -> Self:
         names = tuple(topic.name for topic in self.topics)
         if names != TOPICS:
-            message = f"topics must be {TOPICS}, in this order"
+            message = f"the topics must be {TOPICS}, in this order"
             raise ValueError(message)
         return self
 
     def module(self, topic: int, level: int) -> Module | None:
-        """Return a module, 0..2 and 1..; None if the course has not so many levels."""
+        """Return the module of a topic (0..2) and level (from 1); None if there is none."""
         modules = self.topics[topic].modules
         return modules[level - 1] if 1 <= level <= len(modules) else None
 
     def title(self, topic: int, level: int) -> str:
-        """Return a module's title; a plain one for levels that the course has no text for."""
+        """Return a module's title; a generic one for levels that are not in the course."""
         module = self.module(topic, level)
         return module.title if module else f"{SHORT_TOPICS[topic]}, part {level}"
 
 
 @lru_cache(maxsize=1)
 def load_course() -> Course:
-    """Read the course that comes with the package; it is read once.
+    """Return the course that comes with the package; the file is read once.
 
-    :raises ConfigError: the file breaks the schema; names line and key
+    :raises ConfigError: if the file does not fit the schema, with line and key
     """
     text = (files("rl_runner.envs.tutor") / FILE).read_text(encoding="utf-8")
     raw, source = parse_yaml(text, FILE)

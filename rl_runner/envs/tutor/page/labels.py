@@ -1,4 +1,4 @@
-"""Numbers and states as the page writes them, in pictures and in text alike."""
+"""Numbers and states as the page writes them, both in the picture and in the text."""
 
 from dataclasses import dataclass
 from itertools import groupby
@@ -25,12 +25,12 @@ def signed(value: float) -> str:
 
 
 def estimated(fraction: float) -> str:
-    """Write an estimate of the platform: ``≈ 62 %``."""
+    """Write an estimate by the platform: ``≈ 62 %``."""
     return f"≈ {100 * fraction:.0f} %".replace(" ", "\u00a0")
 
 
 def minutes(value: float | None) -> str:
-    """Write a time: ``14 min``; a dash before there is one."""
+    """Write a duration: ``14 min``; a dash if there is none yet."""
     return "–" if value is None else f"{value:.0f}\u00a0min"
 
 
@@ -47,7 +47,7 @@ def quiz(view: TutorView, topic: int) -> str:
 
 
 def in_short(exchange: Exchange) -> str:
-    """Write what was advised and how it went: ``Quiz: passed, 2 of 3``."""
+    """Write an exchange on one line: ``Quiz: passed, 2 of 3``."""
     words = f"{ACTIONS[exchange.action]}: {exchange.response}"
     if exchange.correct is not None:
         words += f", {exchange.correct} of {N_QUESTIONS}"
@@ -63,19 +63,19 @@ def goal(view: TutorView) -> str:
 
 @dataclass(frozen=True)
 class Station:
-    """Neighbouring steps of the recommended path that are about one module."""
+    """Consecutive steps of the recommended path that belong to one module."""
 
     topic: int
     level: int
     kinds: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Write what is to be done: ``Module, then quiz · Copyright``."""
+        """Write the steps of a station: ``Module, then quiz · Copyright``."""
         return f"{', then '.join(self.kinds).capitalize()} · {SHORT_TOPICS[self.topic]}"
 
 
 def stations(path: tuple[PathStep, ...]) -> tuple[Station, ...]:
-    """Return the path by modules, in its order."""
+    """Group the path by module, in its order."""
     groups = groupby(path, key=lambda step: (step.topic, step.level))
     return tuple(
         Station(topic, level, tuple(step.kind for step in steps))
@@ -94,7 +94,7 @@ def module_state(view: TutorView, topic: int, level: int) -> str:
 
 
 def outcome(view: TutorView) -> tuple[tuple[str, str], ...]:
-    """Return labels and counts of a whole episode, for its end."""
+    """Return labels and counts of a complete episode, for its summary."""
     suggested = [exchange for exchange in view.chat if exchange.action < N_TOPICS]
     skipped = sum(exchange.response == "skipped" for exchange in suggested)
     quizzes = [exchange for exchange in view.chat if exchange.correct is not None]

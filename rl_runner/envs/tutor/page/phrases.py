@@ -1,6 +1,7 @@
-"""What the agent and the learner say, in words; the choice among variants is a fixed function.
+"""The sentences of the chat: what the agent and the learner say.
 
-The same step and action always give the same words, so that pictures and recordings repeat.
+The choice among the variants is a fixed function of step and action, so that pictures and
+recordings are reproducible.
 """
 
 from typing import TypeVar
@@ -16,32 +17,32 @@ Words = dict[str, str]
 
 SUGGEST_FIRST: Variants = (
     "I suggest you begin {topic} with “{title}”.",
-    "How about “{title}”? It needs nothing that you do not have.",
-    "Let us open {topic}: “{title}” is the first part.",
+    "How about “{title}”? You already have everything you need for it.",
+    "Let’s start {topic}: “{title}” is the first part.",
 )
 SUGGEST_NEXT: Variants = (
     "Next I suggest “{title}”. It builds on what you did in {topic}.",
     "How about “{title}”? Take it at your own pace.",
-    "Let us go on with {topic}: “{title}”.",
+    "Let’s continue with {topic}: “{title}”.",
 )
 SUGGEST_FINISHED: Variants = (
-    "Would you like to go on with {topic}?",
-    "Let us stay with {topic} a little.",
+    "Would you like to continue with {topic}?",
+    "Let’s stay with {topic} for a while.",
 )
 GIVE_RESOURCE = (
     "{resource} may help: {clause}",
-    "Worth knowing is {resource}: {clause}",
+    "It is worth knowing {resource}: {clause}",
     "Have a look at {resource}: {clause}",
 )
 GIVE_PLAIN_RESOURCE = ("Here is something to read about {topic}.",)
 ASK: Variants = (
-    "What would help your music most at the moment?",
-    "Is anything unclear so far, and what do you want to get out of this?",
+    "What would help your music most right now?",
+    "Is anything unclear so far, and what would you like to get out of this?",
     "Tell me what you are working on: a release, a contract, an audience?",
 )
 RECOMMEND_QUIZ = (
     "Three questions on “{title}”. One of them: {question}",
-    "Shall we check what you keep of “{title}”? For example: {question}",
+    "Shall we check what you remember of “{title}”? For example: {question}",
     "Try the quiz on “{title}”: {question}",
 )
 RECOMMEND_PLAIN_QUIZ = ("Try the quiz on “{title}” now.",)
@@ -54,28 +55,28 @@ REPLIES = {
     "completed": ("Done, I went through all of it.", "Finished “{title}”.", "Completed it."),
     "stopped": (
         "I started it but got stuck.",
-        "That was too much for now, I stopped half way.",
+        "That was too much for now, I stopped halfway.",
         "I could not follow it to the end.",
     ),
-    "skipped": ("Not now, I skip this one.", "I will pass on that.", "Skipping it."),
-    "read": ("Thanks, I had a look.", "I read it.", "Opened it, thank you."),
+    "skipped": ("Not now, I’ll skip this one.", "I’ll pass on that.", "I’m skipping it."),
+    "read": ("Thanks, I had a look.", "I read it.", "I opened it, thank you."),
     "answered": ("Mostly {named} is what I need.", "I want to get on with {named}.", "{named}."),
     "passed": ("Passed: {correct} of 3 right.", "{correct} of 3 right, I passed."),
     "failed": ("Only {correct} of 3 right.", "I got {correct} of 3, not enough."),
     "nothing to test": (
         "On what? I have nothing to be tested on.",
-        "There is no quiz open for me.",
+        "There is no open quiz for me.",
     ),
 }
 PRAISE = ("That was just what I needed.", "Really useful, thank you.", "Great suggestion.")
-COMPLAINT = ("This does not help me.", "Not what I am looking for.", "This wastes my time.")
-FAREWELL = ("I am leaving it here.", "I have had enough for now.")
+COMPLAINT = ("This doesn’t help me.", "Not what I’m looking for.", "This is a waste of my time.")
+FAREWELL = ("I’ll leave it here.", "I’ve had enough for now.")
 
 
 def advice(exchange: Exchange) -> str:
-    """Return what the agent said in a step.
+    """Return what the agent says in a step.
 
-    :raises ValueError: the action is not one of 0..5
+    :raises ValueError: if the action is not one of 0..5
     """
     words = {
         "topic": SHORT_TOPICS[exchange.topic],
@@ -90,13 +91,13 @@ def advice(exchange: Exchange) -> str:
     elif exchange.action == QUIZ:
         variants, words = _quiz(exchange, words)
     else:
-        message = f"action must be 0..5, it is {exchange.action}"
+        message = f"an action is one of 0..5, not {exchange.action}"
         raise ValueError(message)
     return _pick(variants, exchange, "advice").format(**words)
 
 
 def _resource(exchange: Exchange, words: Words) -> tuple[Variants, Words]:
-    """Return a resource of the module, or plain words where the course has none."""
+    """Return phrases and words for a resource of the module, or generic ones without a module."""
     module = load_course().module(exchange.topic, exchange.level)
     if module is None:
         return GIVE_PLAIN_RESOURCE, words
@@ -106,7 +107,7 @@ def _resource(exchange: Exchange, words: Words) -> tuple[Variants, Words]:
 
 
 def _quiz(exchange: Exchange, words: Words) -> tuple[Variants, Words]:
-    """Return a question of the module's quiz, or plain words where the course has none."""
+    """Return phrases and words for a question of the module, or generic ones without a module."""
     if exchange.level == 0:
         return RECOMMEND_EMPTY_QUIZ, words
     module = load_course().module(exchange.topic, exchange.level)
@@ -117,7 +118,7 @@ def _quiz(exchange: Exchange, words: Words) -> tuple[Variants, Words]:
 
 
 def reply(exchange: Exchange) -> str:
-    """Return what the learner answered, with praise, complaint or farewell."""
+    """Return what the learner answers, with praise, complaint or farewell if there is any."""
     named = exchange.named_topic
     words = {
         "title": load_course().title(exchange.topic, exchange.level),
@@ -133,5 +134,6 @@ def reply(exchange: Exchange) -> str:
 
 
 def _pick(variants: tuple[T, ...], exchange: Exchange, part: str) -> T:
+    """Choose a variant by a hash of part, step and action, the same in every process."""
     key = f"{part} {exchange.step} {exchange.action}"
     return variants[crc32(key.encode()) % len(variants)]

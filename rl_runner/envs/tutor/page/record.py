@@ -1,4 +1,4 @@
-"""What the page shows of an episode: the platform's record of one learner as a ``TutorView``."""
+"""Turns the platform's record of one learner into a :class:`TutorView` for the page."""
 
 import numpy as np
 
@@ -28,13 +28,13 @@ from rl_runner.envs.tutor.simulator.state import (
 
 
 class EpisodeRecord:
-    """Follows one episode; reads nothing that is hidden from the agent."""
+    """Records the steps of one episode; reads nothing that is hidden from the agent."""
 
     def __init__(self) -> None:
         self._chat: list[Exchange] = []
 
-    def note(self, row: np.ndarray, reward: float) -> None:
-        """Add the step that led to this row."""
+    def add(self, row: np.ndarray, reward: float) -> None:
+        """Add the step that led to this row, with its reward."""
         action = int(row[ACTION])
         exchange = Exchange(
             step=int(row[TIME]),
@@ -55,8 +55,8 @@ class EpisodeRecord:
     ) -> TutorView:
         """Return the page's content after the last step.
 
-        :param observation: (47,) what the agent sees at the moment
-        :param minutes: spent on the last module, 0 before the first
+        :param observation: (47,) the agent's current observation
+        :param minutes: spent on the last module; 0 before the first one
         """
         levels = options.modules_per_topic
         completed = tuple(map(int, row[MODULES : MODULES + N_TOPICS]))

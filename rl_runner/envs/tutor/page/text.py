@@ -33,11 +33,11 @@ STYLES = {"passed": "green", "completed": "green", "quiz open": "yellow", "next"
 
 
 def render_text(view: TutorView, *, colour: bool = True, width: int = WIDTH) -> str:
-    """Write the page of one learner.
+    """Write the page of one learner as text.
 
-    :param colour: with ANSI escape sequences
+    :param colour: use ANSI escape sequences
     :param width: columns; no line is longer
-    :returns: lines of the dashboard, the library with the progress tracker, and the chat
+    :returns: header, dashboard, library with the progress tracker, and chat
     """
     from rich.console import Console
 
@@ -71,7 +71,7 @@ def _panel(content: "RenderableType", title: str) -> "RenderableType":
 
 
 def _text(words: str, style: str = "") -> "Text":
-    """Text as it is: nothing in it is read as markup, and it is shortened rather than wrapped."""
+    """Return literal text: no markup is interpreted, and it is shortened, not wrapped."""
     from rich.text import Text
 
     return Text(words, style=style, no_wrap=True, overflow="ellipsis")
@@ -135,7 +135,7 @@ def _library(view: TutorView) -> "RenderableType":
 
 
 def _bar(view: TutorView, topic: int) -> str:
-    """Draw completed modules as a bar of blocks, ``▓▓▓▓░░░░ 1 of 2``."""
+    """Return completed modules as a bar of blocks: ``▓▓▓▓░░░░ 1 of 2``."""
     filled = BAR * view.completed[topic] // view.levels
     return "▓" * filled + "░" * (BAR - filled) + f" {view.completed[topic]} of {view.levels}"
 
@@ -151,9 +151,9 @@ def _chat(view: TutorView) -> "RenderableType":
         rows.add_row(_text("Agent"), Text(phrases.advice(exchange)))
         rows.add_row(_text("Learner", "blue"), Text(phrases.reply(exchange), style="blue"))
     if not view.chat:
-        rows.add_row("", _text("No advice yet. The first step begins the conversation."))
+        rows.add_row("", _text("No advice yet. The first step starts the conversation."))
     if view.ending:
-        rows.add_row(_text("The end", "bold"), _text(ENDINGS[view.ending], "bold"))
+        rows.add_row(_text("End", "bold"), _text(ENDINGS[view.ending], "bold"))
     return _panel(rows, "Chat")
 
 

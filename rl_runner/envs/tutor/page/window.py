@@ -1,4 +1,4 @@
-"""A window on the screen that shows one picture after the other."""
+"""A window on the screen that shows one picture after another."""
 
 import os
 
@@ -7,16 +7,16 @@ from gymnasium.error import DependencyNotInstalled
 
 
 class Window:
-    """Opens with the first picture, as large as it is, until it is closed.
+    """Opens with the first picture, in its size, and stays open until it is closed.
 
-    Its user can close it too; the episode goes on without it then.
+    The user can close it too; the episode then continues without it.
 
-    :param title: what stands in the window's frame
-    :param fps: pictures a second; :meth:`show` waits so long
+    :param title: the title of the window
+    :param fps: pictures per second; :meth:`show` waits accordingly
     """
 
     def __init__(self, title: str, fps: float) -> None:
-        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would print
+        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it would print a banner
         try:
             import pygame
         except ImportError as error:
@@ -33,6 +33,7 @@ class Window:
         if self.is_closed:
             return
         pygame = self._pygame
+        # Open the window at the first picture, or resize it.
         height, width, _ = picture.shape
         if self._screen is None or self._screen.get_size() != (width, height):
             pygame.display.init()
@@ -41,7 +42,7 @@ class Window:
         surface = pygame.image.frombuffer(picture.tobytes(), (width, height), "RGB")
         self._screen.blit(surface, (0, 0))
         pygame.display.flip()
-        # Without reading events the system takes the window for dead.
+        # Unless events are read, the system considers the window unresponsive.
         if pygame.event.get(pygame.QUIT):
             self.close()
         else:
@@ -49,7 +50,7 @@ class Window:
             self._clock.tick(self._fps)
 
     def close(self) -> None:
-        """Close the window; closing it again changes nothing."""
+        """Close the window; a second call changes nothing."""
         if self._screen is not None:
             self._pygame.display.quit()
         self._screen = None

@@ -1,8 +1,7 @@
 """A contextual bandit: LinUCB (Li, Chu, Langford & Schapire 2010, algorithm 1, disjoint models).
 
-It treats every step as a decision of its own: it predicts the immediate reward of each action from
-the observation and never looks ahead. What it lacks beside reinforcement learning is what a step
-does for later ones.
+It predicts the immediate reward of each action from the observation and never looks ahead. Unlike
+reinforcement learning, it ignores what a step does for later ones.
 """
 
 from typing import Final
@@ -14,27 +13,27 @@ from rl_runner.envs.tutor.planning.policies import Tutor
 from rl_runner.envs.tutor.simulator.model import N_ACTIONS
 from rl_runner.envs.tutor.simulator.observation import OBSERVATION_SIZE
 
-ALPHA: Final = 1.0  # width of the confidence bound while it learns
+ALPHA: Final = 1.0  # width of the confidence bound during learning
 RIDGE: Final = 1.0
 N_LEARNERS: Final = 256
 N_STEPS: Final = 400
 
 
 class LinUCB(Tutor):
-    """One ridge regression of the immediate reward per action; chooses the highest upper bound.
+    """One ridge regression of the immediate reward per action; takes the highest upper bound.
 
-    :param alpha: standard deviations that the bound lies above the estimate
+    :param alpha: distance of the bound from the estimate, in standard deviations
     """
 
     def __init__(self, alpha: float = ALPHA) -> None:
         self.alpha = alpha
-        n = OBSERVATION_SIZE + 1  # and a constant
+        n = OBSERVATION_SIZE + 1  # with a constant
         self._precision = np.tile(RIDGE * np.eye(n), (N_ACTIONS, 1, 1))  # A_a
         self._moment = np.zeros((N_ACTIONS, n))  # b_a
         self._solve()
 
     def act(self, observations: np.ndarray) -> np.ndarray:
-        """Choose by upper confidence bound."""
+        """Return (n,) the actions of highest upper confidence bound."""
         x = _with_constant(observations)
         variance = np.einsum("ni,aij,nj->na", x, self._covariance, x, optimize=True)
         bounds = x @ self._weights.T + self.alpha * np.sqrt(np.maximum(variance, 0.0))
@@ -42,7 +41,7 @@ class LinUCB(Tutor):
         return highest
 
     def learn(self, observations: np.ndarray, actions: np.ndarray, rewards: np.ndarray) -> None:
-        """Take in (n,) actions and their immediate rewards."""
+        """Update the regressions with (n,) actions and their immediate rewards."""
         x = _with_constant(observations)
         for action in np.unique(actions):
             chosen = x[actions == action]
@@ -56,7 +55,7 @@ class LinUCB(Tutor):
 
 
 def train_bandit(options: TutorOptions, seed: int) -> LinUCB:
-    """Let a bandit teach 256 learners for 400 steps (102,400 decisions); it then only exploits."""
+    """Train a bandit on 256 learners for 400 steps (102,400 decisions); then it only exploits."""
     from rl_runner.envs.tutor.vector import TutorVectorEnv
 
     env = TutorVectorEnv(N_LEARNERS, **vars(options))

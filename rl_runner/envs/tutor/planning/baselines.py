@@ -1,4 +1,4 @@
-"""The tutor's baselines by their names, built for an environment as ``rl eval --policy`` asks."""
+"""The tutor's baselines by name: each builds a policy for the environments it will act in."""
 
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ def mastery(env: "VecEnv", seed: int) -> Tutor:
 
 
 def oracle(env: "VecEnv", seed: int) -> Tutor:
-    """Build the oracle; its values are computed once and kept on disk."""
+    """Build the oracle; its values are computed once and then read from disk."""
     from rl_runner.envs.tutor.planning.oracle import Oracle, load_values_shown
 
     del seed
@@ -61,7 +61,7 @@ def qmdp(env: "VecEnv", seed: int) -> Tutor:
 
 
 def bandit(env: "VecEnv", seed: int) -> Tutor:
-    """Build a LinUCB bandit, trained on learners of its own with the same options."""
+    """Build a LinUCB bandit and train it on separate learners with the same options."""
     from rl_runner.envs.tutor.planning.bandit import train_bandit
 
     return train_bandit(env.get_attr("options")[0], seed)

@@ -1,8 +1,8 @@
-"""The best that can be done with full sight of the learner: exact backward induction.
+"""The optimal values of a policy that sees the learner's full state: exact backward induction.
 
-The full state is small: knowledge, engagement and confusion, modules, quizzes and focus make
-101,250 states (two modules a topic) for each of the six types of goal and pace. The tables are made
-by replaying the kernel over its branches, so that what is solved is what is simulated:
+The full state is small: knowledge, engagement, confusion, modules, quizzes and focus make 101,250
+states (with two modules per topic) for each of the six types of goal and pace. The tables are made
+by running the kernel through all its branches, so the solved model is the simulated one:
 
     V_T = 0,   V_t(s) = max_a  r(s, a) + Σ_s' p(s' | s, a) V_{t+1}(s').
 """
@@ -36,13 +36,13 @@ from rl_runner.envs.tutor.simulator.state import (
 
 N_TYPES: Final = N_TOPICS * 2  # goal × pace
 N_ENGAGEMENTS: Final = model.HIGHEST_ENGAGEMENT + 1
-MOST_OUTCOMES: Final = 24  # different states that an action can lead to
+MOST_OUTCOMES: Final = 24  # the most states that one action can lead to
 
 Progress = Callable[[int, int], None]  # sweeps done, sweeps in all
 
 
 class Transitions(NamedTuple):
-    """Probabilities of the next state, row by row, without the zeros; m rows, k entries."""
+    """A sparse matrix of transition probabilities, stored by rows; m rows, k entries."""
 
     starts: np.ndarray  # (m + 1,) int64: the entries of row i are starts[i]:starts[i + 1]
     targets: np.ndarray  # (k,) int32
@@ -52,7 +52,7 @@ class Transitions(NamedTuple):
 
 @compiled
 def count_states(n_levels: int) -> int:
-    """Return the number of states of one type."""
+    """Return how many states one type of learner has."""
     knowledge = (n_levels + 1) ** N_TOPICS
     progress = (2 * n_levels + 1) ** N_TOPICS
     return int(knowledge * N_ENGAGEMENTS * 2 * progress * N_TOPICS)
@@ -60,7 +60,8 @@ def count_states(n_levels: int) -> int:
 
 @inlined
 def state_index(row: np.ndarray, n_levels: int) -> int:
-    """Return the number of a learner's state among those of its type."""
+    """Return the index of a learner's state among those of its type."""
+    # A stage per topic: 0, or the modules completed and whether the last one's quiz is passed.
     index = 0
     for topic in range(N_TOPICS):
         modules = row[MODULES + topic]
@@ -74,7 +75,7 @@ def state_index(row: np.ndarray, n_levels: int) -> int:
 
 @inlined
 def set_state(row: np.ndarray, index: int, n_levels: int) -> None:
-    """Write the state of this number into a learner's row; the inverse of state_index."""
+    """Write the state of this index into a learner's row; the inverse of :func:`state_index`."""
     row[CONFUSED], index = index % 2, index // 2
     row[ENGAGEMENT], index = index % N_ENGAGEMENTS, index // N_ENGAGEMENTS
     for topic in range(N_TOPICS - 1, -1, -1):
@@ -88,12 +89,12 @@ def set_state(row: np.ndarray, index: int, n_levels: int) -> None:
 
 @inlined
 def type_of(row: np.ndarray) -> int:
-    """Return the number of a learner's type, 0..5."""
+    """Return the index of a learner's type, 0..5."""
     return int(row[GOAL] * 2 + row[PACE])
 
 
 @inlined
-def _note(
+def _add_outcome(
     targets: np.ndarray, probabilities: np.ndarray, start: int, end: int, target: int, p: float
 ) -> int:
     """Add an outcome to a row's entries ``start:end``, merging equal targets; return the end."""
@@ -110,9 +111,10 @@ def _note(
 def transitions_of_action(model_: Model, action: int, goal: int, pace: int) -> Transitions:
     """Tabulate :func:`act` from every state of a type.
 
-    A target is 2 · state + 1 if the learner complained, else 2 · state: leaving costs a learner who
-    has complained nothing more.
+    A target is 2 · state + 1 after negative feedback, else 2 · state: the penalty of −5 is paid at
+    most once per step, so leaving costs nothing more after negative feedback.
     """
+    # Large enough for every outcome; cut to size at the end.
     n_states = count_states(model_.n_levels)
     starts = np.zeros(n_states + 1, dtype=np.int64)
     targets = np.empty(n_states * MOST_OUTCOMES, dtype=np.int32)
@@ -122,13 +124,14 @@ def transitions_of_action(model_: Model, action: int, goal: int, pace: int) -> T
     draws, trace = np.empty(N_SLOTS), np.empty(2)
     row[GOAL], row[PACE] = goal, pace
     for state in range(n_states):
+        # Walk through all branches of the action; collect where they lead and what they earn.
         start = end = starts[state]
         first_branch(draws, trace)
         while True:
             set_state(row, state, model_.n_levels)
             act(row, action, model_, draws, trace)
             target = 2 * state_index(row, model_.n_levels) + int(row[FEEDBACK] < 0)
-            end = _note(targets, probabilities, start, end, target, trace[PROBABILITY])
+            end = _add_outcome(targets, probabilities, start, end, target, trace[PROBABILITY])
             rewards[state] += trace[PROBABILITY] * write_reward(row, terms)
             if not next_branch(draws, trace):
                 break
@@ -139,7 +142,7 @@ def transitions_of_action(model_: Model, action: int, goal: int, pace: int) -> T
 
 @compiled
 def transitions_of_time(model_: Model) -> Transitions:
-    """Tabulate :func:`pass_time` from every 2 · state + complained; an ended episode is state n."""
+    """Tabulate :func:`pass_time` from every target of an action; an ended episode is state n."""
     n_levels = model_.n_levels
     n_states = count_states(n_levels)
     starts = np.zeros(2 * n_states + 1, dtype=np.int64)
@@ -149,6 +152,7 @@ def transitions_of_time(model_: Model) -> Transitions:
     row, terms = np.zeros(N_COLUMNS, dtype=np.int32), np.empty(N_TERMS)
     draws, trace = np.empty(N_SLOTS), np.empty(2)
     for source in range(2 * n_states):
+        # Walk through all branches; the reward of leaving is the change of the step's reward.
         start = end = starts[source]
         first_branch(draws, trace)
         while True:
@@ -158,7 +162,7 @@ def transitions_of_time(model_: Model) -> Transitions:
             pass_time(row, model_, draws, trace)
             ended = row[ENDING] != model.GOING_ON
             target = n_states if ended else state_index(row, n_levels)
-            end = _note(targets, probabilities, start, end, target, trace[PROBABILITY])
+            end = _add_outcome(targets, probabilities, start, end, target, trace[PROBABILITY])
             rewards[source] += trace[PROBABILITY] * (write_reward(row, terms) - before)
             if not next_branch(draws, trace):
                 break
@@ -169,7 +173,7 @@ def transitions_of_time(model_: Model) -> Transitions:
 
 @compiled
 def back_up(transitions: Transitions, values: np.ndarray) -> np.ndarray:
-    """Return (m,) expected reward and value of what follows: r + P v."""
+    """Return (m,) expected rewards plus the values of the next states: r + P v."""
     result = transitions.rewards.copy()
     for row in range(len(result)):
         for entry in range(transitions.starts[row], transitions.starts[row + 1]):
@@ -181,8 +185,8 @@ def back_up(transitions: Transitions, values: np.ndarray) -> np.ndarray:
 def optimal_values(model_: Model, progress: Progress | None = None) -> np.ndarray:
     """Return (horizon, 6, n_states) float32 W_t(s) by type: the value after the action of step t.
 
-    s is the state that the action has led to, before time passes. One look ahead from a state, over
-    what an action may do, then gives the best action: see :func:`action_values`.
+    s is the state to which the action has led, before time passes. :func:`action_values` gets the
+    best action from these values by looking one action ahead.
 
     :param progress: called after each of the 6 · horizon sweeps
     """
@@ -192,11 +196,13 @@ def optimal_values(model_: Model, progress: Progress | None = None) -> np.ndarra
     for goal in range(N_TOPICS):
         for pace in (model.SLOW, model.FAST):
             type_ = 2 * goal + pace
+            # The model of this type: one table per action.
             actions = [transitions_of_action(model_, a, goal, pace) for a in range(N_ACTIONS)]
+            # Backward induction from V_T = 0; the last entry is the ended episode.
             values = np.zeros(n_states + 1)
             for t in range(model_.horizon - 1, -1, -1):
                 after_action = back_up(time, values)
-                kept[t, type_] = after_action[::2]  # of learners who have not complained
+                kept[t, type_] = after_action[::2]  # without negative feedback in this step
                 best = back_up(actions[0], after_action)
                 for action in actions[1:]:
                     np.maximum(best, back_up(action, after_action), out=best)
@@ -215,6 +221,7 @@ def action_values(row: np.ndarray, model_: Model, after: np.ndarray, result: np.
     draws, trace, terms = np.empty(N_SLOTS), np.empty(2), np.empty(N_TERMS)
     then = row.copy()
     for action in range(N_ACTIONS):
+        # Expected over all branches of the action: its reward and the value of what follows.
         result[action] = 0.0
         first_branch(draws, trace)
         while True:
@@ -222,7 +229,7 @@ def action_values(row: np.ndarray, model_: Model, after: np.ndarray, result: np.
                 then[column] = row[column]
             act(then, action, model_, draws, trace)
             value = write_reward(then, terms) + after[state_index(then, model_.n_levels)]
-            if then[FEEDBACK] < 0:  # the −5 for leaving, which `after` holds, is paid already
+            if then[FEEDBACK] < 0:  # `after` has the −5 for leaving, which has already been paid
                 value -= model.NEGATIVE_REWARD * model_.hazard[then[ENGAGEMENT]]
             result[action] += trace[PROBABILITY] * value
             if not next_branch(draws, trace):
@@ -231,7 +238,7 @@ def action_values(row: np.ndarray, model_: Model, after: np.ndarray, result: np.
 
 @compiled
 def state_value(row: np.ndarray, model_: Model, after: np.ndarray) -> float:
-    """Return V_t(s) = max_a Q_t(s, a)."""
+    """Return V_t(s) = max_a Q_t(s, a) of a learner; ``after`` as for :func:`action_values`."""
     q_values = np.empty(N_ACTIONS)
     action_values(row, model_, after, q_values)
     return float(q_values.max())

@@ -1,6 +1,6 @@
 """The oracle: acts on the exact values of :mod:`.dynamic_programming`, which are kept on disk.
 
-It sees the hidden learner, so its value is an upper bound for everything that does not.
+It sees the learner's hidden state, so its value is an upper bound for every policy that does not.
 """
 
 import hashlib
@@ -28,6 +28,7 @@ from rl_runner.envs.tutor.simulator.state import ENGAGEMENT, GOAL, KNOWLEDGE, N_
 from rl_runner.errors import EnvError, Problem
 
 MOST_BYTES = 2 * 10**9
+# What the values depend on: a change in one of these files makes them outdated.
 SOLVED_SOURCES = (
     "simulator/branches.py",
     "simulator/model.py",
@@ -59,10 +60,10 @@ class Oracle(Tutor):
 
 
 def load_values(options: TutorOptions, progress: Progress | None = None) -> np.ndarray:
-    """Return the optimal values of these options, from disk if they were ever computed here.
+    """Return the optimal values for these options, from disk if they were computed before.
 
-    About five seconds and 100 MB with the standard options; see
-    :func:`.dynamic_programming.optimal_values` for shape and ``progress``.
+    Computing them takes about five seconds and 100 MB with the default options. See
+    :func:`.dynamic_programming.optimal_values` for the shape and ``progress``.
 
     :raises EnvError: if the problem is too large to be solved exactly
     """
@@ -74,20 +75,20 @@ def load_values(options: TutorOptions, progress: Progress | None = None) -> np.n
     path = folder / f"values-{_digest(model_)}.npy"
     try:
         values: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):  # none yet, or a damaged one
+    except (OSError, ValueError, EOFError):  # not computed yet, or damaged
         values = optimal_values(model_, progress)
         _save(path, values)
     return values
 
 
 def load_values_shown(options: TutorOptions) -> np.ndarray:
-    """Return :func:`load_values`, with a bar on the terminal while they are computed."""
+    """Return :func:`load_values`, with a progress bar on the terminal while they are computed."""
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("Solving for the oracle", visible=False)
+        task = bar.add_task("Computing the oracle's values", visible=False)
         return load_values(
             options,
             lambda done, total: bar.update(task, completed=done, total=total, visible=True),
@@ -95,7 +96,7 @@ def load_values_shown(options: TutorOptions) -> np.ndarray:
 
 
 def start_value(options: TutorOptions, values: np.ndarray) -> float:
-    """Return the oracle's expected return: V_0 over the population of learners."""
+    """Return the oracle's expected return: V_0, averaged over the population of learners."""
     model_ = options.build_model()
     goals = model.goal_probabilities().mean(axis=0)
     levels = model.level_probabilities(model_.n_levels)
@@ -105,6 +106,7 @@ def start_value(options: TutorOptions, values: np.ndarray) -> float:
         knowledges = itertools.product(range(model_.n_levels + 1), repeat=N_TOPICS)
         kinds = itertools.product(model.FIRST_ENGAGEMENTS, range(N_TOPICS), (0, 1))
         for knowledge, (engagement, goal, pace) in itertools.product(knowledges, kinds):
+            # One kind of new learner: its state, how frequent it is, and its value.
             row[KNOWLEDGE : KNOWLEDGE + N_TOPICS] = knowledge
             row[ENGAGEMENT], row[GOAL], row[PACE] = engagement, goal, pace
             probability = share * levels[experience, list(knowledge)].prod() * goals[goal]
@@ -115,7 +117,7 @@ def start_value(options: TutorOptions, values: np.ndarray) -> float:
 
 @compiled
 def best_actions(rows: np.ndarray, model_: Model, values: np.ndarray) -> np.ndarray:
-    """Return (n,) the best actions for learners (n, N_COLUMNS) whose whole state is seen."""
+    """Return (n,) the best actions for learners (n, N_COLUMNS) whose full state is known."""
     actions, q_values = np.empty(len(rows), dtype=np.int64), np.empty(N_ACTIONS)
     for i in range(len(rows)):
         action_values(rows[i], model_, values[rows[i, TIME], type_of(rows[i])], q_values)
@@ -127,8 +129,8 @@ def _refuse_too_large(options: TutorOptions) -> None:
     levels = options.modules_per_topic
     n_states = (levels + 1) ** 3 * (2 * levels + 1) ** 3 * 30
     if 4 * n_states * 6 * options.horizon > MOST_BYTES:
-        what = f"The exact values of {n_states:,} states over {options.horizon} steps are too many."
-        cure = "Use `modules_per_topic` of at most 2 and a shorter `horizon`."
+        what = f"{n_states:,} states over {options.horizon} steps are too many to solve exactly."
+        cure = "Set `modules_per_topic` to at most 2, and a shorter `horizon`."
         raise EnvError(Problem(what, "env.kwargs", cure))
 
 
@@ -141,7 +143,7 @@ def _digest(model_: Model) -> str:
 
 
 def _save(path: Path, values: np.ndarray) -> None:
-    """Write the values so that another process never reads half of them."""
+    """Write the values to a temporary file and rename it: no process reads an incomplete file."""
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     with os.fdopen(handle, "wb") as file:
         np.save(file, values, allow_pickle=False)

@@ -1,7 +1,7 @@
-"""Tutors without deep learning: the rungs of the ladder between chance and the oracle.
+"""Rules for tutoring: what a person would write down, and shortcuts that must not pay.
 
-Each reads the observation that any agent sees, except the oracle, which looks into the learner.
-They take and return batches, with the signature of SB3's ``predict``.
+Each reads the same observation as an agent. They act on batches of learners, with the signature of
+SB3's ``predict``.
 """
 
 from abc import ABC, abstractmethod
@@ -21,10 +21,10 @@ from rl_runner.envs.tutor.simulator.observation import SLICES
 
 
 class Tutor(ABC):
-    """Base of the baselines: a policy over batches of learners."""
+    """Base class of the tutor's baselines: a policy for a batch of learners."""
 
-    def begin(self, started: np.ndarray) -> None:  # noqa: B027 - most have nothing to forget
-        """Forget the learners (n,) bool whose episode begins with the next observation."""
+    def begin(self, started: np.ndarray) -> None:  # noqa: B027 - most have no memory
+        """Prepare for new learners where ``started`` (n,) is True; called before :meth:`act`."""
 
     @abstractmethod
     def act(self, observations: np.ndarray) -> np.ndarray:
@@ -37,7 +37,7 @@ class Tutor(ABC):
         episode_start: np.ndarray | None = None,
         deterministic: bool = True,  # noqa: ARG002 - SB3's signature
     ) -> tuple[np.ndarray, Any]:
-        """Return one action per learner; without ``episode_start``, all of them are new."""
+        """Return (n,) actions; without ``episode_start``, all learners are new."""
         observations = np.atleast_2d(observation)
         if episode_start is None:
             episode_start = np.ones(len(observations), dtype=bool)
@@ -46,31 +46,31 @@ class Tutor(ABC):
 
 
 class Random(Tutor):
-    """Any action, with equal odds."""
+    """Every action with the same probability."""
 
     def __init__(self, seed: int) -> None:
         self._random = np.random.default_rng(seed)
 
     def act(self, observations: np.ndarray) -> np.ndarray:
-        """Draw actions."""
+        """Return (n,) random actions."""
         return self._random.integers(N_ACTIONS, size=len(observations))
 
 
 class RoundRobin(Tutor):
-    """The topics in turn, whatever happens."""
+    """Suggests the three topics in turn, whatever happens."""
 
     def act(self, observations: np.ndarray) -> np.ndarray:
-        """Suggest the topic after the last one."""
+        """Return the topic after the one last suggested."""
         begun = observations[:, SLICES["action"]].any(axis=1)
         focus = observations[:, SLICES["focus"]].argmax(axis=1)
         return np.where(begun, (focus + 1) % N_TOPICS, 0)
 
 
 class QuizFarmer(Tutor):
-    """Suggests topic 0 until a module is completed, then nothing but quizzes."""
+    """Suggests topic 0 until a module is completed, then only quizzes: a shortcut to rewards."""
 
     def act(self, observations: np.ndarray) -> np.ndarray:
-        """Ask for points."""
+        """Return a quiz as soon as any module is completed, else topic 0."""
         return np.where(observations[:, SLICES["modules"]].any(axis=1), QUIZ, 0)
 
 
@@ -78,33 +78,33 @@ class FixedCurriculum(Tutor):
     """Topic by topic; after each completed module its quiz, until it is passed."""
 
     def act(self, observations: np.ndarray) -> np.ndarray:
-        """Quiz what is untested, else suggest the next module."""
+        """Return a quiz if a completed module is untested, else the next topic."""
         modules, tested = observations[:, SLICES["modules"]], observations[:, SLICES["tested"]]
         untested = ((modules > 0.0) & (tested == 0.0)).any(axis=1)
         return np.where(untested, QUIZ, self.next_topic(observations, modules < 1.0))
 
     def next_topic(self, observations: np.ndarray, unfinished: np.ndarray) -> np.ndarray:
-        """Return (n,) the topic to go on with among those (n, 3) that are unfinished."""
+        """Return (n,) the topic to suggest; ``unfinished`` (n, 3) bool has the candidates."""
         del observations
         first: np.ndarray = unfinished.argmax(axis=1)
         return first
 
 
 class GreedyGap(FixedCurriculum):
-    """The unfinished topic with the largest gap in knowledge; quizzes as the fixed curriculum."""
+    """The unfinished topic with the least knowledge; quizzes as in the fixed curriculum."""
 
     def next_topic(self, observations: np.ndarray, unfinished: np.ndarray) -> np.ndarray:
-        """Choose the lowest estimate of knowledge."""
+        """Return the topic with the lowest estimate of knowledge."""
         knowledge = observations[:, SLICES["knowledge"]]
         lowest: np.ndarray = np.where(unfinished, knowledge, np.inf).argmin(axis=1)
         return lowest
 
 
 class Mastery(FixedCurriculum):
-    """The fixed curriculum, with a resource after every failed quiz and unfinished module."""
+    """The fixed curriculum, with a resource after each failed quiz and each unfinished module."""
 
     def act(self, observations: np.ndarray) -> np.ndarray:
-        """Explain what went wrong before trying again."""
+        """Return a resource where the learner is stuck, else the fixed curriculum's action."""
         response = observations[:, SLICES["response"]]
         stuck = response[:, [FAILED, STOPPED]].any(axis=1)
         return np.where(stuck, RESOURCE, super().act(observations))

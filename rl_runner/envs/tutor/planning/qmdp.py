@@ -1,17 +1,17 @@
 """QMDP: acts as if all uncertainty about the learner vanished after one step.
 
-It knows the kernel and keeps the posterior over the whole hidden state (1,620 hidden states
-with two modules a topic), from nothing but the observations that any agent gets, and weighs the
-oracle's values with it (Littman, Cassandra & Kaelbling 1995):
+It knows the kernel. From the agent's observations it keeps the exact posterior over the hidden
+state (1,620 hidden states with two modules per topic) and weighs the oracle's values with it
+(Littman, Cassandra & Kaelbling 1995):
 
     a = argmax_a  Σ_s b(s) Q_t(s, a).
 
-It never acts to find something out, so it is no bound in theory; it shows how far full knowledge of
-the model carries without sight of the learner.
+It never acts to gain information, so in theory it is not a bound. It shows how much can be reached
+by knowing the model without seeing the hidden state.
 """
 
 import math
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -47,12 +47,14 @@ from rl_runner.envs.tutor.simulator.state import (
     TIME,
 )
 
-NEGLIGIBLE: Final = 1e-3  # hidden states below this share of the likeliest are not weighed
-VANISHING: Final = 1e-7  # and below this share they are left out of the belief itself
+NEGLIGIBLE: Final = (
+    1e-3  # hidden states less likely than this share of the most likely get no weight
+)
+VANISHING: Final = 1e-7  # and below this share they are dropped from the belief
 
 
 class QMDP(Tutor):
-    """The exact posterior and the oracle's values, combined by Littman et al.'s rule.
+    """Combines the exact posterior and the oracle's values by the rule of Littman et al.
 
     :param values: from :func:`rl_runner.envs.tutor.planning.oracle.load_values`
     """
@@ -65,7 +67,7 @@ class QMDP(Tutor):
         self._rows = np.empty((0, N_COLUMNS), dtype=np.int32)  # as last observed
 
     def begin(self, started: np.ndarray) -> None:
-        """Remember who is new; their first observation says what to believe of them."""
+        """Remember who is new: :meth:`act` sets their belief from the first observation."""
         if len(self._rows) != len(started):
             n_hidden = count_hidden(self._model.n_levels)
             self.beliefs = np.zeros((len(started), n_hidden))
@@ -89,7 +91,7 @@ class QMDP(Tutor):
 
 
 def observed_rows(observations: np.ndarray, model_: Model) -> np.ndarray:
-    """Read (n, 47) observations back into (n, N_COLUMNS) rows; what is hidden stays 0."""
+    """Convert (n, 47) observations into (n, N_COLUMNS) rows; hidden columns stay 0."""
     rows = np.zeros((len(observations), N_COLUMNS), dtype=np.int32)
 
     def part(name: str) -> np.ndarray:
@@ -113,13 +115,13 @@ def observed_rows(observations: np.ndarray, model_: Model) -> np.ndarray:
 
 @compiled
 def count_hidden(n_levels: int) -> int:
-    """Return the number of hidden states behind what is observed of a learner."""
+    """Return how many hidden states there are."""
     return int((n_levels + 1) ** N_TOPICS * N_ENGAGEMENTS * 2 * N_TOPICS * 2)
 
 
 @compiled
 def hidden_index(row: np.ndarray, n_levels: int) -> int:
-    """Return the number of a learner's hidden state."""
+    """Return the index of a learner's hidden state."""
     index = type_of(row)
     for topic in range(N_TOPICS):
         index = index * (n_levels + 1) + row[KNOWLEDGE + topic]
@@ -128,7 +130,7 @@ def hidden_index(row: np.ndarray, n_levels: int) -> int:
 
 @compiled
 def set_hidden(row: np.ndarray, index: int, n_levels: int) -> None:
-    """Write the hidden state of this number into a row; the inverse of hidden_index."""
+    """Write the hidden state of this index into a row; the inverse of :func:`hidden_index`."""
     row[CONFUSED], index = index % 2, index // 2
     row[ENGAGEMENT], index = index % N_ENGAGEMENTS, index // N_ENGAGEMENTS
     for topic in range(N_TOPICS - 1, -1, -1):
@@ -138,7 +140,7 @@ def set_hidden(row: np.ndarray, index: int, n_levels: int) -> None:
 
 @compiled
 def reading_likelihood(reading: float, engagement: int) -> float:
-    """Return the likelihood of the clipped reading of engagement that the agent sees, 0..1."""
+    """Return the likelihood of the observed engagement (a noisy reading clipped to 0..1)."""
     z = reading * model.HIGHEST_ENGAGEMENT - engagement
     if reading <= 0.0:
         return 0.5 * math.erfc(-z / math.sqrt(2.0))
@@ -149,7 +151,7 @@ def reading_likelihood(reading: float, engagement: int) -> float:
 
 @compiled
 def minutes_likelihood(minutes: float, opened: int) -> float:
-    """Return the likelihood of the clipped minutes for a module of this difficulty."""
+    """Return the likelihood of the observed minutes (clipped) on a module of this difficulty."""
     factor = model.MINUTES_HARD if opened == HARD else 1.0
     typical = math.log(model.MINUTES_MEDIAN * factor)
     z = (math.log(minutes * MOST_MINUTES) - typical) / model.MINUTES_LOG_STD
@@ -162,14 +164,16 @@ def minutes_likelihood(minutes: float, opened: int) -> float:
 def begin_exact(
     belief: np.ndarray, seen: np.ndarray, reading: float, levels: np.ndarray, model_: Model
 ) -> None:
-    """Set the belief (n_hidden,) to the population of this experience and genre."""
+    """Set the belief (n_hidden,) from a learner's first observation, by Bayes' rule."""
     row = seen.copy()
     fast = FAST[seen[EXPERIENCE]]
     for hidden in range(len(belief)):
         set_hidden(row, hidden, model_.n_levels)
+        # Prior of goal, pace and knowledge, given experience and genre.
         weight = GOALS[row[GENRE], row[GOAL]] * (fast if row[PACE] == model.FAST else 1.0 - fast)
         for topic in range(N_TOPICS):
             weight *= levels[row[EXPERIENCE], row[KNOWLEDGE + topic]]
+        # Likelihood of the engagement that is observed.
         first = row[ENGAGEMENT] in model.FIRST_ENGAGEMENTS and row[CONFUSED] == 0
         likelihood = reading_likelihood(reading, row[ENGAGEMENT])
         belief[hidden] = weight * likelihood if first else 0.0
@@ -185,7 +189,7 @@ def update_exact(
     minutes: float,
     model_: Model,
 ) -> None:
-    """Take in one step by Bayes' rule over every branch of the kernel.
+    """Update the belief (n_hidden,) after one step, by Bayes' rule over the kernel's branches.
 
     :param before: the row as observed before the step
     :param seen: as observed after it; its ``ACTION`` is the action
@@ -197,12 +201,14 @@ def update_exact(
     for hidden in range(len(old)):
         if old[hidden] <= least:
             continue
+        # Walk through all branches of the step from this hidden state.
         first_branch(draws, trace)
         while True:
             row[:] = before
             row[ENDING] = model.GOING_ON
             set_hidden(row, hidden, model_.n_levels)
             act(row, seen[ACTION], model_, draws, trace)
+            # Keep those that agree with the observation, weighed by its likelihood.
             if looks_like(row, seen):
                 pass_time(row, model_, draws, trace)
                 if row[ENDING] == model.GOING_ON:
@@ -216,7 +222,7 @@ def update_exact(
 
 @compiled
 def looks_like(row: np.ndarray, seen: np.ndarray) -> bool:
-    """Whether an action's outcome agrees with all that was seen of it for certain."""
+    """Return whether the outcome of an action agrees with what is observed without noise."""
     same = row[RESPONSE] == seen[RESPONSE] and row[FEEDBACK] == seen[FEEDBACK]
     for topic in range(N_TOPICS):
         same = same and row[MODULES + topic] == seen[MODULES + topic]
@@ -227,7 +233,7 @@ def looks_like(row: np.ndarray, seen: np.ndarray) -> bool:
 
 @compiled
 def emission(row: np.ndarray, seen: np.ndarray, reading: float, minutes: float) -> float:
-    """Return the likelihood of what was measured after a step."""
+    """Return the likelihood of the noisy measurements after a step."""
     likelihood = reading_likelihood(reading, row[ENGAGEMENT])
     if row[OPENED] >= 0:
         likelihood *= minutes_likelihood(minutes, row[OPENED])
@@ -241,7 +247,7 @@ def emission(row: np.ndarray, seen: np.ndarray, reading: float, minutes: float) 
 def qmdp_actions(
     seen: np.ndarray, beliefs: np.ndarray, model_: Model, values: np.ndarray
 ) -> np.ndarray:
-    """Return (n,) argmax_a of the expected Q_t(s, a)."""
+    """Return (n,) argmax_a of Q_t(s, a), averaged over the beliefs (n, n_hidden)."""
     actions = np.empty(len(seen), dtype=np.int64)
     q_values, total, row = np.empty(N_ACTIONS), np.empty(N_ACTIONS), seen[0].copy()
     for i in range(len(seen)):
@@ -255,16 +261,3 @@ def qmdp_actions(
                 total += beliefs[i, hidden] * q_values
         actions[i] = np.argmax(total)
     return actions
-
-
-def expected_knowledge(belief: np.ndarray, n_levels: int) -> np.ndarray:
-    """Return (3,) the exact posterior mean of knowledge, in levels."""
-    shape = (N_TOPICS, 2, *[n_levels + 1] * N_TOPICS, N_ENGAGEMENTS, 2)
-    joint = belief.reshape(shape)
-    axes: Any = range(joint.ndim)
-    return np.array(
-        [
-            joint.sum(axis=tuple(a for a in axes if a != 2 + topic)) @ np.arange(n_levels + 1)
-            for topic in range(N_TOPICS)
-        ]
-    )

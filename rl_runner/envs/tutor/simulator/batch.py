@@ -1,4 +1,4 @@
-"""Many learners a step at a time, compiled. The scalar environment is a batch of one."""
+"""One step of many learners, compiled. The single environment is a batch of one."""
 
 from typing import NamedTuple, Self
 
@@ -59,18 +59,18 @@ from rl_runner.envs.tutor.simulator.state import (
 
 
 class Outcome(NamedTuple):
-    """What a step of n learners leaves behind."""
+    """The result of one step of n learners."""
 
-    observations: np.ndarray  # (n, OBSERVATION_SIZE) float32, of the new episode where one ended
-    final_observations: np.ndarray  # the same before it began anew; only where one ended
-    final_rows: np.ndarray  # (n, N_COLUMNS) int32, the learner who ended; only where one ended
-    sums: np.ndarray  # (1 + N_TERMS, n) float64: the rewards, then the terms that they are made of
+    observations: np.ndarray  # (n, OBSERVATION_SIZE) float32; of the next episode where one ended
+    final_observations: np.ndarray  # the last one of an episode; set only where one ended
+    final_rows: np.ndarray  # (n, N_COLUMNS) int32, the last row; set only where one ended
+    sums: np.ndarray  # (1 + N_TERMS, n) float64: the rewards, then the terms that add up to them
     correct: np.ndarray  # (n,) int32: right answers in the step's quiz
     flags: np.ndarray  # (len(model.FLAGS), n) bool
 
     @classmethod
     def empty(cls, n: int) -> Self:
-        """Allocate the outcome of a step of n learners."""
+        """Allocate the arrays for n learners; they are not initialised."""
         return cls(
             np.empty((n, OBSERVATION_SIZE), dtype=np.float32),
             np.empty((n, OBSERVATION_SIZE), dtype=np.float32),
@@ -85,19 +85,20 @@ class Outcome(NamedTuple):
 def step_learners(
     model_: Model, learners: Learners, actions: np.ndarray, outcome: Outcome, autoreset: bool
 ) -> int:
-    """Step n learners; return how many episodes ended, or −1 and do nothing.
+    """Step n learners; return how many episodes ended, or −1 if an action is out of range.
 
-    Nothing is done if an action is out of range.
+    With an action out of range, no learner is stepped.
 
-    :param autoreset: those whose episode ends begin the next one at once
+    :param autoreset: begin the next episode at once where one ends
     """
-    # One learner at a time is worked on in arrays of its own, and the tables are named beforehand:
-    # views of a row and fields of a tuple are counted, with a locked instruction each time.
+    # For speed, each learner is copied into scratch arrays, and the tuple's fields are named once:
+    # every view of a row and every access to a field costs a locked reference count.
     rows, measurements, beliefs = learners.rows, learners.measured, learners.belief
     streams, episodes = learners.streams, learners.episodes
     observations, final_observations, final_rows, sums, correct, flags = outcome
     row, measured, belief, seen = scratch(learners)
     draws, terms = np.empty(N_SLOTS), np.empty(N_TERMS)
+    # Check all actions before anything changes.
     for i in range(len(actions)):
         if not 0 <= actions[i] < model.N_ACTIONS:
             return -1
@@ -106,17 +107,20 @@ def step_learners(
         load(rows, i, row)
         load(measurements, i, measured)
         load(beliefs, i, belief)
+        # The learner responds, time passes, and the platform measures and updates its belief.
         draw(episode_key(streams[i], episodes[i]), row[TIME] + 1, draws)
         act(row, actions[i], model_, draws, None)
         pass_time(row, model_, draws, None)
         measure(row, measured, draws)
         update_belief(belief, row, measured[MINUTES], model_)
+        # Write what the step returns.
         sums[0, i] = write_reward(row, terms)
         for index in range(N_TERMS):
             sums[1 + index, i] = terms[index]
         correct[i] = row[CORRECT]
         write_flags(row, flags, i)
         write_observation(row, measured, belief, model_, seen)
+        # Keep how an episode ended before the next learner takes its place.
         if row[ENDING] != model.GOING_ON:
             n_ended += 1
             if autoreset:
@@ -132,7 +136,7 @@ def step_learners(
 
 @inlined
 def write_flags(row: np.ndarray, flags: np.ndarray, i: int) -> None:
-    """Write how learner ``i`` ended and what happened, see :attr:`Outcome.flags`."""
+    """Write the flags of learner ``i``'s step, in the order of :data:`.model.FLAGS`."""
     flags[0, i] = row[ENDING] == model.GRADUATED or row[ENDING] == model.LEFT
     flags[1, i] = row[ENDING] == model.TIME_OVER
     flags[2, i] = row[RESPONSE] == model.COMPLETED
@@ -147,7 +151,7 @@ def write_flags(row: np.ndarray, flags: np.ndarray, i: int) -> None:
 def reset_learners(
     model_: Model, learners: Learners, chosen: np.ndarray, observations: np.ndarray
 ) -> None:
-    """Begin a new episode for the learners whose flag in ``chosen`` (n,) is set."""
+    """Begin a new episode for each learner that ``chosen`` (n,) bool selects."""
     row, measured, belief, seen = scratch(learners)
     draws = np.empty(N_SLOTS)
     for i in range(len(chosen)):
@@ -160,7 +164,7 @@ def reset_learners(
 
 
 @compiled
-def begin_episode(  # noqa: PLR0913, PLR0917 - one learner is four arrays
+def begin_episode(  # noqa: PLR0913, PLR0917 - a learner is four arrays
     model_: Model,
     learners: Learners,
     i: int,
@@ -170,13 +174,15 @@ def begin_episode(  # noqa: PLR0913, PLR0917 - one learner is four arrays
     belief: np.ndarray,
     seen: np.ndarray,
 ) -> None:
-    """Draw learner ``i`` anew into the four arrays; its stream moves on."""
+    """Draw the next learner ``i`` into the four arrays."""
+    # The episode's stream: the next planned one, or the next episode of the current stream.
     used, n_planned = learners.plans[i, 0], learners.plans[i, 1]
     if used < n_planned:
         learners.streams[i] = learners.planned[i, used]
         learners.episodes[i] = 0
         learners.plans[i, 0] = used + 1
     learners.episodes[i] += ONE
+    # The learner, the platform's first belief, and the first observation.
     draw(episode_key(learners.streams[i], learners.episodes[i]), 0, draws)
     draw_learner(row, measured, model_, draws)
     begin_belief(belief, row, model_.n_levels)
@@ -185,7 +191,7 @@ def begin_episode(  # noqa: PLR0913, PLR0917 - one learner is four arrays
 
 @compiled
 def scratch(learners: Learners) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Allocate room for one learner: row, measurements, belief, observation."""
+    """Allocate scratch arrays for one learner: row, measurements, belief, observation."""
     return (
         np.empty(learners.rows.shape[1], dtype=np.int32),
         np.empty(learners.measured.shape[1]),
@@ -196,14 +202,14 @@ def scratch(learners: Learners) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
 
 @inlined
 def load(table: np.ndarray, i: int, row: np.ndarray) -> None:
-    """Copy row ``i`` of a table."""
+    """Copy row ``i`` of a table into ``row``."""
     for column in range(len(row)):
         row[column] = table[i, column]
 
 
 @inlined
 def store(row: np.ndarray, table: np.ndarray, i: int) -> None:
-    """Write row ``i`` of a table."""
+    """Copy ``row`` into row ``i`` of a table."""
     for column in range(len(row)):
         table[i, column] = row[column]
 
@@ -216,11 +222,13 @@ def write_observation(
     model_: Model,
     observation: np.ndarray,
 ) -> None:
-    """Write what the platform knows of a learner as the agent sees it, see :mod:`.observation`."""
+    """Write the agent's observation, part by part as in :data:`.observation.SLICES`."""
     for column in range(len(observation)):
         observation[column] = 0.0
+    # User profile.
     observation[GENRE_AT + row[GENRE]] = 1.0
     observation[EXPERIENCE_AT + row[EXPERIENCE]] = 1.0
+    # Progress and knowledge by topic.
     for topic in range(N_TOPICS):
         observation[MODULES_AT + topic] = row[MODULES + topic] / model_.n_levels
         observation[TESTED_AT + topic] = row[TESTED + topic]
@@ -230,9 +238,11 @@ def write_observation(
     observation[FOCUS_AT + row[FOCUS]] = 1.0
     observation[TIME_AT] = row[TIME] / model_.horizon
     observation[SKIPS_AT] = row[SKIPS] / model_.horizon
+    # Engagement.
     reading = measured[READING] / model.HIGHEST_ENGAGEMENT
     observation[ENGAGEMENT_AT] = min(1.0, max(0.0, reading))
     observation[MINUTES_AT] = min(1.0, measured[MINUTES] / MOST_MINUTES)
+    # The last step, all zero before the first.
     if row[ACTION] >= 0:
         observation[ACTION_AT + row[ACTION]] = 1.0
         observation[RESPONSE_AT + row[RESPONSE]] = 1.0

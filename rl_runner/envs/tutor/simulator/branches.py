@@ -1,7 +1,7 @@
-"""Chance as the kernel sees it: a row of numbers, drawn or chosen.
+"""The kernel's random numbers: a row of uniform numbers, drawn at random or set on purpose.
 
-Environments draw the numbers; the dynamic programme sets them to 0 or 1, which makes every chance
-come true or fail, and so walks through all branches of a step::
+Environments draw the numbers. The dynamic program sets each to 0 or 1, so that the random event
+happens or not, and walks through all branches of a step in this way::
 
     first_branch(draws, trace)
     while True:
@@ -16,8 +16,8 @@ import numpy as np
 
 from rl_runner.envs.tutor.simulator.inlining import inlined
 
-# The random numbers of a step, by what they decide; 0..4 belong to act. Within a part they are used
-# in this order, which is what lets next_branch find the last one.
+# The random numbers of a step, by what they decide; ``act`` uses 0..4. ``act`` and ``pass_time``
+# use their numbers in increasing order, so that next_branch can find the last event that happened.
 N_SLOTS: Final = 11
 LEAVE: Final = 5
 FORGET_FIRST: Final = 6
@@ -26,15 +26,15 @@ ANSWER_SLOT: Final = 8
 NOISE_RADIUS: Final = 9
 NOISE_ANGLE: Final = 10
 
-# trace: the probability of the branch taken, and the last slot of it that came true (−1: none)
+# trace: the probability of the current branch, and the last slot whose event happened (−1: none)
 PROBABILITY: Final = 0
 LAST_TRUE: Final = 1
-Trace = np.ndarray | None  # None where chance is only drawn: the compiler leaves out the notes then
+Trace = np.ndarray | None  # None when numbers are only drawn: the compiler then omits the trace
 
 
 @inlined
 def happens(draws: np.ndarray, slot: int, probability: float, trace: Trace) -> bool:
-    """Decide whether something of this probability comes true, and note it in ``trace``."""
+    """Decide whether an event of this probability happens, and record that in ``trace``."""
     if probability <= 0.0:
         return False
     if probability >= 1.0:
@@ -51,7 +51,7 @@ def happens(draws: np.ndarray, slot: int, probability: float, trace: Trace) -> b
 
 @inlined
 def first_branch(draws: np.ndarray, trace: np.ndarray) -> None:
-    """Begin to walk through the branches: everything that can happen happens."""
+    """Set up the first branch, in which every possible event happens."""
     draws[:] = 0.0
     trace[PROBABILITY] = 1.0
     trace[LAST_TRUE] = -1.0
@@ -59,7 +59,7 @@ def first_branch(draws: np.ndarray, trace: np.ndarray) -> None:
 
 @inlined
 def next_branch(draws: np.ndarray, trace: np.ndarray) -> bool:
-    """Turn to the next branch: the last chance that came true fails; False if none is left."""
+    """Set up the next branch: the last event that happened does not. False if none is left."""
     slot = int(trace[LAST_TRUE])
     if slot < 0:
         return False

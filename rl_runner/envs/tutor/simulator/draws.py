@@ -1,9 +1,9 @@
-"""Random numbers from a key and a counter, and the learners that are drawn with them.
+"""Random numbers from a key and a counter, and the learners drawn with them.
 
 Number ``slot`` of step ``t`` of an episode is a fixed function of (key, t, slot): the element
 ``t · N_SLOTS + slot`` of the SplitMix64 sequence that begins at the episode's key (Steele, Lea &
 Flood 2014). Nothing depends on how many learners are stepped together or in which order, and two
-policies on the same seed meet the same luck.
+policies on the same seed get the same random numbers.
 """
 
 from collections.abc import Sequence
@@ -48,18 +48,18 @@ FIRST_ENGAGEMENTS: Final = np.array(model.FIRST_ENGAGEMENTS)
 
 
 def new_stream(generator: np.random.Generator) -> np.uint64:
-    """Draw the key from which all keys of a learner's episodes follow."""
+    """Draw a stream: the key from which the keys of a learner's episodes are computed."""
     return np.uint64(generator.integers(2**64, dtype=np.uint64))
 
 
 def streams_of(seeds: Sequence[int]) -> np.ndarray:
-    """Return (n,) the streams of environments that are reset with these seeds."""
+    """Return (n,) uint64: the streams of environments that are reset with these seeds."""
     return np.array([new_stream(np_random(seed)[0]) for seed in seeds], dtype=np.uint64)
 
 
 @inlined
 def mixed(bits: np.uint64) -> np.uint64:
-    """Return SplitMix64's finaliser: every bit of the result depends on every bit given."""
+    """Return SplitMix64's finaliser: each bit of the result depends on each bit of the input."""
     bits = (bits ^ (bits >> SHIFT_1)) * MIX_1
     bits = (bits ^ (bits >> SHIFT_2)) * MIX_2
     return bits ^ (bits >> SHIFT_3)
@@ -67,7 +67,7 @@ def mixed(bits: np.uint64) -> np.uint64:
 
 @inlined
 def episode_key(stream: np.uint64, episode: np.uint64) -> np.uint64:
-    """Return the key of an episode, 1 for the first one after seeding."""
+    """Return the key of an episode; ``episode`` is 1 for the first one of the stream."""
     return mixed(mixed(stream) + episode * GAMMA)
 
 
@@ -91,11 +91,13 @@ def choice(thresholds: np.ndarray, draw_: float) -> int:
 
 @inlined
 def draw_learner(row: np.ndarray, measured: np.ndarray, model_: Model, draws: np.ndarray) -> None:
-    """Begin an episode with a new learner, from the draws of step 0."""
+    """Draw a new learner and the first measurements from the numbers of step 0."""
     for column in range(len(row)):
         row[column] = 0
+    # Profile.
     row[GENRE] = int(draws[0] * len(model.GENRES))
     row[EXPERIENCE] = choice(EXPERIENCE_THRESHOLDS, draws[1])
+    # Prior knowledge by topic, then the other hidden properties.
     for topic in range(model.N_TOPICS):
         level = choice(LEVEL_THRESHOLDS[row[EXPERIENCE]], draws[2 + topic])
         row[KNOWLEDGE + topic] = min(level, model_.n_levels)
@@ -104,6 +106,7 @@ def draw_learner(row: np.ndarray, measured: np.ndarray, model_: Model, draws: np
     row[CONFUSED] = 0
     row[GOAL] = choice(GOAL_THRESHOLDS[row[GENRE]], draws[6])
     row[PACE] = int(draws[7] < FAST[row[EXPERIENCE]])
+    # Nothing has happened yet.
     row[ACTION] = row[RESPONSE] = row[ANSWER] = row[OPENED] = -1
     for column in range(len(measured)):
         measured[column] = 0.0

@@ -1,4 +1,4 @@
-"""Compilation of the tutor's inner functions."""
+"""How the inner functions of the tutor are compiled: into their callers."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -9,10 +9,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def inlined(function: Function) -> Function:
-    """Compile a function as a part of those that call it; it may not allocate arrays.
+    """Compile a function into its callers; it must not allocate arrays.
 
-    An array is handed to a compiled function as seven numbers, and counted with locked instructions
-    on the way in and out, which together cost more than most of these functions do. They hold no
-    array beyond their call, so nothing need be counted (``_nrt``).
+    A call passes each array as seven numbers and changes its reference count with locked
+    instructions, which costs more than most of these functions do themselves. They keep no array
+    after they return, so reference counting is not needed (``_nrt=False``).
     """
     return compiled(function, forceinline=True, _nrt=False)

@@ -1,7 +1,8 @@
 """THE transition kernel: a fixed function of a learner, an action and a row of random numbers.
 
-Environments hand it uniform numbers from a counter-based generator; the dynamic programme replays
-it over all its branches (:mod:`.branches`). What is simulated and what is solved is the same code.
+Environments pass uniform numbers from a counter-based generator; the dynamic program runs the
+kernel through all its branches (:mod:`.branches`). The simulated model and the solved model are
+therefore the same code.
 
 A step is :func:`act`, then :func:`pass_time`, then :func:`measure`, which changes nothing hidden.
 """
@@ -72,20 +73,21 @@ NEGATIVE: Final = np.array(model.NEGATIVE_FEEDBACK)
 
 @inlined
 def engage(row: np.ndarray, change: int) -> None:
-    """Raise or lower engagement within its bounds."""
+    """Change engagement, within its bounds."""
     row[ENGAGEMENT] = min(HIGHEST_ENGAGEMENT, max(0, row[ENGAGEMENT] + change))
 
 
 @inlined
 def difficulty(row: np.ndarray, topic: int) -> int:
-    """Return how hard the topic's next module is for what the learner knows."""
+    """Return how hard the topic's next module is for the learner: EASY, READY or HARD."""
     distance = row[MODULES + topic] + 1 - row[KNOWLEDGE + topic]
     return EASY if distance <= 0 else READY if distance == 1 else HARD
 
 
 @inlined
 def act(row: np.ndarray, action: int, model_: Model, draws: np.ndarray, trace: Trace) -> None:
-    """Let the learner respond to an action; everything but the passing of time."""
+    """Let the learner respond to an action, before time passes."""
+    # Clear the record of the last step.
     row[ACTION] = action
     row[FEEDBACK] = 0
     row[CORRECT] = 0
@@ -107,20 +109,23 @@ def act(row: np.ndarray, action: int, model_: Model, draws: np.ndarray, trace: T
 @inlined
 def _consider(row: np.ndarray, topic: int, n_levels: int, draws: np.ndarray, trace: Trace) -> None:
     """Skip the suggested module, or open it."""
+    # How likely it is to be skipped; a finished topic always is.
     kind = difficulty(row, topic)
-    skip = 1.0  # of a topic that is finished
+    skip = 1.0
     if row[MODULES + topic] < n_levels:
         row[LEVEL] = row[MODULES + topic] + 1
         skip = SKIP[row[ENGAGEMENT], row[CONFUSED], int(row[GOAL] == topic), kind]
     if happens(draws, 0, skip, trace):
         _skip(row, draws, trace)
         return
+    # It is opened, and completed or not.
     row[OPENED] = kind
     completed = happens(draws, 1, COMPLETE[kind], trace)
     row[RESPONSE] = COMPLETED if completed else model.STOPPED
     if completed:
         row[MODULES + topic] += 1
         row[TESTED + topic] = 0
+    # What it does to the learner depends on its difficulty.
     if kind == READY:
         _work_through_ready(row, completed, draws, trace)
     elif kind == HARD:
@@ -131,7 +136,7 @@ def _consider(row: np.ndarray, topic: int, n_levels: int, draws: np.ndarray, tra
 
 @inlined
 def _skip(row: np.ndarray, draws: np.ndarray, trace: Trace) -> None:
-    """Skip a suggestion, perhaps with a complaint."""
+    """Skip a suggestion, possibly with negative feedback."""
     complaint = NEGATIVE[row[ENGAGEMENT]]
     row[RESPONSE] = SKIPPED
     row[SKIPS] += 1
@@ -143,7 +148,7 @@ def _skip(row: np.ndarray, draws: np.ndarray, trace: Trace) -> None:
 
 @inlined
 def _work_through_ready(row: np.ndarray, completed: bool, draws: np.ndarray, trace: Trace) -> None:
-    """Open a module at the right level: it teaches, and one that is completed may be praised."""
+    """Open a module at the right level: it teaches; if completed, it may get positive feedback."""
     praise = POSITIVE[row[ENGAGEMENT]]
     if happens(draws, 2, LEARN_READY[row[PACE]], trace):
         row[KNOWLEDGE + row[TOPIC]] += 1
@@ -156,7 +161,7 @@ def _work_through_ready(row: np.ndarray, completed: bool, draws: np.ndarray, tra
 
 @inlined
 def _work_through_hard(row: np.ndarray, completed: bool, draws: np.ndarray, trace: Trace) -> None:
-    """Open a module that asks for more than is known: it bores, confuses and may anger."""
+    """Open a module that is too hard: it may bore, confuse and get negative feedback."""
     complaint = 0.5 * NEGATIVE[row[ENGAGEMENT]]
     if happens(draws, 2, model.LEARN_HARD, trace):
         row[KNOWLEDGE + row[TOPIC]] += 1
@@ -170,7 +175,7 @@ def _work_through_hard(row: np.ndarray, completed: bool, draws: np.ndarray, trac
 
 @inlined
 def _read(row: np.ndarray, n_levels: int, draws: np.ndarray, trace: Trace) -> None:
-    """Open a resource on the focus topic: it helps most who is confused."""
+    """Open a resource on the focus topic: it helps a confused learner most."""
     topic, confused = row[FOCUS], row[CONFUSED]
     row[RESPONSE] = model.READ
     row[LEVEL] = min(n_levels, row[MODULES + topic] + 1 - int(untested(row, topic)))
@@ -189,7 +194,7 @@ def _read(row: np.ndarray, n_levels: int, draws: np.ndarray, trace: Trace) -> No
 
 @inlined
 def _answer(row: np.ndarray, draws: np.ndarray, trace: Trace) -> None:
-    """Answer a clarifying question: welcome when confused or bored, tiresome otherwise."""
+    """Answer a clarifying question: it helps a confused or bored learner and bores the others."""
     confused = row[CONFUSED]
     row[RESPONSE] = model.ANSWERED
     if confused and happens(draws, 0, model.CLARIFY_CLEARS, trace):
@@ -203,13 +208,14 @@ def _answer(row: np.ndarray, draws: np.ndarray, trace: Trace) -> None:
 
 @inlined
 def untested(row: np.ndarray, topic: int) -> bool:
-    """Whether the latest completed module of a topic still waits for its quiz to be passed."""
+    """Return whether the quiz on the topic's latest completed module has not been passed yet."""
     return bool(row[MODULES + topic] > 0 and row[TESTED + topic] == 0)
 
 
 @inlined
 def _take_quiz(row: np.ndarray, draws: np.ndarray, trace: Trace) -> None:
     """Take the quiz on the focus topic, or on the first topic that has an untested module."""
+    # Which topic; without an untested module there is no quiz.
     topic = row[FOCUS]
     if not untested(row, topic):
         topic = 0
@@ -220,12 +226,14 @@ def _take_quiz(row: np.ndarray, draws: np.ndarray, trace: Trace) -> None:
         if happens(draws, 0, model.NOTHING_BORES, trace):
             engage(row, -1)
         return
+    # The questions.
     row[TOPIC] = topic
     row[LEVEL] = row[MODULES + topic]
     knows = row[KNOWLEDGE + topic] >= row[MODULES + topic]
     right = 1.0 - model.SLIP if knows else model.GUESS
     for question in range(model.N_QUESTIONS):
         row[CORRECT] += int(happens(draws, question, right, trace))
+    # Passed or failed, and what that does to the learner.
     row[SCORE + topic] = row[CORRECT]
     if row[CORRECT] >= model.PASS_MARK:
         row[RESPONSE] = model.PASSED
@@ -243,7 +251,7 @@ def _take_quiz(row: np.ndarray, draws: np.ndarray, trace: Trace) -> None:
 
 @inlined
 def pass_time(row: np.ndarray, model_: Model, draws: np.ndarray, trace: Trace) -> None:
-    """End the step: the learner graduates, leaves, or forgets; or the time is over."""
+    """End the step: the learner graduates, leaves or may forget; the time limit may be reached."""
     row[TIME] += 1
     graduated = True
     for topic in range(N_TOPICS):
@@ -260,21 +268,21 @@ def pass_time(row: np.ndarray, model_: Model, draws: np.ndarray, trace: Trace) -
 
 @inlined
 def _forget(row: np.ndarray, model_: Model, draws: np.ndarray, trace: Trace) -> None:
-    """Let at most one of the two topics out of focus lose a level."""
+    """Let at most one of the two topics that are not in focus lose a level."""
     first, second = (row[FOCUS] + 1) % N_TOPICS, (row[FOCUS] + 2) % N_TOPICS
     rate = model_.forget[row[MODULES + first] + row[TESTED + first]]
     if happens(draws, FORGET_FIRST, rate, trace):
         row[KNOWLEDGE + first] = max(0, row[KNOWLEDGE + first] - 1)
         return
     other = model_.forget[row[MODULES + second] + row[TESTED + second]]
-    if happens(draws, FORGET_SECOND, other / (1.0 - rate), trace):  # `other` of all, exclusive
+    if happens(draws, FORGET_SECOND, other / (1.0 - rate), trace):  # P(other) overall, never both
         row[KNOWLEDGE + second] = max(0, row[KNOWLEDGE + second] - 1)
 
 
 @inlined
 def write_reward(row: np.ndarray, terms: np.ndarray) -> float:
     """Write the step's reward terms (N_TERMS,) and return their sum."""
-    complaint = row[FEEDBACK] < 0 or row[ENDING] == model.LEFT  # one −5, even if both happen
+    complaint = row[FEEDBACK] < 0 or row[ENDING] == model.LEFT  # −5 once, even if both happen
     terms[0] = model.MODULE_REWARD if row[RESPONSE] == model.COMPLETED else 0.0
     terms[1] = model.QUESTION_REWARD * row[CORRECT]
     terms[2] = model.POSITIVE_REWARD if row[FEEDBACK] > 0 else 0.0
@@ -289,7 +297,7 @@ def write_reward(row: np.ndarray, terms: np.ndarray) -> float:
 
 @inlined
 def measure(row: np.ndarray, measured: np.ndarray, draws: np.ndarray) -> None:
-    """Draw what the platform measures: an answer, engagement, the minutes on a module."""
+    """Draw the platform's measurements: the answer, engagement, the minutes on a module."""
     if row[RESPONSE] == model.ANSWERED:
         others = model.ANSWER_RIGHT + 0.5 * (1.0 - model.ANSWER_RIGHT)
         draw = draws[ANSWER_SLOT]

@@ -5,11 +5,11 @@ knowledge, so the posterior over (pace, three levels) factorises and is kept exa
 P(level | pace) for each topic (Corbett & Anderson 1995; individual learning rates as in Yudelson,
 Koedinger & Gordon 2013).
 
-What the platform cannot know it replaces by the population: engagement by its typical value, the
-goal by its probability given the genre and the answers, confusion by its probability given how
-earlier modules, quizzes and resources went. Evidence: whether a suggested module is skipped, opened
-and completed, how long it took, feedback, and every answer of a quiz. The platform believes in
-``bkt`` learners; of ``half_life`` learners it has a wrong model, as a platform may.
+For what it cannot observe, the platform uses the population: a typical engagement, the goal's
+probability given the genre and the answers, and the probability of confusion given the results of
+earlier modules, quizzes and resources. The evidence: whether a suggested module is skipped, opened
+and completed, how long it took, feedback, and every answer in a quiz. The platform assumes ``bkt``
+learners; its model of ``half_life`` learners is wrong, as a real platform's may be.
 """
 
 import math
@@ -54,7 +54,7 @@ LOG_VARIANCE: Final = model.MINUTES_LOG_STD**2
 
 @inlined
 def begin_belief(belief: np.ndarray, row: np.ndarray, n_levels: int) -> None:
-    """Set the belief to what is known of a learner by experience and genre."""
+    """Set the belief to the prior, given the learner's experience and genre."""
     experience = row[EXPERIENCE]
     for column in range(len(belief)):
         belief[column] = 0.0
@@ -76,10 +76,11 @@ def levels_at(topic: int, pace: int, n_levels: int) -> int:
 
 @inlined
 def update_belief(belief: np.ndarray, row: np.ndarray, minutes: float, model_: Model) -> None:
-    """Take in one step: ``row`` is the learner's record after it."""
+    """Update the belief after one step; ``row`` is the learner's record after it."""
+    # The evidence of the response, and what the learner may have learned.
     n_levels, response = model_.n_levels, row[RESPONSE]
     if response in (model.SKIPPED, model.COMPLETED, model.STOPPED):
-        if row[LEVEL] > 0:  # else the topic was finished, and skipping it says nothing
+        if row[LEVEL] > 0:  # else the topic was finished: skipping is certain, no evidence
             _after_suggestion(belief, row, minutes, n_levels)
     elif response == model.READ:
         _after_resource(belief, row, n_levels)
@@ -87,6 +88,7 @@ def update_belief(belief: np.ndarray, row: np.ndarray, minutes: float, model_: M
         _after_answer(belief, row[ANSWER])
     elif response in (model.PASSED, model.FAILED):
         _after_quiz(belief, row, n_levels)
+    # The two topics that are not in focus may be forgotten.
     for shift in (1, 2):
         _forget(belief, (row[FOCUS] + shift) % N_TOPICS, n_levels)
 
@@ -109,7 +111,7 @@ def _difficulty(level: int, module: int) -> int:
 
 @inlined
 def _normalise(belief: np.ndarray, topic: int, n_levels: int) -> None:
-    """Make joint weights of pace and level into P(pace) and P(level | pace) again."""
+    """Turn joint weights of pace and level back into P(pace) and P(level | pace)."""
     total = 0.0
     for pace in range(2):
         at, weight = levels_at(topic, pace, n_levels), 0.0
@@ -127,7 +129,7 @@ def _normalise(belief: np.ndarray, topic: int, n_levels: int) -> None:
 def _weigh_difficulties(
     belief: np.ndarray, row: np.ndarray, n_levels: int, easy: float, ready: float, hard: float
 ) -> None:
-    """Weigh the levels by the likelihood of what happened to a module of each difficulty."""
+    """Multiply the levels by the likelihood of the evidence, given the module's difficulty."""
     for pace in range(2):
         at = levels_at(row[TOPIC], pace, n_levels)
         for level in range(n_levels + 1):
@@ -138,7 +140,7 @@ def _weigh_difficulties(
 
 @inlined
 def _typical_skip(belief: np.ndarray, topic: int, kind: int) -> float:
-    """Return P(skip) of a module of this difficulty, over what may be the goal and confusion."""
+    """Return P(skip) of a module of this difficulty, averaged over goal and confusion."""
     confused, goal = belief[BELIEF_CONFUSED], belief[BELIEF_GOAL + topic]
     e = TYPICAL_ENGAGEMENT
     clear = goal * SKIP[e, 0, 1, kind] + (1.0 - goal) * SKIP[e, 0, 0, kind]
@@ -148,6 +150,8 @@ def _typical_skip(belief: np.ndarray, topic: int, kind: int) -> float:
 
 @inlined
 def _after_suggestion(belief: np.ndarray, row: np.ndarray, minutes: float, n_levels: int) -> None:
+    """Update the belief after a suggestion was skipped, or opened and completed or stopped."""
+    # A skip is evidence of the difficulty, and so of the level.
     topic = row[TOPIC]
     easy = _typical_skip(belief, topic, EASY)
     ready = _typical_skip(belief, topic, READY)
@@ -155,6 +159,7 @@ def _after_suggestion(belief: np.ndarray, row: np.ndarray, minutes: float, n_lev
     if row[RESPONSE] == model.SKIPPED:
         _weigh_difficulties(belief, row, n_levels, easy, ready, hard)
         return
+    # An opened module: the evidence is the minutes, whether it was completed, and the feedback.
     positive, negative = POSITIVE[TYPICAL_ENGAGEMENT], 0.5 * NEGATIVE[TYPICAL_ENGAGEMENT]
     x = math.log(minutes / model.MINUTES_MEDIAN)
     longer = math.exp((x * LOG_HARD - 0.5 * LOG_HARD**2) / LOG_VARIANCE)
@@ -166,13 +171,15 @@ def _after_suggestion(belief: np.ndarray, row: np.ndarray, minutes: float, n_lev
         easy, ready = easy * (1.0 - COMPLETE[EASY]), ready * (1.0 - COMPLETE[READY])
         hard *= 1.0 - COMPLETE[HARD]
     hard *= negative if row[FEEDBACK] < 0 else 1.0 - negative
-    if row[FEEDBACK] > 0:  # only a module at the right level is praised
+    if row[FEEDBACK] > 0:  # only a module at the right level gets positive feedback
         easy = hard = 0.0
-    elif row[FEEDBACK] < 0:  # only one that is too hard is complained about once opened
+    elif row[FEEDBACK] < 0:  # once opened, only one that is too hard gets negative feedback
         easy = ready = 0.0
     _weigh_difficulties(belief, row, n_levels, easy, ready, hard)
+    # A module that was too hard and not completed confuses.
     if row[RESPONSE] == model.STOPPED:
         _suspect_confusion(belief, _probability_hard(belief, row, n_levels))
+    # What it may have taught, from the highest level down, so that nobody rises twice.
     for pace in range(2):
         at = levels_at(topic, pace, n_levels)
         for level in range(row[LEVEL] - 1, -1, -1):
@@ -182,6 +189,7 @@ def _after_suggestion(belief: np.ndarray, row: np.ndarray, minutes: float, n_lev
 
 @inlined
 def _probability_hard(belief: np.ndarray, row: np.ndarray, n_levels: int) -> float:
+    """Return the probability that the module was too hard."""
     hard = 0.0
     for pace in range(2):
         at = levels_at(row[TOPIC], pace, n_levels)
@@ -193,12 +201,13 @@ def _probability_hard(belief: np.ndarray, row: np.ndarray, n_levels: int) -> flo
 
 @inlined
 def _suspect_confusion(belief: np.ndarray, probability: float) -> None:
+    """Raise P(confused): a learner who was not confused has become so with this probability."""
     belief[BELIEF_CONFUSED] += (1.0 - belief[BELIEF_CONFUSED]) * probability
 
 
 @inlined
 def _learn(belief: np.ndarray, column: int, rate: float) -> None:
-    """Move this share of a level's probability one level up."""
+    """Move this share of the probability of a level to the next level."""
     moved = rate * belief[column]
     belief[column] -= moved
     belief[column + 1] += moved
@@ -206,13 +215,16 @@ def _learn(belief: np.ndarray, column: int, rate: float) -> None:
 
 @inlined
 def _after_resource(belief: np.ndarray, row: np.ndarray, n_levels: int) -> None:
+    """Update the belief after a resource was read: less confusion, perhaps more knowledge."""
+    # Confusion at the time of reading, and after it.
     topic, confused = row[TOPIC], belief[BELIEF_CONFUSED]
     thanked = 0.5 * POSITIVE[TYPICAL_ENGAGEMENT]
-    if row[FEEDBACK] > 0:  # thanks for clearing confusion: it was there, and is no more
+    if row[FEEDBACK] > 0:  # only given for clearing confusion: there was some, and it is gone
         confused, after = 1.0, 0.0
     else:
         stays = confused * (1.0 - model.RESOURCE_CLEARS)
         after = stays / (1.0 - confused * model.RESOURCE_CLEARS * thanked)
+    # A resource teaches more while the learner is confused.
     highest = min(row[MODULES + topic], n_levels - 1)
     for pace in range(2):
         rate = confused * RESOURCE_LEARN_CONFUSED[pace] + (1.0 - confused) * model.RESOURCE_LEARN
@@ -224,6 +236,7 @@ def _after_resource(belief: np.ndarray, row: np.ndarray, n_levels: int) -> None:
 
 @inlined
 def _after_answer(belief: np.ndarray, answer: int) -> None:
+    """Update the goal's probabilities by the answer, and P(confused) by the question."""
     total = 0.0
     for topic in range(N_TOPICS):
         right = topic == answer
@@ -237,6 +250,7 @@ def _after_answer(belief: np.ndarray, answer: int) -> None:
 
 @inlined
 def _after_quiz(belief: np.ndarray, row: np.ndarray, n_levels: int) -> None:
+    """Update the belief by the number of right answers; a failed quiz teaches and confuses."""
     knows, guesses = QUIZ_KNOWN[row[CORRECT]], QUIZ_GUESSED[row[CORRECT]]
     _weigh_difficulties(belief, row, n_levels, knows, guesses, guesses)
     if row[RESPONSE] == model.FAILED:
@@ -249,6 +263,7 @@ def _after_quiz(belief: np.ndarray, row: np.ndarray, n_levels: int) -> None:
 
 @inlined
 def _forget(belief: np.ndarray, topic: int, n_levels: int) -> None:
+    """Move the forgotten share of the probability of each level to the level below."""
     for pace in range(2):
         at = levels_at(topic, pace, n_levels)
         for level in range(1, n_levels + 1):

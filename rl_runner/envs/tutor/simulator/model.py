@@ -1,15 +1,16 @@
-"""The learner's numbers: what is random in the tutor, how likely it is, and where that comes from.
+"""Every number of the learner model: rewards, probabilities, and the source of each.
 
 Supported by literature
     Guessing at most .3, slipping at most .1 and learning near .1 per practice item are values of
     Bayesian knowledge tracing (Corbett & Anderson 1995; Baker, Corbett & Aleven 2008). A module is
     five items long: 1 − .9⁵ ≈ .41, between the .35 and .60 of slow and fast learners. Learning is
-    best when about 85 % succeeds: Wilson et al. (2019). Confusion that is not resolved turns into
-    frustration and boredom: D'Mello & Graesser (2012). Most learners of open courses leave them:
-    Jordan (2015). Forgetting of the ``half_life`` family: Settles & Meeder (2016), equations 1–3.
+    best when about 85 % of attempts succeed: Wilson et al. (2019). Unresolved confusion turns into
+    frustration and boredom: D'Mello & Graesser (2012). Most learners of open courses do not finish
+    them: Jordan (2015). Forgetting of ``half_life`` learners: Settles & Meeder (2016), equations
+    1–3.
 Calibrated, without a direct source
     The logits of skipping, the hazards of leaving, the rates of feedback, the experience of the
-    learners, the genres' usual topics, and the spread of the minutes.
+    learners, the usual topic of each genre, and the spread of the minutes.
 """
 
 from typing import Final
@@ -24,7 +25,7 @@ CLARIFY: Final = 4
 QUIZ: Final = 5
 ACTIONS: Final = (*TOPICS, "resource link", "clarifying question", "quiz")
 
-# What a learner answers to an action; the numbers are columns of the observation.
+# How a learner responds to an action; the numbers are columns of the observation.
 RESPONSES: Final = (
     "completed",
     "stopped",
@@ -40,7 +41,7 @@ COMPLETED, STOPPED, SKIPPED, READ, ANSWERED, PASSED, FAILED, NOTHING = range(len
 ENDINGS: Final = ("", "graduated", "left", "time over")
 GOING_ON, GRADUATED, LEFT, TIME_OVER = range(len(ENDINGS))
 
-# What may happen in a step. The first two are returned, the others are in ``info``.
+# Events of a step. ``step`` returns the first two; the others are in ``info``.
 FLAGS: Final = (
     "terminated",
     "truncated",
@@ -52,7 +53,7 @@ FLAGS: Final = (
     "graduated",
 )
 
-# What a step can be rewarded for, in this order, and by how much.
+# The terms of the reward, in this order, and their values.
 REWARD_TERMS: Final = (
     "module_completed",
     "quiz_questions",
@@ -68,18 +69,18 @@ SKIP_REWARD: Final = -1.0
 NEGATIVE_REWARD: Final = -5.0
 STEP_REWARD: Final = -0.1
 
-# --- who comes ----------------------------------------------------------------------------------
+# --- the population of learners -----------------------------------------------------------------
 
 EXPERIENCES: Final = ("beginner", "intermediate", "professional")
 EXPERIENCE_PROBABILITIES: Final = (0.50, 0.35, 0.15)
 FAST_PROBABILITIES: Final = (0.3, 0.5, 0.7)  # by experience
 LEVEL_PROBABILITIES: Final = ((0.85, 0.13, 0.02), (0.50, 0.40, 0.10), (0.25, 0.40, 0.35))
 GENRES: Final = ("Afrobeats", "Amapiano", "Gospel", "Highlife", "Hip-hop", "Bongo Flava")
-USUAL_TOPICS: Final = (0, 2, 0, 1, 1, 2)  # by genre; every topic is usual for two of them
+USUAL_TOPICS: Final = (0, 2, 0, 1, 1, 2)  # by genre; each topic is the usual one of two genres
 USUAL_TOPIC_PROBABILITY: Final = 0.6
 SLOW, FAST = 0, 1
 HIGHEST_ENGAGEMENT: Final = 4
-FIRST_ENGAGEMENTS: Final = (2, 3)  # even odds
+FIRST_ENGAGEMENTS: Final = (2, 3)  # equally likely
 
 # --- a suggested module: easy, ready or hard for what the learner knows -------------------------
 
@@ -122,7 +123,7 @@ HAZARDS: Final = (0.15, 0.06, 0.02, 0.006, 0.002)  # of leaving, by engagement a
 FORGET: Final = 0.01  # each of the two topics out of focus, never both
 POSITIVE_FEEDBACK: Final = (0.0, 0.02, 0.06, 0.12, 0.20)  # by engagement before the action
 NEGATIVE_FEEDBACK: Final = (0.15, 0.08, 0.04, 0.015, 0.005)
-HALF_LIFE: Final = 8.0  # steps, of knowledge that was never practised; doubles with every practice
+HALF_LIFE: Final = 8.0  # in steps, of knowledge never practised; doubles with each practice
 
 # --- what the platform measures -----------------------------------------------------------------
 
@@ -150,8 +151,8 @@ def skip_probabilities() -> np.ndarray:
 def level_probabilities(n_levels: int) -> np.ndarray:
     """Return (3, n_levels + 1) P(knowledge at the start) by experience.
 
-    The table is for two modules a topic. With one, both upper levels are the level of that module;
-    with more, nobody begins above the second.
+    The numbers are for two modules per topic. With one module, the two upper levels are merged;
+    with more than two, nobody begins above the second level.
     """
     table = np.zeros((len(EXPERIENCES), n_levels + 1))
     for level, column in enumerate(np.array(LEVEL_PROBABILITIES).T):

@@ -1,4 +1,4 @@
-"""What the agent sees: a flat vector of numbers from 0 to 1, in named slices."""
+"""The agent's observation: a flat vector of numbers from 0 to 1, in named slices."""
 
 from collections.abc import Mapping
 from itertools import accumulate

@@ -1,6 +1,6 @@
-"""One learner is a row of whole numbers: what its columns mean.
+"""A learner is a row of integers; this module says what its columns mean.
 
-The same row serves the environments, the dynamic programme and the tests. The first block is hidden
+The environments, the dynamic program and the tests use the same rows. The first block is hidden
 from the agent, the rest is the platform's own record.
 """
 
@@ -17,7 +17,7 @@ CONFUSED: Final = 4  # 0, 1
 GOAL: Final = 5  # the topic the learner came for
 PACE: Final = 6  # model.SLOW, model.FAST
 OPENED: Final = 29  # the difficulty of the module opened in this step (model.EASY …); −1: none
-# observed: who it is, and progress
+# observed: the profile, and the progress so far
 GENRE: Final = 7
 EXPERIENCE: Final = 8
 MODULES: Final = 9  # three columns: modules completed, 0..L by topic
@@ -60,14 +60,14 @@ class Learners(NamedTuple):
     rows: np.ndarray  # (n, N_COLUMNS) int32
     measured: np.ndarray  # (n, N_MEASURED) float64
     belief: np.ndarray  # (n, belief_width) float64
-    streams: np.ndarray  # (n,) uint64: where a learner's random numbers come from
+    streams: np.ndarray  # (n,) uint64: the key of each learner's random numbers
     episodes: np.ndarray  # (n,) uint64: how many episodes have been drawn from the stream
-    planned: np.ndarray  # (n, m) uint64: streams for the coming episodes, before going on
-    plans: np.ndarray  # (n, 2) int64: of ``planned``, how many are used and how many there are
+    planned: np.ndarray  # (n, m) uint64: streams of the next episodes, used before `streams`
+    plans: np.ndarray  # (n, 2) int64: how many of ``planned`` are used, and how many there are
 
     @classmethod
     def empty(cls, n: int, n_levels: int) -> Self:
-        """Allocate n learners that have to be reset before they are used."""
+        """Allocate n learners; they have to be reset before their first step."""
         return cls(
             np.zeros((n, N_COLUMNS), dtype=np.int32),
             np.zeros((n, N_MEASURED)),
@@ -80,7 +80,7 @@ class Learners(NamedTuple):
 
 
 def hidden_state(row: np.ndarray) -> dict[str, object]:
-    """Name what the agent does not see."""
+    """Return the hidden part of a row by name, for ``info["hidden"]``."""
     return {
         "knowledge": tuple(map(int, row[KNOWLEDGE : KNOWLEDGE + N_TOPICS])),
         "engagement": int(row[ENGAGEMENT]),

@@ -82,7 +82,7 @@ def test_a_level_without_text_still_has_a_title():
     [
         ("answer: 1\n", "answer: 4\n", "less than 4"),
         ("kind: video", "kind: film", "film"),
-        ("level: 2\n", "level: 3\n", "levels must count"),
+        ("level: 2\n", "level: 3\n", "levels must be 1, 2"),
         ("name: Music Distribution", "name: Distribution", "topics must be"),
         ('"The written song behind the recording"', '"one particular recording"', "are the same"),
         ("objectives:", "aims:", "aims"),

@@ -8,8 +8,9 @@ from scipy.stats import norm
 
 from rl_runner.envs.tutor.env import TutorEnv
 from rl_runner.envs.tutor.options import TutorOptions
+from rl_runner.envs.tutor.planning.dynamic_programming import N_ENGAGEMENTS
 from rl_runner.envs.tutor.planning.policies import Mastery, Random
-from rl_runner.envs.tutor.planning.qmdp import QMDP, expected_knowledge
+from rl_runner.envs.tutor.planning.qmdp import QMDP
 from rl_runner.envs.tutor.simulator import model
 from rl_runner.envs.tutor.simulator.knowledge_filter import TYPICAL_ENGAGEMENT, expected_level
 from rl_runner.envs.tutor.simulator.state import (
@@ -129,6 +130,19 @@ class BruteForce:
 
     def fast(self) -> float:
         return sum(w for key, w in self.weights.items() if key[0])
+
+
+def expected_knowledge(belief: np.ndarray, n_levels: int) -> np.ndarray:
+    """Return (3,) the exact posterior mean of knowledge, in levels."""
+    shape = (model.N_TOPICS, 2, *[n_levels + 1] * model.N_TOPICS, N_ENGAGEMENTS, 2)
+    joint = belief.reshape(shape)
+    axes = range(joint.ndim)
+    return np.array(
+        [
+            joint.sum(axis=tuple(a for a in axes if a != 2 + topic)) @ np.arange(n_levels + 1)
+            for topic in range(model.N_TOPICS)
+        ]
+    )
 
 
 @pytest.mark.parametrize("n_levels", [1, 2, 3])

@@ -1,8 +1,8 @@
 """A canvas for one page: smooth shapes, measured text, and a record of every text drawn.
 
-Pillow draws shapes without smoothing; rounded shapes are therefore drawn once at four times their
-size and kept as masks. Text is set in DejaVu Sans, which matplotlib (a dependency) ships; its
-licence is free and it has the letters of African languages.
+Pillow draws shapes without antialiasing. Rounded shapes are therefore drawn once at four times
+their size, scaled down and kept as masks. Text is set in DejaVu Sans, which comes with matplotlib
+(a dependency); its licence is free and it has the letters of African languages.
 """
 
 import itertools
@@ -21,7 +21,7 @@ ELLIPSIS = "…"
 
 @dataclass(frozen=True)
 class Style:
-    """How a text is set; ``size`` in pixels."""
+    """Size in pixels, colour and weight of a text."""
 
     size: int
     colour: Colour
@@ -29,7 +29,7 @@ class Style:
 
     @property
     def line_height(self) -> int:
-        """Pixels from one line's top to the next one's."""
+        """Pixels from the top of one line to the top of the next."""
         return round(self.size * 1.38)
 
     def width(self, text: str) -> float:
@@ -39,7 +39,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in pixels: left, top, right, bottom; right and bottom are outside."""
+    """A rectangle in pixels; ``right`` and ``bottom`` are exclusive."""
 
     left: int
     top: int
@@ -57,16 +57,16 @@ class Box:
         return self.bottom - self.top
 
     def inset(self, x: int, y: int) -> "Box":
-        """Return the box without a margin on each side."""
+        """Return the box without margins of x pixels left and right, y pixels top and bottom."""
         return Box(self.left + x, self.top + y, self.right - x, self.bottom - y)
 
 
 @dataclass(frozen=True)
 class DrawnText:
-    """One line of text as it was drawn: where its ink lies and the room it was given.
+    """One line of text as it was drawn: the box of its ink and the space that it was given.
 
     ``key`` says what the text means (``"return"``, ``"topic 0 knowledge"``), so that tests can
-    compare it with the view; empty for labels and prose.
+    compare it with the view; it is empty for labels and prose.
     """
 
     text: str
@@ -77,7 +77,7 @@ class DrawnText:
 
 
 class Canvas:
-    """An RGB image of a fixed size and the texts that were drawn on it."""
+    """An RGB image of fixed size and a record of the texts that were drawn on it."""
 
     def __init__(self, width: int, height: int, background: Colour) -> None:
         self.image = Image.new("RGB", (width, height), background)
@@ -90,13 +90,14 @@ class Canvas:
         return Box(0, 0, *self.image.size)
 
     def rectangle(self, box: Box, colour: Colour, radius: int = 0) -> None:
-        """Fill a rectangle; its corners are rounded smoothly."""
+        """Fill a rectangle with rounded corners."""
         if box.width <= 0 or box.height <= 0:
             return
         radius = min(radius, box.width // 2, box.height // 2)
         right, bottom = box.right - radius, box.bottom - radius
         self._fill(box.left + radius, box.top, right, box.bottom, colour)
         self._fill(box.left, box.top + radius, box.right, bottom, colour)
+        # The two bars leave the corners open.
         if radius:
             corners = itertools.product((box.left, right), (box.top, bottom))
             for corner, mask in zip(corners, _corners(radius), strict=True):
@@ -112,23 +113,23 @@ class Canvas:
         self.rectangle(box.inset(1, 1), fill, radius - 1)
 
     def disc(self, x: int, y: int, diameter: int, colour: Colour) -> None:
-        """Fill a disc whose top left corner is (x, y)."""
+        """Fill a disc; (x, y) is the top left corner of its bounding box."""
         self.image.paste(colour, (x, y), _disc(diameter))
 
     def polygon(self, box: Box, corners: Sequence[tuple[float, float]], colour: Colour) -> None:
-        """Fill a polygon; corners are fractions of the box, from its top left."""
+        """Fill a polygon; its corners are fractions of the box, from the top left."""
         mask = _polygon(box.width, box.height, tuple(corners))
         self.image.paste(colour, (box.left, box.top), mask)
 
     def arc(self, box: Box, thickness: int, fraction: float, colour: Colour) -> None:
-        """Draw a part of a ring, clockwise from the top."""
+        """Draw a fraction of a ring, clockwise from the top."""
         mask = _arc(box.width, thickness, round(fraction * 360))
         self.image.paste(colour, (box.left, box.top), mask)
 
     def text(
         self, room: Box, text: str, style: Style, *, align: str = "left", key: str = ""
     ) -> Box:
-        """Draw one line into ``room``, vertically centred, shortened with an ellipsis to fit.
+        """Draw one line, vertically centred in ``room``, and shorten it with an ellipsis to fit.
 
         :param align: ``"left"``, ``"centre"`` or ``"right"``
         :returns: the box of the line's ink, as wide as the text's advance
@@ -138,7 +139,7 @@ class Canvas:
         slack = {"left": 0.0, "centre": (room.width - width) / 2, "right": room.width - width}
         left = room.left + round(slack[align])
         middle = (room.top + room.bottom) / 2
-        # Centring the capitals looks centred; descenders hang below, as they should.
+        # Centre the capital letters; descenders hang below.
         baseline = round(middle + style.size * 0.365)
         self._set(left, baseline, text, style)
         ascent, descent = round(style.size * 0.76), round(style.size * 0.24)
@@ -153,7 +154,7 @@ class Canvas:
             self.image.paste(style.colour, corner, mask)
 
     def lines(self, room: Box, lines: Sequence[str], style: Style, *, key: str = "") -> int:
-        """Draw lines from the top of ``room`` and return where the next one would begin."""
+        """Draw lines from the top of ``room``; return the top of the next one."""
         top = room.top
         for line in lines:
             line_room = Box(room.left, top, room.right, top + style.line_height)
@@ -163,9 +164,10 @@ class Canvas:
 
 
 def shortened(text: str, style: Style, width: int) -> str:
-    """Return ``text``, or as much of it as fits into ``width`` pixels with an ellipsis."""
+    """Return ``text``, or the beginning of it that fits into ``width`` pixels with an ellipsis."""
     if style.width(text) <= width:
         return text
+    # Binary search for the longest beginning that fits.
     low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
@@ -177,7 +179,7 @@ def shortened(text: str, style: Style, width: int) -> str:
 
 
 def wrapped(text: str, style: Style, width: int, max_lines: int) -> list[str]:
-    """Break ``text`` into at most ``max_lines`` lines; the last one is shortened if need be."""
+    """Break ``text`` into at most ``max_lines`` lines; the last one is shortened if necessary."""
     words = text.split()
     lines: list[str] = []
     while words and len(lines) < max_lines:

@@ -1,6 +1,6 @@
-"""The chat: the agent's advice and the learner's responses, the newest at the bottom.
+"""The chat: the agent's advice and the learner's responses, the latest at the bottom.
 
-The latest exchanges are written out; above them, what came before fits on a line each.
+The latest exchanges are shown in full; above them, earlier ones have one line each.
 """
 
 import math
@@ -33,15 +33,15 @@ WELCOME = (
     "resources and quizzes; tell me what helps and what does not."
 )
 ACTIONS_LABEL = "The agent’s six actions"
-ACTIONS_TAKEN = f"{ACTIONS_LABEL}, its last one filled"
-WIDEST = 0.86  # of the room, for a bubble
+ACTIONS_TAKEN = f"{ACTIONS_LABEL}; the last one is filled"
+WIDEST = 0.86  # of the chat's width, for a bubble
 GAP, PAD_X, PAD_Y = 6, 10, 6
 META, EXCHANGE_GAP, EARLIER, EARLIER_GAP = 19, 8, 17, 12
 BANNER, BUTTON, MAX_LINES = 32, 24, 5
 
 
 def draw(canvas: Canvas, box: Box, view: TutorView) -> None:
-    """Draw the conversation, and below it what the agent can do and did last."""
+    """Draw the conversation, and below it the agent's actions with the last one marked."""
     room = draw_card(canvas, box, "Chat")
     last = view.chat[-1] if view.chat else None
     buttons = Box(room.left, room.bottom - 2 * BUTTON - 22, room.right, room.bottom)
@@ -57,10 +57,11 @@ def draw(canvas: Canvas, box: Box, view: TutorView) -> None:
     else:
         welcome = WELCOME.format(genre=view.genre, experience=view.experience)
         _draw_bubble(canvas, room, welcome, by_learner=False)
-        canvas.text(room, "The first step begins the conversation.", SMALL, align="centre")
+        canvas.text(room, "The first step starts the conversation.", SMALL, align="centre")
 
 
 def _draw_exchanges(canvas: Canvas, room: Box, chat: tuple[Exchange, ...]) -> None:
+    # How many of the latest exchanges fit in full, with room for up to three earlier ones.
     n_full, height = 0, 0
     for exchange in reversed(chat):
         needed = _height(room.width, exchange)
@@ -69,6 +70,7 @@ def _draw_exchanges(canvas: Canvas, room: Box, chat: tuple[Exchange, ...]) -> No
             break
         height += needed
         n_full += 1
+    # The earlier ones at the top, then those in full.
     top = _draw_earlier(canvas, room, chat[:-n_full], room.height - height)
     for exchange in chat[-n_full:]:
         needed = _height(room.width, exchange)
@@ -77,7 +79,7 @@ def _draw_exchanges(canvas: Canvas, room: Box, chat: tuple[Exchange, ...]) -> No
 
 
 def _draw_earlier(canvas: Canvas, room: Box, earlier: tuple[Exchange, ...], height: int) -> int:
-    """Draw as many of the earlier exchanges as fit, one line each; return where they end."""
+    """Draw as many earlier exchanges as fit, one line each; return where they end."""
     n_shown = min(len(earlier), max(0, height - EARLIER_GAP) // EARLIER)
     top = room.top
     if not n_shown:
@@ -145,7 +147,7 @@ def _draw_meta(canvas: Canvas, box: Box, exchange: Exchange) -> None:
 
 
 def _draw_feedback_mark(canvas: Canvas, left: int, top: int, feedback: int) -> int:
-    """Draw a triangle, up for positive feedback, and return its right edge."""
+    """Draw a triangle, pointing up for positive feedback; return its right edge."""
     if feedback:
         liked = feedback > 0
         mark = Box(left, top, left + 9, top + 9)
@@ -154,7 +156,7 @@ def _draw_feedback_mark(canvas: Canvas, left: int, top: int, feedback: int) -> i
 
 
 def _draw_actions(canvas: Canvas, box: Box, last: Exchange | None) -> None:
-    """Draw the agent's six actions, the one it took last filled."""
+    """Draw the agent's six actions; the last one taken is filled."""
     canvas.rectangle(Box(box.left, box.top, box.right, box.top + 1), LINE)
     label = Box(box.left, box.top + 5, box.right, box.top + 20)
     canvas.text(label, ACTIONS_TAKEN if last else ACTIONS_LABEL, SMALL)

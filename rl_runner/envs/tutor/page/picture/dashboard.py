@@ -36,7 +36,7 @@ FOOT = 16
 ABOUT_HEADING, FEWEST_LINES = 27, 3
 NUMBER = Style(11, CARD, bold=True)
 NUMBER_LATER = Style(11, MUTED, bold=True)
-NOTHING = "Every module is completed and every quiz is passed. Nothing is left to do."
+NOTHING = "Every module is completed and every quiz is passed. There is nothing left to do."
 SUMMARY_ROW = 34
 
 
@@ -81,32 +81,35 @@ def _draw_counts(canvas: Canvas, box: Box, view: TutorView) -> None:
 
 
 def draw_path(canvas: Canvas, box: Box, view: TutorView) -> None:
-    """Draw the next steps of the recommended path, as many as fit."""
+    """Draw the next stations of the recommended path, as many as fit."""
     room = draw_card(canvas, box, "Recommended path")
     if not view.path:
         draw_check(canvas, room.left, room.top, DISC, GREEN)
         beside = Box(room.left + INDENT, room.top + 2, room.right, room.bottom)
         canvas.lines(beside, wrapped(NOTHING, BODY, beside.width, 4), BODY)
         return
+    # How many stations fit; if not all, a line says how many more there are.
     ahead = stations(view.path)
     n_shown = min(len(ahead), (room.height + BETWEEN) // PATH_ROW)
     if n_shown < len(ahead):
         n_shown = (room.height - FOOT) // PATH_ROW
         foot = Box(room.left + INDENT, room.bottom - FOOT, room.right, room.bottom)
         canvas.text(foot, f"and {len(ahead) - n_shown} more", SMALL, key="path more")
+    # A line through the numbers, then the stations.
     middle = room.left + DISC // 2
     bottom = room.top + (n_shown - 1) * PATH_ROW + DISC // 2
     canvas.rectangle(Box(middle - 1, room.top + DISC // 2, middle + 1, bottom), LINE)
     for index, station in enumerate(ahead[:n_shown]):
         top = room.top + index * PATH_ROW
         _draw_step(canvas, Box(room.left, top, room.right, top + PATH_ROW), station, index)
+    # Space that is left describes the next module.
     if n_shown == len(ahead):
         rest = Box(room.left, room.top + n_shown * PATH_ROW, room.right, room.bottom)
         _draw_about(canvas, rest, ahead[0])
 
 
 def _draw_about(canvas: Canvas, room: Box, station: Station) -> None:
-    """Draw what the next module is about, if some lines of it fit."""
+    """Draw the summary of the next module, if enough lines fit."""
     module = load_course().module(station.topic, station.level)
     n_lines = (room.height - ABOUT_HEADING) // SMALL.line_height
     if module and n_lines >= FEWEST_LINES:
@@ -133,7 +136,7 @@ def _draw_step(canvas: Canvas, box: Box, station: Station, index: int) -> None:
 
 
 def draw_summary(canvas: Canvas, box: Box, view: TutorView) -> None:
-    """Draw the counts of the whole episode as a table."""
+    """Draw the counts of the complete episode as a table."""
     room = draw_card(canvas, box, "How it went")
     for index, (label, value) in enumerate(outcome(view)):
         top = room.top + index * SUMMARY_ROW

@@ -1,4 +1,4 @@
-"""The top of the page: whose page it is, how far the episode is, what it has earned."""
+"""The top of the page: the learner, the steps taken and the return so far."""
 
 from rl_runner.envs.tutor.page.labels import signed
 from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Style
@@ -23,9 +23,10 @@ TRIANGLE = ((0.0, 0.0), (1.0, 0.0), (0.5, 1.0))
 
 
 def draw(canvas: Canvas, box: Box, view: TutorView) -> None:
-    """Draw the header: name and learner on the left, step and return on the right."""
+    """Draw the header: title and learner on the left, steps and return on the right."""
     canvas.rectangle(box, NIGHT)
     _draw_band(canvas, Box(box.left, box.bottom - BAND, box.right, box.bottom))
+    # Left: the title and the learner.
     upper = Box(box.left + 12, box.top + 7, box.right - 12, box.top + 29)
     lower = Box(upper.left, upper.bottom, upper.right, box.top + 47)
     learner = f"{view.genre} artist, {view.experience}"
@@ -33,11 +34,14 @@ def draw(canvas: Canvas, box: Box, view: TutorView) -> None:
     _draw_mark(canvas, upper.left, box.top + 10)
     canvas.text(Box(left, upper.top, 520, upper.bottom), "The business of music", NAME)
     canvas.text(Box(left, lower.top, 520, lower.bottom), learner, LABEL, key="learner")
+    # Right: the numbers, and a bar for the steps taken.
     steps = f"{view.step} of {view.horizon}"
     right = upper.right
     _draw_figure(canvas, right - 84, right, "Return so far", signed(view.return_so_far), "return")
     _draw_figure(canvas, right - 248, right - 112, "Steps taken", steps, "step")
-    widest = round(VALUE.width(f"{view.horizon} of {view.horizon}"))  # so that the bar stays put
+    widest = round(
+        VALUE.width(f"{view.horizon} of {view.horizon}")
+    )  # so that the bar does not move
     bar_right = right - 112 - widest - 14
     bar = Box(bar_right - 160, 33, bar_right, 39)
     canvas.rectangle(bar, NIGHT_LINE, 3)

@@ -1,4 +1,4 @@
-"""The platform's page as a picture: header, dashboard, chat, library, progress tracker."""
+"""Where each part of the page stands: header, dashboard, chat, library, progress tracker."""
 
 import numpy as np
 
@@ -17,28 +17,31 @@ def render_page(view: TutorView, size: tuple[int, int] = SMALLEST) -> np.ndarray
 
     :param size: width and height in pixels, at least 960 × 600
     :returns: (height, width, 3) uint8, RGB
-    :raises ValueError: ``size`` is too small for the page to be read
+    :raises ValueError: if ``size`` is too small
     """
     return np.asarray(draw_page(view, size).image).copy()
 
 
 def draw_page(view: TutorView, size: tuple[int, int] = SMALLEST) -> Canvas:
-    """Draw the page and return its canvas, with the record of the texts on it."""
+    """Draw the page; return its canvas, which records the texts on it."""
     width, height = size
     if width < SMALLEST[0] or height < SMALLEST[1]:
         message = f"the page needs at least {SMALLEST[0]} × {SMALLEST[1]} pixels, not {size}"
         raise ValueError(message)
     canvas = Canvas(width, height, PAGE)
     header.draw(canvas, Box(0, 0, width, header.HEIGHT), view)
+    # Three columns below the header.
     body = Box(MARGIN, header.HEIGHT + MARGIN, width - MARGIN, height - MARGIN)
     left = Box(body.left, body.top, body.left + LEFT_COLUMN, body.bottom)
     right = Box(body.right - RIGHT_COLUMN, body.top, body.right, body.bottom)
     middle = Box(left.right + MARGIN, body.top, right.left - MARGIN, body.bottom)
+    # Left: progress, and below it the path or, at the end of an episode, the summary.
     split = left.top + dashboard.HEIGHT
     dashboard.draw_progress(canvas, Box(left.left, left.top, left.right, split), view)
     below = Box(left.left, split + MARGIN, left.right, left.bottom)
     draw_below = dashboard.draw_summary if view.ending else dashboard.draw_path
     draw_below(canvas, below, view)
+    # Middle: the chat. Right: the library, and below it the progress tracker.
     chat.draw(canvas, middle, view)
     split = right.bottom - tracker.HEIGHT
     library.draw(canvas, Box(right.left, right.top, right.right, split - MARGIN), view)

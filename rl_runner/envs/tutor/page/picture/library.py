@@ -20,8 +20,9 @@ STATE_WIDTH = 70
 
 
 def draw(canvas: Canvas, box: Box, view: TutorView) -> None:
-    """Draw the modules topic by topic; a line less for each where there are many."""
+    """Draw the modules topic by topic, with one line each if two do not fit."""
     room = draw_card(canvas, box, "Library")
+    # Two lines or one for each module, and how many of a topic's modules fit.
     space = (room.height + BETWEEN) // len(TOPICS) - HEADING - BETWEEN
     row = ROW if view.levels * ROW <= space else LOW_ROW
     n_shown = min(view.levels, space // row)
@@ -32,6 +33,7 @@ def draw(canvas: Canvas, box: Box, view: TutorView) -> None:
             heading = Box(room.right - 60, top, room.right, top + 16)
             canvas.text(heading, "in focus", Style(11, BLUE), align="right", key="focus")
         top += HEADING
+        # Of many modules, those around the latest completed one.
         first = min(max(view.completed[topic], 1), view.levels - n_shown + 1)
         for level in range(first, first + n_shown):
             _draw_module(canvas, Box(room.left, top, room.right, top + row), view, topic, level)

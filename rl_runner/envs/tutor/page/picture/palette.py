@@ -1,7 +1,8 @@
-"""The page's one palette and its type sizes.
+"""The page's colours and type sizes.
 
-Blue, green, orange are Okabe and Ito's (2008) colour-blind-safe hues, darkened until text in them
-has a contrast of at least 4.5 : 1 on the cards (WCAG 2.2, AA). No state is told by colour alone.
+Blue, green and orange are Okabe and Ito's (2008) hues, which colour-blind readers can tell apart.
+They are darkened until text has a contrast of at least 4.5 : 1 on the cards (WCAG 2.2, AA). No
+state is shown by colour alone.
 """
 
 from rl_runner.envs.tutor.page.picture.canvas import Colour, Style
@@ -21,7 +22,7 @@ GREEN: Colour = (0, 116, 84)
 GREEN_PALE: Colour = (219, 241, 234)
 ORANGE: Colour = (176, 72, 0)
 ORANGE_PALE: Colour = (252, 232, 215)
-AMBER: Colour = (240, 157, 86)  # for areas; text upon it is never drawn
+AMBER: Colour = (240, 157, 86)  # for areas; no text is drawn on it
 GOLD: Colour = (240, 180, 41)
 
 TITLE = Style(13, INK, bold=True)

@@ -1,4 +1,4 @@
-"""The page's few signs, drawn as shapes: kinds of content, states, feedback."""
+"""Shapes that several parts of the page use: cards, and icons of kinds, states and feedback."""
 
 from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Colour
 from rl_runner.envs.tutor.page.picture.palette import BLUE, CARD, GREEN, LINE, TITLE
@@ -12,7 +12,7 @@ PADDING = 14  # of a card
 
 
 def draw_card(canvas: Canvas, box: Box, title: str) -> Box:
-    """Draw an empty card with a title and return the room below the title."""
+    """Draw an empty card with a title and return the space below the title."""
     canvas.card(box, CARD, LINE, 10)
     inner = box.inset(PADDING, 10)
     canvas.text(Box(inner.left, inner.top, inner.right, inner.top + 18), title, TITLE)
@@ -20,7 +20,7 @@ def draw_card(canvas: Canvas, box: Box, title: str) -> Box:
 
 
 def draw_kind(canvas: Canvas, x: int, y: int, kind: str, colour: Colour) -> None:
-    """Draw a page of text, a video or a quiz, 13 × 13 pixels from (x, y)."""
+    """Draw the icon of a text, a video or a quiz: 13 × 13 pixels from (x, y)."""
     box = Box(x, y, x + SIZE, y + SIZE)
     if kind == "text":
         canvas.rectangle(Box(x + 1, y, x + 12, y + SIZE), colour, 2)
@@ -41,7 +41,7 @@ def draw_check(canvas: Canvas, x: int, y: int, diameter: int, colour: Colour) ->
 
 
 def draw_state(canvas: Canvas, x: int, y: int, state: str) -> None:
-    """Draw a module's state (see ``words.module_state``) as a disc of 16 pixels."""
+    """Draw a module's state (see :func:`.labels.module_state`) as a disc of 16 pixels."""
     if state == "later":
         _draw_circle(canvas, x, y, LINE)
     elif state == "next":

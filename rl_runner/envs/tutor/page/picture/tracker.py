@@ -1,4 +1,4 @@
-"""The progress tracker: sections completed, quiz results, knowledge and its gaps."""
+"""The progress tracker: modules completed, quiz results, knowledge and its gaps, by topic."""
 
 from rl_runner.envs.tutor.page.labels import estimated, quiz
 from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Style
@@ -62,9 +62,9 @@ def _draw_topic(canvas: Canvas, box: Box, view: TutorView, topic: int) -> None:
 
 
 def _draw_bar(canvas: Canvas, box: Box, view: TutorView, topic: int) -> None:
-    """Draw a section per module, and the knowledge as a mark on the same scale.
+    """Draw one section per module, and the knowledge as a marker on the same scale.
 
-    Where knowledge is behind, what is completed beyond it has the colour of the gap.
+    Completed modules beyond the knowledge are drawn in the colour of a gap.
     """
     known = box.left + round(view.knowledge[topic] * (box.width - 4))
     for level in range(view.levels):
