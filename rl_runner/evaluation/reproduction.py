@@ -6,7 +6,7 @@
 
 import csv
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,9 @@ import torch
 from stable_baselines3.common.save_util import load_from_zip_file
 
 from rl_runner.arrays import load_arrays
+from rl_runner.errors import Problem, RunFolderError
 from rl_runner.runs.folder import RunFolder
+from rl_runner.runs.record import AgentResult, RunRecord
 
 Verdict = Literal["bit-equal", "statistically equal", "different"]
 ERROR_RATE = 0.01  # how often two equal agents are called different
@@ -60,7 +62,7 @@ def compare_runs(before: RunFolder, after: RunFolder) -> Reproduction:
     """
     # Compare bit for bit.
     found = differences(before, after)
-    records = before.read_record(), after.read_record()
+    records = _record(before), _record(after)
     metrics = list(_metrics(*records))
     weights = weights_hash(before.weights), weights_hash(after.weights)
     # If anything differs, let the tests decide; the error rate is shared among them (Bonferroni).
@@ -84,33 +86,40 @@ def weights_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _metrics(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Metric]:
-    metrics = []
-    for agent in ("last", "best"):
-        a, b = before["results"][agent], after["results"][agent]
-        name = f"{agent} agent, mean reward"
-        metrics.append(Metric(name, a["mean_reward"], b["mean_reward"], _welch(a, b)))
-        if "exact_mean_reward" in a and "exact_mean_reward" in b:
-            exact = a["exact_mean_reward"], b["exact_mean_reward"]
-            metrics.append(Metric(f"{agent} agent, exact mean reward", *exact, None))
-    return metrics
+def _record(run: RunFolder) -> RunRecord:
+    """Return the record of a finished run."""
+    record = run.read_record()
+    if record is None or not record.is_finished:
+        raise RunFolderError(Problem("Only a finished run can be compared.", str(run.path)))
+    return record
 
 
-def _welch(a: Mapping[str, Any], b: Mapping[str, Any]) -> float:
+def _metrics(before: RunRecord, after: RunRecord) -> Iterator[Metric]:
+    for agent, a, b in (("last", before.last, after.last), ("best", before.best, after.best)):
+        if a.mean_reward is not None and b.mean_reward is not None:
+            name = f"{agent} agent, mean reward"
+            yield Metric(name, a.mean_reward, b.mean_reward, _welch(a, b))
+        if a.exact_mean_reward is not None and b.exact_mean_reward is not None:
+            exact = a.exact_mean_reward, b.exact_mean_reward
+            yield Metric(f"{agent} agent, exact mean reward", *exact, None)
+
+
+def _welch(a: AgentResult, b: AgentResult) -> float:
     """Return the p value of two equal means, from means, standard deviations and sample sizes."""
     from scipy.stats import ttest_ind_from_stats
 
-    if a["std_reward"] == b["std_reward"] == 0.0:  # the test would divide by zero
-        return 1.0 if a["mean_reward"] == b["mean_reward"] else 0.0
-    of_a, of_b = ([x["mean_reward"], x["std_reward"], x["n_episodes"]] for x in (a, b))
+    if a.std_reward == b.std_reward == 0.0:  # the test would divide by zero
+        return 1.0 if a.mean_reward == b.mean_reward else 0.0
+    of_a, of_b = ([x.mean_reward, x.std_reward, x.n_episodes] for x in (a, b))
     return float(ttest_ind_from_stats(*of_a, *of_b, equal_var=False).pvalue)
 
 
-def _surroundings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def _surroundings(before: RunRecord, after: RunRecord) -> list[str]:
     """Return a line for each difference in packages, machine and commit."""
+    records = before.to_json(), after.to_json()
     lines = []
     for section in SURROUNDINGS:
-        a, b = before.get(section), after.get(section)
+        a, b = (record.get(section) for record in records)
         for key in sorted({*(a or {}), *(b or {})}):
             then, now = ((x or {}).get(key, "unknown") for x in (a, b))
             if then != now:

@@ -1,4 +1,4 @@
-"""Writing to disk so that a file appears whole or not at all, and refusals are explained."""
+"""Reading and writing so that a file appears whole or not at all, and refusals are explained."""
 
 import contextlib
 import errno
@@ -47,6 +47,19 @@ def write_aside(place: Path, write: Callable[[Path], object]) -> None:
             if error.filename == str(aside):
                 error.filename = str(place)  # nobody has heard of the other
             raise
+
+
+def read_text(path: Path) -> str | None:
+    """Return a file's text; None if there is no such file.
+
+    :raises RunFolderError: if it is there and cannot be read as text
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunFolderError(Problem(f"Not readable: {error}", str(path))) from error
 
 
 def flush_to_disk(path: Path) -> None:

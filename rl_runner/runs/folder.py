@@ -4,18 +4,17 @@ A run is addressed by what it is, not by when it started, so training twice is t
 Every file appears whole or not at all: it is written aside and renamed.
 """
 
-import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from rl_runner.errors import CheckpointError, Problem, RunFolderError
 from rl_runner.runs.checkpoints import CheckpointStore, verify
 from rl_runner.runs.claim import Claim, is_claimed
-from rl_runner.runs.disk import write_aside, writing
+from rl_runner.runs.disk import read_text, write_aside, writing
 from rl_runner.runs.growing import GrowingFiles
 from rl_runner.runs.layout import (
     BEST,
@@ -34,7 +33,7 @@ from rl_runner.runs.layout import (
     seed_name,
     seed_number,
 )
-from rl_runner.runs.record import wrong_in_record
+from rl_runner.runs.record import RunRecord, read_record, write_record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,7 +83,7 @@ class RunFolder:
                 elif entry.name not in {LOCK, RECORD, LOG}:
                     entry.unlink()
 
-    def begin_with(self, donor: "RunFolder", record: Mapping[str, Any]) -> bool:
+    def begin_with(self, donor: "RunFolder", record: RunRecord) -> bool:
         """Copy a finished run's files, to go on from its end; False if this run has begun.
 
         :param record: this run's first run.json
@@ -106,19 +105,18 @@ class RunFolder:
 
     # --- run.json -----------------------------------------------------------------------------
 
-    def read_record(self) -> dict[str, Any]:
-        """Return run.json; an empty dictionary if the run has never started.
+    def read_record(self) -> RunRecord | None:
+        """Return run.json; None if the run has never been announced.
 
-        :raises RunFolderError: if the file cannot be read or holds no JSON object
+        :raises RunFolderError: if the file cannot be read or is damaged
         """
         return read_record(self.path)
 
-    def write_record(self, record: Mapping[str, Any]) -> None:
+    def write_record(self, record: RunRecord) -> None:
         """Replace run.json."""
-        text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
-        write_aside(self.path / RECORD, lambda path: path.write_text(text, encoding="utf-8"))
+        write_record(self.path, record)
 
-    def announce(self, record: Mapping[str, Any]) -> None:
+    def announce(self, record: RunRecord) -> None:
         """Write the first run.json; nothing if there is one, or another process has the run."""
         if (self.path / RECORD).exists() or not self.claim():
             return
@@ -156,7 +154,7 @@ class RunFolder:
 
     def best_timesteps(self) -> int:
         """Return the timesteps of the agent kept as the best; 0 if there is none."""
-        kept = (_read_text(self.path / CHECKPOINTS / BEST) or "").strip()
+        kept = (read_text(self.path / CHECKPOINTS / BEST) or "").strip()
         number = kept.removeprefix(f"{BEST}-")
         return int(number) if number.isdigit() else 0
 
@@ -175,7 +173,7 @@ class RunFolder:
         if name == "last":
             folder = self.path
         elif name == "best":
-            folder /= (_read_text(folder / BEST) or "none").strip()
+            folder /= (read_text(folder / BEST) or "none").strip()
         elif name == "halfway":
             folder /= f"{HALFWAY}-{self.halfway_timesteps()}"
         else:
@@ -277,30 +275,3 @@ class ExperimentFolder:
     def run(self, seed: int) -> RunFolder:
         """Return the folder of one seed."""
         return RunFolder(self.path / seed_name(seed), self.weights_file)
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """Return the run.json in ``path``; an empty dictionary if there is none."""
-    text = _read_text(path / RECORD)
-    if text is None:
-        return {}
-    record: dict[str, Any] = {}
-    try:
-        record = json.loads(text)
-        wrong = wrong_in_record(record)
-    except ValueError as error:
-        wrong = f"Not valid JSON: {error}."
-    if wrong is not None:
-        cure = "It was edited or damaged: `rl train … --fresh` trains this seed anew."
-        raise RunFolderError(Problem(wrong, str(path / RECORD), cure))
-    return record
-
-
-def _read_text(path: Path) -> str | None:
-    """Return a file's text; None if there is no such file."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunFolderError(Problem(f"Not readable: {error}", str(path))) from error

@@ -16,21 +16,20 @@ from typing import Any
 from rl_runner.errors import RunnerError
 from rl_runner.runs.claim import is_claimed
 from rl_runner.runs.disk import write_aside
-from rl_runner.runs.folder import read_record
 from rl_runner.runs.layout import INDEX, RECORD, seed_number
-from rl_runner.runs.record import wrong_in_record
+from rl_runner.runs.record import AgentResult, Results, RunRecord, read_record, record_from_json
 
 FORMAT = 3
 UNREADABLE = "unreadable"
 KEPT = ("status", "name", "env", "algo", "seed", "timesteps", "seconds", "error", "heartbeat")
-KEPT_RESULTS = {
+KEPT_RESULTS = (
     "mean_reward",
     "std_reward",
     "exact_mean_reward",
     "optimal_mean_reward",
     "periodic_mean_reward",
     "selection_optimism",
-}
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,8 @@ class IndexedRun:
     runs_dir: Path
     experiment: str
     folder: str
-    record: dict[str, Any]
+    record: RunRecord  # what lists show; empty if run.json cannot be read
+    problem: str  # why it cannot be read; empty if it can
     changed: float
 
     @property
@@ -51,10 +51,11 @@ class IndexedRun:
     @property
     def status(self) -> str:
         """The recorded status; ``crashed`` for a run that says it runs while nobody trains it."""
-        status = str(self.record.get("status", UNREADABLE))
-        if status == "running" and not is_claimed(self.path):
+        if self.problem:
+            return UNREADABLE
+        if self.record.status == "running" and not is_claimed(self.path):
             return "crashed"
-        return status
+        return self.record.status
 
 
 def runs_below(runs_dir: Path) -> list[IndexedRun]:
@@ -63,16 +64,17 @@ def runs_below(runs_dir: Path) -> list[IndexedRun]:
     A run.json that cannot be read comes with the status ``unreadable`` and the error.
     """
     before = _read_index(runs_dir)
-    after: dict[str, list[Any]] = {}
+    after: dict[str, _Entry] = {}
     runs = []
     for experiment, folder, stat in _recorded_runs(str(runs_dir)):
         key = f"{experiment}/{folder}"
         entry = before.get(key)
-        if entry is None or entry[0] != stat.st_mtime_ns or entry[1] != stat.st_size:
-            gist = _gist(runs_dir / experiment / folder)
-            entry = [stat.st_mtime_ns, stat.st_size, gist]
+        if entry is None or (entry.changed, entry.size) != (stat.st_mtime_ns, stat.st_size):
+            entry = _read_entry(runs_dir / experiment / folder, stat)
         after[key] = entry
-        runs.append(IndexedRun(runs_dir, experiment, folder, entry[2], stat.st_mtime))
+        runs.append(
+            IndexedRun(runs_dir, experiment, folder, entry.record, entry.problem, stat.st_mtime)
+        )
     if after != before:
         _write_index(runs_dir, after)
     return sorted(runs, key=lambda run: (run.experiment, seed_number(run.folder)))
@@ -94,43 +96,71 @@ def _folders(path: str) -> list[str]:
         return []
 
 
-def _gist(run: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Entry:
+    """What the index keeps of one run.json."""
+
+    changed: int  # nanoseconds since 1970
+    size: int  # bytes
+    record: RunRecord
+    problem: str = ""
+
+    @classmethod
+    def from_json(cls, raw: Any) -> "_Entry":
+        """Read an entry; raises ValueError or TypeError if it is not one."""
+        changed, size, gist = raw
+        if isinstance(gist, dict) and gist.get("status") == UNREADABLE:
+            return cls(int(changed), int(size), RunRecord(), _text(gist.get("error")))
+        record = record_from_json(gist)
+        if record.results is None or record.results.last is None:
+            message = "every gist has results"
+            raise ValueError(message)
+        return cls(int(changed), int(size), record)
+
+    def to_json(self) -> list[Any]:
+        """Return what :meth:`from_json` reads."""
+        problem = {"status": UNREADABLE, "error": self.problem}
+        return [self.changed, self.size, problem if self.problem else self.record.to_json()]
+
+
+def _read_entry(run: Path, stat: os.stat_result) -> _Entry:
     """Read a run.json and keep what lists show."""
     try:
-        record = read_record(run)
+        record = read_record(run) or RunRecord()
     except RunnerError as error:
-        return {"status": UNREADABLE, "error": str(error)}
-    results = record.get("results") or {}
-    kept = {key: record[key] for key in KEPT if key in record}
-    kept["results"] = {
-        agent: {k: v for k, v in (results.get(agent) or {}).items() if k in KEPT_RESULTS}
-        for agent in ("last", "best")
-    }
-    return kept
+        return _Entry(stat.st_mtime_ns, stat.st_size, RunRecord(), str(error))
+    results = Results(last=_gist(record.last), best=_gist(record.best))
+    kept = {name: getattr(record, name) for name in KEPT}
+    return _Entry(stat.st_mtime_ns, stat.st_size, RunRecord(**kept, results=results))
 
 
-def _read_index(runs_dir: Path) -> dict[str, list[Any]]:
+def _gist(result: AgentResult) -> AgentResult:
+    return AgentResult(**{name: getattr(result, name) for name in KEPT_RESULTS})
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        message = "not a text"
+        raise TypeError(message)
+    return value
+
+
+def _read_index(runs_dir: Path) -> dict[str, _Entry]:
+    """Return the entries that are sound; none if there is no index, or it is damaged."""
     try:
         contents = json.loads((runs_dir / INDEX).read_text(encoding="utf-8"))
-        if contents["format"] == FORMAT:
-            return {
-                key: [int(changed), int(size), gist]
-                for key, (changed, size, gist) in contents["runs"].items()
-                if _is_gist(gist)
-            }
+        entries = contents["runs"].items() if contents["format"] == FORMAT else ()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}  # a cache that is missing or damaged is made anew
-    return {}
+        return {}  # it is a cache, which is written anew
+    found = {}
+    for key, raw in entries:
+        with contextlib.suppress(ValueError, TypeError):
+            found[key] = _Entry.from_json(raw)
+    return found
 
 
-def _is_gist(entry: dict[str, Any]) -> bool:
-    """Whether :func:`_gist` may have made this."""
-    if entry.get("status") == UNREADABLE:
-        return isinstance(entry.get("error"), str)
-    return wrong_in_record(entry) is None and "last" in entry.get("results", {})
-
-
-def _write_index(runs_dir: Path, entries: dict[str, list[Any]]) -> None:
-    text = json.dumps({"format": FORMAT, "runs": entries}, separators=(",", ":"))
-    with contextlib.suppress(RunnerError):  # e.g. a folder that is only to be read
+def _write_index(runs_dir: Path, entries: dict[str, _Entry]) -> None:
+    runs = {key: entry.to_json() for key, entry in entries.items()}
+    text = json.dumps({"format": FORMAT, "runs": runs}, separators=(",", ":"))
+    with contextlib.suppress(RunnerError):  # e.g. a folder that may only be read
         write_aside(runs_dir / INDEX, lambda path: path.write_text(text, encoding="utf-8"))

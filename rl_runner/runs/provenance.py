@@ -6,11 +6,12 @@ import platform
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from rl_runner.runs.machine import processor_name
+from rl_runner.runs.record import GitState, RunRecord
 
 CODE = Path(__file__).parents[1]  # of rl_runner
 PACKAGES = (
@@ -24,18 +25,19 @@ PACKAGES = (
 )
 
 
-def provenance() -> dict[str, Any]:
-    """Describe this process's surroundings, for run.json."""
-    return {
-        "command": _command(),
-        "versions": {"python": platform.python_version(), **_package_versions()},
-        "git": _git_state(),
-        "machine": {
+def with_provenance(record: RunRecord) -> RunRecord:
+    """Add to a record what this process runs: command, versions, commit, machine."""
+    return replace(
+        record,
+        command=_command(),
+        versions={"python": platform.python_version(), **_package_versions()},
+        git=_git_state(),
+        machine={
             "system": platform.platform(terse=True),
             "processor": processor_name(),
             "cores": os.cpu_count(),
         },
-    }
+    )
 
 
 def _command() -> str:
@@ -61,7 +63,7 @@ def _package_versions() -> dict[str, str]:
     return versions
 
 
-def _git_state() -> dict[str, Any] | None:
+def _git_state() -> GitState | None:
     """Return the commit of rl_runner's code, else of the working directory; None without either.
 
     An installed copy may lie inside somebody else's repository, which does not track it.
@@ -71,7 +73,8 @@ def _git_state() -> dict[str, Any] | None:
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None
-    return {"of": of, "commit": commit, "dirty": bool(_git(folder, "status", "--porcelain", "."))}
+    dirty = bool(_git(folder, "status", "--porcelain", "."))
+    return GitState(commit=commit, dirty=dirty, of=of)
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

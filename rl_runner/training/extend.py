@@ -1,11 +1,13 @@
 """More timesteps than before: the experiment whose end a longer one can begin with."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from rl_runner.config import ExperimentConfig, experiment_hash, load_config
 from rl_runner.errors import ConfigError, Problem, RunFolderError
-from rl_runner.runs.folder import ExperimentFolder, read_record
+from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.runs.layout import CONFIG, SEED_FOLDERS
+from rl_runner.runs.record import ExtendedFrom, RunRecord, read_record
 from rl_runner.training.task import RunTask, folder_at, new_record
 
 
@@ -46,25 +48,28 @@ def begin_with_end_of(donor: ExperimentFolder, task: RunTask) -> str:
     run.json keeps where it came from: its results are not those of a run that began at 0.
     """
     shorter = donor.run(task.seed)
-    if not _is_finished(shorter.path):
+    shorter_record = _finished_record(shorter.path)
+    if shorter_record is None:
         return f"is trained by itself, since {shorter.path} is not finished"
     if not shorter.checkpoints.newest_timesteps():
         return f"is trained by itself, since {shorter.path} has lost its checkpoints"
-    came_from = {"path": str(shorter.path), "timesteps": shorter.read_record().get("timesteps")}
-    if not task.folder.begin_with(shorter, {**new_record(task), "extended_from": came_from}):
+    came_from = ExtendedFrom(str(shorter.path), shorter_record.timesteps)
+    if not task.folder.begin_with(shorter, replace(new_record(task), extended_from=came_from)):
         return "goes on by itself, since it has begun"
     return f"goes on from the end of {shorter.path}"
 
 
 def _any_finished(experiment: Path) -> bool:
-    return any(_is_finished(run) for run in experiment.glob(SEED_FOLDERS))
+    return any(_finished_record(run) is not None for run in experiment.glob(SEED_FOLDERS))
 
 
-def _is_finished(run: Path) -> bool:
+def _finished_record(run: Path) -> RunRecord | None:
+    """Return the record of a finished run; None if it is not finished, or damaged."""
     try:
-        return read_record(run).get("status") == "finished"
-    except RunFolderError:  # damaged: nothing to go on from
-        return False
+        record = read_record(run)
+    except RunFolderError:  # there is nothing to begin with
+        return None
+    return record if record is not None and record.is_finished else None
 
 
 def _same_but_for_budget(a: ExperimentConfig, b: ExperimentConfig) -> bool:

@@ -1,7 +1,6 @@
 """The end of a run: its last and its best agent, evaluated on held-out episodes."""
 
 from contextlib import closing
-from typing import Any
 
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -12,6 +11,7 @@ from rl_runner.envs import build_evaluation_env
 from rl_runner.evaluation.play.episodes import play_episodes
 from rl_runner.evaluation.play.exact_returns import ExactScorer
 from rl_runner.runs.folder import RunFolder
+from rl_runner.runs.record import AgentResult, Results
 from rl_runner.seeding import SeedTree
 from rl_runner.training.observers.callbacks import PeriodicEvaluation
 
@@ -22,7 +22,7 @@ def evaluate_last_and_best(
     run: RunFolder,
     seeds: SeedTree,
     evaluation: PeriodicEvaluation,
-) -> dict[str, Any]:
+) -> Results:
     """Evaluate the last and the best agent on held-out episodes that nothing selected on.
 
     The best was chosen for its periodic mean, which therefore flatters it; ``selection_optimism``
@@ -30,12 +30,11 @@ def evaluate_last_and_best(
 
     :param agent: the last agent; afterwards it has the best agent's parameters
     :param evaluation: the periodic evaluation that chose the best agent
-    :return: ``last`` and ``best``, for run.json
     """
     episode_seeds = seeds.final_evaluation(config.eval.final_episodes)
     scorer = ExactScorer.for_env(config.env) if config.eval.deterministic else None
 
-    def play(env: VecEnv) -> dict[str, Any]:
+    def play(env: VecEnv) -> AgentResult:
         episodes = play_episodes(
             agent,
             env,
@@ -44,18 +43,12 @@ def evaluate_last_and_best(
             sampling_seed=seeds.policy_sampling,
         )
         exact = scorer.score(agent) if scorer is not None else None
-        return episodes.describe() | ({} if exact is None else exact.describe())
+        described = episodes.describe() | ({} if exact is None else exact.describe())
+        return AgentResult(**described)
 
     with closing(build_evaluation_env(config.env, episode_seeds, config.eval.n_envs)) as env:
         last = play(env)
         load_agent(agent, run.checkpoint("best"), run.weights_file)
         best = play(env)
-    return {
-        "last": last,
-        "best": {
-            "timesteps": evaluation.best_timesteps,
-            "periodic_mean_reward": evaluation.best_mean_reward,
-            **best,
-            "selection_optimism": evaluation.best_mean_reward - best["mean_reward"],
-        },
-    }
+    best = best.selected_for(evaluation.best_mean_reward, evaluation.best_timesteps)
+    return Results(last=last, best=best)

@@ -1,12 +1,13 @@
 """What training tells whoever watches: the command line draws it, a notebook may ignore it."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from rl_runner.config import ExperimentConfig
+from rl_runner.runs.record import RunRecord
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Reporter:
     def run_evaluated(self, evaluated: Evaluated) -> None:
         """Hear what a periodic evaluation gave; a run that goes on tells the earlier ones again."""
 
-    def run_ended(self, run: RunId, record: Mapping[str, Any]) -> None:
+    def run_ended(self, run: RunId, record: RunRecord) -> None:
         """Hear that a run ended (finished, failed, or was there already), with its run.json."""
 
     def close(self) -> None:

@@ -2,7 +2,6 @@
 
 import functools
 from contextlib import ExitStack, closing
-from typing import Any
 
 import torch
 from stable_baselines3.common.callbacks import CallbackList
@@ -10,6 +9,7 @@ from stable_baselines3.common.callbacks import CallbackList
 from rl_runner.agents.saving import save_agent
 from rl_runner.config import ExperimentConfig
 from rl_runner.runs.folder import RunFolder
+from rl_runner.runs.record import Completion
 from rl_runner.seeding import SeedTree
 from rl_runner.training.final_evaluation import evaluate_last_and_best
 from rl_runner.training.observers.episode_log import EpisodeLog
@@ -26,11 +26,11 @@ def train_run(
     run: RunFolder,
     reporter: Reporter,
     stop: StopRequest | None = None,
-) -> dict[str, Any]:
+) -> Completion:
     """Train one seed of a resolved config in its claimed folder, from where it was interrupted.
 
     :param stop: set it to ask the run to stop
-    :return: ``timesteps``, ``training_seconds`` (of all sessions) and ``results``, for run.json
+    :return: what to add to run.json
     :raises Interrupted: if it stopped because it was asked to
     """
     torch.set_num_threads(1)  # small networks: more threads cost more than they give
@@ -75,4 +75,4 @@ def train_run(
         # Evaluate the last and the best agent on episodes that nothing was selected on.
         results = evaluate_last_and_best(agent, config, run, seeds, observers.evaluation)
         log_results(agent.logger, config, seed, timesteps, results)
-        return {"timesteps": timesteps, "training_seconds": seconds, "results": results}
+        return Completion(timesteps, results, training_seconds=seconds)

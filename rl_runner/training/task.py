@@ -6,7 +6,6 @@ to another process or another machine; :func:`execute` needs nothing but the tas
 
 import time
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from rl_runner.envs import reason_for_single_copies
 from rl_runner.errors import RunFolderError, RunnerError
 from rl_runner.runs.disk import is_full_disk
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
-from rl_runner.runs.provenance import now, provenance
+from rl_runner.runs.provenance import now, with_provenance
+from rl_runner.runs.record import ExtendedFrom, RunRecord
 from rl_runner.training.reporting import Evaluated, Progress, Reporter, RunId, StopRequest
 
 HEARTBEAT_SECONDS = 10.0
@@ -59,19 +59,18 @@ class RunResult:
 
     seed: int
     path: Path
-    record: Mapping[str, Any]
+    record: RunRecord
     elsewhere: bool = False  # left to another process
 
     @property
     def status(self) -> str:
         """``finished``, ``failed``, ``interrupted``, ``pruned``, or ``running`` elsewhere."""
-        return str(self.record.get("status", "running"))
+        return self.record.status
 
     @property
     def mean_reward(self) -> float | None:
         """The last agent's mean return over the held-out episodes; None if it did not finish."""
-        value: float | None = self.record.get("results", {}).get("last", {}).get("mean_reward")
-        return value
+        return self.record.last.mean_reward
 
 
 def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
@@ -83,13 +82,13 @@ def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
     run = task.folder
     if not run.claim():
         reporter.note(f"Seed {task.seed} is being trained by another process; left to it.")
-        return RunResult(task.seed, run.path, {"status": "running"}, elsewhere=True)
+        return RunResult(task.seed, run.path, RunRecord(status="running"), elsewhere=True)
     try:
         if task.fresh:
             run.clear()
             run.write_record(new_record(task))
         record = run.read_record()
-        if record.get("status") != "finished" or not run.weights.is_file():
+        if record is None or not record.is_finished or not run.weights.is_file():
             reporter.run_started(task.run)
             record = _train_and_record(task, run, reporter, stop)
         reporter.run_ended(task.run, record)
@@ -104,78 +103,106 @@ def look_again(result: RunResult, task: RunTask) -> RunResult:
     if not result.elsewhere or run.is_claimed():
         return result
     try:
-        record = run.read_record()
+        record = run.read_record() or new_record(task)
     except RunFolderError as error:
-        record = {"status": "failed", "error": str(error)}
-    if record.get("status") == "running":  # it was killed
+        record = RunRecord(status="failed", error=str(error))
+    if record.status == "running":  # it was killed
         timesteps = run.checkpoints.newest_timesteps()
-        record |= {"status": "interrupted", "timesteps": timesteps}
+        record = replace(record, status="interrupted", timesteps=timesteps)
     return replace(result, record=record)
 
 
 def _train_and_record(
     task: RunTask, run: RunFolder, reporter: Reporter, stop: StopRequest
-) -> dict[str, Any]:
+) -> RunRecord:
     """Train one seed and keep its run.json true to what happens."""
     from rl_runner.training.resume.segments import Interrupted
     from rl_runner.training.run import train_run
 
-    begun = {"status": "running", "started": now(), **provenance()}
-    record = {**new_record(task), **_origin(run), **begun}
-    run.write_record(record)
+    begun = replace(new_record(task), extended_from=_origin(run), status="running", started=now())
+    file = _RecordFile(run, with_provenance(begun))
+    file.write()
     started = time.monotonic()
-    heartbeat = _Heartbeat(reporter, run, record)
     try:
-        record |= _stepping(task.config.env)
-        record |= train_run(task.config, task.seed, run, heartbeat, stop)
-        record["status"] = "finished"
+        # Train
+        file.record = _with_stepping(file.record, task.config.env)
+        done = train_run(task.config, task.seed, run, _Heartbeat(reporter, file), stop)
+        file.change(
+            timesteps=done.timesteps,
+            training_seconds=done.training_seconds,
+            results=done.results,
+            status="finished",
+        )
     except (KeyboardInterrupt, Interrupted) as error:
+        # Somebody asked it to stop
         status = "pruned" if stop.hopeless else "interrupted"
-        record |= {"status": status, "timesteps": run.checkpoints.newest_timesteps()}
-        if isinstance(error, Interrupted):
-            record["stopped_at"] = error.timesteps
+        file.change(status=status, timesteps=run.checkpoints.newest_timesteps())
         if isinstance(error, KeyboardInterrupt):
             raise
+        file.change(stopped_at=error.timesteps)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - recorded with its traceback; other runs go on
-        told = " ".join(str(error).split()) if isinstance(error, RunnerError) else repr(error)
-        if isinstance(error, EOFError | ConnectionError) and task.config.env.vec == "subproc":
-            told = "an environment's process ended; `env.vec: dummy` would show why"
-        record |= {"status": "failed", "error": told, "traceback": traceback.format_exc()}
-        record["log_tail"] = run.log_tail()
-        if is_full_disk(error):
-            record["disk_full"] = True  # the run is not to blame
+        file.change(
+            status="failed",
+            error=_describe(error, task.config.env),
+            traceback=traceback.format_exc(),
+            log_tail=tuple(run.log_tail()),
+            disk_full=is_full_disk(error),  # then the run is not to blame
+        )
     finally:
-        record |= {"finished": now(), "seconds": round(time.monotonic() - started, 3)}
-        run.write_record(record)
-    return record
+        # However it ended, say when
+        file.change(finished=now(), seconds=round(time.monotonic() - started, 3))
+        file.write()
+    return file.record
 
 
-def _origin(run: RunFolder) -> dict[str, Any]:
-    """Return what run.json keeps while there are checkpoints: the run it was extended from."""
-    before = run.read_record() if run.checkpoints.newest_timesteps() else {}
-    return {key: before[key] for key in ("extended_from",) if key in before}
+class _RecordFile:
+    """The run.json of a run under way."""
+
+    def __init__(self, run: RunFolder, record: RunRecord) -> None:
+        self._run = run
+        self.record = record
+
+    def change(self, **changes: Any) -> None:
+        """Change fields of the record; :meth:`write` puts them on disk."""
+        self.record = replace(self.record, **changes)
+
+    def write(self) -> None:
+        """Replace run.json."""
+        self._run.write_record(self.record)
 
 
-def _stepping(env: EnvConfig) -> dict[str, Any]:
-    """Return how the copies are stepped, and why not as a batch, for run.json."""
+def _describe(error: BaseException, env: EnvConfig) -> str:
+    """Say in one line what went wrong."""
+    if isinstance(error, EOFError | ConnectionError) and env.vec == "subproc":
+        return "an environment's process ended; `env.vec: dummy` would show why"
+    return " ".join(str(error).split()) if isinstance(error, RunnerError) else repr(error)
+
+
+def _origin(run: RunFolder) -> ExtendedFrom | None:
+    """Return the run that this one was extended from, while it has the checkpoints to show it."""
+    before = run.read_record() if run.checkpoints.newest_timesteps() else None
+    return None if before is None else before.extended_from
+
+
+def _with_stepping(record: RunRecord, env: EnvConfig) -> RunRecord:
+    """Add how the environment's copies are stepped, and why not as a batch."""
     reason = reason_for_single_copies(env)
     if reason is None:
-        return {"vec": "batched"}
+        return replace(record, vec="batched")
     in_processes = env.vec == "subproc" and env.n_envs > 1
-    return {"vec": "subproc" if in_processes else "dummy", "vec_reason": reason}
+    return replace(record, vec="subproc" if in_processes else "dummy", vec_reason=reason)
 
 
-def new_record(task: RunTask) -> dict[str, Any]:
+def new_record(task: RunTask) -> RunRecord:
     """Return what run.json says of a run that has not begun."""
-    return {
-        "format": 1,
-        "status": "pending",
-        "name": task.config.name,
-        "env": task.config.env.id,
-        "algo": task.config.algo.name,
-        "engine": task.config.algo.engine,
-        "seed": task.seed,
-    }
+    return RunRecord(
+        status="pending",
+        name=task.config.name,
+        env=task.config.env.id,
+        algo=task.config.algo.name,
+        engine=task.config.algo.engine,
+        seed=task.seed,
+    )
 
 
 def announce(task: RunTask) -> None:
@@ -185,17 +212,16 @@ def announce(task: RunTask) -> None:
 
 def record_interruption(task: RunTask) -> RunResult:
     """Note in run.json that the run's process was killed because somebody asked it to stop."""
-    goes_on_from = task.folder.checkpoints.newest_timesteps()
-    told = {"status": "interrupted", "timesteps": goes_on_from, "finished": now()}
-    return _record_from_outside(task, told)
+    resumes_at = task.folder.checkpoints.newest_timesteps()
+    return _record_from_outside(task, status="interrupted", timesteps=resumes_at)
 
 
 def record_failure(task: RunTask, error: str, *, by_signal: bool = False) -> RunResult:
     """Note in run.json that the run's process ended without doing so itself."""
-    told: dict[str, Any] = {"error": error, "log_tail": task.folder.log_tail()}
-    if by_signal:
-        told["ended_by_signal"] = True
-    return _record_from_outside(task, {"status": "failed", **told, "finished": now()})
+    tail = tuple(task.folder.log_tail())
+    return _record_from_outside(
+        task, status="failed", error=error, log_tail=tail, ended_by_signal=by_signal
+    )
 
 
 def too_long(task: RunTask) -> str:
@@ -203,29 +229,29 @@ def too_long(task: RunTask) -> str:
     return f"took longer than {task.config.train.max_hours} hours"
 
 
-def _record_from_outside(task: RunTask, told: dict[str, Any]) -> RunResult:
-    """Add to run.json what the run's process could not say itself any more."""
+def _record_from_outside(task: RunTask, **changes: Any) -> RunResult:
+    """Add to run.json how the run ended, which its process could not say itself any more."""
     run = task.folder
+    record = replace(new_record(task), **changes, finished=now())
     try:
-        record = {**(run.read_record() or new_record(task)), **told}
+        before = run.read_record()
+        record = record if before is None else replace(before, **changes, finished=record.finished)
         if run.claim():  # else another process has taken it over by now
             try:
                 run.write_record(record)
             finally:
                 run.release()
     except RunFolderError as error:  # damaged, or not to be written: left as it is
-        told |= {"error": str(error), "disk_full": is_full_disk(error)}
-        return RunResult(task.seed, run.path, told)
+        record = replace(record, error=str(error), disk_full=is_full_disk(error))
     return RunResult(task.seed, run.path, record)
 
 
 class _Heartbeat(Reporter):
     """Passes reports on and, now and then, notes in run.json that the run is alive, and where."""
 
-    def __init__(self, inner: Reporter, run: RunFolder, record: dict[str, Any]) -> None:
+    def __init__(self, inner: Reporter, file: _RecordFile) -> None:
         self._inner = inner
-        self._run = run
-        self._record = record
+        self._file = file
         self._last = time.monotonic()
         self.metrics_file = inner.metrics_file
 
@@ -239,5 +265,5 @@ class _Heartbeat(Reporter):
         self._inner.run_progress(progress)
         if time.monotonic() - self._last >= HEARTBEAT_SECONDS:
             self._last = time.monotonic()
-            self._record |= {"heartbeat": now(), "timesteps": progress.timesteps}
-            self._run.write_record(self._record)
+            self._file.change(heartbeat=now(), timesteps=progress.timesteps)
+            self._file.write()

@@ -173,7 +173,7 @@ def _run(
             for task, result in launcher.poll():
                 if result.elsewhere:
                     elsewhere.append(task)
-                elif result.record.get("disk_full"):
+                elif result.record.disk_full:
                     raise disk_full(result)
                 elif ended_from_outside(result) and tries[id(task)] < RETRIES:
                     tries[id(task)] += 1

@@ -8,7 +8,7 @@ RETRIES = 2  # of a trial or run that was ended from outside
 
 def ended_from_outside(result: RunResult) -> bool:
     """Whether a signal ended the run, or asked it to stop, while nobody stops the search."""
-    return bool(result.record.get("ended_by_signal")) or result.status == "interrupted"
+    return result.record.ended_by_signal or result.status == "interrupted"
 
 
 def disk_full(result: RunResult) -> DiskFullError:
@@ -21,4 +21,4 @@ def cause_of(result: RunResult) -> str:
     """Say why a run gave no result."""
     if result.status == "interrupted":
         return "the run was asked to stop by SIGTERM"
-    return str(result.record.get("error", f"the run is {result.status}"))
+    return result.record.error or f"the run is {result.status}"

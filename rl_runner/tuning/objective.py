@@ -8,9 +8,10 @@ import numpy as np
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import ObjectiveConfig
 from rl_runner.envs.specs import find_spec
-from rl_runner.errors import ConfigError, Problem
+from rl_runner.errors import ConfigError, Problem, RunFolderError
 from rl_runner.evaluation.statistics.ranks import interquartile_mean
 from rl_runner.runs.folder import RunFolder
+from rl_runner.runs.record import RunRecord
 
 NEVER = (
     2.0  # budgets that a run counts which never reached the threshold (PAR2, as in SAT contests)
@@ -31,14 +32,11 @@ class RunOutcome:
     @classmethod
     def of(cls, run: RunFolder) -> "RunOutcome":
         """Read a finished run's results; raises RunFolderError if they cannot be read."""
-        record = run.read_record()
-        last, best = (record["results"][agent] for agent in ("last", "best"))
-        return cls(
-            last.get("exact_mean_reward", last["mean_reward"]),
-            best.get("exact_mean_reward", best["mean_reward"]),
-            record["training_seconds"],
-            load_curve(run),
-        )
+        record = run.read_record() or RunRecord()
+        last, best = record.last.exact_or_mean_reward, record.best.exact_or_mean_reward
+        if last is None or best is None or record.training_seconds is None:
+            raise RunFolderError(Problem("This run has no results.", str(run.path)))
+        return cls(last, best, record.training_seconds, load_curve(run))
 
 
 def load_curve(run: RunFolder) -> Curve:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from rl_runner.runs.record import RunRecord
 from rl_runner.training.reporting import Evaluated, Progress, Reporter, RunId
 
 Outcome = Literal["complete", "pruned", "failed", "infeasible", "running", "waiting", "abandoned"]
@@ -79,6 +80,6 @@ class Relay(StudyReporter):
         self.inner.run_evaluated(evaluated)
         self.evaluations.append(evaluated)
 
-    def run_ended(self, run: RunId, record: Mapping[str, Any]) -> None:
+    def run_ended(self, run: RunId, record: RunRecord) -> None:
         """Pass it on."""
         self.inner.run_ended(run, record)

@@ -115,7 +115,7 @@ def flattened(tree: Any, place: str = "") -> dict[str, np.ndarray]:
 
 
 def weights_of(run: RunResult) -> dict[str, np.ndarray]:
-    return learned_arrays(run.path / ALGORITHMS[str(run.record["algo"])].weights_file)
+    return learned_arrays(run.path / ALGORITHMS[str(run.record.algo)].weights_file)
 
 
 def evaluations_of(run: RunResult) -> dict[str, np.ndarray]:
@@ -149,7 +149,7 @@ def test_the_same_seed_gives_the_same_episodes_and_evaluations(trained: Trained,
     assert_same(evaluations_of(first), evaluations_of(again))
     assert episodes_of(first) == episodes_of(again)
     assert len(episodes_of(first)) > 2
-    assert first.record["results"] == again.record["results"]
+    assert first.record.results == again.record.results
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -178,7 +178,7 @@ def test_a_loaded_agent_repeats_its_final_evaluation(
 ) -> None:
     run, _, _ = trained(name)
     episodes = load_run(run.path, checkpoint).evaluate(deterministic=False)
-    recorded = run.record["results"][checkpoint]
+    recorded = run.record.results[checkpoint]
     assert (episodes.mean_reward, episodes.std_reward) == (
         recorded["mean_reward"],
         recorded["std_reward"],
@@ -212,7 +212,7 @@ def test_stock_sb3_loads_the_model_and_predicts_the_same(trained: Trained, name:
     theirs, _ = stock.predict(observations, deterministic=True)
     expected, _ = ours.predict(observations, deterministic=True)
     np.testing.assert_array_equal(theirs, expected)
-    assert stock.num_timesteps == run.record["timesteps"]
+    assert stock.num_timesteps == run.record.timesteps
 
 
 def test_environments_in_processes_of_their_own_give_the_same_run(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_the_record_and_the_log_say_which_engine_it_was(
     }
     reporter = Notes()
     (run,) = train(config_from_dict(raw), runs_dir=tmp_path, reporter=reporter).runs
-    assert run.record["engine"] == engine
+    assert run.record.engine == engine
     assert reporter.notes == told
 
 

@@ -161,20 +161,20 @@ def test_a_run_stopped_and_broken_off_twice_each_equals_one_that_was_not(
 ):
     config = experiment(case)
     (whole,) = train(config, runs_dir=tmp_path / "whole").runs
-    assert whole.status == "finished", whole.record.get("traceback")
+    assert whole.status == "finished", whole.record.traceback
     broken = tmp_path / "broken" / whole.path.parent.name
     segment = config.checkpoint.every or 0
     for share in (0.1, 1.1, 1.2):
         stopped = stop_at(share * segment, config, broken)
-        assert stopped.status == "interrupted", stopped.record.get("traceback")
+        assert stopped.status == "interrupted", stopped.record.traceback
         if share < 1:  # later stops may meet the end of a segment, or the way back into one
             (_,) = broken.glob("seed-0/checkpoints/exit-*")
         break_off_at(int((share + 0.6) * segment), monkeypatch)
         with pytest.raises(KeyboardInterrupt):
             train(config, runs_dir=tmp_path / "broken")
     (resumed,) = train(config, runs_dir=tmp_path / "broken").runs
-    assert resumed.status == "finished", resumed.record.get("traceback")
-    assert resumed.record["results"] == whole.record["results"]
+    assert resumed.status == "finished", resumed.record.traceback
+    assert resumed.record.results == whole.record.results
     assert differences(folder_of(config, whole.path), folder_of(config, resumed.path)) == []
 
 
@@ -199,8 +199,8 @@ def test_a_run_never_reads_back_the_replay_buffer_that_it_has(
     monkeypatch.setattr(state, "_fill_buffer", lambda _, path: read.append(path))
     config = experiment("dqn")
     (run,) = train(config, runs_dir=tmp_path).runs
-    assert run.status == "finished", run.record.get("traceback")
-    assert run.record["timesteps"] > 2 * (config.checkpoint.every or 0)  # several segments
+    assert run.status == "finished", run.record.traceback
+    assert run.record.timesteps > 2 * (config.checkpoint.every or 0)  # several segments
     assert read == []
 
 
@@ -226,7 +226,7 @@ def test_extending_goes_on_from_the_end(tmp_path: Path):
     )
     (extended,) = train(longer, runs_dir=tmp_path, extend=True).runs
     assert extended.path != short.path
-    assert extended.record["timesteps"] >= 900
+    assert extended.record.timesteps >= 900
     before = (short.path / "episodes.csv").read_text(encoding="utf-8")
     after = (extended.path / "episodes.csv").read_text(encoding="utf-8")
     assert after.startswith(before)

@@ -93,8 +93,8 @@ def test_hindsight_replay_learns_to_flip_bits(tmp_path: Path) -> None:
         }
     )
     (result,) = train(config, runs_dir=tmp_path).runs
-    assert result.status == "finished", result.record.get("traceback")
+    assert result.status == "finished", result.record.traceback
     run = load_run(result.path)
     assert run.config.algo.hyperparameters["policy"] == "MultiInputPolicy"
     assert isinstance(run.agent.replay_buffer, HerReplayBuffer)
-    assert result.record["results"]["last"]["success_rate"] >= 0.9
+    assert result.record.last.success_rate >= 0.9

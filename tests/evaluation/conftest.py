@@ -67,7 +67,7 @@ class Trained:
 
     @property
     def results(self) -> dict[str, Any]:
-        results: dict[str, Any] = self.run.record["results"]
+        results: dict[str, Any] = self.run.record.results
         return results
 
 
@@ -87,7 +87,7 @@ def _train(name: str, runs_dir: Path) -> Trained:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(road, "save_agent", watch)
         (run,) = train(config_from_dict(raw), runs_dir=runs_dir).runs
-    assert run.status == "finished", run.record.get("traceback")
+    assert run.status == "finished", run.record.traceback
     return Trained(run, seen["observations"], seen["actions"])
 
 

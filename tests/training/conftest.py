@@ -201,7 +201,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Experim
         if name not in finished:
             config = config_from_dict({"name": name, **CONFIGS[name]})
             result = train(config, runs_dir=runs_dir)
-            assert result.runs[0].status == "finished", result.runs[0].record.get("traceback")
+            assert result.runs[0].status == "finished", result.runs[0].record.traceback
             finished[name] = result
         return finished[name]
 

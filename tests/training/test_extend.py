@@ -99,7 +99,7 @@ def test_the_longest_experiment_with_a_finished_run_is_taken(tmp_path: Path, cli
     (longer,) = train(cliff(200), runs_dir=tmp_path).runs
     unfinish(longer.path)
     (extended,) = train(cliff(400), runs_dir=tmp_path, extend=True).runs
-    assert extended.record["extended_from"]["path"] == str(shortest.path)
+    assert extended.record.extended_from["path"] == str(shortest.path)
 
 
 def test_without_a_finished_run_there_is_nothing_to_extend(tmp_path: Path, cliff: Cliff):

@@ -52,7 +52,7 @@ def broken_off(config: ExperimentConfig, runs_dir: Path, at: int) -> RunFolder:
 
 def finished(config: ExperimentConfig, runs_dir: Path, reporter: Reporter | None = None) -> Path:
     (run,) = train(config, runs_dir=runs_dir, reporter=reporter).runs
-    assert run.status == "finished", run.record.get("traceback")
+    assert run.status == "finished", run.record.traceback
     return run.path
 
 
@@ -134,7 +134,7 @@ def test_when_no_checkpoint_is_left_the_error_names_the_file_and_the_cure(
     (failed,) = train(config, runs_dir=tmp_path).runs
     assert failed.status == "failed"
     for told in (str(run.episodes_file), "shorter than at the checkpoint", "--fresh"):
-        assert told in failed.record["error"]
+        assert told in failed.record.error
     assert sorted(run.path.rglob("*")) == before
     (again,) = train(config, runs_dir=tmp_path, fresh=True).runs
     assert again.status == "finished"
@@ -159,5 +159,5 @@ def test_lost_weights_come_back_from_the_last_checkpoint(
 
 
 def _results(run: RunResult) -> dict[str, Any]:
-    results: dict[str, Any] = run.record["results"]
+    results: dict[str, Any] = run.record.results
     return results

@@ -47,10 +47,10 @@ def test_a_run_left_to_another_process_is_looked_at_again(task: RunTask, witness
     other.write_record({**new_record(task), "status": "running"})
     other.release()  # as if it had been killed
     stopped = look_again(left, task)
-    assert (stopped.status, stopped.record["timesteps"]) == ("interrupted", 0)
+    assert (stopped.status, stopped.record.timesteps) == ("interrupted", 0)
     ours = execute(task, witness, StopRequest())
     assert look_again(ours, task) is ours
     now = look_again(left, task)
     assert (now.status, now.elsewhere) == ("finished", True)
     (other.path / "run.json").write_text("{", encoding="utf-8")
-    assert "--fresh" in look_again(left, task).record["error"]
+    assert "--fresh" in look_again(left, task).record.error

@@ -165,8 +165,8 @@ def test_the_record_says_what_was_run_and_where(trained: Trained, name: str):
 @pytest.mark.parametrize("name", ["q_learning", "ppo", "reinforce", "normalized"])
 def test_the_results_are_those_of_the_evaluations(trained: Trained, name: str):
     run = trained(name).runs[0]
-    last, best = run.record["results"]["last"], run.record["results"]["best"]
-    assert set(run.record["results"]) == {"last", "best"}
+    last, best = run.record.last, run.record.best
+    assert set(run.record.results) == {"last", "best"}
     assert last["n_episodes"] == best["n_episodes"] == 3
     assert run.mean_reward == last["mean_reward"]
 
@@ -184,13 +184,13 @@ def test_the_results_are_those_of_the_evaluations(trained: Trained, name: str):
 
 
 def test_the_timesteps_of_the_record_are_those_of_the_whole_training(trained: Trained):
-    assert trained("q_learning").runs[0].record["timesteps"] == 300
-    assert trained("ppo").runs[0].record["timesteps"] == 256
-    assert trained("normalized").runs[0].record["timesteps"] == 192
+    assert trained("q_learning").runs[0].record.timesteps == 300
+    assert trained("ppo").runs[0].record.timesteps == 256
+    assert trained("normalized").runs[0].record.timesteps == 192
     reinforce = trained("reinforce").runs[0]
-    assert reinforce.record["timesteps"] >= 200
+    assert reinforce.record.timesteps >= 200
     with np.load(reinforce.path / "evaluations.npz") as file:
-        assert reinforce.record["timesteps"] == file["timesteps"][-1]
+        assert reinforce.record.timesteps == file["timesteps"][-1]
 
 
 def test_the_success_rate_is_reported_where_the_environment_tells(tmp_path: Path):
@@ -207,15 +207,15 @@ def test_the_success_rate_is_reported_where_the_environment_tells(tmp_path: Path
         }
     )
     (run,) = train(config, runs_dir=tmp_path).runs
-    assert run.status == "finished", run.record.get("traceback")
-    rate = run.record["results"]["last"]["success_rate"]
+    assert run.status == "finished", run.record.traceback
+    rate = run.record.last.success_rate
     assert 0 < rate <= 1
     assert (rate * 20) % 1 == pytest.approx(0, abs=1e-9)
-    assert "success_rate" in run.record["results"]["best"]
+    assert "success_rate" in run.record.best
 
 
 def test_without_successes_there_is_no_success_rate(trained: Trained):
-    assert "success_rate" not in trained("ppo").runs[0].record["results"]["last"]
+    assert "success_rate" not in trained("ppo").runs[0].record.last
 
 
 # --- evaluations.npz ------------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def test_evaluations_come_at_the_multiples_and_at_the_end(
 def test_environments_are_reset_on_the_seeds_of_their_purpose(tmp_path: Path, diary: Diary):
     config = _diary_config(env={"n_envs": 2})
     (run,) = train(config, runs_dir=tmp_path, seeds=[5]).runs
-    assert run.status == "finished", run.record.get("traceback")
+    assert run.status == "finished", run.record.traceback
     tree = SeedTree(5)
     by_copy = [[s for s in seeds if s is not None] for seeds in diary.seeds if seeds]
     training = [seeds for seeds in by_copy if seeds[0] in tree.train_envs(2)]
@@ -295,12 +295,12 @@ def test_every_training_episode_is_recorded_as_the_environment_saw_it(
     raw = {**DIARY, "env": {**DIARY["env"], "n_envs": n_envs}, "algo": algo}  # type: ignore[dict-item]
     raw["train"] = {"total_timesteps": 240, "seeds": [2]}
     (run,) = train(config_from_dict(raw), runs_dir=tmp_path).runs
-    assert run.status == "finished", run.record.get("traceback")
+    assert run.status == "finished", run.record.traceback
     rows = _episodes(run.path)
     assert rows == _as_recorded(diary, SeedTree(2).train_envs(n_envs))
     assert {terminated for *_, terminated in rows} == {0, 1}
     assert all(length == 6 for _, _, length, terminated in rows if not terminated)
-    assert rows[-1][0] <= run.record["timesteps"] <= rows[-1][0] + 6 * n_envs
+    assert rows[-1][0] <= run.record.timesteps <= rows[-1][0] + 6 * n_envs
 
 
 def test_an_episode_that_ends_on_its_last_step_by_itself_was_terminated(
@@ -319,7 +319,7 @@ def test_episodes_have_their_time_since_the_beginning(tmp_path: Path):
     with (run.path / "episodes.csv").open() as file:
         times = [float(row["wall_time"]) for row in csv.DictReader(file)]
     assert times == sorted(times)
-    assert 0 <= times[0] <= times[-1] <= run.record["seconds"]
+    assert 0 <= times[0] <= times[-1] <= run.record.seconds
 
 
 # --- the same numbers again -----------------------------------------------------------------------
@@ -334,7 +334,7 @@ def test_the_same_seed_gives_the_same_numbers(
     before = trained(name).runs[0]
     (again,) = train(config_of(name), runs_dir=tmp_path).runs
     same_numbers(before.path, again.path)
-    assert again.record["results"] == before.record["results"]
+    assert again.record.results == before.record.results
 
 
 def test_another_seed_gives_other_numbers(trained: Trained, config_of: ConfigOf, tmp_path: Path):
@@ -348,7 +348,7 @@ def test_evaluating_more_often_does_not_change_training(
 ):
     evaluation = {"every": 16, "n_episodes": 3, "n_envs": 1, "deterministic": False}
     (run,) = train(config_of(name, eval=evaluation), runs_dir=tmp_path).runs
-    assert run.status == "finished", run.record.get("traceback")
+    assert run.status == "finished", run.record.traceback
     assert _episodes(run.path) == _episodes(trained(name).runs[0].path)
 
 
@@ -449,7 +449,7 @@ def test_a_run_whose_process_vanished_goes_on(
     (run.path / "run.json").write_text(json.dumps({**record, "status": "running"}))
     (again,) = train(config_of("cliff"), runs_dir=tmp_path, reporter=witness).runs
     assert witness.told("run_started") == [0]
-    assert again.record["results"] == run.record["results"]
+    assert again.record.results == run.record.results
 
 
 def test_a_failing_seed_is_recorded_and_the_others_go_on(
@@ -486,7 +486,7 @@ def test_a_failure_in_the_final_evaluation_is_a_failed_run(tmp_path: Path, diary
     config = _diary_config(env={"kwargs": {"fails_on": fatal}})
     (run,) = train(config, runs_dir=tmp_path).runs
     assert run.status == "failed"
-    assert "fell off the table" in run.record["error"]
+    assert "fell off the table" in run.record.error
     assert "results" not in run.record
     assert diary.seeds
 
@@ -646,7 +646,7 @@ def test_a_damaged_record_is_a_run_folder_problem_that_fresh_cures(
     with pytest.raises(RunFolderError, match="--fresh"):
         train(config_of("cliff"), runs_dir=tmp_path)
     (again,) = train(config_of("cliff"), runs_dir=tmp_path, fresh=True).runs
-    assert again.record["results"] == run.record["results"]
+    assert again.record.results == run.record.results
 
 
 @pytest.mark.parametrize("damage", ["name: [\nenv:", "name: cliff\nenvv: {}\n", "\x00"])
@@ -704,7 +704,7 @@ def test_metrics_are_printed_where_the_reporter_wants_them(
     with (tmp_path / "metrics.txt").open("w") as file:
         witness.metrics_file = file
         (run,) = train(config_of("ppo"), runs_dir=tmp_path / "runs", reporter=witness).runs
-    assert run.status == "finished", run.record.get("traceback")
+    assert run.status == "finished", run.record.traceback
     text = (tmp_path / "metrics.txt").read_text()
     assert "eval/" in text
     assert "approx_kl" in text

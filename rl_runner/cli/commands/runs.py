@@ -53,8 +53,8 @@ def runs(
     found = [
         run
         for run in runs_below(runs_dir)
-        if env in {None, run.record.get("env")}
-        and algo in {None, run.record.get("algo")}
+        if env in {None, run.record.env}
+        and algo in {None, run.record.algo}
         and status in {None, run.status}
     ]
     if as_json:
@@ -79,11 +79,12 @@ def _latest(found: "Sequence[IndexedRun]", limit: int) -> "Sequence[IndexedRun]"
 
 
 def _document(run: "IndexedRun") -> dict[str, Any]:
+    seed = run.record.seed
     return {
         "experiment": run.experiment,
-        "env": run.record.get("env"),
-        "algo": run.record.get("algo"),
-        **run_document(run.record.get("seed", -1), str(run.path), run.record),
+        "env": run.record.env,
+        "algo": run.record.algo,
+        **run_document(-1 if seed is None else seed, str(run.path), run.record),
         "status": run.status,
     }
 
@@ -97,5 +98,5 @@ def _row(run: "IndexedRun") -> tuple[Any, ...]:
         number(document["timesteps"], 0),
         number(document["mean_reward"]),
         number(document["best_mean_reward"]),
-        duration(run.record.get("seconds")),
+        duration(run.record.seconds),
     )

@@ -120,5 +120,5 @@ def _train_on_logs(
     else:
         for result in results:
             show_log_result(result)
-    if any(run.record.get("status") == "failed" for result in results for run in result.runs):
+    if any(run.record.status == "failed" for result in results for run in result.runs):
         raise typer.Exit(FAILED)

@@ -24,13 +24,16 @@ def evaluation_document(group: "EvaluatedGroup") -> Document:
     import numpy as np
 
     from rl_runner.evaluation.statistics.summary import summarize
-    from rl_runner.runs.folder import read_record
+    from rl_runner.runs.record import RunRecord, read_record
 
     runs = [evaluation.describe() for evaluation in group.evaluations]
     trained = all(evaluation.timesteps is not None for evaluation in group.evaluations)
     if group.paths:
-        records = [(path, read_record(path)) for path in group.paths]
-        known = [run_document(r.get("seed", -1), str(path), r) for path, r in records]
+        records = [(path, read_record(path) or RunRecord()) for path in group.paths]
+        known = [
+            run_document(-1 if record.seed is None else record.seed, str(path), record)
+            for path, record in records
+        ]
         runs = [before | now for before, now in zip(known, runs, strict=True)]
     values = [run["mean_reward"] for run in runs]
     if not trained:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rl_runner.cli.display.console import duration, interval, number, show, show_message, table
 from rl_runner.cli.display.results import run_document
+from rl_runner.runs.record import Results, RunRecord
 
 if TYPE_CHECKING:
     from rl_runner.offline.judging.run_evaluation import Evaluation
@@ -16,12 +17,16 @@ Document = dict[str, Any]
 
 def log_result_document(result: "LogResult") -> Document:
     """Describe an experiment on logs, run by run, for JSON."""
-    parts = ("log", "coverage", "judgement", "checklist")
     runs = []
     for run in result.runs:
-        results = run.record.get("results", {})
-        document = run_document(run.seed, str(run.path), dict(run.record))
-        runs.append({**document, **{part: results.get(part) for part in parts}})
+        results = run.record.results or Results()
+        learned = {
+            "log": results.log,
+            "coverage": results.coverage,
+            "judgement": results.judgement,
+            "checklist": results.checklist,
+        }
+        runs.append({**run_document(run.seed, str(run.path), run.record), **learned})
     return {
         "experiment": str(result.path),
         "name": result.name,
@@ -33,7 +38,7 @@ def log_result_document(result: "LogResult") -> Document:
 def show_log_result(result: "LogResult") -> None:
     """Print what each run learned from its log, and how it was judged."""
     for run in result.runs:
-        _show_run(run.path, dict(run.record))
+        _show_run(run.path, run.record)
 
 
 def show_log_evaluation(evaluation: "Evaluation") -> None:
@@ -102,15 +107,15 @@ def _sessions(sessions: Document | None) -> str:
     )
 
 
-def _show_run(path: Path, record: Document) -> None:
-    if record.get("status") != "finished":
-        show_message(f"{record.get('status')}: {path}: {record.get('error', '')}")
+def _show_run(path: Path, record: RunRecord) -> None:
+    results = record.results
+    if not record.is_finished or results is None:
+        show_message(f"{record.status}: {path}: {record.error or ''}")
         return
-    results = record["results"]
-    log, coverage = results["log"], results["coverage"]
+    log, coverage = results.log or {}, results.coverage or {}
     show(
-        f"{record['algo']} learned from {log['interactions']:,} interactions of {log['users']:,} "
-        f"users, {log['window'][0]} to {log['window'][1]} ({duration(record['seconds'])}) → {path}"
+        f"{record.algo} learned from {log['interactions']:,} interactions of {log['users']:,} "
+        f"users, {log['window'][0]} to {log['window'][1]} ({duration(record.seconds)}) → {path}"
     )
     show_refused_rows(log["refusals"])
     if beyond := log.get("beyond_budget"):
@@ -136,12 +141,12 @@ def _show_run(path: Path, record: Document) -> None:
         show_message(
             f"Warning: {coverage['values_outside']:,} values are outside the range of rewards."
         )
-    if results["judgement"] is None:
+    if results.judgement is None:
         show("Nothing was held out; evaluate the run with `rl eval RUN --data LOG`.")
     else:
         show(f"Evaluated on held-out interactions, {log['holdout'][0]} to {log['holdout'][1]}:")
-        show_judgement(results["judgement"])
-    for item, holds in results["checklist"].items():
+        show_judgement(dict(results.judgement))
+    for item, holds in (results.checklist or {}).items():
         mark = {True: "yes", False: "NO", None: "unknown"}[holds]
         by_a_model = " *" if item.endswith("over_sessions") else ""
         show(f"  {item.replace('_', ' ')}{by_a_model}: {mark}")

@@ -2,9 +2,8 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.progress import (
     BarColumn,
@@ -17,6 +16,7 @@ from rich.progress import (
 
 from rl_runner.cli.display.console import console, duration, number, show_message
 from rl_runner.config import ExperimentConfig
+from rl_runner.runs.record import RunRecord
 from rl_runner.training import reporting
 from rl_runner.training.reporting import RunId
 
@@ -56,7 +56,7 @@ class LineReporter(reporting.Reporter):
             done = 100 * progress.timesteps / progress.total_timesteps
             self.say(f"{self.label(run)}: {done:3.0f} %  {_numbers(progress)}")
 
-    def run_ended(self, run: RunId, record: Mapping[str, Any]) -> None:
+    def run_ended(self, run: RunId, record: RunRecord) -> None:
         """Print how the run ended."""
         self.say(f"{self.label(run)}: {_ending(record)}")
 
@@ -118,12 +118,12 @@ class LiveReporter(LineReporter):
             self._bars.update(task, completed=progress.timesteps, numbers=_numbers(progress))
         self._move_total(progress.run, progress.timesteps)
 
-    def run_ended(self, run: RunId, record: Mapping[str, Any]) -> None:
+    def run_ended(self, run: RunId, record: RunRecord) -> None:
         """Replace the run's bar by a line that says how it ended."""
         task = self._tasks.pop(run, None)
         if task is not None:
             self._bars.remove_task(task)
-        if record.get("status") == "finished":
+        if record.is_finished:
             self._move_total(run, self._totals.get(run.experiment, 0))
         super().run_ended(run, record)
 
@@ -160,11 +160,11 @@ def _numbers(progress: reporting.Progress) -> str:
     return "  ".join(parts)
 
 
-def _ending(record: Mapping[str, Any]) -> str:
-    if record.get("status") != "finished":
-        return f"{record.get('status')}{': ' + record['error'] if 'error' in record else ''}"
-    last = record["results"]["last"]
-    reward = f"{number(last['mean_reward'])} ± {number(last['std_reward'])}"
-    exact = f", exact mean {last['exact_mean_reward']:.4f}" if "exact_mean_reward" in last else ""
-    took = duration(record["seconds"])
-    return f"{reward} over {last['n_episodes']} held-out episodes{exact} ({took})"
+def _ending(record: RunRecord) -> str:
+    if not record.is_finished:
+        return record.status if record.error is None else f"{record.status}: {record.error}"
+    last, took = record.last, duration(record.seconds)
+    reward = f"{number(last.mean_reward)} ± {number(last.std_reward)}"
+    exactly = last.exact_mean_reward
+    exact = "" if exactly is None else f", exact mean {exactly:.4f}"
+    return f"{reward} over {last.n_episodes} held-out episodes{exact} ({took})"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rl_runner.cli.display.console import duration, number, show, show_message, table
+from rl_runner.runs.record import RunRecord
 
 if TYPE_CHECKING:
     from rl_runner.training.task import RunResult
@@ -30,24 +31,23 @@ def experiment_document(path: str, name: str, digest: str, runs: Sequence[Docume
 
 def result_document(result: "ExperimentResult") -> Document:
     """Describe an experiment that `rl train` has just trained, run by run."""
-    runs = [run_document(run.seed, str(run.path), dict(run.record)) for run in result.runs]
+    runs = [run_document(run.seed, str(run.path), run.record) for run in result.runs]
     return experiment_document(str(result.path), result.name, result.hash, runs)
 
 
-def run_document(seed: int, path: str, record: dict[str, Any]) -> Document:
+def run_document(seed: int, path: str, record: RunRecord) -> Document:
     """Describe one run by its run.json; the rewards are means over held-out episodes."""
-    results = record.get("results", {})
-    last, best = results.get("last", {}), results.get("best", {})
-    exact, optimum = last.get("exact_mean_reward"), last.get("optimal_mean_reward")
+    last, best = record.last, record.best
+    exact, optimum = last.exact_mean_reward, last.optimal_mean_reward
     return {
         "seed": seed,
         "path": path,
-        "status": record.get("status", "running"),
-        "timesteps": record.get("timesteps"),
-        "mean_reward": last.get("mean_reward"),
-        "std_reward": last.get("std_reward"),
-        "best_mean_reward": best.get("mean_reward"),
-        "selection_optimism": best.get("selection_optimism"),
+        "status": record.status,
+        "timesteps": record.timesteps,
+        "mean_reward": last.mean_reward,
+        "std_reward": last.std_reward,
+        "best_mean_reward": best.mean_reward,
+        "selection_optimism": best.selection_optimism,
         "exact_mean_reward": exact,
         "regret": None if exact is None or optimum is None else optimum - exact,
     }
@@ -80,7 +80,7 @@ def show_experiment(document: Document, seconds: dict[int, float | None] | None 
 
 def show_result(result: "ExperimentResult", document: Document) -> None:
     """Draw the table of an experiment that was just trained, with the time that each run took."""
-    show_experiment(document, {run.seed: run.record.get("seconds") for run in result.runs})
+    show_experiment(document, {run.seed: run.record.seconds for run in result.runs})
 
 
 def verdict(document: Document) -> str:
@@ -132,7 +132,7 @@ def show_failures(results: "Sequence[ExperimentResult]") -> bool:
     """Say which runs failed, why, and where to look; return whether there are any."""
     failed = [run for result in results for run in result.runs if run.status == "failed"]
     for run in failed:
-        reason = run.record.get("error")
+        reason = run.record.error
         show_message(f"Failed: {run.path}: {reason} (details in its run.json and log.txt)")
     if failed:
         show_message("Run the same command again to retry the failed runs only.")
@@ -179,7 +179,7 @@ def _labels(runs: "Sequence[tuple[str, RunResult]]", status: str) -> list[str]:
 
 def _where(run: "RunResult") -> str:
     """Say where a run was interrupted, and from where it will resume if that is earlier."""
-    saved, stopped_at = int(run.record.get("timesteps") or 0), run.record.get("stopped_at")
+    saved, stopped_at = run.record.timesteps or 0, run.record.stopped_at
     if stopped_at == 0:
         return "at the beginning"
     if saved == stopped_at:

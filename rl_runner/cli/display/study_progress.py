@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rl_runner.cli.display.console import console, duration, number, show_message
+from rl_runner.runs.record import RunRecord
 from rl_runner.training.reporting import Evaluated, RunId
 from rl_runner.training.reporting import Progress as RunProgress
 from rl_runner.tuning.study_reporter import StudyPlan, StudyReporter, TrialReport
@@ -121,7 +122,7 @@ class LiveReporter(LineReporter):
         self.progress[progress.run] = progress
         self.draw()
 
-    def run_ended(self, run: RunId, record: Mapping[str, Any]) -> None:
+    def run_ended(self, run: RunId, record: RunRecord) -> None:
         """Remove the run's line."""
         del record
         self.runs_ended += self.n_runs > 0

@@ -7,7 +7,7 @@ finite number is included without a score, and with the reason.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from rl_runner.errors import Problem, RunFolderError, RunnerError
 from rl_runner.runs.find import find_runs
 from rl_runner.runs.folder import RunFolder
 from rl_runner.runs.layout import CONFIG, RECORD, seed_name, seed_number
+from rl_runner.runs.record import AgentResult, RunRecord
 
 AgentName = Literal["last", "best"]
 
@@ -116,15 +117,14 @@ def load_experiment(path: str | Path) -> Experiment:
 def _load_run(path: Path, seed: int) -> SeedRun:
     run = RunFolder(path)
     try:
-        record = run.read_record()
+        record = run.read_record() or RunRecord()
     except RunnerError as error:
         why = " ".join(problem.what for problem in error.problems)
         return SeedRun(
             seed, path, "unreadable", f"{RECORD}: {why}", None, None, None, None, None, None
         )
-    results = record.get("results") or {}
-    last, best = _final_result(results.get("last")), _final_result(results.get("best"))
-    status = str(record.get("status", "pending"))
+    last, best = _final_result(record.last), _final_result(record.best)
+    status: str = record.status
     if status == "running" and not run.is_claimed():
         status = "crashed"
     problem = _problem(status, record, last)
@@ -135,37 +135,34 @@ def _load_run(path: Path, seed: int) -> SeedRun:
         problem,
         None if problem else last,
         None if problem else best,
-        _number((results.get("best") or {}).get("selection_optimism")),
-        record.get("timesteps"),
-        _number(record.get("seconds")),
+        _finite(record.best.selection_optimism),
+        record.timesteps,
+        _finite(record.seconds),
         None if problem else _load_curve(run),
-        record.get("versions") or {},
+        record.versions,
     )
 
 
-def _problem(status: str, record: dict[str, Any], last: FinalResult | None) -> str:
+def _problem(status: str, record: RunRecord, last: FinalResult | None) -> str:
     """Say why a run has no result; an empty text if it has one."""
     if status == "failed":
-        return f"failed: {record.get('error', 'no reason was recorded')}"
+        return f"failed: {record.error or 'no reason was recorded'}"
     if status != "finished":
         return {"pending": "not started", "running": "still running"}.get(status, status)
     return "" if last is not None else "finished, but its returns are not finite numbers"
 
 
-def _final_result(described: dict[str, Any] | None) -> FinalResult | None:
-    """Read what run.json says of one agent; None if its mean is not a finite number."""
-    mean = _number((described or {}).get("mean_reward"))
-    if described is None or mean is None:
+def _final_result(result: AgentResult) -> FinalResult | None:
+    """Return how one agent did; None if its mean is not a finite number."""
+    mean = _finite(result.mean_reward)
+    if mean is None:
         return None
-    exact = _number(described.get("exact_mean_reward"))
-    return FinalResult(mean, int(described.get("n_episodes", 0)), exact)
+    return FinalResult(mean, result.n_episodes, _finite(result.exact_mean_reward))
 
 
-def _number(value: object) -> float | None:
-    """Return a finite number, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if np.isfinite(value) else None
+def _finite(value: float | None) -> float | None:
+    """Return a finite number as it is, None for any other."""
+    return float(value) if value is not None and np.isfinite(value) else None
 
 
 def _load_curve(run: RunFolder) -> Curve | None:

@@ -1,10 +1,9 @@
 """Runs loaded from their folders, ready to play: config, record and agent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rl_runner.agents.build import build_agent
 from rl_runner.agents.protocol import Agent
@@ -17,6 +16,7 @@ from rl_runner.evaluation.play.episodes import Episodes, play_episodes
 from rl_runner.runs.find import find_runs
 from rl_runner.runs.folder import CheckpointName, RunFolder
 from rl_runner.runs.layout import CONFIG
+from rl_runner.runs.record import RunRecord
 from rl_runner.seeding import SeedTree
 
 
@@ -30,7 +30,7 @@ class Run:
     path: Path
     config: ExperimentConfig
     seed: int
-    record: Mapping[str, Any]
+    record: RunRecord
     agent: Agent
     checkpoint: CheckpointName
 
@@ -85,9 +85,9 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
     algorithm = find_algorithm(config.algo.name, config.source.locate(("algo", "name")))
     folder = RunFolder(path, algorithm.weights_file)
     record = folder.read_record()
-    if not isinstance(record.get("seed"), int):
+    if record is None or record.seed is None:
         raise RunFolderError(Problem("This run has never started.", str(path)))
-    seed = int(record["seed"])
+    seed = record.seed
     # Build the agent as training did, and load the checkpoint's arrays into it.
     files = None if checkpoint == "untrained" else folder.checkpoint(checkpoint)
     env = build_training_env(config.env.in_this_process, config.algo, SeedTree(seed))

@@ -13,7 +13,7 @@ from rl_runner.evaluation.comparison.experiments import AgentName, Experiment, S
 from rl_runner.evaluation.comparison.pairs import Pair, verdict
 from rl_runner.evaluation.comparison.scales import Scale, load_scale_or_none
 from rl_runner.evaluation.report.pictures import Picture, agent_pictures, comparison_pictures
-from rl_runner.runs.folder import read_record
+from rl_runner.runs.record import GitState, RunRecord, read_record
 
 MOST_PAIRS_UNFOLDED = 6  # longer tables of pairs are folded
 
@@ -32,7 +32,7 @@ class ExperimentPart:
 
     label: str
     experiment: Experiment
-    results: Mapping[int, Mapping[str, Any]]  # run.json's results by seed, of finished runs
+    results: Mapping[int, RunRecord]  # by seed, of finished runs
     config_text: str
     optimum: float | None = None  # the best mean return of any policy, where it is known exactly
     pictures: Sequence[Picture] = ()
@@ -40,11 +40,11 @@ class ExperimentPart:
     @property
     def has_exact(self) -> bool:
         """Whether any run has an exact return."""
-        return any("exact_mean_reward" in result["last"] for result in self.results.values())
+        return any(run.last.exact_mean_reward is not None for run in self.results.values())
 
     def regret(self, seed: int) -> float | None:
         """Return how far the last agent's exact return is below the optimum; None if unknown."""
-        exact: float | None = self.results[seed]["last"].get("exact_mean_reward")
+        exact = self.results[seed].last.exact_mean_reward
         return None if exact is None or self.optimum is None else self.optimum - exact
 
     @property
@@ -95,7 +95,7 @@ class StudyPart:
     document: Mapping[str, Any]  # the contents of summary.json
     start_text: str
     best_text: str  # the winner's config; empty if there is none
-    records: Sequence[Mapping[str, Any]]  # run.json of every run of it
+    records: Sequence[RunRecord]  # of every run of it
     pictures: Sequence[Picture] = ()
 
     @property
@@ -223,7 +223,7 @@ def _environment(
 def _experiment(
     label: str, experiment: Experiment, scale: Scale | None, with_pictures: bool
 ) -> ExperimentPart:
-    results = {run.seed: _record(run)["results"] for run in experiment.finished}
+    results = {run.seed: _record(run) for run in experiment.finished}
     pictures = tuple(agent_pictures(experiment)) if with_pictures else ()
     optimum = scale.best if scale is not None and scale.best_is == "optimum" else None
     text = dump_config(experiment.config)
@@ -239,8 +239,8 @@ def _environment_name(experiment: Experiment) -> str:
     return f"{env.id} ({', '.join(settings)})" if settings else env.id
 
 
-def _record(run: SeedRun) -> dict[str, Any]:
-    return read_record(run.path)
+def _record(run: SeedRun) -> RunRecord:
+    return read_record(run.path) or RunRecord()
 
 
 def _trace(run: SeedRun) -> str:
@@ -248,17 +248,17 @@ def _trace(run: SeedRun) -> str:
     if run.status == "unreadable":
         return ""
     record = _record(run)
-    return str(record.get("traceback") or "\n".join(record.get("log_tail", ()))).strip()
+    return (record.traceback or "\n".join(record.log_tail)).strip()
 
 
 def _surroundings(
-    records: Sequence[Mapping[str, Any]],
+    records: Sequence[RunRecord],
 ) -> dict[str, list[tuple[str, list[str]]]]:
     """Return what the runs ran on: section → (name, values).
 
     If runs differ, each value comes with its number of runs, the most frequent first.
     """
-    flat = [dict(_facts(record)) for record in records if record]
+    flat = [dict(_facts(record)) for record in records if record != RunRecord()]
     found: dict[str, list[tuple[str, list[str]]]] = {}
     for section, name in dict.fromkeys(key for facts in flat for key in facts):
         counts = Counter(facts[section, name] for facts in flat if (section, name) in facts)
@@ -270,16 +270,14 @@ def _surroundings(
     return found
 
 
-def _facts(record: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
-    for name, value in (record.get("versions") or {}).items():
-        yield ("Packages", name), str(value)
-    for name, value in (record.get("machine") or {}).items():
+def _facts(record: RunRecord) -> Iterator[tuple[tuple[str, str], str]]:
+    for name, version in record.versions.items():
+        yield ("Packages", name), version
+    for name, value in record.machine.items():
         yield ("Machine", name), str(value)
-    git = record.get("git")
-    commit = "not in a repository"
-    if git is not None:
-        commit = git["commit"][:12] + (" with uncommitted changes" if git["dirty"] else "")
-    of = (git or {}).get("of", "working directory")
-    yield ("Code and command", f"commit of {of}"), commit
-    if "command" in record:
-        yield ("Code and command", "command"), record["command"]
+    git, commit = record.git or GitState(), "not in a repository"
+    if git.commit is not None:
+        commit = git.commit[:12] + (" with uncommitted changes" if git.dirty else "")
+    yield ("Code and command", f"commit of {git.of}"), commit
+    if record.command is not None:
+        yield ("Code and command", "command"), record.command

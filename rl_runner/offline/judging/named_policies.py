@@ -32,7 +32,7 @@ def named_policy(name: str, epsilon: float = 0.0) -> NamedPolicy:
     """
     if name not in POLICIES and Path(name).is_dir():
         run = load_trained(Path(name))
-        version, table = str(run.record["finished"]), run.policy()
+        version, table = str(run.record.finished), run.policy()
         called = _called(run.path.parent.name, epsilon)
         return NamedPolicy(called, version, with_exploration(table, epsilon))
     if name not in POLICIES:

@@ -62,7 +62,7 @@ def evaluate_on_logs(
     log = read_interactions(find_files(paths), reader, trained.weights)
     chosen = evaluation_window(log, window, trained.learned_until)
     rows = log.take(chosen.mask(log))
-    judgement = judge(rows, trained.policy(), seed=int(trained.record["seed"]))
+    judgement = judge(rows, trained.policy(), seed=trained.record.seed or 0)
     folder = trained.path / JUDGED / rows.fingerprint()
     evaluation = Evaluation(trained, chosen, judgement, reader.refusals, folder)
     _write(evaluation)

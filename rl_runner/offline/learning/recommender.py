@@ -109,7 +109,7 @@ def load_recommender(run: str | Path, seed: int | None = None) -> Recommender:
     """
     trained = load_trained(Path(run))
     return Recommender(
-        trained.learner, trained.path.parent.name, str(trained.record["finished"]), seed
+        trained.learner, trained.path.parent.name, str(trained.record.finished), seed
     )
 
 

@@ -1,9 +1,7 @@
 """Runs that have learned from a log, from disk."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +12,7 @@ from rl_runner.errors import CheckpointError, Problem, RunFolderError
 from rl_runner.offline.learning.learners import LogLearner, build_learner, find_learner
 from rl_runner.runs.find import find_runs
 from rl_runner.runs.folder import RunFolder
+from rl_runner.runs.record import Results, RunRecord
 
 
 @dataclass(frozen=True)
@@ -22,13 +21,14 @@ class TrainedRun:
 
     path: Path
     config: ExperimentConfig
-    record: Mapping[str, Any]
+    record: RunRecord
     learner: LogLearner
 
     @property
     def learned_until(self) -> int:
         """The end of the training window, in microseconds since 1970."""
-        return int(self.record["results"]["log"]["learned_until"])
+        results = self.record.results or Results()
+        return int((results.log or {})["learned_until"])
 
     @property
     def weights(self) -> RewardWeights:
@@ -58,7 +58,7 @@ def load_trained(path: Path) -> TrainedRun:
     row = find_learner(config)
     folder = RunFolder(run, row.weights_file)
     record = folder.read_record()
-    if record.get("status") != "finished":
+    if record is None or not record.is_finished:
         raise RunFolderError(Problem("This run is not finished.", str(run)))
     learner = build_learner(config)
     try:

@@ -2,10 +2,9 @@
 
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,8 @@ from rl_runner.offline.learning.learners import LogLearner, build_learner, find_
 from rl_runner.offline.learning.log_experiment import LogExperiment, held_out, resolve_on_logs
 from rl_runner.offline.logs.interactions import moment
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
-from rl_runner.runs.provenance import now, provenance
+from rl_runner.runs.provenance import now, with_provenance
+from rl_runner.runs.record import AgentResult, Completion, Results, RunRecord
 
 LEAST_INTERACTIONS = 1000  # the checklist before anything goes into production
 LEAST_REWARD = 0.3
@@ -29,7 +29,7 @@ class LogRun:
 
     seed: int
     path: Path
-    record: Mapping[str, Any]
+    record: RunRecord
 
 
 @dataclass(frozen=True)
@@ -70,46 +70,49 @@ def train_many_on_logs(
     return [train_on_logs(config, runs_dir=runs_dir, fresh=fresh) for config in configs]
 
 
-def _run(experiment: LogExperiment, seed: int, run: RunFolder, *, fresh: bool) -> dict[str, Any]:
+def _run(experiment: LogExperiment, seed: int, run: RunFolder, *, fresh: bool) -> RunRecord:
     """Learn in a claimed folder and keep its run.json true to what happens."""
     if not run.claim():
-        return {"status": "running"}
+        return RunRecord(status="running")
     try:
         record = run.read_record()
-        if record.get("status") == "finished" and not fresh:
+        if record is not None and record.is_finished and not fresh:
             return record
         run.clear()
-        record = {**_new_record(experiment.config, seed), "started": now(), **provenance()}
+        record = with_provenance(replace(_new_record(experiment.config, seed), started=now()))
         run.write_record(record)
         started = time.monotonic()
         try:
-            record |= _learn(experiment, seed, run) | {"status": "finished"}
+            done = _learn(experiment, seed, run)
+            record = replace(
+                record, status="finished", timesteps=done.timesteps, results=done.results
+            )
         except KeyboardInterrupt:
-            record["status"] = "interrupted"
+            record = replace(record, status="interrupted")
             raise
         except Exception as error:  # noqa: BLE001 - recorded with its traceback
-            told = {"error": repr(error), "traceback": traceback.format_exc()}
-            record |= {"status": "failed", **told}
+            trace = traceback.format_exc()
+            record = replace(record, status="failed", error=repr(error), traceback=trace)
         finally:
-            record |= {"finished": now(), "seconds": round(time.monotonic() - started, 3)}
+            seconds = round(time.monotonic() - started, 3)
+            record = replace(record, finished=now(), seconds=seconds)
             run.write_record(record)
         return record
     finally:
         run.release()
 
 
-def _new_record(config: ExperimentConfig, seed: int) -> dict[str, Any]:
-    return {
-        "format": 1,
-        "status": "running",
-        "name": config.name,
-        "env": config.env.id,
-        "algo": config.algo.name,
-        "seed": seed,
-    }
+def _new_record(config: ExperimentConfig, seed: int) -> RunRecord:
+    return RunRecord(
+        status="running",
+        name=config.name,
+        env=config.env.id,
+        algo=config.algo.name,
+        seed=seed,
+    )
 
 
-def _learn(experiment: LogExperiment, seed: int, run: RunFolder) -> dict[str, Any]:
+def _learn(experiment: LogExperiment, seed: int, run: RunFolder) -> Completion:
     """Learn, judge on what was held out, save; return timesteps and results for run.json."""
     learner, parts = build_learner(experiment.config), experiment.split
     if experiment.earlier is not None:
@@ -130,33 +133,31 @@ def _learn(experiment: LogExperiment, seed: int, run: RunFolder) -> dict[str, An
             draw_judgement(judgement, folder)
 
     run.save_final(save)
-    results = {
-        "last": _headline(judgement),
-        "log": {
+    results = Results(
+        last=_headline(judgement),
+        log={
             **parts.report,
             "learned_until": parts.window.end,
             "newest": moment(int(parts.train.ts[-1])).isoformat(),
             "refusals": experiment.refusals.to_dict(),
             **learned,
         },
-        "coverage": {**learner.coverage(), "values_outside": outside},
-        "judgement": None if judgement is None else judgement.to_dict(),
-        "checklist": checklist(learner, len(parts.train), judgement),
-    }
-    return {"timesteps": len(parts.train), "results": results}
+        coverage={**learner.coverage(), "values_outside": outside},
+        judgement=None if judgement is None else judgement.to_dict(),
+        checklist=checklist(learner, len(parts.train), judgement),
+    )
+    return Completion(len(parts.train), results)
 
 
-def _headline(judgement: Judgement | None) -> dict[str, Any]:
+def _headline(judgement: Judgement | None) -> AgentResult:
     """Return what lists of runs show: the doubly robust estimate, or nothing if it was refused."""
     if judgement is None or judgement.headline is None:
-        return {"mean_reward": None, "std_reward": None, "n_episodes": 0}
-    return {
-        "mean_reward": judgement.headline.value,
-        "ci95": list(judgement.headline.ci95),
-        "std_reward": None,
-        "n_episodes": 0,
-        "n_interactions": judgement.interactions,
-    }
+        return AgentResult()
+    return AgentResult(
+        mean_reward=judgement.headline.value,
+        ci95=tuple(judgement.headline.ci95),
+        n_interactions=judgement.interactions,
+    )
 
 
 def checklist(

@@ -86,8 +86,8 @@ def prove_resume(config: ExperimentConfig) -> ResumeProof:
             RunTask(short, 0, Path(folder) / "whole").folder,
             RunTask(short, 0, Path(folder) / "halves").folder,
         )
-    stopped_at = stopped.get("stopped_at", 0)
-    left = stopped_at if 0 < stopped_at == stopped["timesteps"] < every else 0
+    stopped_at = stopped.stopped_at or 0
+    left = stopped_at if stopped_at == stopped.timesteps and 0 < stopped_at < every else 0
     return ResumeProof(3 * every, every, left, breaker.broken_off_at, found)
 
 
@@ -120,5 +120,5 @@ def _run(
 
 def _require_finished(result: RunResult) -> None:
     if result.status != "finished":
-        message = f"the short run failed: {result.record.get('traceback')}"
+        message = f"the short run failed: {result.record.traceback}"
         raise RuntimeError(message)

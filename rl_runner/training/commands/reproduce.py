@@ -35,8 +35,8 @@ def find_finished(path: Path) -> FinishedRun:
             raise RunFolderError(Problem(what, str(path), cure))
         task = RunTask(config, seed_number(place.name), place.parent)
         record = task.folder.read_record()
-        if record.get("status") == "finished":
-            return FinishedRun(task, float(record.get("seconds", 0.0)))
+        if record is not None and record.is_finished:
+            return FinishedRun(task, record.seconds or 0.0)
     what = "Only a finished run can be reproduced, and there is none here."
     raise RunFolderError(Problem(what, str(path), "`rl train` finishes runs that are incomplete."))
 
@@ -67,6 +67,6 @@ def _repeat(original: RunTask, experiment: Path, reporter: Reporter) -> RunTask:
     task.experiment_folder.write_config(dump_config(task.config))
     result = execute(task, reporter, StopRequest())
     if result.status != "finished":
-        message = f"the repetition failed: {result.record.get('traceback')}"
+        message = f"the repetition failed: {result.record.traceback}"
         raise RuntimeError(message)
     return task

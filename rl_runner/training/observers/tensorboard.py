@@ -16,6 +16,7 @@ from stable_baselines3.common.logger import (
 )
 
 from rl_runner.config import ExperimentConfig, dump_config
+from rl_runner.runs.record import Results
 
 ONLY_TENSORBOARD = ("stdout", "log", "json", "csv")
 
@@ -130,12 +131,13 @@ def log_config(logger: Logger, config: ExperimentConfig) -> None:
 
 
 def log_results(
-    logger: Logger, config: ExperimentConfig, seed: int, timesteps: int, results: dict[str, Any]
+    logger: Logger, config: ExperimentConfig, seed: int, timesteps: int, results: Results
 ) -> None:
     """Write the held-out results as scalars, and hparams with them for the HPARAMS page."""
     metrics = {
-        f"final/{agent}_mean_reward": float(results[agent]["mean_reward"])
-        for agent in ("last", "best")
+        f"final/{agent}_mean_reward": result.mean_reward
+        for agent, result in (("last", results.last), ("best", results.best))
+        if result is not None and result.mean_reward is not None
     }
     for tag, value in metrics.items():
         logger.record(tag, value)

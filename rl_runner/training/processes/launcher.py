@@ -15,6 +15,7 @@ from pebble import ProcessExpired
 
 from rl_runner.errors import RunnerError
 from rl_runner.runs.disk import is_full_disk
+from rl_runner.runs.record import RunRecord
 from rl_runner.training.processes.process import (
     GRACE_SECONDS,
     RunningTask,
@@ -85,9 +86,9 @@ def run_in_processes(
 def _not_started(task: RunTask) -> RunResult:
     """Return what run.json says of a task that this command has not started."""
     try:
-        record = task.folder.read_record() or {"status": "pending"}
+        record = task.folder.read_record() or RunRecord()
     except RunnerError as error:
-        record = {"status": "failed", "error": str(error)}
+        record = RunRecord(status="failed", error=str(error))
     return RunResult(task.seed, task.folder.path, record)
 
 
@@ -182,7 +183,8 @@ class Launcher:
         try:
             result = running.future.result()
         except RunnerError as error:  # a damaged run.json or a full disk: write nothing there
-            record = {"status": "failed", "error": str(error), "disk_full": is_full_disk(error)}
+            full = is_full_disk(error)
+            record = RunRecord(status="failed", error=str(error), disk_full=full)
             self.reporter.run_ended(task.run, record)
             return RunResult(task.seed, task.folder.path, record)
         except ProcessExpired as error:

@@ -6,6 +6,7 @@ import signal
 from multiprocessing.connection import Connection
 from typing import Any
 
+from rl_runner.runs.record import RunRecord
 from rl_runner.training.reporting import Evaluated, Progress, Reporter, StopRequest
 from rl_runner.training.task import RunResult, RunTask, execute
 
@@ -33,7 +34,7 @@ def work(task: RunTask, reports: Connection, verbose: bool) -> RunResult:
     try:
         return execute(task, reporter, stop)
     except KeyboardInterrupt:  # raised by the environment itself; already recorded
-        return RunResult(task.seed, task.folder.path, task.folder.read_record())
+        return RunResult(task.seed, task.folder.path, task.folder.read_record() or RunRecord())
 
 
 def _redirect_output(task: RunTask) -> None:

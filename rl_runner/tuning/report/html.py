@@ -1,14 +1,15 @@
 """A study's part of the HTML report, which `rl report` writes."""
 
-import json
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from rl_runner.config import load_config
+from rl_runner.errors import RunFolderError
 from rl_runner.evaluation.report.contents import StudyPart
 from rl_runner.evaluation.report.pictures import Picture, svg
-from rl_runner.runs.layout import RECORD, SEED_FOLDERS
+from rl_runner.runs.layout import SEED_FOLDERS
+from rl_runner.runs.record import RunRecord, read_record
 from rl_runner.tuning.report.study_report import StudyReport, load_report
 from rl_runner.tuning.study.study_folder import START, StudyFolder
 
@@ -57,10 +58,9 @@ def _pictures(report: StudyReport) -> Iterator[Picture]:
         yield Picture(svg(report.figures[name]), CAPTIONS[name], name.replace("-", " "))
 
 
-def _records(path: Path) -> Iterator[Mapping[str, Any]]:
+def _records(path: Path) -> Iterator[RunRecord]:
     """Yield what every run of the study says of itself, as far as it can be read."""
-    for file in sorted(path.glob(f"*/*/{SEED_FOLDERS}/{RECORD}")):
-        try:
-            yield json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # the report is on the study; its summary has the results
-            continue
+    for run in sorted(path.glob(f"*/*/{SEED_FOLDERS}")):
+        with contextlib.suppress(RunFolderError):  # its summary has the results that matter
+            if (record := read_record(run)) is not None:
+                yield record

@@ -220,7 +220,7 @@ class Search:
             return  # it goes on another time
         elif result.elsewhere:  # of a session that was killed, and that writes its checkpoint
             self.later.append(race)
-        elif result.record.get("disk_full"):
+        elif result.record.disk_full:
             raise disk_full(result)  # the trial stays as it is, and goes on another time
         elif ended_from_outside(result) and race.tries < RETRIES:
             race.tries += 1

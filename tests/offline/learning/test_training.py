@@ -42,7 +42,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(log_file: Path, runs: Path) -> LogRun:
     (done,) = train_on_logs(experiment(log_file), runs_dir=runs).runs
-    assert done.record["status"] == "finished", done.record.get("traceback")
+    assert done.record.status == "finished", done.record.traceback
     return done
 
 
@@ -79,7 +79,7 @@ def test_training_twice_is_training_once(log_file, run, runs):
     assert (run.path / "run.json").stat().st_mtime_ns == before
     (fresh,) = train_on_logs(experiment(log_file), runs_dir=runs, fresh=True).runs
     assert (fresh.path / "run.json").stat().st_mtime_ns > before
-    assert fresh.record["results"] == run.record["results"]
+    assert fresh.record.results == run.record.results
 
 
 def test_the_same_events_elsewhere_are_the_same_experiment(frame, tmp_path, run, runs):
@@ -105,13 +105,13 @@ def test_a_pinned_config_refuses_other_events(frame, run, tmp_path):
 
 
 def test_what_was_held_out_was_not_learned(run, log):
-    until = run.record["results"]["log"]["learned_until"]
+    until = run.record.results.log["learned_until"]
     learned = log.take((log.ts <= until) & (log.ts > until - 7 * 24 * 3600 * 10**6))
     learner = LogQLearning()
     kept = learned.take(np.bincount(learned.user)[learned.user] >= 5)
     learner.learn(kept)
     assert np.array_equal(load_trained(run.path).learner.table(), learner.table())
-    judgement = run.record["results"]["judgement"]
+    judgement = run.record.results.judgement
     assert judgement["interactions"] == (log.ts > until).sum()
 
 
@@ -126,8 +126,8 @@ def test_a_retrain_goes_on_from_an_earlier_table(frame, log, tmp_path):
     table = (first.path / "log_table.npz").read_bytes()
     second_config = experiment(whole_log, **plain, continue_from=str(first.path))
     second = train_on_logs(second_config, runs_dir=tmp_path / "runs").runs[0]
-    assert second.record["status"] == "finished", second.record.get("traceback")
-    assert second.record["timesteps"] == (frame["ts"] > middle).sum()
+    assert second.record.status == "finished", second.record.traceback
+    assert second.record.timesteps == (frame["ts"] > middle).sum()
     assert (first.path / "log_table.npz").read_bytes() == table
     whole = LogQLearning()
     whole.learn(log)
@@ -220,8 +220,8 @@ def test_an_experiment_without_data_has_the_hash_it_always_had():
 def test_a_budget_keeps_the_newest_interactions(log_file, tmp_path):
     raw = experiment(log_file).to_dict() | {"train": {"total_timesteps": 300}}
     (run,) = train_on_logs(config_from_dict(raw), runs_dir=tmp_path).runs
-    assert run.record["timesteps"] == 300
-    told = run.record["results"]["log"]
+    assert run.record.timesteps == 300
+    told = run.record.results.log
     assert told["interactions"] == 300
     assert told["beyond_budget"] + 300 == told["in_window"] - told["interactions_dropped"]
 
@@ -240,8 +240,8 @@ def test_who_is_interrupted_can_tell(log_file, tmp_path, monkeypatch):
 
 def test_the_regression_runs_the_same_road(log_file, tmp_path):
     (run,) = train_on_logs(experiment(log_file, "reward_regression"), runs_dir=tmp_path).runs
-    assert run.record["status"] == "finished", run.record.get("traceback")
-    assert run.record["results"]["coverage"]["of_cells"] == 84 * 27
+    assert run.record.status == "finished", run.record.traceback
+    assert run.record.results.coverage["of_cells"] == 84 * 27
     assert load_trained(run.path).policy().shape == (262_500, 27)
 
 
@@ -254,12 +254,12 @@ def test_a_regression_that_leaves_the_bounds_is_told_and_a_table_is_a_bug(
     (run,) = train_on_logs(
         experiment(log_file, "reward_regression", rewards=rewards), runs_dir=tmp_path
     ).runs
-    assert run.record["status"] == "finished", run.record.get("traceback")
-    assert run.record["results"]["coverage"]["values_outside"] > 0  # below 0: skips are not
+    assert run.record.status == "finished", run.record.traceback
+    assert run.record.results.coverage["values_outside"] > 0  # below 0: skips are not
     monkeypatch.setattr(LogQLearning, "outside", lambda *_: 3)
     (run,) = train_on_logs(experiment(log_file), runs_dir=tmp_path).runs
-    assert run.record["status"] == "failed"
-    assert "3 values lie outside what rewards can sum to" in run.record["error"]
+    assert run.record.status == "failed"
+    assert "3 values lie outside what rewards can sum to" in run.record.error
     assert not (run.path / "log_table.npz").exists()
 
 
@@ -290,7 +290,7 @@ def test_a_run_is_judged_by_a_log_that_it_has_not_seen(run, later):
 
 def test_nothing_that_was_learned_is_judged_by(run, log_file, log):
     verdict = evaluate_on_logs(run.path, [str(log_file)])
-    until = run.record["results"]["log"]["learned_until"]
+    until = run.record.results.log["learned_until"]
     assert verdict.judgement.interactions == (log.ts > until).sum()
     assert verdict.window.start >= until
 

@@ -70,7 +70,7 @@ def table_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
     )
     (run,) = train(config, runs_dir=tmp_path_factory.mktemp("table")).runs
-    assert run.status == "finished", run.record.get("traceback")
+    assert run.status == "finished", run.record.traceback
     return run.path
 
 

@@ -109,7 +109,7 @@ def test_a_run_that_takes_too_long_fails_and_the_others_do_not(tmp_path: Path):
     config = experiment(tmp_path / "marker", "sleep", max_hours=20 / 3600)
     result = launch(config, tmp_path)
     (failed,) = [run for run in result.runs if run.status == "failed"]
-    assert "took longer" in failed.record["error"]
+    assert "took longer" in failed.record.error
     assert [run.status for run in result.runs].count("finished") == 2
 
 
@@ -333,7 +333,7 @@ def test_a_run_that_takes_too_long_in_this_process_fails(
     config = config_of("cliff", train={"max_hours": 1e-9})
     (run,) = train(config, runs_dir=tmp_path, reporter=witness).runs
     assert run.status == "failed"
-    assert run.record["error"] == "took longer than 1e-09 hours"
+    assert run.record.error == "took longer than 1e-09 hours"
     assert read_record(run.path) == run.record
     assert witness.told("run_ended")[-1] == (0, "failed")
     (again,) = train(config_of("cliff"), runs_dir=tmp_path).runs
@@ -371,7 +371,7 @@ def test_whatever_a_future_raises_is_recorded(
 ):
     result = end(Launcher(witness, jobs=1), task, error)
     assert result.status == "failed"
-    assert result.record["error"] == repr(error)
+    assert result.record.error == repr(error)
     assert task.folder.read_record() == result.record
     assert witness.told("run_ended") == [(0, "failed")]
 
@@ -385,8 +385,8 @@ def test_a_process_that_ends_without_a_word_is_a_failure(
 ):
     result = end(Launcher(witness, jobs=1), task, ProcessExpired("gone", code))
     assert result.status == "failed"
-    assert told in result.record["error"]
-    assert result.record.get("ended_by_signal", False) is by_signal
+    assert told in result.record.error
+    assert result.record.ended_by_signal is by_signal
 
 
 def test_a_run_that_was_killed_on_request_was_interrupted(task: RunTask, witness: Witness):
@@ -400,7 +400,7 @@ def test_a_run_that_was_killed_on_request_was_interrupted(task: RunTask, witness
     assert witness.told("note") == [note]
     result = end(launcher, task, ProcessExpired("gone", -9))
     assert result.status == "interrupted"
-    assert result.record["timesteps"] == 80
+    assert result.record.timesteps == 80
     assert "error" not in result.record
     assert task.folder.read_record() == result.record
 
@@ -410,7 +410,7 @@ def test_a_damaged_record_is_left_as_it_is(task: RunTask, witness: Witness):
     file.write_text('{"status": "lost"}')
     result = end(Launcher(witness, jobs=1), task, ProcessExpired("gone", -9))
     assert result.status == "failed"
-    assert "`lost` is no status of a run" in result.record["error"]
+    assert "`lost` is no status of a run" in result.record.error
     assert file.read_text() == '{"status": "lost"}'
 
 
@@ -423,13 +423,13 @@ def test_a_disk_that_is_full_does_not_stop_the_launcher(
     monkeypatch.setattr(RunFolder, "write_record", full)
     result = end(Launcher(witness, jobs=1), task, ProcessExpired("gone", -9))
     assert result.status == "failed"
-    assert "No space left" in result.record["error"]
-    assert result.record["disk_full"]
+    assert "No space left" in result.record.error
+    assert result.record.disk_full
     assert not task.folder.is_claimed()
 
 
 def test_a_log_that_is_no_text_does_not_hide_the_failure(task: RunTask, witness: Witness):
     (task.folder.path / "log.txt").write_bytes(b"fine\nnot \xff text\n")
     result = end(Launcher(witness, jobs=1), task, ProcessExpired("gone", -11))
-    assert "SIGSEGV" in result.record["error"]
-    assert result.record["log_tail"] == ["fine", "not \ufffd text"]
+    assert "SIGSEGV" in result.record.error
+    assert result.record.log_tail == ["fine", "not \ufffd text"]

@@ -79,10 +79,10 @@ def test_environments_in_subprocesses_give_the_same_numbers(
     same_numbers: Callable[[Path, Path], None],
 ):
     here = train_robot("dummy")
-    assert robot.status == here.status == "finished", robot.record.get("traceback")
+    assert robot.status == here.status == "finished", robot.record.traceback
     assert robot.path.parent.name == here.path.parent.name
     same_numbers(robot.path, here.path)
-    assert robot.record["results"] == here.record["results"]
+    assert robot.record.results == here.record.results
 
 
 @pytest.mark.usefixtures("no_child_left")
@@ -97,4 +97,4 @@ def test_a_failure_in_a_subprocess_is_recorded_with_the_way_to_its_cause(
 ):
     broken = train_robot("subproc", breaks=True)
     assert broken.status == "failed"
-    assert "`env.vec: dummy` would show why" in broken.record["error"]
+    assert "`env.vec: dummy` would show why" in broken.record.error

@@ -140,7 +140,7 @@ def test_an_environment_that_raises_in_the_replay_is_noticed_too(
     monkeypatch.setattr(Touchy, "expects_others", True)
     reporter = Stopping(1e9)
     finished = run(forgetful("Touchy"), tmp_path, reporter)
-    assert finished.status == "finished", finished.record.get("traceback")
+    assert finished.status == "finished", finished.record.traceback
     assert any("it raised ValueError('not legal here')" in note for note in reporter.notes)
 
 
@@ -157,7 +157,7 @@ def test_the_best_agent_of_what_was_given_up_is_not_taken_for_an_earlier_one(
     assert best.read_text().strip() == "best-75"
     monkeypatch.setattr(Lucky, "pays", 1.0)
     finished = run(config, tmp_path, Stopping(1e9))
-    timesteps = finished.record["results"]["best"]["timesteps"]
+    timesteps = finished.record.best.timesteps
     assert best.read_text().strip() == f"best-{timesteps}"
     assert timesteps > 50
     saved_at = json.loads((best.parent / f"best-{timesteps}/agent.json").read_text())
@@ -170,7 +170,7 @@ def test_an_exit_stays_until_the_next_checkpoint_and_counts_not_as_one(
     config = config_of("cliff", algo={"engine": "stock"}, checkpoint={"every": 100, "keep_last": 1})
     stopped = run(config, tmp_path, Stopping(130))
     assert checkpoints(stopped) == {"100", "exit-130"}
-    assert (stopped.record["timesteps"], stopped.record["stopped_at"]) == (130, 130)
+    assert (stopped.record.timesteps, stopped.record.stopped_at) == (130, 130)
     stopped = run(config, tmp_path, Stopping(170))
     assert checkpoints(stopped) == {"100", "exit-170"}
     stopped = run(config, tmp_path, Stopping(220))
@@ -184,7 +184,7 @@ def test_where_nothing_is_half_done_only_much_later_it_stops_at_once(
     monkeypatch.setattr(segments, "PATIENCE", -1.0)
     stopped = run(config_of("ppo", checkpoint={"every": 64}), tmp_path, Stopping(100))
     assert checkpoints(stopped) == {"64"}
-    assert (stopped.record["timesteps"], stopped.record["stopped_at"]) == (64, 102)
+    assert (stopped.record.timesteps, stopped.record.stopped_at) == (64, 102)
 
 
 def test_a_hopeless_run_writes_nothing(tmp_path: Path, config_of: ConfigOf):

@@ -31,4 +31,4 @@ def test_a_checkpoint_of_another_version_is_skipped_with_a_note(tmp_path: Path):
     (again,) = train(config, runs_dir=tmp_path, reporter=listener).runs
     assert any("another version" in note for note in listener.notes)
     assert again.status == "finished"
-    assert again.record["results"] == run.record["results"]
+    assert again.record.results == run.record.results
