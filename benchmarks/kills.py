@@ -24,6 +24,7 @@ from pathlib import Path
 from rl_runner.config import load_config
 from rl_runner.evaluation.reproduction import differences
 from rl_runner.runs.claim import is_claimed
+from rl_runner.runs.record import RunRecord
 from rl_runner.training.resolve import resolve
 from rl_runner.training.train import experiment_folder
 
@@ -153,7 +154,7 @@ def compare(arguments: list[str], folder: Path) -> list[str]:
             experiment_folder(config, folder / kind).run(seed)
             for kind in ("undisturbed", "disturbed")
         ]
-        statuses = [run.read_record().get("status") for run in pair]
+        statuses = [(run.read_record() or RunRecord()).status for run in pair]
         if statuses != ["finished", "finished"]:
             found.append(f"seed {seed}: {statuses}")
         else:

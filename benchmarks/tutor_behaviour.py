@@ -26,7 +26,7 @@ from rl_runner.envs.tutor.simulator.model import CLARIFY, N_TOPICS, QUIZ, RESOUR
 from rl_runner.envs.tutor.simulator.observation import SLICES
 from rl_runner.envs.tutor.vector import TutorVectorEnv
 from rl_runner.runs.find import find_runs
-from rl_runner.runs.folder import read_record
+from rl_runner.runs.record import RunRecord, read_record
 
 KINDS = ("same topic", "other topic", "resource", "question", "quiz")
 COLOURS = ("#2c7fb8", "#a6cee3", "#33a02c", "#ff7f00", "#6a3d9a")
@@ -87,7 +87,7 @@ def main() -> None:
 
 def finished(run: Path) -> bool:
     """Whether a run has come to its end."""
-    return read_record(run).get("status") == "finished"
+    return (read_record(run) or RunRecord()).is_finished
 
 
 def observe(factory: PolicyFactory, options: TutorOptions, seeds: range) -> Steps:

@@ -28,8 +28,8 @@ from rl_runner.envs.tutor.planning.oracle import Oracle, load_values, start_valu
 from rl_runner.envs.tutor.planning.qmdp import QMDP
 from rl_runner.evaluation.play.loaded_run import load_run
 from rl_runner.evaluation.statistics.summary import summarize
-from rl_runner.runs.folder import read_record
 from rl_runner.runs.index import runs_below
+from rl_runner.runs.record import RunRecord, read_record
 
 FIRST_SEED = 10**6  # far from the seeds that anything was trained or chosen on
 HEADER = """\
@@ -97,7 +97,7 @@ def trained(
     """Yield the experiments on Tutor-v0 with all of their finished runs played."""
     experiments: dict[str, list[Path]] = defaultdict(list)
     for run in runs_below(folder):
-        if read_record(run.path).get("status") == "finished":
+        if (read_record(run.path) or RunRecord()).is_finished:
             config = load_config(run.path.parent)
             if config.env.id.endswith("Tutor-v0") and config.env.frame_stack == 1:
                 experiments[run.experiment].append(run.path)

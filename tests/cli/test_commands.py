@@ -17,6 +17,7 @@ from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.cli.app import COMMANDS, _with_error_boundary
 from rl_runner.config import config_from_dict, experiment_hash, load_config
 from rl_runner.runs.folder import ExperimentFolder
+from rl_runner.runs.record import RunRecord
 from rl_runner.seeding import SeedTree
 
 Rl = Callable[..., Any]
@@ -442,7 +443,7 @@ def test_a_seed_with_an_edited_record_does_not_stop_the_others(rl: Rl, lake: Pat
 
 
 def test_runs_that_have_not_begun_are_listed(rl: Rl, lake: Path):
-    ExperimentFolder(lake, "q_table.npz").run(2).announce({"status": "pending", "seed": 2})
+    ExperimentFolder(lake, "q_table.npz").run(2).announce(RunRecord(seed=2))
     (pending,) = rl("runs", "--status", "pending", "--json").document
     assert (pending["seed"], pending["status"]) == (2, "pending")
     assert "pending" in rl("runs", "--status", "pending").stdout

@@ -11,6 +11,7 @@ from rl_runner.cli.display.console import interval
 from rl_runner.cli.display.study_progress import LineReporter, LiveReporter, short, sparkline
 from rl_runner.config.tune import Pruner, Sampler
 from rl_runner.errors import ConfigError
+from rl_runner.runs.record import RunRecord
 from rl_runner.training.reporting import Evaluated, Progress, RunId
 from rl_runner.tuning.study_reporter import StudyPlan, TrialReport
 
@@ -202,7 +203,7 @@ def test_the_live_display_shows_runs_curves_and_the_whole():
     assert "1 of 4" in text
     assert " left" in text
     assert "best: trial 0" in text
-    reporter.run_ended(run, {})
+    reporter.run_ended(run, RunRecord())
     assert reporter.progress == {}
     reporter.close()
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from rl_runner.cli.display.results import show_unfinished
+from rl_runner.runs.record import RunRecord, Status
 from rl_runner.training.task import RunResult
 from rl_runner.training.train import ExperimentResult
 
@@ -16,8 +17,8 @@ def result(name: str, *runs: RunResult) -> ExperimentResult:
     return ExperimentResult(HERE, name, "0" * 8, runs)
 
 
-def run(seed: int, status: str, *, elsewhere: bool = False, **record: Any) -> RunResult:
-    return RunResult(seed, HERE, {"status": status, **record}, elsewhere=elsewhere)
+def run(seed: int, status: Status, *, elsewhere: bool = False, **record: Any) -> RunResult:
+    return RunResult(seed, HERE, RunRecord(status=status, **record), elsewhere=elsewhere)
 
 
 def test_finished_and_failed_runs_are_not_its_business(capsys: pytest.CaptureFixture[str]):

@@ -67,7 +67,7 @@ class Trained:
 
     @property
     def results(self) -> dict[str, Any]:
-        results: dict[str, Any] = self.run.record.results
+        results: dict[str, Any] = self.run.record.to_json()["results"]
         return results
 
 

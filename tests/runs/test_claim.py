@@ -11,6 +11,7 @@ import pytest
 from rl_runner.runs.claim import Claim, is_claimed
 from rl_runner.runs.folder import RunFolder
 from rl_runner.runs.layout import LOCK
+from rl_runner.runs.record import RunRecord
 
 TAKE_AND_HOLD = """
 import sys
@@ -67,7 +68,7 @@ def test_a_second_process_is_refused_until_the_holder_is_killed(tmp_path: Path, 
 def test_the_claim_survives_clearing_the_folder(tmp_path: Path, hold: Hold):
     run = RunFolder(tmp_path)
     assert run.claim()
-    run.write_record({"status": "running"})
+    run.write_record(RunRecord(status="running"))
     run.clear()
     assert _answer(hold(run.path)) == "False"
     run.release()

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from rl_runner.errors import CheckpointError, DiskFullError, RunFolderError
-from rl_runner.runs.folder import ExperimentFolder, RunFolder, read_record
+from rl_runner.runs.folder import ExperimentFolder, RunFolder
 from rl_runner.runs.layout import EPISODE_COLUMNS, LOCK
+from rl_runner.runs.record import AgentResult, Results, RunRecord, read_record
 
 DIE_WHILE_SAVING = """
 import os, sys
@@ -57,7 +58,7 @@ def test_a_run_is_named_by_its_experiment_and_seed(tmp_path: Path):
 
 
 def test_clear_removes_everything_but_the_claim_and_the_record(run: RunFolder):
-    run.write_record({"status": "failed"})
+    run.write_record(RunRecord(status="failed"))
     run.save_best(10, _saver("best"))
     run.save_final(_saver("last"))
     (run.path / "notes").mkdir()
@@ -80,8 +81,9 @@ def test_clear_removes_a_link_to_a_folder_but_not_what_it_points_to(run: RunFold
 
 
 def test_a_record_comes_back_as_it_was_written(run: RunFolder):
-    record = {"status": "interrupted", "name": "Größe ×", "results": {"last": {"mean_reward": 1.5}}}
-    run.write_record({"status": "running"})
+    results = Results(last=AgentResult(mean_reward=1.5))
+    record = RunRecord(status="interrupted", name="Größe ×", results=results)
+    run.write_record(RunRecord(status="running"))
     run.write_record(record)
     assert run.read_record() == record
     assert read_record(run.path) == record
@@ -89,22 +91,22 @@ def test_a_record_comes_back_as_it_was_written(run: RunFolder):
 
 
 def test_a_run_that_never_started_has_an_empty_record(tmp_path: Path):
-    assert RunFolder(tmp_path / "nowhere", "model.zip").read_record() == {}
+    assert RunFolder(tmp_path / "nowhere", "model.zip").read_record() is None
     (tmp_path / "file").touch()
-    assert read_record(tmp_path / "file" / "seed-0") == {}
+    assert read_record(tmp_path / "file" / "seed-0") is None
 
 
 def test_a_run_is_announced_once(tmp_path: Path):
     run = RunFolder(tmp_path / "exp-0123abcd" / "seed-0", "model.zip")
-    run.announce({"status": "pending"})
-    run.announce({"status": "something else"})
-    assert run.read_record() == {"status": "pending"}
+    run.announce(RunRecord(status="pending"))
+    run.announce(RunRecord(status="failed"))
+    assert run.read_record() == RunRecord(status="pending")
     assert not run.is_claimed()
 
 
 def test_a_run_that_another_process_has_is_not_announced(run: RunFolder):
-    RunFolder(run.path, "model.zip").announce({"status": "pending"})
-    assert run.read_record() == {}
+    RunFolder(run.path, "model.zip").announce(RunRecord(status="pending"))
+    assert run.read_record() is None
 
 
 def test_damaged_json_names_the_file_and_the_cure(run: RunFolder):
@@ -143,21 +145,21 @@ def _write_half_then_die(path: Path, text: str, **_: object) -> int:
 def test_a_crash_while_writing_the_record_leaves_the_old_one(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ):
-    run.write_record({"status": "running"})
+    run.write_record(RunRecord(status="running"))
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", _write_half_then_die)
         with pytest.raises(PowerCutError):
-            run.write_record({"status": "interrupted", "results": list(range(100))})
-    assert run.read_record() == {"status": "running"}
-    run.write_record({"status": "interrupted"})
-    assert run.read_record() == {"status": "interrupted"}
+            run.write_record(RunRecord(status="interrupted", error="x" * 100))
+    assert run.read_record() == RunRecord(status="running")
+    run.write_record(RunRecord(status="interrupted"))
+    assert run.read_record() == RunRecord(status="interrupted")
 
 
 def test_a_record_that_is_not_json_leaves_the_old_one(run: RunFolder):
-    run.write_record({"status": "running"})
+    run.write_record(RunRecord(status="running"))
     with pytest.raises(TypeError):
-        run.write_record({"status": object()})
-    assert run.read_record() == {"status": "running"}
+        run.write_record(RunRecord(status=object()))
+    assert run.read_record() == RunRecord(status="running")
 
 
 def test_a_crash_while_writing_the_config_leaves_the_old_one(
@@ -361,7 +363,7 @@ def test_damaged_evaluations_are_a_run_folder_problem(run: RunFolder, damage: st
 # --- what the operating system refuses ------------------------------------------------------------
 
 WRITES: dict[str, Callable[[RunFolder], object]] = {
-    "write_record": lambda run: run.write_record({"status": "running"}),
+    "write_record": lambda run: run.write_record(RunRecord(status="running")),
     "save_best": lambda run: run.save_best(10, _saver("best")),
     "save_final": lambda run: run.save_final(_saver("last")),
     "open_episodes": lambda run: run.open_episodes().close(),
@@ -403,12 +405,12 @@ def test_a_full_disk_leaves_the_old_record(run: RunFolder, monkeypatch: pytest.M
             file.write(text[:3])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    run.write_record({"status": "running"})
+    run.write_record(RunRecord(status="running"))
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", half_of_it)
         with pytest.raises(RunFolderError, match="No space left"):
-            run.write_record({"status": "interrupted"})
-    assert json.loads((run.path / "run.json").read_text()) == {"status": "running"}
+            run.write_record(RunRecord(status="interrupted"))
+    assert json.loads((run.path / "run.json").read_text())["status"] == "running"
 
 
 def test_a_file_where_the_run_folder_should_be_is_explained(tmp_path: Path):

@@ -37,10 +37,10 @@ def test_the_index_answers_for_what_has_not_changed(
 ):
     experiment(tmp_path / "exp", 0, 1)
     before = runs_below(tmp_path)
-    assert before[1].record.last == {"mean_reward": 1.5}
+    assert before[1].record.last.mean_reward == 1.5
     assert (tmp_path / INDEX).exists()
     read: list[Path] = []
-    monkeypatch.setattr("rl_runner.runs.index.read_record", lambda path: read.append(path) or {})
+    monkeypatch.setattr("rl_runner.runs.index.read_record", read.append)
     assert runs_below(tmp_path) == before
     assert read == []
     os.utime(tmp_path / "exp/seed-1/run.json", ns=(1, 1))
@@ -106,7 +106,7 @@ def test_a_damaged_record_does_not_hide_the_others(tmp_path: Path):
     (path / "seed-1" / "run.json").write_text("{", encoding="utf-8")
     runs = runs_below(tmp_path)
     assert [run.status for run in runs] == ["finished", "unreadable", "finished"]
-    assert str(path / "seed-1" / "run.json") in runs[1].record.error
+    assert str(path / "seed-1" / "run.json") in runs[1].problem
 
 
 def test_a_run_that_nobody_trains_has_crashed(tmp_path: Path):

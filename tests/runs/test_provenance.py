@@ -10,10 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from rl_runner.runs.provenance import PACKAGES, now, provenance
+from rl_runner.runs.provenance import PACKAGES, now, with_provenance
+from rl_runner.runs.record import GitState, RunRecord
 
 GIT = shutil.which("git")
 needs_git = pytest.mark.skipif(GIT is None, reason="git is not installed")
+
+
+def _here() -> RunRecord:
+    return with_provenance(RunRecord())
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +48,7 @@ def _commit_a_file() -> str:
 @needs_git
 def test_a_clean_repository_is_named_by_its_commit():
     commit = _commit_a_file()
-    assert provenance()["git"] == {"of": "working directory", "commit": commit, "dirty": False}
+    assert _here().git == GitState(commit=commit, dirty=False, of="working directory")
 
 
 @needs_git
@@ -51,7 +56,7 @@ def test_a_clean_repository_is_named_by_its_commit():
 def test_changed_and_new_files_make_a_repository_dirty(change: str):
     commit = _commit_a_file()
     Path(change).write_text("two")
-    assert provenance()["git"] == {"of": "working directory", "commit": commit, "dirty": True}
+    assert _here().git == GitState(commit=commit, dirty=True, of="working directory")
 
 
 @needs_git
@@ -63,28 +68,28 @@ def test_the_code_of_a_checkout_counts_before_the_working_directory(
     code.mkdir()
     (code / "__init__.py").touch()
     monkeypatch.setattr("rl_runner.runs.provenance.CODE", code)
-    assert provenance()["git"]["of"] == "working directory"  # not tracked
+    assert _here().git.of == "working directory"  # not tracked
     _git("add", "checkout")
-    assert provenance()["git"]["of"] == "rl_runner"
+    assert _here().git.of == "rl_runner"
 
 
 @needs_git
 def test_a_repository_without_a_commit_names_none():
     _git("init", "--quiet")
-    assert provenance()["git"] is None
+    assert _here().git is None
 
 
 def test_outside_a_repository_there_is_no_commit():
-    assert provenance()["git"] is None
+    assert _here().git is None
 
 
 def test_a_machine_without_git_has_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert provenance()["git"] is None
+    assert _here().git is None
 
 
 def test_versions_are_those_of_the_installed_packages():
-    versions = provenance()["versions"]
+    versions = _here().versions
     assert set(versions) == {"python", *PACKAGES}
     assert versions["python"] == platform.python_version()
     for package in PACKAGES:
@@ -96,21 +101,21 @@ def test_a_package_that_is_missing_is_said_to_be(monkeypatch: pytest.MonkeyPatch
         raise importlib.metadata.PackageNotFoundError(package)
 
     monkeypatch.setattr(importlib.metadata, "version", missing)
-    assert provenance()["versions"]["torch"] == "not installed"
+    assert _here().versions["torch"] == "not installed"
 
 
 def test_the_command_can_be_pasted_into_a_shell(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/rl", "train", "my config.yaml", "--seeds=2"])
-    assert provenance()["command"] == "rl train 'my config.yaml' --seeds=2"
+    assert _here().command == "rl train 'my config.yaml' --seeds=2"
 
 
 def test_the_command_of_a_package_names_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "argv", ["/somewhere/rl_runner/__main__.py", "train", "a.yaml"])
-    assert provenance()["command"] == "python -m rl_runner train a.yaml"
+    assert _here().command == "python -m rl_runner train a.yaml"
 
 
 def test_the_machine_is_described():
-    machine = provenance()["machine"]
+    machine = _here().machine
     assert machine["cores"] == os.cpu_count()
     assert platform.system() in machine["system"]
     assert isinstance(machine["processor"], str)
@@ -121,13 +126,13 @@ def test_the_processor_is_named_without_a_proc_file_system(monkeypatch: pytest.M
         raise FileNotFoundError(path)
 
     monkeypatch.setattr(Path, "read_text", missing)
-    assert provenance()["machine"]["processor"] == platform.processor()
+    assert _here().machine["processor"] == platform.processor()
 
 
 def test_provenance_is_plain_json():
-    description = provenance()
+    description = _here().to_json()
     assert json.loads(json.dumps(description)) == description
-    assert set(description) == {"command", "versions", "git", "machine"}
+    assert set(description) == {"format", "status", "command", "versions", "git", "machine"}
 
 
 def test_now_is_the_present_time_in_utc_to_the_second():

@@ -3,10 +3,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rl_runner.errors import RunFolderError
-from rl_runner.runs.folder import read_record
-from rl_runner.runs.record import wrong_in_record
+from rl_runner.runs.record import (
+    AgentResult,
+    ExtendedFrom,
+    GitState,
+    Results,
+    RunRecord,
+    read_record,
+    record_from_json,
+    write_record,
+)
 
 FINISHED = {"status": "finished", "seed": 0, "results": {"last": {"mean_reward": 1.5}}}
 
@@ -18,27 +28,177 @@ SOUND: list[dict[str, Any]] = [
     {**FINISHED, "results": {"last": {"mean_reward": None}, "best": {}}},
 ]
 DAMAGED: list[tuple[Any, str]] = [
-    ([], "no JSON object"),
-    ("finished", "no JSON object"),
-    (None, "no JSON object"),
-    ({"status": "done"}, "`done` is no status"),
-    ({"status": ["finished"]}, "is no status"),
-    ({"status": None}, "is no status"),
+    ([], "does not hold a JSON object"),
+    ("finished", "does not hold a JSON object"),
+    (None, "does not hold a JSON object"),
+    ({"status": "done"}, "`done` is not a valid run status"),
+    ({"status": ["finished"]}, "is not a valid run status"),
+    ({"status": None}, "is not a valid run status"),
     ({"status": "finished"}, "has no results"),
     ({"status": "finished", "results": {}}, "has no results"),
-    ({"status": "finished", "seed": 0, "results": 5}, "`results` is not"),
-    ({**FINISHED, "results": None}, "`results` is not"),
-    ({**FINISHED, "results": {"last": 5}}, "`results` is not"),
-    ({**FINISHED, "results": {"last": {"mean_reward": "much"}}}, "`results` is not"),
-    ({**FINISHED, "seed": "0"}, "`seed` is no number"),
-    ({**FINISHED, "timesteps": [300]}, "`timesteps` is no number"),
-    ({"status": "failed", "seconds": True}, "`seconds` is no number"),
+    ({"status": "finished", "seed": 0, "results": 5}, "`results` is not an object"),
+    ({**FINISHED, "results": None}, "has no results"),
+    ({**FINISHED, "results": {"last": 5}}, "`results.last` is not an object"),
+    (
+        {**FINISHED, "results": {"last": {"mean_reward": "much"}}},
+        "`results.last.mean_reward` is not a number",
+    ),
+    ({**FINISHED, "seed": "0"}, "`seed` is not a whole number"),
+    ({**FINISHED, "timesteps": [300]}, "`timesteps` is not a whole number"),
+    ({"status": "failed", "seconds": True}, "`seconds` is not a number"),
+]
+
+
+# As versions up to now have written them, in an environment and from logs
+OLD: list[dict[str, Any]] = [
+    {
+        "format": 1,
+        "status": "finished",
+        "name": "lake",
+        "env": "FrozenLake-v1",
+        "algo": "q_learning",
+        "engine": "fast",
+        "seed": 3,
+        "extended_from": {"path": "runs/lake-01234567/seed-3", "timesteps": 300},
+        "started": "2026-01-02T03:04:05+00:00",
+        "command": "rl train lake.yaml",
+        "versions": {"python": "3.12.3", "torch": "not installed"},
+        "git": {"of": "rl_runner", "commit": "0" * 40, "dirty": False},
+        "machine": {"system": "Linux", "processor": "x86_64", "cores": 2},
+        "vec": "dummy",
+        "vec_reason": "it has no batched version",
+        "heartbeat": "2026-01-02T03:04:15+00:00",
+        "timesteps": 400,
+        "training_seconds": 1.25,
+        "results": {
+            "last": {
+                "mean_reward": 0.5,
+                "std_reward": 0.0,
+                "mean_ep_length": 9.5,
+                "n_episodes": 100,
+                "success_rate": 0.5,
+                "info": {"lives": 1.0},
+                "exact_mean_reward": 0.49,
+                "optimal_mean_reward": 0.82,
+                "regret": 0.33,
+            },
+            "best": {
+                "timesteps": 200,
+                "periodic_mean_reward": 1.0,
+                "mean_reward": 0.75,
+                "std_reward": 0.25,
+                "mean_ep_length": 9.5,
+                "n_episodes": 100,
+                "selection_optimism": 0.25,
+            },
+        },
+        "finished": "2026-01-02T03:04:25+00:00",
+        "seconds": 20,
+    },
+    {
+        "format": 1,
+        "status": "failed",
+        "versions": {"python": "3.12.3"},
+        "git": None,
+        "error": "RuntimeError()",
+        "traceback": "Traceback",
+        "log_tail": ["a", "b"],
+        "disk_full": True,
+        "ended_by_signal": True,
+    },
+    {"format": 1, "status": "interrupted", "timesteps": 0, "stopped_at": 0},
+    {
+        "format": 1,
+        "status": "finished",
+        "timesteps": 1000,
+        "results": {
+            "last": {
+                "mean_reward": 0.4,
+                "ci95": [0.3, 0.5],
+                "std_reward": None,
+                "n_episodes": 0,
+                "n_interactions": 900,
+            },
+            "log": {"learned_until": 5, "refusals": {"rows": 10}},
+            "coverage": {"epsilon": 0.1},
+            "judgement": None,
+            "checklist": {"epsilon_at_its_minimum": None},
+        },
+    },
 ]
 
 
 @pytest.mark.parametrize("record", SOUND, ids=str)
-def test_what_a_run_writes_is_sound(record: dict[str, Any]):
-    assert wrong_in_record(record) is None
+def test_a_sound_file_is_read(record: dict[str, Any]):
+    assert record_from_json(record).status == record.get("status", "pending")
+
+
+@pytest.mark.parametrize("written", OLD, ids=lambda written: written["status"])
+def test_what_older_versions_wrote_is_read_and_written_back_unchanged(
+    tmp_path: Path, written: dict[str, Any]
+):
+    (tmp_path / "run.json").write_text(json.dumps(written), encoding="utf-8")
+    record = read_record(tmp_path)
+    assert record is not None
+    assert record.extra == {}  # every key has a field
+    write_record(tmp_path, record)
+    assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8")) == written
+
+
+@pytest.mark.parametrize("damaged", ["seed", "name", "versions", "git", "log_tail", "disk_full"])
+def test_a_field_of_another_type_is_named(damaged: str):
+    with pytest.raises(ValueError, match=f"`{damaged}` is not "):
+        record_from_json({damaged: 1.5})
+
+
+def test_a_field_inside_another_is_named_by_its_path():
+    with pytest.raises(ValueError, match=r"`results\.best\.ci95` is not a list of numbers"):
+        record_from_json({"results": {"best": {"ci95": [0.5, "x"]}}})
+
+
+def test_keys_of_a_later_version_survive(tmp_path: Path):
+    written = {"status": "failed", "mood": "fine", "results": {"last": {"median": 2}, "third": 3}}
+    (tmp_path / "run.json").write_text(json.dumps(written), encoding="utf-8")
+    record = read_record(tmp_path)
+    assert record is not None
+    write_record(tmp_path, record)
+    again = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert (again["mood"], again["results"]["third"]) == ("fine", 3)
+    assert again["results"]["last"]["median"] == 2
+
+
+def test_a_newer_format_is_refused_with_the_cure(tmp_path: Path):
+    (tmp_path / "run.json").write_text('{"format": 99, "status": "pending"}', encoding="utf-8")
+    with pytest.raises(RunFolderError, match="in format 99") as caught:
+        read_record(tmp_path)
+    assert "Update rl_runner" in caught.value.problems[0].cure
+
+
+numbers = st.none() | st.floats(allow_nan=False) | st.integers(-(2**53), 2**53)
+texts = st.none() | st.text()
+agents = st.none() | st.builds(
+    AgentResult, mean_reward=numbers, regret=numbers, ci95=st.none() | st.tuples(st.floats(0, 1))
+)
+
+
+@given(
+    st.builds(
+        RunRecord,
+        status=st.sampled_from(["pending", "running", "failed", "interrupted", "pruned"]),
+        name=texts,
+        seed=st.none() | st.integers(0),
+        seconds=numbers,
+        error=texts,
+        log_tail=st.lists(st.text()).map(tuple),
+        disk_full=st.booleans(),
+        versions=st.dictionaries(st.text(), st.text()),
+        git=st.none() | st.builds(GitState, commit=texts, dirty=st.booleans()),
+        extended_from=st.none() | st.builds(ExtendedFrom, path=texts),
+        results=st.none() | st.builds(Results, last=agents, best=agents),
+    )
+)
+def test_a_record_survives_json(record: RunRecord):
+    assert record_from_json(json.loads(json.dumps(record.to_json()))) == record
 
 
 @pytest.mark.parametrize(("record", "told"), DAMAGED, ids=[str(record) for record, _ in DAMAGED])

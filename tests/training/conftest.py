@@ -1,4 +1,4 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +11,7 @@ from gymnasium import spaces
 
 from rl_runner import Reporter, config_from_dict, train
 from rl_runner.config import ExperimentConfig
+from rl_runner.runs.record import RunRecord
 from rl_runner.training.observers.callbacks import ProgressTicker
 from rl_runner.training.reporting import Progress, RunId
 from rl_runner.training.resolve import resolve
@@ -153,8 +154,8 @@ class Witness(Reporter):
     def run_progress(self, progress: Progress) -> None:
         self.heard.append(("run_progress", progress))
 
-    def run_ended(self, run: RunId, record: Mapping[str, Any]) -> None:
-        self.heard.append(("run_ended", (run.seed, record["status"])))
+    def run_ended(self, run: RunId, record: RunRecord) -> None:
+        self.heard.append(("run_ended", (run.seed, record.status)))
 
     def told(self, what: str) -> list[Any]:
         return [details for heard, details in self.heard if heard == what]

@@ -60,7 +60,7 @@ def test_a_run_that_is_trained_anew_was_not_extended(tmp_path: Path, cliff: Clif
     train(cliff(200), runs_dir=tmp_path)
     train(cliff(400), runs_dir=tmp_path, extend=True)
     (fresh,) = train(cliff(400), runs_dir=tmp_path, fresh=True).runs
-    assert "extended_from" not in fresh.record
+    assert fresh.record.extended_from is None
 
 
 @pytest.mark.parametrize("what", ["interrupted", "damaged", "without checkpoints"])
@@ -77,7 +77,7 @@ def test_a_seed_that_has_no_end_is_trained_by_itself(
         (donor / "checkpoints").rename(tmp_path / "elsewhere")
     runs = train(cliff(400), runs_dir=tmp_path, seeds=[0, 1], extend=True, reporter=witness).runs
     assert [run.status for run in runs] == ["finished"] * 2
-    assert ["extended_from" in run.record for run in runs] == [True, False]
+    assert [run.record.extended_from is not None for run in runs] == [True, False]
     first, second = (note for note in witness.told("note") if "by itself" in note or "end" in note)
     assert first == f"Seed 0: goes on from the end of {shorter.runs[0].path}."
     assert second.startswith(f"Seed 1: is trained by itself, since {donor} ")
@@ -99,7 +99,7 @@ def test_the_longest_experiment_with_a_finished_run_is_taken(tmp_path: Path, cli
     (longer,) = train(cliff(200), runs_dir=tmp_path).runs
     unfinish(longer.path)
     (extended,) = train(cliff(400), runs_dir=tmp_path, extend=True).runs
-    assert extended.record.extended_from["path"] == str(shortest.path)
+    assert extended.record.extended_from.path == str(shortest.path)
 
 
 def test_without_a_finished_run_there_is_nothing_to_extend(tmp_path: Path, cliff: Cliff):

@@ -159,5 +159,5 @@ def test_lost_weights_come_back_from_the_last_checkpoint(
 
 
 def _results(run: RunResult) -> dict[str, Any]:
-    results: dict[str, Any] = run.record.results
+    results: dict[str, Any] = run.record.to_json()["results"]
     return results

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ def test_an_environment_that_exits_fails_that_run_only(
     assert [run.status for run in runs] == ["finished", "failed", "finished"]
     failed = RunFolder(runs[1].path, "q_table.npz")
     record = failed.read_record()
-    assert record["error"] == "SystemExit(3)"
-    assert "exit_or_step" in record["traceback"]
+    assert record.error == "SystemExit(3)"
+    assert "exit_or_step" in record.traceback
     assert not failed.is_claimed()
 
 
@@ -44,7 +45,7 @@ def test_a_run_left_to_another_process_is_looked_at_again(task: RunTask, witness
     left = execute(task, witness, StopRequest())
     assert (left.status, left.elsewhere) == ("running", True)
     assert look_again(left, task).status == "running"
-    other.write_record({**new_record(task), "status": "running"})
+    other.write_record(replace(new_record(task), status="running"))
     other.release()  # as if it had been killed
     stopped = look_again(left, task)
     assert (stopped.status, stopped.record.timesteps) == ("interrupted", 0)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, loa
 from rl_runner.errors import ConfigError, EnvError, RunFolderError
 from rl_runner.evaluation.play.loaded_run import evaluate
 from rl_runner.runs.folder import ExperimentFolder
+from rl_runner.runs.record import RunRecord, write_record
 from rl_runner.seeding import SeedTree
 from rl_runner.training.reporting import RunId
 from rl_runner.training.resolve import resolve
@@ -135,7 +137,7 @@ def test_training_the_config_on_disk_finds_the_run_finished(trained: Trained, wi
 def test_the_record_says_what_was_run_and_where(trained: Trained, name: str):
     result = trained(name).runs[0]
     record = _strict_json(result.path / "run.json")
-    assert record == result.record
+    assert record == result.record.to_json()
     assert set(record) - {"heartbeat", "vec_reason"} == {  # not every run has these
         *("format", "status", "name", "env", "algo", "engine", "seed", "started", "finished"),
         *("seconds", "training_seconds", "command", "versions", "git", "machine", "timesteps"),
@@ -211,11 +213,11 @@ def test_the_success_rate_is_reported_where_the_environment_tells(tmp_path: Path
     rate = run.record.last.success_rate
     assert 0 < rate <= 1
     assert (rate * 20) % 1 == pytest.approx(0, abs=1e-9)
-    assert "success_rate" in run.record.best
+    assert run.record.best.success_rate is not None
 
 
 def test_without_successes_there_is_no_success_rate(trained: Trained):
-    assert "success_rate" not in trained("ppo").runs[0].record.last
+    assert trained("ppo").runs[0].record.last.success_rate is None
 
 
 # --- evaluations.npz ------------------------------------------------------------------------------
@@ -445,8 +447,7 @@ def test_a_run_whose_process_vanished_goes_on(
     tmp_path: Path, config_of: ConfigOf, witness: Witness
 ):
     (run,) = train(config_of("cliff"), runs_dir=tmp_path).runs
-    record = {key: value for key, value in run.record.items() if key not in {"results", "finished"}}
-    (run.path / "run.json").write_text(json.dumps({**record, "status": "running"}))
+    write_record(run.path, replace(run.record, status="running", results=None, finished=None))
     (again,) = train(config_of("cliff"), runs_dir=tmp_path, reporter=witness).runs
     assert witness.told("run_started") == [0]
     assert again.record.results == run.record.results
@@ -462,7 +463,7 @@ def test_a_failing_seed_is_recorded_and_the_others_go_on(
     failed = result.runs[1]
     assert failed.mean_reward is None
     record = _strict_json(failed.path / "run.json")
-    assert record == failed.record
+    assert record == failed.record.to_json()
     assert record["error"] == "RuntimeError('the robot fell off the table')"
     assert "Traceback" in record["traceback"]
     assert "fell off the table" in record["traceback"]
@@ -487,7 +488,7 @@ def test_a_failure_in_the_final_evaluation_is_a_failed_run(tmp_path: Path, diary
     (run,) = train(config, runs_dir=tmp_path).runs
     assert run.status == "failed"
     assert "fell off the table" in run.record.error
-    assert "results" not in run.record
+    assert run.record.results is None
     assert diary.seeds
 
 
@@ -738,7 +739,7 @@ def test_an_own_or_a_given_time_limit_is_no_news(tmp_path: Path, witness: Witnes
 
 
 def test_a_run_of_another_process_has_no_result_yet(tmp_path: Path):
-    run = RunResult(0, tmp_path, {})
+    run = RunResult(0, tmp_path, RunRecord())
     assert run.status == "running"
     assert run.mean_reward is None
 

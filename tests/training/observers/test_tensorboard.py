@@ -202,8 +202,8 @@ def test_the_held_out_results_stand_at_the_end(trained: Trained, events: Events,
     record = trained(name).runs[0].record
     for agent in ("last", "best"):
         ((step, value),) = _scalars(events(name), f"final/{agent}_mean_reward")
-        assert step == record["timesteps"]
-        assert value == pytest.approx(record["results"][agent]["mean_reward"], rel=1e-6)
+        assert step == record.timesteps
+        assert value == pytest.approx(getattr(record, agent).mean_reward, rel=1e-6)
 
 
 # --- text, hparams, pictures ----------------------------------------------------------------------

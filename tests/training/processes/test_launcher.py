@@ -16,7 +16,8 @@ from pebble import ProcessExpired
 from rl_runner.config import ExperimentConfig, config_from_dict
 from rl_runner.errors import DiskFullError, Problem
 from rl_runner.evaluation.reproduction import differences
-from rl_runner.runs.folder import RunFolder, read_record
+from rl_runner.runs.folder import RunFolder
+from rl_runner.runs.record import read_record
 from rl_runner.training.processes import launcher as launcher_module
 from rl_runner.training.processes.launcher import Launcher
 from rl_runner.training.processes.process import RunningTask
@@ -319,7 +320,7 @@ def test_a_hopeless_run_is_given_up_and_others_may_be_added_meanwhile(tmp_path: 
                 launcher.give_up(hopeless)
                 launcher.add(other)
     assert statuses == {"long": "pruned", "short": "finished"}
-    assert hopeless.folder.read_record()["status"] == "pruned"
+    assert hopeless.folder.read_record().status == "pruned"
     assert reporter.evaluated[0].run == hopeless.run
     assert reporter.evaluated[0].timesteps == 1000
 
@@ -401,7 +402,7 @@ def test_a_run_that_was_killed_on_request_was_interrupted(task: RunTask, witness
     result = end(launcher, task, ProcessExpired("gone", -9))
     assert result.status == "interrupted"
     assert result.record.timesteps == 80
-    assert "error" not in result.record
+    assert result.record.error is None
     assert task.folder.read_record() == result.record
 
 
@@ -410,7 +411,7 @@ def test_a_damaged_record_is_left_as_it_is(task: RunTask, witness: Witness):
     file.write_text('{"status": "lost"}')
     result = end(Launcher(witness, jobs=1), task, ProcessExpired("gone", -9))
     assert result.status == "failed"
-    assert "`lost` is no status of a run" in result.record.error
+    assert "`lost` is not a valid run status" in result.record.error
     assert file.read_text() == '{"status": "lost"}'
 
 

@@ -1,8 +1,9 @@
-import json
+from dataclasses import replace
 from pathlib import Path
 
 from rl_runner import Reporter, config_from_dict, train
 from rl_runner.runs.layout import CHECKSUMS
+from rl_runner.runs.record import write_record
 
 LAKE = {
     "env": {"id": "FrozenLake-v1"},
@@ -25,8 +26,7 @@ def test_a_checkpoint_of_another_version_is_skipped_with_a_note(tmp_path: Path):
     for place in (run.path / "checkpoints").glob("[0-9]*"):
         (place / "progress.json").write_text('{"timesteps": 1}', encoding="utf-8")
         (place / CHECKSUMS).write_text("{}", encoding="utf-8")  # whole, but of another time
-    record = {**run.record, "status": "interrupted"}
-    (run.path / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    write_record(run.path, replace(run.record, status="interrupted"))
     listener = Listener()
     (again,) = train(config, runs_dir=tmp_path, reporter=listener).runs
     assert any("another version" in note for note in listener.notes)
