@@ -178,10 +178,10 @@ def test_a_loaded_agent_repeats_its_final_evaluation(
 ) -> None:
     run, _, _ = trained(name)
     episodes = load_run(run.path, checkpoint).evaluate(deterministic=False)
-    recorded = run.record.results[checkpoint]
+    recorded = getattr(run.record, checkpoint)
     assert (episodes.mean_reward, episodes.std_reward) == (
-        recorded["mean_reward"],
-        recorded["std_reward"],
+        recorded.mean_reward,
+        recorded.std_reward,
     )
 
 

@@ -168,21 +168,21 @@ def test_the_record_says_what_was_run_and_where(trained: Trained, name: str):
 def test_the_results_are_those_of_the_evaluations(trained: Trained, name: str):
     run = trained(name).runs[0]
     last, best = run.record.last, run.record.best
-    assert set(run.record.results) == {"last", "best"}
-    assert last["n_episodes"] == best["n_episodes"] == 3
-    assert run.mean_reward == last["mean_reward"]
+    assert set(run.record.to_json()["results"]) == {"last", "best"}
+    assert last.n_episodes == best.n_episodes == 3
+    assert run.mean_reward == last.mean_reward
 
     with np.load(run.path / "evaluations.npz") as file:
         timesteps, means = file["timesteps"], file["returns"].mean(axis=1)
-    assert best["periodic_mean_reward"] == means.max()
-    assert best["timesteps"] == timesteps[means.argmax()]
-    assert best["selection_optimism"] == means.max() - best["mean_reward"]
-    assert (run.path / "checkpoints" / "best").read_text() == f"best-{best['timesteps']}\n"
+    assert best.periodic_mean_reward == means.max()
+    assert best.timesteps == timesteps[means.argmax()]
+    assert best.selection_optimism == means.max() - best.mean_reward
+    assert (run.path / "checkpoints" / "best").read_text() == f"best-{best.timesteps}\n"
 
     held_out = evaluate(run.path)
-    assert last["mean_reward"] == held_out.returns.mean()
-    assert last["std_reward"] == held_out.returns.std(ddof=1)
-    assert last["mean_ep_length"] == held_out.lengths.mean()
+    assert last.mean_reward == held_out.returns.mean()
+    assert last.std_reward == held_out.returns.std(ddof=1)
+    assert last.mean_ep_length == held_out.lengths.mean()
 
 
 def test_the_timesteps_of_the_record_are_those_of_the_whole_training(trained: Trained):
@@ -739,7 +739,7 @@ def test_an_own_or_a_given_time_limit_is_no_news(tmp_path: Path, witness: Witnes
 
 
 def test_a_run_of_another_process_has_no_result_yet(tmp_path: Path):
-    run = RunResult(0, tmp_path, RunRecord())
+    run = RunResult(0, tmp_path, RunRecord(status="running"), elsewhere=True)
     assert run.status == "running"
     assert run.mean_reward is None
 
