@@ -1,4 +1,4 @@
-"""How much faster `rl eval` is than SB3's evaluate_policy with one environment, on the same seeds.
+"""Compares the speed of `rl eval` with SB3's evaluate_policy, on the same seeds.
 
 python benchmarks/evaluation.py RUN [n_episodes] [n_compared]
 

@@ -1,4 +1,4 @@
-"""How often 95 % intervals over a few runs hold the truth, and how often looking again errs.
+"""Coverage of 95 % intervals over a few runs, and error rates of the sequential test.
 
     python benchmarks/interval_coverage.py
 

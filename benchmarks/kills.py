@@ -1,4 +1,4 @@
-"""Twenty random SIGKILLs or Ctrl-Cs, and nothing is lost.
+"""Interrupts training by random SIGKILLs or Ctrl-Cs, and checks that the results are the same.
 
 Trains three experiments (PPO and DQN on CartPole, Q-learning on FrozenLake; five seeds each) once
 undisturbed, and once while processes are killed at random: half of the time a single run, half of
@@ -60,7 +60,7 @@ def main() -> int:
 
 
 def disturb(arguments: list[str], folder: Path, kills: int, kind: str, dice: random.Random) -> str:
-    """Train undisturbed and disturbed, compare, and say what came of it."""
+    """Train once undisturbed and once interrupted, and report the differences."""
     started = time.monotonic()
     if train(arguments, folder / "undisturbed").wait():
         return "the undisturbed training failed, different"
@@ -70,7 +70,7 @@ def disturb(arguments: list[str], folder: Path, kills: int, kind: str, dice: ran
         process = train(arguments, folder / "disturbed")
         time.sleep(1.5 + dice.random() * seconds * 1.5 / kills)
         if process.poll() is not None:
-            break  # it was faster than the killer
+            break  # training finished before the kill
         if kind == "interrupt" or (kind == "both" and dice.random() < 0.5):
             interrupt(process, folder / "disturbed")
         else:
@@ -85,7 +85,7 @@ def disturb(arguments: list[str], folder: Path, kills: int, kind: str, dice: ran
 
 
 def train(arguments: list[str], runs_dir: Path) -> subprocess.Popen[bytes]:
-    """Type the command."""
+    """Start `rl train` in a process."""
     command = [sys.executable, "-m", "rl_runner", "train", *arguments, "--runs-dir", str(runs_dir)]
     return subprocess.Popen(  # noqa: S603 - our own command
         [*command, "-q"], stdout=subprocess.DEVNULL, start_new_session=True
@@ -93,7 +93,7 @@ def train(arguments: list[str], runs_dir: Path) -> subprocess.Popen[bytes]:
 
 
 def interrupt(process: subprocess.Popen[bytes], runs_dir: Path) -> None:
-    """Type Ctrl-C."""
+    """Send the command what Ctrl-C sends."""
     process.send_signal(signal.SIGINT)
     process.wait()
     wait_until_free(runs_dir)
@@ -104,7 +104,7 @@ def kill(process: subprocess.Popen[bytes], dice: random.Random, runs_dir: Path) 
     workers = [pid for pid in descendants(process.pid) if is_training(pid)]
     if workers and dice.random() < 0.5:
         os.kill(dice.choice(workers), signal.SIGKILL)
-        time.sleep(1.0)  # the other runs go on; then the command is asked to stop
+        time.sleep(1.0)  # the other runs continue; then the command is interrupted
         os.kill(process.pid, signal.SIGTERM)
         process.wait()
     else:
@@ -114,7 +114,7 @@ def kill(process: subprocess.Popen[bytes], dice: random.Random, runs_dir: Path) 
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the processes that a process has started, at any remove."""
+    """Return all descendants of a process."""
     found, todo = [], [pid]
     while todo:
         parent = todo.pop()
@@ -137,7 +137,7 @@ def is_training(pid: int) -> bool:
 
 
 def wait_until_free(runs_dir: Path) -> None:
-    """Wait for killed processes to be gone, so that their claims are."""
+    """Wait until killed processes are gone and their locks are released."""
     time.sleep(0.5)
     for lock in runs_dir.glob("*/seed-*/.lock"):
         while is_claimed(lock.parent):

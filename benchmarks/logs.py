@@ -1,4 +1,4 @@
-"""Rows per second and memory from a Parquet log to a table, step by step.
+"""Measures rows per second and memory of each step from a Parquet log to a Q table.
 
 python benchmarks/logs.py log.parquet [1000000 2000000 …]
 
@@ -17,7 +17,7 @@ import polars as pl
 
 
 def main() -> None:
-    """Print one line per size, or measure one if told so."""
+    """Print one line per size; with an argument, measure that size."""
     if sys.argv[1] == "--one":
         measure(Path(sys.argv[2]))
         return

@@ -1,4 +1,4 @@
-"""Five seeds at once against the same five one after another, as whole commands.
+"""Compares the time of five seeds in parallel with the same five one after another.
 
     python benchmarks/parallel_seeds.py [CONFIG] [--seeds 5] [--jobs 2] [--repeat 1]
 
@@ -18,7 +18,7 @@ CONFIG = Path(__file__).parent.parent / "configs/cartpole/ppo.yaml"
 
 
 def main() -> None:
-    """Measure and print."""
+    """Time both ways in turns and print their ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", nargs="?", type=Path, default=CONFIG)
     parser.add_argument("--seeds", type=int, default=5)

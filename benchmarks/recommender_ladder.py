@@ -1,4 +1,4 @@
-"""The ladder of policies with their true values, and the estimators against the truth.
+"""Prints the exact values of the recommender's policies, and estimates of them from logs.
 
 python benchmarks/recommender_ladder.py [interactions] [replicates]
 

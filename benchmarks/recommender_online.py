@@ -1,4 +1,4 @@
-"""The exact values of what online agents have learned, over the simulated people.
+"""Prints the exact values of trained agents in the recommender, over all simulated people.
 
 python benchmarks/recommender_online.py runs/recommender-ppo-… runs/recommender-dqn-… …
 

@@ -1,4 +1,4 @@
-"""The table of docs/results.md, from the runs that its commands leave behind.
+"""Prints the table of docs/results.md from the runs of its commands.
 
 python benchmarks/results_table.py [runs]
 """

@@ -1,4 +1,4 @@
-"""How long we take, and how long others take, for the same work.
+"""Compares the time, memory and results of rl_runner with those of other programs.
 
     python benchmarks/speed.py ppo a2c dqn [--rounds 3] [--peers rl_zoo3 cleanrl sb3]
     python benchmarks/speed.py ppo a2c dqn --seeds 5 --rounds 2 --peers rl_zoo3
@@ -60,7 +60,7 @@ class Measured:
 
 
 def main() -> None:
-    """Run what is asked for and print tables."""
+    """Run the requested measurements and print their tables."""
     options = parse()
     os.environ.update(THREADS)  # for what is measured in this process; numpy comes later
     facts = machine()
@@ -97,12 +97,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--peer-jobs", type=int, default=1)
     parser.add_argument("--environments", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/engines"))
-    parser.add_argument("--json", type=Path, help="write all single measurements there, too")
+    parser.add_argument("--json", type=Path, help="also write every single measurement to this file")
     return parser.parse_args()
 
 
 def machine() -> str:
-    """Describe what this is measured on."""
+    """Describe the machine and the versions."""
     packages = ("stable-baselines3", "torch", "numpy", "numba", "gymnasium")
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())

@@ -1,4 +1,4 @@
-"""How much memory training takes, ours and stock SB3's, as the kernel counts it (Linux only).
+"""Compares the memory of training with stock SB3's, as the kernel counts it (Linux only).
 
 Our runs are forked from a process that has torch loaded already, so they share pages with it, and
 one number cannot say it all. Four are taken, each at its peak:

@@ -1,4 +1,4 @@
-"""The programs that we are compared with: how each is installed, started, and judged.
+"""The programs of the comparison: how to install, start and evaluate each.
 
 rl-baselines3-zoo and CleanRL are installed by name into environments of their own, which borrow
 torch and stable-baselines3 from this one. CleanRL's last release, 1.2.0, declares Python below 3.11

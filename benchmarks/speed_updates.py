@@ -1,4 +1,4 @@
-"""How fast we learn inside one process: tabular Q-learning, and updates against pure arithmetic."""
+"""Measures tabular Q-learning, and the time of updates against their pure arithmetic."""
 
 import functools
 import time

@@ -1,4 +1,4 @@
-"""What a user of stock SB3 writes: train on CartPole-v1 with the zoo's hyperparameters, save.
+"""A plain SB3 script: train on CartPole-v1 with the zoo's hyperparameters, and save.
 
 python benchmarks/stock_sb3.py ALGO TIMESTEPS SEED FILE
 """

@@ -1,4 +1,4 @@
-"""`rl tune` measured: against rl-baselines3-zoo, and from deliberately bad starting values.
+"""Compares `rl tune` with rl-baselines3-zoo, and searches from deliberately bad values.
 
     python benchmarks/tuning.py zoo [--trials 20] [--timesteps 20000] [--jobs 2]
                                     [--confirm 3] [--confirm-seeds 2] [--seed 0] [--studies 1]
@@ -61,7 +61,7 @@ def main() -> int:
     parser.add_argument("--studies", type=int, default=1, help="searches of each, in turns")
     parser.add_argument("--environments", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--without-zoo", action="store_true")
-    parser.add_argument("--json", type=Path, help="write the figures there, too")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     measure = against_the_zoo if options.what == "zoo" else from_bad_values
     figures = measure(options)
@@ -114,7 +114,7 @@ def print_medians(figures: dict[str, list[dict[str, Any]]]) -> None:
 
 
 def machine() -> str:
-    """Say what it was measured on, and whether anything else was running."""
+    """Describe the machine and its load."""
     return f"{os.cpu_count()} cores, load before: {os.getloadavg()[0]:.1f}"
 
 

@@ -1,4 +1,4 @@
-"""rl-baselines3-zoo's search for PPO's hyperparameters on CartPole, timed and read."""
+"""Times rl-baselines3-zoo's search for PPO's hyperparameters on CartPole, and reads its result."""
 
 import os
 import re
