@@ -97,7 +97,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--peer-jobs", type=int, default=1)
     parser.add_argument("--environments", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--runs-dir", type=Path, default=Path("runs/engines"))
-    parser.add_argument("--json", type=Path, help="also write every single measurement to this file")
+    parser.add_argument("--json", type=Path, help="also write all measurements to this file")
     return parser.parse_args()
 
 

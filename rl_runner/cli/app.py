@@ -1,4 +1,4 @@
-"""The commands of ``rl``, as a visible list, and the one place where errors end."""
+"""The command line ``rl``: the list of its commands, and the one place that catches errors."""
 
 import functools
 from collections.abc import Callable
@@ -29,25 +29,25 @@ from rl_runner.cli.exit_codes import INTERRUPTED, USER_MISTAKE
 from rl_runner.errors import RunnerError
 from rl_runner.startup import collect_rarely
 
-COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
-    ("train", train),
-    ("tune", tune),
-    ("eval", evaluate),
-    ("compare", compare),
-    ("report", report),
-    ("record", record),
-    ("watch", watch),
-    ("check", check),
-    ("init", init),
-    ("runs", runs),
-    ("algos", algos),
-    ("envs", envs),
-    ("dashboard", dashboard),
-    ("simulate", simulate),
-    ("convert", convert),
-    ("doctor", doctor),
-    ("reproduce", reproduce),
-)
+Command = Callable[..., None]
+
+# The headings and commands of `rl --help`, in its order.
+GROUPS: dict[str, dict[str, Command]] = {
+    "Train": {"train": train, "tune": tune},
+    "Look at results": {
+        "runs": runs,
+        "eval": evaluate,
+        "compare": compare,
+        "report": report,
+        "record": record,
+        "watch": watch,
+        "dashboard": dashboard,
+    },
+    "Write a config": {"init": init, "check": check, "algos": algos, "envs": envs},
+    "Verify": {"doctor": doctor, "reproduce": reproduce},
+    "Logs of interactions": {"simulate": simulate, "convert": convert},
+}
+COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -76,10 +76,11 @@ def _root(
     del version
 
 
-def _with_error_boundary(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn a user's mistake into one panel and exit code 2, Ctrl-C into 130.
+def _with_error_boundary(command: Command) -> Command:
+    """Wrap a command so that errors become exit codes.
 
-    A bug keeps its traceback.
+    A user's mistake is printed as one panel, with exit code 2. Ctrl-C ends with 130. Any other
+    exception is a bug and keeps its traceback.
     """
 
     @functools.wraps(command)
@@ -95,8 +96,9 @@ def _with_error_boundary(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for _name, _command in COMMANDS:
-    app.command(_name)(_with_error_boundary(_command))
+for _heading, _group in GROUPS.items():
+    for _name, _command in _group.items():
+        app.command(_name, rich_help_panel=_heading)(_with_error_boundary(_command))
 
 
 def main() -> None:
