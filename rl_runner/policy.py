@@ -1,5 +1,6 @@
 """The interface of every policy, trained or not: SB3's ``predict``."""
 
+from abc import abstractmethod
 from typing import Any, Protocol
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 class Policy(Protocol):
     """A policy, with the signature that SB3's ``evaluate_policy`` expects."""
 
+    @abstractmethod
     def predict(
         self,
         observation: Any,

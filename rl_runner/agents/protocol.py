@@ -6,6 +6,7 @@ it is dealing with.
 """
 
 import inspect
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
@@ -36,9 +37,11 @@ class Agent(Policy, Protocol):
     **Open episodes.** What an agent remembers of episodes that are not over (the last observation,
     the action already chosen, a recurrent state) must be in attributes whose names begin with
     ``_last_``. Each is an array or tensor whose first axis is the environment, or a dictionary or
-    tuple of them. ``learn`` resets them at its start. A run that resumes mid-episode then sets them
-    at the first ``on_rollout_start`` (:mod:`rl_runner.agents.open_episodes`), so the agent has to
-    read them after that call, and not from local variables of before it.
+    tuple of them. ``learn`` creates them anew at its start. A run that resumes mid-episode then
+    sets them at the first ``on_rollout_start`` (:mod:`rl_runner.agents.open_episodes`), and the
+    generators of place 4 with them. So ``learn`` has to read them after that call, not from local
+    variables of before it, and before that call it must leave all other state alone, random
+    generators of the agent's own included.
 
     **Where nothing is half-done.** ``learn`` must call ``callback.on_rollout_start`` whenever it is
     about to collect experience and has learned from all that it collected before. There, and only
@@ -49,6 +52,7 @@ class Agent(Policy, Protocol):
     num_timesteps: int
     action_space: "gym.Space[Any]"
 
+    @abstractmethod
     def learn(
         self,
         total_timesteps: int,
@@ -70,6 +74,7 @@ class Agent(Policy, Protocol):
             ``num_timesteps`` so far and ``total_timesteps``
         """
 
+    @abstractmethod
     def save(self, path: str) -> None:
         """Write what it has learned to one file."""
 

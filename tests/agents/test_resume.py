@@ -154,12 +154,10 @@ def folder_of(config: ExperimentConfig, path: Path) -> RunFolder:
     return RunFolder(path, ALGORITHMS[config.algo.name].weights_file)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
-def test_a_run_stopped_and_broken_off_twice_each_equals_one_that_was_not(
-    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    config = experiment(case)
+def run_whole_and_in_pieces(
+    config: ExperimentConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[RunResult, RunResult]:
+    """Train once whole, and once stopped three times and broken off after each."""
     (whole,) = train(config, runs_dir=tmp_path / "whole").runs
     assert whole.status == "finished", whole.record.traceback
     broken = tmp_path / "broken" / whole.path.parent.name
@@ -174,6 +172,16 @@ def test_a_run_stopped_and_broken_off_twice_each_equals_one_that_was_not(
             train(config, runs_dir=tmp_path / "broken")
     (resumed,) = train(config, runs_dir=tmp_path / "broken").runs
     assert resumed.status == "finished", resumed.record.traceback
+    return whole, resumed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_stopped_and_broken_off_twice_each_equals_one_that_was_not(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = experiment(case)
+    whole, resumed = run_whole_and_in_pieces(config, tmp_path, monkeypatch)
     assert resumed.record.results == whole.record.results
     assert differences(folder_of(config, whole.path), folder_of(config, resumed.path)) == []
 
