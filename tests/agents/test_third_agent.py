@@ -38,6 +38,7 @@ def experiment(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["Sarsa"], indirect=True)
 def test_an_agent_written_by_the_contract_resumes_exactly(
     experiment: ExperimentConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -47,6 +48,7 @@ def test_an_agent_written_by_the_contract_resumes_exactly(
     assert differences(folder_of(experiment, whole.path), folder_of(experiment, resumed.path)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["ForgetfulSarsa"], indirect=True)
 def test_an_agent_that_keeps_open_episodes_elsewhere_does_not(
     experiment: ExperimentConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
