@@ -1,11 +1,11 @@
-"""What a trained tutor does, beside the mastery-gated curriculum and the oracle.
+"""What a trained tutor does, compared with the mastery-gated curriculum and the oracle.
 
 python benchmarks/tutor_behaviour.py runs/tutor-ppo-… [runs/tutor-a2c-… …] [--picture FILE]
 
-Every policy plays the same learners with the same luck; an experiment's finished seeds are taken
-together. A reaction is the next action after something that the agent has observed; engagement is
-its own noisy reading. ``same topic`` is a module of the topic last suggested (in the first step: of
-the first topic), ``other topic`` one of another.
+Every policy plays the same learners with the same random numbers; the finished seeds of an
+experiment are pooled. A reaction is the next action after something that the agent has observed;
+engagement is its own noisy reading. ``same topic`` is a module of the topic last suggested (in the
+first step: of the first topic), ``other topic`` one of another.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""The pictures of docs/tutor-page.md, drawn anew: one episode of the mastery-gated baseline.
+"""Draws the pictures of docs/tutor-page.md: one episode of the mastery-gated baseline.
 
 python benchmarks/tutor_pictures.py docs/images
 
-Prints what a frame costs as well, in processor time.
+It also prints the processor time of a picture.
 """
 
 import statistics

@@ -1,12 +1,12 @@
-"""The ladder of docs/tutor.md: baselines, bounds and every finished run of Tutor-v0, one table.
+"""The table of docs/tutor.md: baselines, bounds and every finished run of Tutor-v0.
 
 python benchmarks/tutor_table.py [runs] [--episodes 4000] [--options '{"learner": "half_life"}']
 
-Every policy plays the same learners with the same luck. A score is 0 for random actions and 1 for
-the oracle's exact value. A baseline's interval is over episodes; that of an experiment with two
-seeds or more is over its seeds, as ``rl compare`` makes it. The last column is paired: the
-difference to the mastery-gated curriculum, learner by learner. ``--options`` tries agents that
-were trained on other learners on these.
+Every policy plays the same learners with the same random numbers. A score is 0 for random actions
+and 1 for the oracle's exact value. A baseline's interval is over episodes; that of an experiment
+with two seeds or more is over its seeds, as ``rl compare`` computes it. The last column is paired:
+the difference from the mastery-gated curriculum, learner by learner. ``--options`` gives the
+learners other options than those that the agents were trained with.
 """
 
 import argparse
