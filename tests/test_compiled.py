@@ -87,7 +87,7 @@ def test_the_digest_is_of_contents(tmp_path: Path):
         ("envs/tutor/planning/qmdp.py", "envs/tutor"),  # calls envs/tutor/simulator
         ("envs/tutor/simulator/kernel.py", "envs/tutor"),
         ("envs/vectorized/cartpole_dynamics.py", "envs/vectorized"),
-        ("agents/fast/ppo.py", "agents/fast"),
+        ("agents/fast/kernels/acting.py", "agents/fast"),
     ],
 )
 def test_code_is_kept_by_all_sources_of_its_package_and_the_packages_inside(

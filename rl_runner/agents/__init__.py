@@ -1,1 +1,7 @@
-"""Layer 2: what learns. One registry row per algorithm; SB3's own, and two written by hand."""
+"""Layer 2: what learns.
+
+:mod:`registry` has one row per algorithm, :mod:`protocol` says what an agent is, :mod:`build` makes
+one from checked :mod:`hyperparameters`. :mod:`saving` and :mod:`state` write and read its files.
+:mod:`algorithms` holds REINFORCE and Q-learning to be read; :mod:`fast` holds compiled twins, which
+:mod:`engine` chooses where they do the same.
+"""

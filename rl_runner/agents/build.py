@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import gymnasium as gym
 
-from rl_runner.agents.hyperparameters import build_keywords
+from rl_runner.agents.hyperparameters.constructor import build_keywords
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.registry import Algorithm
 from rl_runner.config.schema import Engine

@@ -1,4 +1,4 @@
-"""What computes an algorithm: its own class, or the compiled twin that does the same sooner."""
+"""Which engine computes an algorithm: its own class, or its compiled twin, which is faster."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from rl_runner.errors import ConfigError, Problem
 
 
 def reason_against_fast(algorithm: Algorithm, agent: Any) -> str | None:
-    """Return what about a stock agent the compiled twin does not do exactly; None if it does all.
+    """Return why the compiled twin cannot take a stock agent's place; None if it can.
 
     :param agent: built by the algorithm's own class
     """
@@ -17,15 +17,15 @@ def reason_against_fast(algorithm: Algorithm, agent: Any) -> str | None:
     from rl_runner.agents.fast.reasons import REASONS
 
     reason = REASONS[algorithm.name](agent)
-    return None if reason is None else f"{algorithm.name}'s compiled twin does not do {reason}"
+    return None if reason is None else f"{algorithm.name}'s compiled twin does not support {reason}"
 
 
 def choose_engine(algorithm: Algorithm, asked: Engine, agent: Any, where: str) -> Engine:
     """Return ``stock`` or ``fast``.
 
     :param agent: built by the algorithm's own class
-    :param where: the place of the key in the config
-    :raises ConfigError: if the fast engine is asked for and cannot do this
+    :param where: the location of the key in the config
+    :raises ConfigError: if the fast engine is asked for and is not available for this agent
     """
     if asked == "stock":
         return "stock"
@@ -33,6 +33,6 @@ def choose_engine(algorithm: Algorithm, asked: Engine, agent: Any, where: str) -
     if reason is None:
         return "fast"
     if asked == "fast":
-        what = f"`engine: fast` cannot be had: {reason}."
-        raise ConfigError(Problem(what, where, "Leave it to `engine: auto`."))
+        what = f"`engine: fast` is not available: {reason}."
+        raise ConfigError(Problem(what, where, "Set `engine: auto`, which takes the stock engine."))
     return "stock"

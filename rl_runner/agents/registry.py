@@ -15,21 +15,21 @@ from rl_runner.startup import skip_torch_compiler
 
 @dataclass(frozen=True)
 class Algorithm:
-    """Where an algorithm's class is, what its saved agent is called, and who invented it."""
+    """Where an algorithm's class is, the file name of its weights, and its source."""
 
     name: str
     import_path: str  # "module:Class"
     reference: str
     weights_file: str = "model.zip"  # SB3's format, which stock SB3 loads
     fast_path: str = ""  # "module:Class" of its compiled twin, if it has one
-    optimizer: bool = True  # whether its own class steps one of torch's optimisers
+    optimizer: bool = True  # whether its class uses one of torch's optimisers
 
     def load_class(self) -> type[Any]:
         """Import the algorithm's class (this loads torch)."""
         return _load(self.import_path)
 
     def load_fast_class(self) -> type[Any]:
-        """Import its compiled twin, which it must have."""
+        """Import the class of its compiled twin, which it must have."""
         return _load(self.fast_path)
 
     def modules_to_share(self, engine: Engine) -> list[str]:
@@ -61,7 +61,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "a2c",
             "stable_baselines3:A2C",
             "Mnih et al. 2016",
-            fast_path="rl_runner.agents.fast.a2c:FastA2C",
+            fast_path="rl_runner.agents.fast.on_policy:FastA2C",
         ),
         Algorithm(
             "ars",
@@ -75,20 +75,20 @@ ALGORITHMS: dict[str, Algorithm] = {
             "dqn",
             "stable_baselines3:DQN",
             "Mnih et al. 2015",
-            fast_path="rl_runner.agents.fast.dqn:FastDQN",
+            fast_path="rl_runner.agents.fast.off_policy:FastDQN",
         ),
         Algorithm(
             "geometric_dqn",
             "rl_runner.agents.algorithms.geometric_dqn:GeometricDQN",
             "Mnih et al. 2015",
-            fast_path="rl_runner.agents.fast.dqn:FastGeometricDQN",
+            fast_path="rl_runner.agents.fast.off_policy:FastGeometricDQN",
         ),
         Algorithm("maskable_ppo", "sb3_contrib:MaskablePPO", "Huang & Ontañón 2022"),
         Algorithm(
             "ppo",
             "stable_baselines3:PPO",
             "Schulman et al. 2017",
-            fast_path="rl_runner.agents.fast.ppo:FastPPO",
+            fast_path="rl_runner.agents.fast.on_policy:FastPPO",
         ),
         Algorithm(
             "q_learning",
@@ -102,7 +102,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "qrdqn",
             "sb3_contrib:QRDQN",
             "Dabney et al. 2018",
-            fast_path="rl_runner.agents.fast.qrdqn:FastQRDQN",
+            fast_path="rl_runner.agents.fast.off_policy:FastQRDQN",
         ),
         Algorithm("recurrent_ppo", "sb3_contrib:RecurrentPPO", "Hausknecht & Stone 2015"),
         Algorithm(
@@ -121,7 +121,10 @@ ALGORITHMS: dict[str, Algorithm] = {
 
 
 def find_algorithm(name: str, where: str = "") -> Algorithm:
-    """Return the row called ``name``; raises ConfigError with the nearest name."""
+    """Return the algorithm with this name.
+
+    :raises ConfigError: if there is none, with the most similar name
+    """
     if name in ALGORITHMS:
         return ALGORITHMS[name]
     cure = did_you_mean(name.lower().replace("-", "_"), ALGORITHMS)

@@ -1,4 +1,7 @@
-"""Schedules as SB3 calls them: from the *remaining* progress (1 → 0) to a value."""
+"""Schedules as SB3 calls them: from the *remaining* progress (1 → 0) to a value.
+
+Saved SB3 agents refer to :class:`CurvedSchedule` by this module's name, so it cannot move.
+"""
 
 import math
 from collections.abc import Callable
@@ -11,7 +14,7 @@ Schedule = Callable[[float], float]
 
 @dataclass(frozen=True)
 class CurvedSchedule:
-    """An exponential or cosine way from ``initial`` to ``final``."""
+    """An exponential or cosine curve from ``initial`` to ``final``."""
 
     config: ScheduleConfig
 

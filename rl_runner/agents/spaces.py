@@ -1,7 +1,8 @@
-"""Which observation and action spaces an algorithm takes: found out by asking it.
+"""Which observation and action spaces an algorithm supports, found out by trying.
 
-The algorithm is constructed, with a tiny replay buffer, on an environment that has nothing but the
-spaces in question, and asked for one action. What it refuses it does not take; nothing is typed in.
+The algorithm is built, with a tiny replay buffer, on an environment that has nothing but the spaces
+in question, and asked for one action. If that raises an exception, the spaces are not supported. No
+table of spaces is kept by hand.
 """
 
 import functools
@@ -35,7 +36,7 @@ OBSERVATION_SPACES: dict[str, Space] = {
 
 
 class _OnlySpaces(gym.Env[Any, Any]):
-    """An environment of which nothing is known but its spaces."""
+    """An environment that has spaces and nothing else."""
 
     def __init__(self, observation_space: Space, action_space: Space) -> None:
         self.observation_space = observation_space
@@ -52,7 +53,7 @@ class _OnlySpaces(gym.Env[Any, Any]):
 
 
 def refusal(algorithm: Algorithm, observation_space: Space, action_space: Space) -> str | None:
-    """Return why the algorithm does not take these spaces; None if it does."""
+    """Return why the algorithm does not support these spaces; None if it does."""
     from stable_baselines3.common.vec_env import DummyVecEnv
 
     from rl_runner.agents.handwritten import HandwrittenAgent
@@ -62,7 +63,7 @@ def refusal(algorithm: Algorithm, observation_space: Space, action_space: Space)
     if first_action != 0 and not issubclass(cls, HandwrittenAgent):
         return f"SB3 numbers discrete actions from 0, this environment from {first_action}"
     taken = inspect.signature(cls).parameters
-    keywords: dict[str, Any] = {"buffer_size": 1, "device": "cpu"}  # little, and at once
+    keywords: dict[str, Any] = {"buffer_size": 1, "device": "cpu"}  # small and quick to build
     keywords = {name: value for name, value in keywords.items() if name in taken}
     if "policy" in taken:
         keywords["policy"] = policy_for(algorithm, observation_space)
@@ -92,7 +93,7 @@ def policy_for(algorithm: Algorithm, observation_space: Space) -> str:
 
 @functools.cache
 def supported_spaces(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the kinds of observation spaces and of action spaces an algorithm takes."""
+    """Return the kinds of observation spaces and of action spaces that an algorithm supports."""
     algorithm = ALGORITHMS[name]
     actions = tuple(
         kind
@@ -113,7 +114,7 @@ def supported_spaces(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def fitting_algorithms(
     observation_space: Space, action_space: Space, *, has_action_masks: bool = False
 ) -> list[str]:
-    """Return the algorithms that take both spaces, and need no action masks if there are none."""
+    """Return the algorithms that support both spaces; without masks, those that need none."""
     return [
         name
         for name, algorithm in ALGORITHMS.items()

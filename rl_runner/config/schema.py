@@ -1,8 +1,7 @@
 """The schema of a YAML config: one pydantic section per mapping.
 
-Keys of ``algo`` other than ``name`` are the algorithm's own hyperparameters; they are checked
-against its constructor in :mod:`rl_runner.agents.hyperparameters`, because this layer knows no
-algorithm.
+Keys of ``algo`` other than ``name`` are the algorithm's own hyperparameters. This layer knows no
+algorithm, so :mod:`rl_runner.agents.hyperparameters` checks them against its constructor.
 """
 
 import re

@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rl_runner.agents.build import build_agent
-from rl_runner.agents.combinations import impossible_combinations
 from rl_runner.agents.engine import choose_engine, reason_against_fast
-from rl_runner.agents.hyperparameters import check_hyperparameters, check_policy_name
+from rl_runner.agents.hyperparameters.combinations import impossible_combinations
+from rl_runner.agents.hyperparameters.constructor import check_hyperparameters, check_policy_name
 from rl_runner.agents.protocol import Agent, takes_action_masks
 from rl_runner.agents.registry import Algorithm, find_algorithm
 from rl_runner.agents.spaces import fitting_algorithms, policy_for, refusal

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from rl_runner.agents.hyperparameters import check_hyperparameters
+from rl_runner.agents.hyperparameters.constructor import check_hyperparameters
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.config.source import SourceMap
 

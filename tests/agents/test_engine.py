@@ -34,11 +34,10 @@ def test_the_twin_can_be_insisted_on():
     with pytest.raises(ConfigError) as caught:
         choose_engine(ALGORITHMS["ppo"], "fast", ppo(**SDE), "x.yaml:3, key `algo.engine`")
     (problem,) = caught.value.problems
-    assert problem.what == (
-        "`engine: fast` cannot be had: ppo's compiled twin does not do Box actions with gSDE."
-    )
+    reason = "ppo's compiled twin does not support Box actions with gSDE"
+    assert problem.what == f"`engine: fast` is not available: {reason}."
     assert problem.where == "x.yaml:3, key `algo.engine`"
-    assert problem.cure == "Leave it to `engine: auto`."
+    assert problem.cure == "Set `engine: auto`, which takes the stock engine."
 
 
 def test_an_algorithm_without_a_twin_says_so():
@@ -86,7 +85,7 @@ class Notes(Reporter):
         (
             {"policy_kwargs": {"activation_fn": "ELU"}},
             "stock",
-            ["Trained by the stock engine: ppo's compiled twin does not do the layer ELU."],
+            ["Trained by the stock engine: ppo's compiled twin does not support the layer ELU."],
         ),
     ],
 )
@@ -107,7 +106,7 @@ def test_the_record_and_the_log_say_which_engine_it_was(
 
 THREADS = """
 import hashlib
-from rl_runner.agents.fast.dqn import FastDQN
+from rl_runner.agents.fast.off_policy import FastDQN
 from rl_runner.config import EnvConfig
 from rl_runner.envs import build_env
 

@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from tiny_envs import Aim, Masked
 
 from rl_runner.agents.build import build_agent
-from rl_runner.agents.hyperparameters import check_hyperparameters
+from rl_runner.agents.hyperparameters.constructor import check_hyperparameters
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.agents.saving import load_parameters
 from rl_runner.config.source import SourceMap

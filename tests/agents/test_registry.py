@@ -9,7 +9,7 @@ from tiny_envs import Aim, Corridor, Masked
 
 from rl_runner.agents.build import build_agent
 from rl_runner.agents.handwritten import HandwrittenAgent
-from rl_runner.agents.hyperparameters import (
+from rl_runner.agents.hyperparameters.constructor import (
     OWNED_BY_RUNNER,
     build_keywords,
     check_hyperparameters,
@@ -44,11 +44,6 @@ def build_small(algorithm: Algorithm) -> tuple[Any, DummyVecEnv]:
 
 def test_protocol_methods_are_the_ones_meant() -> None:
     assert {"learn", "predict", "save", "logger", "set_logger"} <= set(METHODS)
-
-
-@every_algorithm
-def test_a_row_is_filed_under_its_own_name(algorithm: Algorithm) -> None:
-    assert ALGORITHMS[algorithm.name] is algorithm
 
 
 @every_algorithm
@@ -178,7 +173,7 @@ def test_what_runs_share_depends_on_the_engine() -> None:
     assert ppo.modules_to_share("stock") == ["torch._dynamo"]
     for engine in ("auto", "fast"):
         assert ppo.modules_to_share(engine) == [
-            "rl_runner.agents.fast.ppo",
+            "rl_runner.agents.fast.on_policy",
             "rl_runner.agents.fast.warm_up",
         ]
     assert ALGORITHMS["sac"].modules_to_share("auto") == ["torch._dynamo"]

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from rl_runner.agents.build import build_agent
-from rl_runner.agents.hyperparameters import check_hyperparameters
+from rl_runner.agents.hyperparameters.constructor import check_hyperparameters
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.agents.state import load_state, save_state
 from rl_runner.config import EnvConfig

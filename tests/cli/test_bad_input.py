@@ -135,15 +135,15 @@ MISTAKES = {
     ),
     "unknown class": (
         {"algo.policy_kwargs.activation_fn": "Tanhh"},
-        ["algo.policy_kwargs.activation_fn", "`Tanhh` is no Module", "package.module.Class"],
+        ["algo.policy_kwargs.activation_fn", "`Tanhh` is not a Module", "package.module.Class"],
     ),
     "relative class": (
         {"algo.policy_kwargs.activation_fn": ".nn.Tanh"},
-        ["algo.policy_kwargs.activation_fn", "`.nn.Tanh` is no Module"],
+        ["algo.policy_kwargs.activation_fn", "`.nn.Tanh` is not a Module"],
     ),
     "class of another kind": (
         {"algo.policy_kwargs.activation_fn": "torch.optim.Adam"},
-        ["algo.policy_kwargs.activation_fn", "`torch.optim.Adam` is no Module"],
+        ["algo.policy_kwargs.activation_fn", "`torch.optim.Adam` is not a Module"],
     ),
     "class that needs arguments": (
         {"algo.policy_kwargs.activation_fn": "Linear"},
@@ -657,7 +657,7 @@ LIKELY = {
 
 def types_of_keys(config: ExperimentConfig) -> dict[str, list[str]]:
     """Return every key that may be set, with the types `rl algos` shows for it."""
-    from rl_runner.agents.hyperparameters import _policy_keywords, hyperparameters_of
+    from rl_runner.agents.hyperparameters.constructor import _policy_keywords, hyperparameters_of
     from rl_runner.agents.registry import find_algorithm
 
     algorithm = find_algorithm(config.algo.name)

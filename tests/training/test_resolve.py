@@ -10,7 +10,7 @@ import rl_runner
 import rl_runner.training.resolve as resolve_module
 import rl_runner.training.train as train_module
 from rl_runner import config_from_dict, load_config
-from rl_runner.agents.hyperparameters import hyperparameters_of
+from rl_runner.agents.hyperparameters.constructor import hyperparameters_of
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.registry import ALGORITHMS, Algorithm, find_algorithm
 from rl_runner.config import ExperimentConfig, dump_config, experiment_hash

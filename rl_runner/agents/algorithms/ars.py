@@ -6,11 +6,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 
 class AbsoluteARS(ARS):
-    """sb3-contrib's ARS, with its schedules right when training goes on from a checkpoint.
+    """sb3-contrib's ARS, with two corrections that make it exact to resume from a checkpoint.
 
-    ``ARS.learn`` measures progress against the timesteps that are left, and not, as every other
-    SB3 algorithm does, against all of them. And it tells callbacks that a rollout begins when its
-    candidates have been drawn already: a run that ends there would lose them.
+    ``ARS.learn`` measures progress against the remaining timesteps; every other SB3 algorithm
+    measures it against all of them. It also calls ``on_rollout_start`` only after it has drawn its
+    candidates: a run that is interrupted there would lose them.
     """
 
     def _update_current_progress_remaining(self, num_timesteps: int, total_timesteps: int) -> None:
@@ -19,11 +19,11 @@ class AbsoluteARS(ARS):
 
     def _do_one_update(self, callback: BaseCallback, async_eval: AsyncEval | None) -> None:
         callback.on_rollout_start()
-        super()._do_one_update(_UnderWay(callback), async_eval)
+        super()._do_one_update(_WithoutStart(callback), async_eval)
 
 
-class _UnderWay(BaseCallback):
-    """Passes on what happens in a rollout, but for its start, which has been told."""
+class _WithoutStart(BaseCallback):
+    """Forwards the events of a rollout, except for its start, which has been called already."""
 
     def __init__(self, inner: BaseCallback) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""DQN whose exploration falls by equal ratios, step by step (SB3's: by equal differences)."""
+"""DQN whose ε falls by equal ratios from step to step; SB3's falls by equal differences."""
 
 import inspect
 from typing import Any
@@ -9,7 +9,7 @@ DECAY = 0.995
 
 
 def _signature() -> inspect.Signature:
-    """Return DQN's signature with ``exploration_decay`` where ``exploration_fraction`` was."""
+    """Return DQN's signature with ``exploration_decay`` instead of ``exploration_fraction``."""
     of_dqn = inspect.signature(DQN)
     decay = inspect.Parameter(
         "exploration_decay", inspect.Parameter.KEYWORD_ONLY, default=DECAY, annotation=float
@@ -21,8 +21,8 @@ def _signature() -> inspect.Signature:
 class GeometricDQN(DQN):
     """SB3's DQN with ε = max(``exploration_final_eps``, initial ε · decayᵗ) at timestep t.
 
-    ε depends on nothing but the timestep, so a run that goes on from a checkpoint goes on exactly.
-    Its ``model.zip`` is DQN's.
+    ε depends on the timestep alone, so a run resumes exactly from a checkpoint. Its ``model.zip``
+    has the format of DQN's.
     """
 
     __doc__ += (
@@ -38,7 +38,7 @@ class GeometricDQN(DQN):
         self.exploration_decay = exploration_decay
 
     def _on_step(self) -> None:
-        """Do as DQN, and set ε for the next step."""
+        """Do what DQN does, and set ε for the next step."""
         super()._on_step()
         decayed = self.exploration_initial_eps * self.exploration_decay**self.num_timesteps
         self.exploration_rate = max(self.exploration_final_eps, decayed)

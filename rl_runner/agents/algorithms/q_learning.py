@@ -51,7 +51,7 @@ class QLearning(HandwrittenAgent):
     :param initial_q: every entry's first value; above the true values it drives exploration
     :param stats_window_size: how many episodes ``rollout/ep_rew_mean`` averages
     :param seed: seeds the exploration
-    :raises ValueError: if the spaces do not fit, or the table would be too large
+    :raises ValueError: if a space is not supported, or the table would be too large
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - hyperparameters, as SB3 takes them
@@ -102,7 +102,7 @@ class QLearning(HandwrittenAgent):
         self.visits = np.zeros((self.states.n_states, self.n_actions), dtype=np.int64)
         self._last_states: np.ndarray = np.zeros(self.n_envs, np.int64)  # where each copy is
         self.n_episodes = 0
-        self._logged_episodes = 0  # how many there were when the metrics were last written
+        self._logged_episodes = 0  # the number of episodes when the metrics were last written
         self._sum_of_td_errors, self._n_td_errors = 0.0, 0  # since then, absolute
 
     def learn(
@@ -122,18 +122,24 @@ class QLearning(HandwrittenAgent):
         self._last_states = self.states.of_batch(self.env.reset())
         while self.num_timesteps < self._total_timesteps:
             callback.on_rollout_start()
+
+            # Every copy of the environment takes one step.
             states = self._last_states
             actions = np.array([self._explore(state) for state in states])
             obs, rewards, dones, infos = self.env.step(actions + self.first_action)
             next_states = self.states.of_batch(obs)
+
+            # Learn from each transition (s, a, r, s').
             for i, (state, action) in enumerate(zip(states, actions, strict=True)):
                 next_state, terminated = next_states[i], False
-                if dones[i]:  # the environment has already been reset: look where it really ended
+                if dones[i]:  # already reset: next_states[i] belongs to the next episode
                     next_state = self.states.of_single(infos[i]["terminal_observation"])
                     terminated = not infos[i]["TimeLimit.truncated"]
                 reward = float(rewards[i])
                 td_error = self._update(state, action, reward, next_state, terminated)
                 self._note_td_errors(td_error, 1)
+
+            # Count the step, and call the callbacks.
             self._last_states = next_states
             self.num_timesteps += self.n_envs
             callback.update_locals(locals())
@@ -176,7 +182,7 @@ class QLearning(HandwrittenAgent):
         return initial + done * (final - initial)
 
     def _explore(self, state: int) -> int:
-        """Choose an action while learning."""
+        """Choose an action while learning: by confidence bound, or ε-greedily."""
         if self.exploration == "ucb":
             return self._upper_confidence_action(state)
         if self.rng.random() < self.exploration_rate:
@@ -184,7 +190,7 @@ class QLearning(HandwrittenAgent):
         return self._greedy_action(state)
 
     def _greedy_action(self, state: int) -> int:
-        """Return a best action; ties are broken at random, or a fresh table would never explore."""
+        """Return a best action. Ties are broken at random; a new table would never explore."""
         q_values = self._q_values(state)
         highest = max(q_values)
         best = [action for action, q in enumerate(q_values) if q == highest]
@@ -196,6 +202,7 @@ class QLearning(HandwrittenAgent):
         return values
 
     def _upper_confidence_action(self, state: int) -> int:
+        """Return an untried action, or the one with the highest upper confidence bound."""
         visits = self.visits[state]
         untried = np.flatnonzero(visits == 0)
         if len(untried):
@@ -204,7 +211,7 @@ class QLearning(HandwrittenAgent):
         return int(np.argmax(self.q_table[state] + bonus))
 
     def dump_logs(self, iteration: int = 0) -> None:
-        """Write the table's metrics beside the common ones; the iterations are episodes."""
+        """Write the table's metrics and those of every algorithm; the iterations are episodes."""
         record = self.logger.record
         if self.exploration == "epsilon_greedy":
             record("rollout/exploration_rate", self.exploration_rate)
@@ -257,10 +264,12 @@ class QLearning(HandwrittenAgent):
         )
 
     def load_parameters(self, path: str) -> None:
-        """Load what :meth:`save` wrote; ``learn(…, reset_num_timesteps=False)`` goes on from it."""
+        """Load what :meth:`save` wrote; ``learn(…, reset_num_timesteps=False)`` resumes from it."""
         arrays = load_arrays(Path(path))
         if arrays["q_table"].shape != self.q_table.shape:
-            message = f"a table of {arrays['q_table'].shape}, not of {self.q_table.shape}"
+            message = (
+                f"the saved table has shape {arrays['q_table'].shape}, not {self.q_table.shape}"
+            )
             raise ValueError(message)
         self.q_table[:] = arrays["q_table"]
         self.visits[:] = arrays["visits"]

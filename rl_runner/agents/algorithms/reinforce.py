@@ -8,8 +8,12 @@ where G_t = r_{t+1} + γ r_{t+2} + γ² r_{t+3} + … is the discounted return t
 and the baseline b lowers the estimate's variance without biasing it. As is usual, the factor γ^t of
 the exact discounted gradient is left out.
 
-One iteration: (1) play a batch of episodes with π_θ, (2) compute returns backwards through each
-episode, (3) subtract the baseline, (4) take one gradient step. That is the whole file.
+One iteration:
+
+1. play a batch of episodes with π_θ,
+2. compute the returns backwards through each episode,
+3. subtract the baseline,
+4. take one gradient step.
 """
 
 import itertools
@@ -104,7 +108,7 @@ class Reinforce(HandwrittenAgent):
     :param n_episodes: episodes per update; a multiple of the number of parallel environments
     :param baseline: what is subtracted from the returns: nothing, their mean over the batch, or a
         learned state value V(s). Only the value also completes the returns of truncated episodes;
-        the other two take such an episode as if nothing would have followed
+        the other two treat a truncated episode as if no reward had followed
     :param normalize_advantage: scale the advantages of a batch to mean 0 and standard deviation 1
     :param ent_coef: weight of the entropy bonus, which keeps the policy exploring
     :param vf_coef: weight of the value loss (``baseline: value``)
@@ -114,7 +118,7 @@ class Reinforce(HandwrittenAgent):
     :param stats_window_size: how many episodes ``rollout/ep_rew_mean`` averages
     :param device: where torch computes
     :param seed: seeds Python's, NumPy's and torch's generators
-    :raises ValueError: if the spaces do not fit
+    :raises ValueError: if a space is not supported
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - hyperparameters, as SB3 takes them
@@ -179,11 +183,14 @@ class Reinforce(HandwrittenAgent):
         callback = self._begin(total_timesteps, callback, reset_num_timesteps)
         callback.on_training_start(locals(), globals())
         while self.num_timesteps < self._total_timesteps:
+            # Play a batch of episodes with the present policy.
             callback.on_rollout_start()
             batch = self._collect(callback)
             if batch is None:  # a callback asked to stop
                 break
             callback.on_rollout_end()
+
+            # Improve the policy by one gradient step.
             self._update(batch)
             if self.n_updates % log_interval == 0:
                 self.dump_logs(self.n_updates)
@@ -193,18 +200,23 @@ class Reinforce(HandwrittenAgent):
     def _collect(self, callback: BaseCallback) -> Batch | None:
         """Play ``n_episodes`` episodes, the same number in each parallel environment.
 
-        Taking the first ``n_episodes`` that finish anywhere would favour short episodes. An
-        environment that has played its share steps on until the others have, unrecorded.
+        The first ``n_episodes`` to finish anywhere would favour short episodes. An environment that
+        has played its share keeps stepping until the others have, but its steps are not recorded.
+
+        :return: None if a callback asked to stop
         """
         still_to_play = np.full(self.n_envs, self.n_episodes // self.n_envs)
         steps: list[tuple[np.ndarray, ...]] = []
         obs = self.env.reset()
         while still_to_play.any():
+            # One step of all environments.
             recorded = still_to_play > 0
             features, actions = self._sample_actions(obs)
             next_obs, rewards, dones, infos = self.env.step(self._for_environment(actions))
             values = self._values_at_truncation(infos)
             steps.append((features, actions, rewards, dones, values, recorded))
+
+            # Count the step and the episodes that have ended with it, and call the callbacks.
             still_to_play -= dones & recorded
             obs = next_obs
             self.num_timesteps += self.n_envs
@@ -214,6 +226,8 @@ class Reinforce(HandwrittenAgent):
             callback.update_locals(locals())
             if not callback.on_step():
                 return None
+
+        # Stack the steps in time, (T, n_envs, …), and keep those that are recorded.
         features_, actions_, rewards_, ends, values_, recorded_ = map(
             np.array, zip(*steps, strict=True)
         )
@@ -225,28 +239,32 @@ class Reinforce(HandwrittenAgent):
         )
 
     def _sample_actions(self, obs: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the networks see of n observations, (n, n_features), and n actions."""
+        """Return the features of n observations (n, n_features), and an action for each."""
         features = self._features(obs)
         with torch.no_grad():
             return features.cpu().numpy(), self.policy(features).sample().cpu().numpy()
 
     def _update(self, batch: Batch) -> None:
         """Take one gradient step on the policy and, if it is the baseline, on the value."""
+        # What the networks say about the batch.
         distribution = self.policy(batch.observations)
         log_prob = distribution.log_prob(batch.actions)  # (N,)
         entropy = distribution.entropy().mean()
         values = self.value(batch.observations).squeeze(-1)  # (N,)
 
+        # G_t − b(s_t), if wanted normalised over the batch.
         advantages = batch.returns - self._baseline(batch.returns, values.detach())
         if self.normalize_advantage and len(advantages) > 1:
             advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
 
+        # The loss, whose gradient is the negative estimate of ∇J(θ).
         policy_gradient_loss = -(log_prob * advantages).mean()
         value_loss = functional.mse_loss(values, batch.returns)
         loss = policy_gradient_loss - self.ent_coef * entropy
         if self.baseline == "value":
             loss = loss + self.vf_coef * value_loss
 
+        # One step of Adam, with the scheduled step size and a bounded gradient.
         learning_rate = self.lr_schedule(1.0 - self.progress)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
@@ -273,6 +291,7 @@ class Reinforce(HandwrittenAgent):
             record("train/std", self.policy.log_std.exp().mean().item())
 
     def _baseline(self, returns: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """Return b(s_t): (N,), or one number for all steps."""
         if self.baseline == "value":
             return values
         return returns.mean() if self.baseline == "mean" else torch.zeros_like(returns)
@@ -296,7 +315,7 @@ class Reinforce(HandwrittenAgent):
         return preprocess_obs(tensor, self.observation_space).flatten(start_dim=1)  # type: ignore[union-attr]
 
     def _for_environment(self, actions: np.ndarray) -> np.ndarray:
-        """Shift or shape and clip (n, …) actions to what the environment's space holds."""
+        """Turn (n, …) actions into elements of the environment's space: shifted, or clipped."""
         space = self.action_space
         if isinstance(space, spaces.Discrete):
             return np.asarray(actions + space.start)
@@ -330,7 +349,7 @@ class Reinforce(HandwrittenAgent):
         torch.save({**states, **counters}, path)
 
     def load_parameters(self, path: str) -> None:
-        """Load what :meth:`save` wrote; ``learn(…, reset_num_timesteps=False)`` goes on from it."""
+        """Load what :meth:`save` wrote; ``learn(…, reset_num_timesteps=False)`` resumes from it."""
         contents = torch.load(path, map_location=self.device, weights_only=True)
         self.policy.load_state_dict(contents["policy"])
         self.value.load_state_dict(contents["value"])

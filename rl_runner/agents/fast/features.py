@@ -1,4 +1,4 @@
-"""What a network sees of observations: flat float32 rows, discrete ones one-hot, as SB3 has it."""
+"""Observations as a network's inputs: flat float32 rows, discrete ones one-hot, as in SB3."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ Features = Callable[[Any], np.ndarray]
 def features_of(space: spaces.Space[Any]) -> Features | None:
     """Return the function from a batch of observations to (n, n_features) float32.
 
-    None for spaces that are left to torch: images, dictionaries, several discrete numbers.
+    None for spaces that compiled code does not support: images, dictionaries, MultiDiscrete, ….
     """
     if isinstance(space, spaces.Discrete):
         n = int(space.n)

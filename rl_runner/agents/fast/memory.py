@@ -1,7 +1,7 @@
 """The parameters and the optimiser's state of a torch policy as flat NumPy arrays.
 
-Torch's tensors become views of these arrays, so that both see every change at once: what compiled
-code has learned is in ``model.zip``, and what was loaded from there compiled code goes on with.
+Torch's tensors become views of these arrays, so both see every change at once. What compiled code
+learns is saved in ``model.zip``; what is loaded from there, compiled code continues with.
 """
 
 import functools
@@ -13,7 +13,14 @@ import torch
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from torch import nn
 
-ADAM, RMSPROP, RMSPROP_TF_LIKE = range(3)
+from rl_runner.agents.fast.kernels.structures import (
+    ADAM,
+    RMSPROP,
+    RMSPROP_TF_LIKE,
+    FlatParameters,
+    OptimizerState,
+)
+
 KINDS: dict[type[torch.optim.Optimizer], int] = {
     torch.optim.Adam: ADAM,
     torch.optim.RMSprop: RMSPROP,
@@ -23,12 +30,12 @@ KINDS: dict[type[torch.optim.Optimizer], int] = {
 
 @functools.cache
 def take_one_thread() -> None:
-    """Let matrix products outside torch, too, be computed by one thread.
+    """Limit the matrix products of compiled code to one thread, as torch's are.
 
-    More cost more than they give in small products, and another number of threads rounds otherwise:
+    For small products more threads are slower. Another number of threads also rounds differently:
     results would depend on the number of cores.
     """
-    import scipy.linalg.cython_blas  # noqa: F401 - what compiled code calls; loaded, to be limited
+    import scipy.linalg.cython_blas  # noqa: F401 - compiled code calls it; loaded to be limited
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(limits=1, user_api="blas")
@@ -49,19 +56,20 @@ class FlatMemory:
         )
         self.values = np.empty(sum(sizes), np.float32)
         for parameter in self.parameters:
-            view = self._view(self.values, parameter)
+            view = self.view(self.values, parameter)
             view.copy_(parameter.data)
             parameter.data = view
-        self.gradient = np.zeros_like(self.values)
-        self.first = np.zeros_like(self.values)
-        self.second = np.zeros_like(self.values)
+        # Gradient, first and second moment.
+        rest = (np.zeros_like(self.values) for _ in range(3))
+        self.flat = FlatParameters(self.values, *rest)
 
     def offset(self, parameter: torch.Tensor) -> int:
         """Return where a parameter begins."""
         start: int = self.offsets[id(parameter)]
         return start
 
-    def _view(self, array: np.ndarray, parameter: torch.Tensor) -> torch.Tensor:
+    def view(self, array: np.ndarray, parameter: torch.Tensor) -> torch.Tensor:
+        """Return a parameter's part of an array that is as long as all of them."""
         start = self.offset(parameter)
         flat = torch.from_numpy(array[start : start + parameter.numel()])
         return flat.view(parameter.shape)
@@ -76,16 +84,16 @@ class BoundOptimizer:
 
     def __init__(self, memory: FlatMemory, optimizer: torch.optim.Optimizer) -> None:
         (group,) = optimizer.param_groups
-        self.memory = memory
         self.optimizer = optimizer
         self.kind = KINDS[type(optimizer)]
         if self.kind == ADAM:
-            self.settings = (*map(float, group["betas"]), float(group["eps"]))
-            moments = {"exp_avg": memory.first, "exp_avg_sq": memory.second}
+            self.beta1, self.beta2 = map(float, group["betas"])
+            moments = {"exp_avg": memory.flat.first_moment, "exp_avg_sq": memory.flat.second_moment}
         else:
-            self.settings = (0.0, float(group["alpha"]), float(group["eps"]))
-            moments = {"square_avg": memory.second}
-        begin = float(self.kind == RMSPROP_TF_LIKE)  # with which that optimiser's moment begins
+            self.beta1, self.beta2 = 0.0, float(group["alpha"])
+            moments = {"square_avg": memory.flat.second_moment}
+        self.eps = float(group["eps"])
+        first_value = float(self.kind == RMSPROP_TF_LIKE)  # of the moment, before any step
         self.steps = np.zeros(len(memory.parameters), np.float32)
         for i, parameter in enumerate(memory.parameters):
             if not parameter.numel():
@@ -96,9 +104,17 @@ class BoundOptimizer:
             step.fill_(float(before.get("step", 0)))
             state["step"] = step
             for name, array in moments.items():
-                view = memory._view(array, parameter)  # noqa: SLF001 - the other half of it
-                view.copy_(before[name]) if name in before else view.fill_(begin)
+                view = memory.view(array, parameter)
+                view.copy_(before[name]) if name in before else view.fill_(first_value)
                 state[name] = view
+
+    @property
+    def state(self) -> OptimizerState:
+        """What compiled code takes of it: settings and the steps so far."""
+        learning_rate = float(self.optimizer.param_groups[0]["lr"])
+        return OptimizerState(
+            self.kind, self.n_steps, learning_rate, self.beta1, self.beta2, self.eps
+        )
 
     @property
     def n_steps(self) -> int:
@@ -109,14 +125,9 @@ class BoundOptimizer:
     def n_steps(self, n: int) -> None:
         self.steps[:] = n
 
-    @property
-    def learning_rate(self) -> float:
-        """The present step size."""
-        return float(self.optimizer.param_groups[0]["lr"])
-
 
 def layer_table(memory: FlatMemory, layers: Sequence[nn.Linear]) -> np.ndarray:
-    """Return (layers, 4): inputs, outputs, where the weights and where the biases begin."""
+    """Return the (layers, 4) layer table of these layers, whose parameters are in the memory."""
     rows = [
         (
             layer.in_features,

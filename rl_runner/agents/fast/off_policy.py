@@ -1,78 +1,28 @@
 """DQN and QR-DQN with compiled gradient steps: SB3's classes, some of their methods replaced.
 
-What is drawn at random comes from the generators that stock SB3 draws from, in the same order:
-exploration and minibatches from NumPy's global one, random actions from the action space's own.
+Random numbers come from the generators that stock SB3 draws from, in the same order: exploration
+and minibatches from NumPy's global one, random actions from the action space's own.
 """
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
+from sb3_contrib import QRDQN
+from stable_baselines3 import DQN
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from torch import nn
 
-from rl_runner.agents.fast.kernels.multilayer_perceptron import INPUTS
-from rl_runner.agents.fast.kernels.value_learning import take_gradient_steps
-from rl_runner.agents.fast.memory import FlatMemory, layer_table, linear_layers
+from rl_runner.agents.algorithms.geometric_dqn import GeometricDQN
+from rl_runner.agents.fast.kernels.structures import Transitions
 from rl_runner.agents.fast.prediction import Act, FastPrediction, MlpForward
 from rl_runner.agents.fast.twin import CompiledTwin
+from rl_runner.agents.fast.value_networks import ValueNetworks
 
-AT_ONCE = 64  # gradient steps whose minibatches are gathered together, at most
+AT_ONCE = 64  # minibatches that are gathered together, at most
 NUMBERS_AT_ONCE = 1_000_000  # in their observations, at most: 4 MB
-
-
-class ValueNetworks:
-    """A value network, its target and its optimiser, for compiled code."""
-
-    def __init__(
-        self,
-        network: nn.Sequential,
-        target: nn.Sequential,
-        optimizer: torch.optim.Optimizer,
-        n_quantiles: int,
-    ) -> None:
-        self._optimizer = optimizer
-        self.memory = FlatMemory(network.parameters())
-        self.target = FlatMemory(target.parameters())
-        self.bind()
-        self.layers = layer_table(self.memory, linear_layers(network))
-        self.is_tanh = any(isinstance(module, nn.Tanh) for module in network)
-        self.n_quantiles = n_quantiles
-
-    def bind(self) -> None:
-        """Take over the optimiser's state as it is now."""
-        self.bound = self.memory.bind(self._optimizer)
-
-    def approach(self, tau: float) -> None:
-        """Move the target's parameters by a share of the way."""
-        if tau == 1.0:
-            self.target.values[:] = self.memory.values
-        else:
-            self.target.values *= np.float32(1.0 - tau)
-            self.target.values += np.float32(tau) * self.memory.values
-
-    def take_steps(
-        self, batch: tuple[np.ndarray, ...], n_steps: int, gamma: float, max_norm: float | None
-    ) -> np.ndarray:
-        """Take the steps on their minibatches; return their losses (n_steps,)."""
-        n, outputs, memory = len(batch[0]) // n_steps, self.layers[:, 1], self.memory
-        sizes = n * outputs.sum(), n * outputs.sum(), 2 * n * outputs.max()
-        losses = np.empty(n_steps)
-        take_gradient_steps(
-            (self.layers, self.is_tanh, self.n_quantiles),
-            self.target.values,
-            (memory.values, memory.gradient, memory.first, memory.second),
-            (self.bound.kind, self.bound.n_steps, self.bound.learning_rate, self.bound.settings),
-            batch,
-            np.float32(gamma),
-            -1.0 if max_norm is None else float(max_norm),
-            tuple(np.empty(size, np.float32) for size in sizes),
-            losses,
-        )
-        self.bound.n_steps += n_steps
-        return losses
 
 
 class FastOffPolicy(CompiledTwin, OffPolicyAlgorithm):
@@ -80,6 +30,9 @@ class FastOffPolicy(CompiledTwin, OffPolicyAlgorithm):
 
     max_grad_norm: Any  # QR-DQN's may be None
     exploration_rate: float
+    exploration_schedule: Callable[[float], float]
+    target_update_interval: int
+    _n_calls: int
     _networks: ValueNetworks
 
     def _setup_model(self) -> None:
@@ -91,10 +44,19 @@ class FastOffPolicy(CompiledTwin, OffPolicyAlgorithm):
         """Call :meth:`_bind_to` with the algorithm's networks."""
 
     def _bind_to(
-        self, network: nn.Sequential, target: nn.Sequential, n_quantiles: int, act: Act
+        self, network: nn.Sequential, target: nn.Sequential, act: Act, n_quantiles: int | None
     ) -> None:
+        """Give compiled code the networks, of whose outputs ``act`` makes actions."""
         self._networks = ValueNetworks(network, target, self.policy.optimizer, n_quantiles)
         self._prediction = FastPrediction(self.observation_space, MlpForward(network), act)
+
+    def _on_step(self) -> None:
+        """Update ε and, when it is due, the target network."""
+        self._n_calls += 1
+        if self._n_calls % max(self.target_update_interval // self.n_envs, 1) == 0:
+            self._networks.update_target(self.tau)
+        self.exploration_rate = self.exploration_schedule(self._current_progress_remaining)
+        self.logger.record("rollout/exploration_rate", self.exploration_rate)
 
     def predict(
         self,
@@ -114,17 +76,20 @@ class FastOffPolicy(CompiledTwin, OffPolicyAlgorithm):
         """Take gradient steps on minibatches from the replay buffer."""
         self._update_learning_rate(self.policy.optimizer)
         losses = []
-        n_numbers = batch_size * self._networks.layers[0, INPUTS]
+        # Gather as many minibatches at once as memory allows: fewer calls.
+        n_numbers = batch_size * self._networks.n_inputs
         at_once = min(AT_ONCE, max(1, NUMBERS_AT_ONCE // n_numbers))
-        for begun in range(0, gradient_steps, at_once):
-            n_steps = min(at_once, gradient_steps - begun)
-            batch = self._minibatches(n_steps, batch_size)
-            losses.append(self._networks.take_steps(batch, n_steps, self.gamma, self.max_grad_norm))
+        for taken in range(0, gradient_steps, at_once):
+            n_steps = min(at_once, gradient_steps - taken)
+            transitions = self._minibatches(n_steps, batch_size)
+            losses.append(
+                self._networks.take_steps(transitions, n_steps, self.gamma, self.max_grad_norm)
+            )
         self._n_updates += gradient_steps
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/loss", np.concatenate(losses).mean())
 
-    def _minibatches(self, n_steps: int, batch_size: int) -> tuple[np.ndarray, ...]:
+    def _minibatches(self, n_steps: int, batch_size: int) -> Transitions:
         """Draw minibatches as stock SB3's replay buffer does, and gather them."""
         buffer: Any = self.replay_buffer
         filled = buffer.buffer_size if buffer.full else buffer.pos
@@ -134,12 +99,12 @@ class FastOffPolicy(CompiledTwin, OffPolicyAlgorithm):
             rows[k] = np.random.randint(0, filled, size=batch_size)  # noqa: NPY002
             copies[k] = np.random.randint(0, high=self.n_envs, size=batch_size)  # noqa: NPY002
         drawn = rows.reshape(-1), copies.reshape(-1)
-        return (
-            self._features(buffer.observations[drawn]),
-            self._features(buffer.next_observations[drawn]),
-            buffer.actions[drawn][:, 0],
-            buffer.rewards[drawn],
-            buffer.dones[drawn] * (1.0 - buffer.timeouts[drawn]),  # a truncation is no end
+        return Transitions(
+            observations=self._features(buffer.observations[drawn]),
+            next_observations=self._features(buffer.next_observations[drawn]),
+            actions=buffer.actions[drawn][:, 0],
+            rewards=buffer.rewards[drawn],
+            terminated=buffer.dones[drawn] * (1.0 - buffer.timeouts[drawn]),
         )
 
     def _store_transition(
@@ -151,7 +116,7 @@ class FastOffPolicy(CompiledTwin, OffPolicyAlgorithm):
         dones: np.ndarray,
         infos: list[dict[str, Any]],
     ) -> None:
-        """Store the step; where an episode ended, with the observation it ended on."""
+        """Store the step; where an episode ended, with the observation it ended with."""
         next_obs = new_obs
         if np.count_nonzero(dones):
             next_obs = np.array(new_obs)
@@ -161,6 +126,35 @@ class FastOffPolicy(CompiledTwin, OffPolicyAlgorithm):
         last_obs: Any = self._last_obs
         replay_buffer.add(last_obs, next_obs, buffer_action, reward, dones, infos)
         self._last_original_obs, self._last_obs = last_obs, new_obs
+
+
+class FastDQN(FastOffPolicy, DQN):
+    """Stock DQN's twin (Mnih et al. 2015): the same keywords, files and metrics."""
+
+    def _bind_networks(self) -> None:
+        self._bind_to(self.q_net.q_net, self.q_net_target.q_net, greedy, n_quantiles=None)
+
+
+class FastGeometricDQN(FastDQN, GeometricDQN):
+    """The twin of the DQN whose exploration falls by equal ratios."""
+
+    def _on_step(self) -> None:
+        # Its own target update is torch's, which rounds differently from compiled code.
+        GeometricDQN._on_step(self)  # noqa: SLF001 - the method that FastDQN's overrides
+
+
+class FastQRDQN(FastOffPolicy, QRDQN):
+    """The twin of sb3-contrib's QR-DQN (Dabney et al. 2018): the same keywords, files, metrics."""
+
+    def _bind_networks(self) -> None:
+        network, target = self.quantile_net.quantile_net, self.quantile_net_target.quantile_net
+        self._bind_to(network, target, self._greedy, self.n_quantiles)
+
+    def _greedy(self, quantiles: np.ndarray, deterministic: bool) -> np.ndarray:
+        """Return the action whose quantiles have the highest mean."""
+        del deterministic
+        shaped = quantiles.reshape(len(quantiles), self.n_quantiles, -1)
+        return np.asarray(shaped.mean(axis=1).argmax(axis=1))
 
 
 def greedy(q_values: np.ndarray, deterministic: bool) -> np.ndarray:

@@ -1,14 +1,15 @@
 """PPO and A2C with compiled rollouts and updates: SB3's classes, two of their methods replaced.
 
-What is drawn at random: actions come from NumPy's global generator instead of torch's, one uniform
-number per copy (Discrete) or one normal number per component (Box); stock PPO's minibatches come
-from it, too. Everything else is what stock SB3 computes, to float32's precision.
+Actions are drawn from NumPy's global generator instead of torch's, one uniform number per copy
+(Discrete) or one normal number per component (Box). Stock PPO draws its minibatches from it, too.
+Everything else is what stock SB3 computes, to float32's precision.
 """
 
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.distributions import DiagGaussianDistribution
@@ -16,8 +17,18 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecEnv
 
-from rl_runner.agents.fast.actor_critic_networks import Networks
+from rl_runner.agents.fast.actor_critic_networks import ActorCriticNetworks, loss_settings
 from rl_runner.agents.fast.kernels.acting import generalized_advantages
+from rl_runner.agents.fast.kernels.actor_critic import (
+    APPROX_KL,
+    CLIP_FRACTION,
+    ENTROPY_LOSS,
+    LOSS,
+    POLICY_LOSS,
+    VALUE_LOSS,
+    explained_variance,
+)
+from rl_runner.agents.fast.kernels.structures import Rollout
 from rl_runner.agents.fast.prediction import (
     FastPrediction,
     MlpForward,
@@ -32,7 +43,7 @@ class FastOnPolicy(CompiledTwin, OnPolicyAlgorithm):
 
     def _setup_model(self) -> None:
         super()._setup_model()
-        self._networks: Networks = build_networks(self.policy)
+        self._networks: ActorCriticNetworks = build_networks(self.policy)
         self._prediction = build_prediction(self.policy)
 
     def collect_rollouts(
@@ -48,9 +59,11 @@ class FastOnPolicy(CompiledTwin, OnPolicyAlgorithm):
         callback.on_rollout_start()
         dones = np.zeros(env.num_envs, dtype=bool)
         for t in range(n_rollout_steps):
+            # Choose actions, which are written into the buffer with values and log-probabilities.
             obs: Any = self._last_obs
             actions = buffer.actions[t]
             networks.act(self._features(obs), (actions, buffer.values[t], buffer.log_probs[t]))
+            # Step the environment.
             new_obs: Any
             new_obs, rewards, dones, infos = env.step(self._for_environment(actions))
             self.num_timesteps += env.num_envs
@@ -60,6 +73,7 @@ class FastOnPolicy(CompiledTwin, OnPolicyAlgorithm):
             if np.count_nonzero(dones):
                 self._update_info_buffer(infos, dones)
                 self._complete_truncated(rewards, dones, infos)
+            # Store the rest of the step.
             buffer.observations[t] = obs.reshape(buffer.observations.shape[1:])
             buffer.rewards[t] = rewards
             buffer.episode_starts[t] = self._last_episode_starts
@@ -72,7 +86,7 @@ class FastOnPolicy(CompiledTwin, OnPolicyAlgorithm):
         return True
 
     def _for_environment(self, actions: np.ndarray) -> np.ndarray:
-        """Shape, and clip, (n, k) actions as the environment takes them."""
+        """Turn (n, k) actions into what the environment takes: shaped and clipped, or (n,)."""
         space = self.action_space
         if isinstance(space, spaces.Box):
             clipped: np.ndarray = np.clip(actions.reshape(-1, *space.shape), space.low, space.high)
@@ -105,26 +119,105 @@ class FastOnPolicy(CompiledTwin, OnPolicyAlgorithm):
         )
         buffer.returns = buffer.advantages + buffer.values
 
-    def _batch(self) -> tuple[np.ndarray, ...]:
+    def _rollout(self) -> Rollout:
         """Return the rollout, copy after copy, as stock SB3 flattens it."""
         buffer = self.rollout_buffer
         flat = buffer.swap_and_flatten
-        columns = (buffer.values, buffer.log_probs, buffer.advantages, buffer.returns)
-        return (
-            self._features(flat(buffer.observations)),
-            flat(buffer.actions).astype(np.float32, copy=False),  # as stock SB3 casts them
-            *(flat(column)[:, 0] for column in columns),
+        return Rollout(
+            observations=self._features(flat(buffer.observations)),
+            actions=flat(buffer.actions).astype(np.float32, copy=False),  # as stock SB3 casts them
+            values=flat(buffer.values)[:, 0],
+            log_probs=flat(buffer.log_probs)[:, 0],
+            advantages=flat(buffer.advantages)[:, 0],
+            returns=flat(buffer.returns)[:, 0],
         )
 
-    def _record_std(self) -> None:
-        if self._networks.n_std:
-            self.logger.record("train/std", float(np.exp(self._networks.log_std).mean()))
+    def _record_update(self, rollout: Rollout, means: np.ndarray) -> None:
+        """Record the metrics that PPO and A2C share.
+
+        :param means: (N_STATISTICS,) over the minibatches
+        """
+        record = self.logger.record
+        record("train/n_updates", self._n_updates, exclude="tensorboard")
+        record("train/explained_variance", explained_variance(rollout.values, rollout.returns))
+        record("train/entropy_loss", means[ENTROPY_LOSS])
+        record("train/value_loss", means[VALUE_LOSS])
+        if not self._networks.network.is_discrete:
+            record("train/std", float(np.exp(self._networks.log_std).mean()))
 
 
-def build_networks(policy: ActorCriticPolicy) -> Networks:
+class FastPPO(FastOnPolicy, PPO):
+    """Stock PPO's twin (Schulman et al. 2017): the same keywords, files and metrics."""
+
+    def train(self) -> None:
+        """Take ``n_epochs`` passes over the rollout, or fewer if the KL divergence is reached."""
+        # The settings at the present progress.
+        self._update_learning_rate(self.policy.optimizer)
+        progress = self._current_progress_remaining
+        clip_range: float = self.clip_range(progress)  # type: ignore[operator]
+        clip_range_vf: float | None = None
+        if self.clip_range_vf is not None:
+            clip_range_vf = self.clip_range_vf(progress)  # type: ignore[operator]
+        settings = loss_settings(
+            clip_range=clip_range,
+            clip_range_vf=clip_range_vf,
+            vf_coef=self.vf_coef,
+            ent_coef=self.ent_coef,
+            max_grad_norm=self.max_grad_norm,
+            normalizes_advantage=self.normalize_advantage,
+            kl_limit=None if self.target_kl is None else 1.5 * self.target_kl,
+        )
+
+        # Each epoch takes the rollout in another order.
+        rollout = self._rollout()
+        epochs = []
+        for _ in range(self.n_epochs):
+            indices = np.random.permutation(len(rollout.returns))  # noqa: NPY002 - as stock SB3
+            statistics, is_complete = self._networks.take_epoch(
+                rollout, indices, self.batch_size, settings
+            )
+            epochs.append(statistics)
+            self._n_updates += 1
+            if not is_complete:
+                break
+
+        # Metrics as stock PPO's: some of all epochs, some of the last one.
+        means = np.concatenate(epochs).mean(axis=0)
+        self._record_update(rollout, means)
+        record = self.logger.record
+        record("train/policy_gradient_loss", means[POLICY_LOSS])
+        record("train/approx_kl", epochs[-1][:, APPROX_KL].mean())
+        record("train/clip_fraction", means[CLIP_FRACTION])
+        record("train/loss", epochs[-1][-1, LOSS])
+        record("train/clip_range", clip_range)
+        if clip_range_vf is not None:
+            record("train/clip_range_vf", clip_range_vf)
+
+
+class FastA2C(FastOnPolicy, A2C):
+    """Stock A2C's twin (Mnih et al. 2016): the same keywords, files and metrics."""
+
+    def train(self) -> None:
+        """Take one step on the whole rollout."""
+        self._update_learning_rate(self.policy.optimizer)
+        settings = loss_settings(
+            vf_coef=self.vf_coef,
+            ent_coef=self.ent_coef,
+            max_grad_norm=self.max_grad_norm,
+            normalizes_advantage=self.normalize_advantage,
+        )
+        rollout = self._rollout()
+        n = len(rollout.returns)
+        (statistics,), _ = self._networks.take_epoch(rollout, np.arange(n), n, settings)
+        self._n_updates += 1
+        self._record_update(rollout, statistics)
+        self.logger.record("train/policy_loss", statistics[POLICY_LOSS])
+
+
+def build_networks(policy: ActorCriticPolicy) -> ActorCriticNetworks:
     """Give compiled code the policy's networks and their optimiser."""
     extractor = policy.mlp_extractor
-    return Networks(
+    return ActorCriticNetworks(
         policy.parameters(),
         policy.optimizer,
         [*extractor.policy_net, policy.action_net],

@@ -1,7 +1,7 @@
-"""A policy's actions by a NumPy forward pass over torch's own weights, for playing and evaluating.
+"""A policy's actions by a forward pass in NumPy, for playing and evaluating.
 
-For small networks this takes a tenth of the time that torch takes to build its graph of calls. The
-weights are shared, not copied: what is learned or loaded later is seen.
+For small networks it takes a tenth of the time of torch's. The weights are torch's own memory, so
+what is learned or loaded later takes effect at once.
 """
 
 from collections.abc import Callable, Iterable
@@ -44,18 +44,18 @@ class MlpForward:
 
 
 class FastPrediction:
-    """Stands in for ``policy.predict``: one action for an observation, or one each for a batch.
+    """Replaces ``policy.predict``: one action for an observation, or one each for a batch.
 
-    :param outputs: the network
+    :param outputs: the network, from (n, n_features) to (n, n_outputs)
     :param act: from the network's outputs (n, n_outputs), and whether to take the most likely
         action, to (n, …) actions; what it draws comes from NumPy's global generator
-    :raises ValueError: if the observation space is one that :func:`features_of` leaves to torch
+    :raises ValueError: if :func:`features_of` does not support the observation space
     """
 
     def __init__(self, space: spaces.Space[Any], outputs: Outputs, act: Act) -> None:
         features = features_of(space)
         if features is None:
-            message = f"no fast forward pass for observations {space}"
+            message = f"the fast forward pass does not support observations of {space}"
             raise ValueError(message)
         self._space = space
         self._features = features
@@ -65,11 +65,11 @@ class FastPrediction:
     def __call__(self, observation: Any, *, deterministic: bool) -> np.ndarray:
         """Return the action, or the batch of actions.
 
-        :raises ValueError: if the observation has another shape than the space's
+        :raises ValueError: if the observation's shape is not the space's
         """
         shape, expected = np.shape(observation), self._space.shape or ()
         if shape not in {expected, (*shape[:1], *expected)}:
-            message = f"an observation of shape {shape}, where {expected} is expected"
+            message = f"an observation has shape {shape}; expected {expected}"
             raise ValueError(message)
         actions = self._act(self._outputs(self._features(observation)), deterministic)
         one: np.ndarray = actions[0] if shape == expected else actions
@@ -77,7 +77,7 @@ class FastPrediction:
 
 
 def categorical_actions(logits: np.ndarray, deterministic: bool) -> np.ndarray:
-    """Return the likeliest action of each row, or one drawn with one uniform number a row."""
+    """Return the most likely action of each row, or one drawn by one uniform number per row."""
     if deterministic:
         return np.asarray(np.argmax(logits, axis=1))
     probabilities = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)

@@ -1,8 +1,8 @@
-"""Tabular Q-learning, environment and all, in compiled code.
+"""Tabular Q-learning whose loop, environment included, is compiled.
 
-What is drawn at random: everything, actions, transitions and first states, comes from the agent's
-own generator, four numbers a step and copy; only the first states of a ``learn`` come from the
-environment itself, which is not stepped.
+Actions, transitions and first states are all drawn from the agent's own generator, four numbers per
+step and copy. The environment itself is not stepped; only the first states of a ``learn`` come from
+it.
 """
 
 import math
@@ -15,17 +15,19 @@ from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.type_aliases import MaybeCallback
 
 from rl_runner.agents.algorithms.q_learning import QLearning
-from rl_runner.agents.fast.kernels.tabular import DRAWS, learn_steps, read_dynamics
+from rl_runner.agents.fast.kernels.structures import OpenEpisodes, QLearningSettings, QTable
+from rl_runner.agents.fast.kernels.tabular import DRAWS, N_COLUMNS, learn_steps, read_dynamics
 from rl_runner.agents.protocol import UnseenEpisode
 
 AT_ONCE = 60_000  # timesteps in one call of compiled code, at most: five milliseconds
 
 
 class FastQLearning(QLearning):
-    """The readable loop's twin, for environments that tell their transition table.
+    """The readable loop's twin, for environments that expose their transition table.
 
-    It has the same keywords, files and metrics. Callbacks are called when they are due
-    (:class:`rl_runner.agents.protocol.PacedCallback`), the others after every step.
+    It has the same keywords, files and metrics. A
+    :class:`rl_runner.agents.protocol.PacedCallback` is called when it is due, any other callback
+    after every step.
     """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
@@ -34,7 +36,7 @@ class FastQLearning(QLearning):
         time_limit = self.env.get_attr("spec")[0].max_episode_steps
         self._dynamics = read_dynamics(table, initial, time_limit)
         self._started_playing = time.monotonic()
-        # Of the open episodes, (n_envs,) each.
+        # Lengths and returns of the open episodes, (n_envs,) each.
         self._last_lengths, self._last_returns = (
             np.zeros(self.n_envs, np.int64),
             np.zeros(self.n_envs),
@@ -58,27 +60,27 @@ class FastQLearning(QLearning):
         self._last_lengths[:], self._last_returns[:] = 0, 0.0
         while self.num_timesteps < self._total_timesteps:
             callback.on_rollout_start()
+
+            # Play and learn until a callback, the log or the end of the budget is due.
             until_log = self._logged_episodes + log_interval - self.n_episodes
             n_steps = min(self._vector_steps_until_called(callback), self._steps_of(until_log))
-            ended = np.empty((n_steps * self.n_envs, 5))
+            ended = np.empty((n_steps * self.n_envs, N_COLUMNS))
             random_state = self.rng.bit_generator.state
             steps, n_ended, errors = learn_steps(
-                self.q_table,
-                self.visits,
-                self._dynamics.arrays,
-                self._learner,
-                self._schedules(n_steps),
+                QTable(self.q_table, self.visits),
+                self._dynamics,
+                self._settings(n_steps),
                 self.rng.random((n_steps, self.n_envs, DRAWS)),
-                self._last_states,
-                self._last_lengths,
-                self._last_returns,
+                OpenEpisodes(self._last_states, self._last_lengths, self._last_returns),
                 ended,
                 until_log,
             )
-            if steps < n_steps:  # the numbers that were not needed are drawn again
+            if steps < n_steps:  # give back the random numbers that were not needed
                 self.rng.bit_generator.state = random_state
                 self.rng.bit_generator.advance(steps * self.n_envs * DRAWS)  # type: ignore[attr-defined]
-            self._note(ended[:n_ended])
+
+            # Account for what has happened, and call the callbacks.
+            self._record_episodes(ended[:n_ended])
             self.num_timesteps += steps * self.n_envs
             self.n_episodes += n_ended
             self._note_td_errors(errors, steps * self.n_envs)
@@ -93,27 +95,32 @@ class FastQLearning(QLearning):
         callback.on_training_end()
         return self
 
-    @property
-    def _learner(self) -> tuple[float, float, float, float]:
-        ucb_coef = self.ucb_coef if self.exploration == "ucb" else -1.0
-        numbers = self.gamma, self.learning_rate_power, self.learning_rate_min, ucb_coef
-        gamma, power, lowest, coefficient = map(float, numbers)
-        return gamma, power, lowest, coefficient
-
-    def _schedules(self, n_steps: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return α and ε at each of the coming vector steps."""
+    def _settings(self, n_steps: int) -> QLearningSettings:
+        """Return the settings of the coming vector steps, schedules included."""
         timesteps = self.num_timesteps + self.n_envs * np.arange(n_steps)
         progress = np.minimum(1.0, timesteps / max(1, self._total_timesteps))
+        return QLearningSettings(
+            gamma=float(self.gamma),
+            learning_rates=self._learning_rates(progress),
+            learning_rate_power=float(self.learning_rate_power),
+            learning_rate_min=float(self.learning_rate_min),
+            uses_ucb=self.exploration == "ucb",
+            ucb_coef=float(self.ucb_coef),
+            epsilons=self._epsilons(progress),
+        )
+
+    def _learning_rates(self, progress: np.ndarray) -> np.ndarray:
         first, last = (self.lr_schedule(1.0 - progress[k]) for k in (0, -1))
         if first == last == self.lr_schedule(1.0):  # constant so far, as most are
-            alphas = np.full(n_steps, first)
-        else:
-            alphas = np.array([self.lr_schedule(1.0 - p) for p in progress])
+            return np.full(len(progress), first)
+        return np.array([self.lr_schedule(1.0 - p) for p in progress])
+
+    def _epsilons(self, progress: np.ndarray) -> np.ndarray:
         initial, final = self.eps_ends
-        done = np.minimum(1.0, progress / self.exploration_fraction)
+        share = np.minimum(1.0, progress / self.exploration_fraction)
         if self.exploration_schedule == "exponential":
-            return alphas, initial * (final / initial) ** done
-        return alphas, initial + done * (final - initial)
+            return np.asarray(initial * (final / initial) ** share)
+        return np.asarray(initial + share * (final - initial))
 
     def _vector_steps_until_called(self, callback: BaseCallback) -> int:
         """Return after how many steps of all copies a callback, or the budget's end, is due."""
@@ -122,13 +129,16 @@ class FastQLearning(QLearning):
         return max(1, math.ceil(min(left, AT_ONCE) / self.n_envs))
 
     def _steps_of(self, n_episodes: int) -> int:
-        """Return about how many vector steps so many episodes take, so as not to draw in vain."""
+        """Estimate the vector steps that these episodes take; numbers drawn beyond are wasted."""
         recent = [info["l"] for info in self.ep_info_buffer]
         mean_length = sum(recent) / len(recent) if recent else self._dynamics.time_limit
         return 1 + int(1.1 * n_episodes * mean_length / self.n_envs)
 
-    def _note(self, ended: np.ndarray) -> None:
-        """Remember finished episodes, and report them if the environment is an ``EpisodeSink``."""
+    def _record_episodes(self, ended: np.ndarray) -> None:
+        """Remember finished episodes, and report them if the environment is an ``EpisodeSink``.
+
+        :param ended: (episodes, N_COLUMNS)
+        """
         seconds = round(time.monotonic() - self._started_playing, 6)
         self.ep_info_buffer.extend(
             {"r": round(episode_return, 6), "l": int(length), "t": seconds}
@@ -148,7 +158,7 @@ class FastQLearning(QLearning):
 
 
 def _due_timesteps(callback: BaseCallback) -> Iterator[float]:
-    """Yield the timesteps at which callbacks are due; 0 for one that is no ``PacedCallback``."""
+    """Yield the timesteps at which callbacks are due; 0 for one that is not a ``PacedCallback``."""
     if isinstance(callback, ConvertCallback) and callback.callback is None:
         return
     children = getattr(callback, "callbacks", None)

@@ -1,4 +1,8 @@
-"""What the compiled twins do not do, asked of an agent built by stock SB3; nothing is compiled."""
+"""What the compiled twins do not support, found in an agent of the stock class.
+
+Each function names the first thing about the agent that its twin does not support. The engine's
+message puts it behind "does not support". Nothing is compiled here, and numba is not loaded.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -24,13 +28,13 @@ from rl_runner.agents.fast.features import features_of
 from rl_runner.agents.fast.memory import KINDS
 from rl_runner.envs.episode_seeds import EpisodeSeeds
 
-# They change neither observations nor rewards nor transitions, the time limit aside.
+# Wrappers that change neither observations nor rewards nor transitions, except for the time limit.
 HARMLESS_WRAPPERS = {EpisodeSeeds, Monitor, OrderEnforcing, PassiveEnvChecker, TimeLimit}
 
-STEPS_TRIED = 500  # of an environment, to see whether it keeps to its transition table
+N_TEST_STEPS = 500  # steps that are compared with an environment's transition table
 
-# Settings of the optimisers that change what a step is, at the values that are implemented.
-PLAIN = {
+# Settings of torch's optimisers that change the formula of a step, at the only supported values.
+SUPPORTED_SETTINGS = {
     "weight_decay": 0,
     "momentum": 0,
     "centered": False,
@@ -42,7 +46,7 @@ PLAIN = {
 
 
 def reason_against_on_policy(agent: Any) -> str | None:
-    """Return what about a stock agent the compiled twin does not do; None if it does all."""
+    """Return what about a PPO or A2C its twin does not support; None if it supports everything."""
     policy: Any = agent.policy
     if type(policy) is not ActorCriticPolicy or type(policy.features_extractor) is not (
         FlattenExtractor
@@ -64,7 +68,8 @@ def reason_against_on_policy(agent: Any) -> str | None:
 
 def _reason_against_spaces(agent: Any) -> str | None:
     actions = agent.action_space
-    # Of whole numbers the buffer holds others than stock SB3 gives to the environment.
+    # For integer actions stock SB3 stores other numbers in its buffer than it gives to the
+    # environment.
     if isinstance(actions, gym.spaces.Box) and not np.issubdtype(actions.dtype, np.floating):
         return f"Box actions of {actions.dtype}"
     if features_of(agent.observation_space) is None:
@@ -73,16 +78,18 @@ def _reason_against_spaces(agent: Any) -> str | None:
 
 
 def reason_against_optimizer(optimizer: torch.optim.Optimizer) -> str | None:
-    """Return why compiled code cannot take this optimiser's steps; None if it can."""
+    """Return what about an optimiser is not supported; None if its steps are implemented."""
     if type(optimizer) not in KINDS or len(optimizer.param_groups) != 1:
         return f"the optimiser {type(optimizer).__name__}"
     (group,) = optimizer.param_groups
-    changed = [name for name, plain in PLAIN.items() if group.get(name, plain) != plain]
+    changed = [
+        name for name, value in SUPPORTED_SETTINGS.items() if group.get(name, value) != value
+    ]
     return f"the optimiser's {', '.join(changed)}" if changed else None
 
 
 def reason_against_layers(modules: Iterable[nn.Module]) -> str | None:
-    """Return what of a network is no ``Linear`` with biases, ``Tanh`` or ``ReLU``, if anything."""
+    """Return what in a network is not a ``Linear`` with biases, ``Tanh`` or ``ReLU``, or None."""
     kinds = set()
     for module in modules:
         if isinstance(module, nn.Linear) and module.bias is not None:
@@ -94,7 +101,7 @@ def reason_against_layers(modules: Iterable[nn.Module]) -> str | None:
 
 
 def reason_against_value_learning(agent: Any) -> str | None:
-    """Return why the compiled DQN and QR-DQN cannot take a stock agent's place."""
+    """Return what about a DQN or QR-DQN its twin does not support; None if everything."""
     policy: Any = agent.policy
     names = {DQNPolicy: "q_net", QRDQNPolicy: "quantile_net"}
     name = next((name for known, name in names.items() if type(policy) is known), "")
@@ -114,9 +121,9 @@ def reason_against_value_learning(agent: Any) -> str | None:
 
 
 def reason_against_q_learning(agent: Any) -> str | None:
-    """Return why an environment cannot be learned on its transition table alone."""
+    """Return why tabular Q-learning needs the environment itself; None if its table suffices."""
     if not isinstance(agent.env, DummyVecEnv):
-        return "environments whose copies are wrapped together"
+        return "environments whose copies are not stepped one by one"
     env: Any = agent.env.envs[0]
     while isinstance(env, gym.Wrapper):
         if type(env) not in HARMLESS_WRAPPERS:
@@ -125,8 +132,8 @@ def reason_against_q_learning(agent: Any) -> str | None:
     table, initial = getattr(env, "P", None), getattr(env, "initial_state_distrib", None)
     if not isinstance(table, Mapping) or initial is None:
         return "environments without a transition table"
-    if getattr(env, "fickle_passenger", False):  # Taxi's, of which its table does not know
-        return "passengers that change their mind"
+    if getattr(env, "fickle_passenger", False):  # Taxi's, which its table ignores
+        return "Taxi's fickle passengers"
     space = env.observation_space
     if not isinstance(space, gym.spaces.Discrete) or space.start != 0 or space.n != len(table):
         return "observations other than the table's states"
@@ -135,13 +142,13 @@ def reason_against_q_learning(agent: Any) -> str | None:
 
 
 def _departs_from_table(env: Any, table: Mapping[int, Any]) -> bool:
-    """Play some steps, and return whether one of them is not among the table's outcomes.
+    """Play some steps, and return whether the outcome of one of them is not in the table.
 
-    A class that pays other rewards, or moves otherwise, inherits the table of its parent.
+    A subclass with other rewards or transitions inherits its parent's table unchanged.
     """
     rng = np.random.default_rng(0)
     state, _ = env.reset(seed=0)
-    for _ in range(STEPS_TRIED):
+    for _ in range(N_TEST_STEPS):
         action = int(rng.integers(env.action_space.n))
         next_state, reward, terminated, truncated, _ = env.step(action)
         outcomes = {tuple(outcome[1:]) for outcome in table[int(state)][action]}
@@ -152,7 +159,7 @@ def _departs_from_table(env: Any, table: Mapping[int, Any]) -> bool:
 
 
 def reason_against_reinforce(agent: Any) -> str | None:
-    """Return why the compiled REINFORCE cannot take the readable one's place."""
+    """Return what about a REINFORCE agent its twin does not support; None if everything."""
     if features_of(agent.observation_space) is None:
         return f"{type(agent.observation_space).__name__} observations of this kind"
     if agent.device != torch.device("cpu"):
@@ -160,7 +167,7 @@ def reason_against_reinforce(agent: Any) -> str | None:
     return reason_against_layers(agent.policy.body) or reason_against_optimizer(agent.optimizer)
 
 
-# algorithm → the function that returns why its twin cannot take an agent's place, or None
+# The function for each algorithm that has a twin.
 REASONS: dict[str, Callable[[Any], str | None]] = {
     "a2c": reason_against_on_policy,
     "dqn": reason_against_value_learning,

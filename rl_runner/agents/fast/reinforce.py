@@ -1,7 +1,7 @@
 """REINFORCE with compiled acting and updates.
 
-What is drawn at random: actions come from NumPy's global generator instead of torch's, one uniform
-number per copy (Discrete) or one normal number per component (Box).
+Actions are drawn from NumPy's global generator instead of torch's, one uniform number per copy
+(Discrete) or one normal number per component (Box).
 """
 
 from typing import Any
@@ -10,9 +10,10 @@ import numpy as np
 from gymnasium import spaces
 
 from rl_runner.agents.algorithms.reinforce import Batch, Reinforce
-from rl_runner.agents.fast.actor_critic_networks import NO_LIMIT, Networks
+from rl_runner.agents.fast.actor_critic_networks import ActorCriticNetworks, loss_settings
 from rl_runner.agents.fast.features import features_of
-from rl_runner.agents.fast.kernels import actor_critic as compiled
+from rl_runner.agents.fast.kernels import actor_critic as kernels
+from rl_runner.agents.fast.kernels.structures import Rollout
 from rl_runner.agents.fast.prediction import (
     FastPrediction,
     MlpForward,
@@ -27,11 +28,11 @@ class FastReinforce(Reinforce):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         log_std = None if self.policy.discrete else self.policy.log_std
-        self._networks = Networks(
+        self._networks = ActorCriticNetworks(
             self.all_parameters, self.optimizer, self.policy.body, self.value, log_std
         )
         features = features_of(self.observation_space)
-        assert features is not None  # noqa: S101 - the engine's reasons have been asked
+        assert features is not None  # noqa: S101 - reasons.py has been asked
         self._flat_features = features
         self._prediction = FastPrediction(
             self.observation_space, MlpForward(self.policy.body), self._act
@@ -55,41 +56,47 @@ class FastReinforce(Reinforce):
     def _update(self, batch: Batch) -> None:
         """Take one gradient step on the policy and, if it is the baseline, on the value."""
         features, returns = batch.observations.numpy(), batch.returns.numpy()
-        n, learns_value = len(returns), self.baseline == "value"
-        values = self._networks.value(features)
-        baseline = self._baseline(batch.returns, batch.returns.new_tensor(values)).numpy()
+        actions = batch.actions.numpy().reshape(len(returns), -1).astype(np.float32)
+        learns_value = self.baseline == "value"
         learning_rate = self.lr_schedule(1.0 - self.progress)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        actions = batch.actions.numpy().reshape(n, -1).astype(np.float32)
-        coefficients = (
-            NO_LIMIT,
-            NO_LIMIT,
-            float(self.vf_coef) if learns_value else 0.0,
-            float(self.ent_coef),
-            float("inf") if self.max_grad_norm is None else float(self.max_grad_norm),
-            self.normalize_advantage,
-            NO_LIMIT,
+
+        # The baseline's advantages.
+        values = self._networks.value(features)
+        baseline = self._baseline(batch.returns, batch.returns.new_tensor(values)).numpy()
+
+        # One step on the whole batch.
+        rollout = Rollout(
+            observations=features,
+            actions=actions,
+            values=values,
+            log_probs=np.zeros_like(values),  # read only by PPO's clipped objective
+            advantages=returns - baseline,
+            returns=returns,
         )
-        (noted,), _ = self._networks.take_epoch(
-            (features, actions, values, values, returns - baseline, returns),
-            np.arange(n),
-            n,
-            coefficients,
+        settings = loss_settings(
+            vf_coef=self.vf_coef if learns_value else 0.0,
+            ent_coef=self.ent_coef,
+            max_grad_norm=self.max_grad_norm,
+            normalizes_advantage=self.normalize_advantage,
+        )
+        (statistics,), _ = self._networks.take_epoch(
+            rollout, np.arange(len(returns)), len(returns), settings
         )
         self.n_updates += 1
 
         record = self.logger.record
-        record("train/policy_gradient_loss", noted[compiled.POLICY_LOSS])
-        record("train/entropy_loss", noted[compiled.ENTROPY_LOSS])
-        record("train/policy_entropy", -noted[compiled.ENTROPY_LOSS])
-        record("train/loss", noted[compiled.LOSS])
-        record("train/grad_norm", noted[compiled.NORM])
+        record("train/policy_gradient_loss", statistics[kernels.POLICY_LOSS])
+        record("train/entropy_loss", statistics[kernels.ENTROPY_LOSS])
+        record("train/policy_entropy", -statistics[kernels.ENTROPY_LOSS])
+        record("train/loss", statistics[kernels.LOSS])
+        record("train/grad_norm", statistics[kernels.NORM])
         record("train/learning_rate", learning_rate)
         record("train/n_updates", self.n_updates, exclude="tensorboard")
         if learns_value:
-            record("train/value_loss", noted[compiled.VALUE_LOSS])
-            record("train/explained_variance", compiled.explained_variance(values, returns))
+            record("train/value_loss", statistics[kernels.VALUE_LOSS])
+            record("train/explained_variance", kernels.explained_variance(values, returns))
         if not self.policy.discrete:
             record("train/std", float(np.exp(self._networks.log_std).mean()))
 
@@ -104,6 +111,6 @@ class FastReinforce(Reinforce):
         return self._prediction(observation, deterministic=deterministic), state
 
     def load_parameters(self, path: str) -> None:
-        """Load what :meth:`save` wrote; ``learn(…, reset_num_timesteps=False)`` goes on from it."""
+        """Load what :meth:`save` wrote; ``learn(…, reset_num_timesteps=False)`` resumes from it."""
         super().load_parameters(path)
         self._networks.bind()

@@ -1,4 +1,4 @@
-"""What the compiled twins of SB3's algorithms share: what they predict, save and load."""
+"""What the compiled twins of SB3's algorithms share: predicting, saving and loading."""
 
 from typing import Any
 
@@ -10,16 +10,16 @@ from rl_runner.agents.fast.prediction import FastPrediction
 
 
 class CompiledTwin(BaseAlgorithm):
-    """Stands before SB3's class among the bases of a twin."""
+    """Base of the twins; in their list of bases it comes before SB3's class."""
 
-    _networks: Any  # what compiled code learns on; has ``bind``
+    _networks: Any  # ActorCriticNetworks or ValueNetworks
     _features: Features
     _prediction: FastPrediction
 
     def _setup_model(self) -> None:
         super()._setup_model()  # type: ignore[safe-super]  # SB3's class comes after this one
         features = features_of(self.observation_space)
-        assert features is not None  # noqa: S101 - the engine's reasons have been asked
+        assert features is not None  # noqa: S101 - reasons.py has been asked
         self._features = features
 
     def _excluded_save_params(self) -> list[str]:

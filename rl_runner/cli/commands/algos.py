@@ -51,7 +51,7 @@ def _list_algorithms(as_json: bool) -> None:
 
 
 def _list_hyperparameters(name: str, as_json: bool) -> None:
-    from rl_runner.agents.hyperparameters import hyperparameters_of
+    from rl_runner.agents.hyperparameters.constructor import hyperparameters_of
     from rl_runner.agents.registry import find_algorithm
 
     algorithm = find_algorithm(name)

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rl_runner.agents.hyperparameters import check_hyperparameters
+from rl_runner.agents.hyperparameters.constructor import check_hyperparameters
 from rl_runner.agents.registry import Algorithm
 from rl_runner.config import ExperimentConfig
 from rl_runner.errors import ConfigError, Problem, did_you_mean

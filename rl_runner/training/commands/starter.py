@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from rl_runner.agents.hyperparameters import Hyperparameter, hyperparameters_of
+from rl_runner.agents.hyperparameters.constructor import Hyperparameter, hyperparameters_of
 from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import config_from_dict
 from rl_runner.config.schema import DEFAULT_SEEDS, default_name

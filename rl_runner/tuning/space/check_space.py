@@ -6,8 +6,8 @@ from typing import Any
 
 import optuna
 
-from rl_runner.agents.combinations import impossible_combinations
-from rl_runner.agents.hyperparameters import (
+from rl_runner.agents.hyperparameters.combinations import impossible_combinations
+from rl_runner.agents.hyperparameters.constructor import (
     check_hyperparameters,
     check_policy_name,
     hyperparameters_of,

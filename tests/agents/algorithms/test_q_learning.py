@@ -411,7 +411,7 @@ def test_what_is_saved_is_read_from_the_same_path_whatever_it_is_called(tmp_path
 
 def test_a_table_of_another_shape_is_a_checkpoint_error(tmp_path: Path) -> None:
     chain_agent(5).save(str(tmp_path / "q_table.npz"))
-    with pytest.raises(CheckpointError, match=r"a table of \(5, 2\), not of \(6, 2\)"):
+    with pytest.raises(CheckpointError, match=r"the saved table has shape \(5, 2\), not \(6, 2\)"):
         load_parameters(chain_agent(6), str(tmp_path / "q_table.npz"))
 
 

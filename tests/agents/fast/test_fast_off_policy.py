@@ -11,8 +11,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from rl_runner.agents.algorithms.geometric_dqn import GeometricDQN
 from rl_runner.agents.fast import off_policy
-from rl_runner.agents.fast.dqn import FastDQN, FastGeometricDQN
-from rl_runner.agents.fast.qrdqn import FastQRDQN
+from rl_runner.agents.fast.off_policy import FastDQN, FastGeometricDQN, FastQRDQN
 from rl_runner.agents.fast.reasons import reason_against_value_learning
 
 TWINS: dict[str, tuple[type[Any], type[Any]]] = {

@@ -11,9 +11,8 @@ from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from rl_runner.agents.fast.a2c import FastA2C
 from rl_runner.agents.fast.kernels.optimizers import clip_norm
-from rl_runner.agents.fast.ppo import FastPPO
+from rl_runner.agents.fast.on_policy import FastA2C, FastPPO
 from rl_runner.agents.fast.reasons import reason_against_on_policy
 
 pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
@@ -281,7 +280,7 @@ def test_learning_that_has_run_away_raises_as_in_stock_sb3(algorithm: str):
     stock, fast = twins.twins(*TWINS[algorithm], lambda: env, n_steps=8)
     with pytest.raises(ValueError, match="invalid values"):
         collect(stock)
-    with pytest.raises(FloatingPointError, match="no finite numbers"):
+    with pytest.raises(FloatingPointError, match="no longer finite"):
         collect(fast)
 
 

@@ -210,14 +210,14 @@ def normalized() -> VecEnv:
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "no table": (lambda: build_env(EnvConfig(id="Blackjack-v1"), [0]), "without a transition"),
-    "normalised": (normalized, "wrapped together"),
+    "normalised": (normalized, "not stepped one by one"),
     "wrapped": (
         lambda: DummyVecEnv([lambda: gym.wrappers.TransformReward(gym.make("Taxi-v4"), float)]),
         "the wrapper TransformReward",
     ),
     "fickle": (
         lambda: build_env(EnvConfig(id="Taxi-v4", kwargs={"fickle_passenger": True}), [0]),
-        "change their mind",
+        "fickle passengers",
     ),
     "other states": (lambda: DummyVecEnv([Talkative]), "other than the table's"),
     "other rewards": (lambda: DummyVecEnv([TollLake]), "not those of their transition table"),

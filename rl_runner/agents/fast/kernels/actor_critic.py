@@ -1,26 +1,36 @@
-"""The losses of PPO, A2C and REINFORCE and their gradients by hand, in compiled code.
+"""The losses of PPO, A2C and REINFORCE and their gradients, written out.
 
-They work on an actor and a critic that share nothing but the observation. The actor's last layer
-gives the logits of a categorical distribution, or the means of a Gaussian whose log standard
-deviations are parameters of their own.
+Actor and critic share nothing but the observation. The actor's last layer gives the logits of a
+categorical distribution, or the means of a Gaussian whose log standard deviations are parameters of
+their own.
 """
 
 import math
-from typing import Any
 
 import numpy as np
 
 from rl_runner.agents.fast.kernels.acting import LOG_ROOT_2PI, log_softmax
-from rl_runner.agents.fast.kernels.multilayer_perceptron import Array, backward, compiled, forward
-from rl_runner.agents.fast.kernels.optimizers import clip_norm, optimize
+from rl_runner.agents.fast.kernels.multilayer_perceptron import backward, compiled, forward
+from rl_runner.agents.fast.kernels.optimizers import clip_norm, take_optimizer_step
+from rl_runner.agents.fast.kernels.structures import (
+    OUTPUTS,
+    ActorCritic,
+    ActorCriticWorkspaces,
+    Array,
+    FlatParameters,
+    LossSettings,
+    OptimizerState,
+    Rollout,
+)
 
+# Columns of what is recorded of each minibatch.
 POLICY_LOSS, VALUE_LOSS, ENTROPY_LOSS, APPROX_KL, CLIP_FRACTION, LOSS, NORM = range(7)
 N_STATISTICS = 7
 
 
 @compiled
 def explained_variance(values: Array, returns: Array) -> float:
-    """Return 1 − Var(returns − values) / Var(returns); NaN if the returns are all alike."""
+    """Return 1 − Var(returns − values) / Var(returns); NaN if all returns are equal."""
     n = len(values)
     mean, mean_error = 0.0, 0.0
     for i in range(n):
@@ -35,6 +45,7 @@ def explained_variance(values: Array, returns: Array) -> float:
 
 @compiled
 def _normalize(advantages: Array) -> None:
+    """Scale the advantages to mean 0 and standard deviation 1, in place."""
     n = len(advantages)
     mean = 0.0
     for i in range(n):
@@ -53,15 +64,15 @@ def _value_loss(
     values: Array,
     old_values: Array,
     returns: Array,
-    clip_range_vf: float,
-    vf_coef: float,
+    settings: LossSettings,
     delta: Array,
 ) -> float:
     """Write vf_coef times the value loss's gradient; return the value loss."""
     n, loss = len(values), 0.0
+    clip_range_vf, vf_coef = settings.clip_range_vf, settings.vf_coef
     for i in range(n):
-        value, passes = values[i, 0], 1.0
-        if clip_range_vf >= 0.0:
+        value, passes = values[i, 0], 1.0  # passes: 0 where clipping leaves no gradient
+        if settings.clips_value:
             change = value - old_values[i]
             if change > clip_range_vf or change < -clip_range_vf:
                 passes = 0.0
@@ -77,19 +88,19 @@ def _policy_loss(
     log_prob: Array,
     old_log_prob: Array,
     advantages: Array,
-    clip_range: float,
+    settings: LossSettings,
     slope: Array,
     statistics: Array,
 ) -> None:
-    """Write the gradient of the policy loss by log π(a | s); note loss, KL and clip fraction.
+    """Write the gradient of the policy loss by log π(a | s); record loss, KL and clip fraction.
 
-    :param clip_range: ε of PPO's clipped objective; below 0: the plain policy gradient
+    PPO's clipped objective (Schulman et al. 2017, eq. 7), or the plain policy gradient.
     """
-    n = len(log_prob)
+    n, clip_range = len(log_prob), settings.clip_range
     loss, kl, clipped = 0.0, 0.0, 0
     for i in range(n):
         advantage = advantages[i]
-        if clip_range < 0.0:
+        if not settings.clips_ratio:
             loss -= advantage * log_prob[i]
             slope[i] = -advantage / n
             continue
@@ -172,77 +183,106 @@ def _gaussian_delta(
 
 
 @compiled
+def _minibatch(rollout: Rollout, rows: Array) -> Rollout:
+    """Return copies of some rows of the rollout."""
+    return Rollout(
+        rollout.observations[rows],
+        rollout.actions[rows],
+        rollout.values[rows],
+        rollout.log_probs[rows],
+        rollout.advantages[rows],
+        rollout.returns[rows],
+    )
+
+
+@compiled
+def _write_gradient(
+    network: ActorCritic,
+    flat: FlatParameters,
+    minibatch: Rollout,
+    settings: LossSettings,
+    workspaces: ActorCriticWorkspaces,
+    statistics: Array,
+) -> bool:
+    """Write the loss's gradient by all parameters; False if the KL divergence is too large.
+
+    :param minibatch: its advantages are normalised in place, if the settings say so
+    :param statistics: (N_STATISTICS,) written
+    """
+    parameters, gradient, is_tanh = flat.values, flat.gradient, network.is_tanh
+    obs, actions = minibatch.observations, minibatch.actions
+    log_std = parameters[network.log_std_start : network.log_std_start + network.n_std]
+    log_std_gradient = gradient[network.log_std_start : network.log_std_start + network.n_std]
+    n, n_outputs = len(obs), network.actor[len(network.actor) - 1, OUTPUTS]
+    log_prob = np.empty(n, np.float32)
+    slope = np.empty(n, np.float32)  # of the policy loss, by log π(a | s)
+    delta = np.empty((n, n_outputs), np.float32)  # gradient by the actor's outputs
+    value_delta = np.empty((n, 1), np.float32)  # gradient by the critic's output
+
+    # What the present parameters say about the minibatch.
+    outputs = forward(parameters, network.actor, is_tanh, obs, workspaces.actor)
+    values = forward(parameters, network.critic, is_tanh, obs, workspaces.critic)
+    if settings.normalizes_advantage and n > 1:
+        _normalize(minibatch.advantages)
+    if network.is_discrete:
+        log_softmax(outputs)
+        entropy = _discrete_log_prob(outputs, actions, log_prob)
+    else:
+        entropy = _gaussian_log_prob(outputs, log_std, actions, log_prob)
+
+    # The losses.
+    _policy_loss(log_prob, minibatch.log_probs, minibatch.advantages, settings, slope, statistics)
+    statistics[VALUE_LOSS] = _value_loss(
+        values, minibatch.values, minibatch.returns, settings, value_delta
+    )
+    statistics[ENTROPY_LOSS] = -entropy
+    statistics[LOSS] = (
+        statistics[POLICY_LOSS]
+        - settings.ent_coef * entropy
+        + settings.vf_coef * statistics[VALUE_LOSS]
+    )
+    if statistics[APPROX_KL] > settings.kl_limit:
+        return False
+
+    # Their gradient, by the networks' outputs and from there by the parameters.
+    if network.is_discrete:
+        _discrete_delta(outputs, actions, slope, settings.ent_coef, delta)
+    else:
+        _gaussian_delta(
+            outputs, log_std, actions, slope, settings.ent_coef, delta, log_std_gradient
+        )
+    actor_space, critic_space, scratch = workspaces.actor, workspaces.critic, workspaces.deltas
+    backward(parameters, gradient, network.actor, is_tanh, obs, actor_space, delta, scratch)
+    backward(parameters, gradient, network.critic, is_tanh, obs, critic_space, value_delta, scratch)
+    return True
+
+
+@compiled
 def take_minibatches(
-    nets: tuple[Any, ...],
-    memory: tuple[Array, ...],
-    optimizer: tuple[Any, ...],
-    batch: tuple[Array, ...],
+    network: ActorCritic,
+    flat: FlatParameters,
+    optimizer: OptimizerState,
+    rollout: Rollout,
     indices: Array,
     batch_size: int,
-    coefficients: tuple[Any, ...],
-    spaces: tuple[Array, ...],
+    settings: LossSettings,
+    workspaces: ActorCriticWorkspaces,
     statistics: Array,
 ) -> tuple[int, int]:
     """Take one optimiser step per minibatch of one epoch.
 
-    :param nets: actor and critic layer tables, whether tanh, where the log standard deviations
-        begin (−1 for discrete actions) and how many they are
-    :param memory: parameters, gradient, first and second moments: flat float32 arrays alike
-    :param optimizer: its kind, steps so far, learning rate, settings
-    :param batch: observations, actions, old values, old log-probabilities, advantages, returns
-    :param indices: a permutation of the batch's rows
-    :param coefficients: clip_range, clip_range_vf (both below 0: none), vf_coef, ent_coef,
-        max_grad_norm, normalize_advantage, the KL divergence at which to stop (below 0: none)
-    :param spaces: three float32 workspaces: actor, critic, scratch (2, …)
+    :param indices: a permutation of the rollout's rows
     :param statistics: (minibatches, N_STATISTICS) written
-    :return: how many steps were taken, and how many minibatches were looked at
+    :return: how many steps the optimiser has taken in all, and how many minibatches were evaluated
     """
-    actor, critic, is_tanh, log_std_at, n_std = nets
-    parameters, gradient, first, second = memory
-    kind, steps, learning_rate, settings = optimizer
-    clip_range, clip_range_vf, vf_coef, ent_coef, max_norm, normalize, stop_at_kl = coefficients
-    obs, actions, old_values, old_log_probs, advantages, returns = batch
-    log_std = parameters[max(log_std_at, 0) : max(log_std_at, 0) + n_std]
-    log_std_gradient = gradient[max(log_std_at, 0) : max(log_std_at, 0) + n_std]
-    n_outputs = actor[len(actor) - 1, 1]
-    seen = 0
+    n_steps, n_evaluated = optimizer.n_steps, 0
     for start in range(0, len(indices), batch_size):
-        rows = indices[start : start + batch_size]
-        n = len(rows)
-        x, chosen = obs[rows], actions[rows]
-        advantage = advantages[rows]
-        log_prob = np.empty(n, np.float32)
-        slope = np.empty(n, np.float32)
-        delta = np.empty((n, n_outputs), np.float32)
-        value_delta = np.empty((n, 1), np.float32)
-        noted = statistics[seen]
-        seen += 1
-
-        outputs = forward(parameters, actor, is_tanh, x, spaces[0])
-        values = forward(parameters, critic, is_tanh, x, spaces[1])
-        if normalize and n > 1:
-            _normalize(advantage)
-        if log_std_at < 0:
-            log_softmax(outputs)
-            entropy = _discrete_log_prob(outputs, chosen, log_prob)
-        else:
-            entropy = _gaussian_log_prob(outputs, log_std, chosen, log_prob)
-        _policy_loss(log_prob, old_log_probs[rows], advantage, clip_range, slope, noted)
-        noted[VALUE_LOSS] = _value_loss(
-            values, old_values[rows], returns[rows], clip_range_vf, vf_coef, value_delta
-        )
-        noted[ENTROPY_LOSS] = -entropy
-        noted[LOSS] = noted[POLICY_LOSS] - ent_coef * entropy + vf_coef * noted[VALUE_LOSS]
-        if 0.0 <= stop_at_kl < noted[APPROX_KL]:
-            return steps, seen
-
-        if log_std_at < 0:
-            _discrete_delta(outputs, chosen, slope, ent_coef, delta)
-        else:
-            _gaussian_delta(outputs, log_std, chosen, slope, ent_coef, delta, log_std_gradient)
-        backward(parameters, gradient, actor, is_tanh, x, spaces[0], delta, spaces[2])
-        backward(parameters, gradient, critic, is_tanh, x, spaces[1], value_delta, spaces[2])
-        noted[NORM] = clip_norm(gradient, max_norm)
-        steps += 1
-        optimize(kind, parameters, gradient, first, second, steps, learning_rate, settings)
-    return steps, seen
+        minibatch = _minibatch(rollout, indices[start : start + batch_size])
+        row = statistics[n_evaluated]
+        n_evaluated += 1
+        if not _write_gradient(network, flat, minibatch, settings, workspaces, row):
+            break
+        row[NORM] = clip_norm(flat.gradient, settings.max_grad_norm)
+        n_steps += 1
+        take_optimizer_step(flat, optimizer, n_steps)
+    return n_steps, n_evaluated

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from rl_runner.agents.fast.kernels.structures import BIASES, INPUTS, OUTPUTS, WEIGHTS, Array
 from rl_runner.compiled import compiled as compiled_exactly
 
-Array = np.ndarray
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# What rounding may be rearranged for vector instructions; NaN and infinity stay what they are.
+# Sums and products may be reordered for vector instructions; NaN and infinity keep their meaning.
 REARRANGED = {"contract", "reassoc", "arcp", "nsz"}
 
 
@@ -33,18 +33,14 @@ P0, P1, P2, P3, P4 = map(
 )
 Q1, Q2, Q3, Q4 = map(np.float32, (4.67130138e-01, 2.58709868e-02, 3.28305765e-04, 7.76183676e-07))
 SATURATED = np.float32(9.02)
-NARROW = 4  # columns that loops multiply sooner than the library does
+NARROW = 4  # up to this many columns, plain loops are faster than the BLAS library
 ONE, ZERO = np.float32(1.0), np.float32(0.0)
-
-
-# In a layer table's row.
-INPUTS, OUTPUTS, WEIGHTS, BIASES = range(4)
 
 
 @compiled
 def tanh(x: np.float32) -> np.float32:
     """Return tanh of a float32, to float32's precision; NaN stays NaN."""
-    # Not min and max, which would make a number of NaN.
+    # Not min and max, which would turn NaN into a number.
     if x > SATURATED:  # noqa: PLR1730
         x = SATURATED
     if x < -SATURATED:  # noqa: PLR1730
@@ -69,7 +65,7 @@ def _activate(outputs: Array, bias: Array, is_tanh: bool) -> None:
 
 @compiled
 def _times_slope(delta: Array, outputs: Array, is_tanh: bool) -> None:
-    """Multiply by the activation's slope, which its outputs tell."""
+    """Multiply by the activation's slope, which follows from its outputs."""
     for i in range(len(outputs)):
         for j in range(outputs.shape[1]):
             if is_tanh:
@@ -87,7 +83,7 @@ def forward(
     :param inputs: (batch, inputs) float32
     """
     batch, end = len(inputs), 0
-    below = inputs
+    below = inputs  # what the present layer sees: the outputs of the layer below
     for layer in range(len(layers)):
         n_in, n_out = layers[layer, INPUTS], layers[layer, OUTPUTS]
         w, b = layers[layer, WEIGHTS], layers[layer, BIASES]
@@ -95,6 +91,7 @@ def forward(
         outputs = workspace[end : end + batch * n_out].reshape(batch, n_out)
         np.dot(below, weights.T, outputs)
         bias = parameters[b : b + n_out]
+        # Hidden layers have an activation, the last layer has none.
         if layer < len(layers) - 1:
             _activate(outputs, bias, is_tanh)
         else:
@@ -106,7 +103,7 @@ def forward(
 
 @compiled
 def weights_gradient(delta: Array, below: Array, gradient: Array) -> None:
-    """Write deltaᵀ · below, (outputs, inputs); the library takes long for what is narrow."""
+    """Write deltaᵀ · below, (outputs, inputs); BLAS is slow for narrow matrices."""
     n_out, n_in = gradient.shape
     if min(n_out, n_in) > NARROW:
         np.dot(delta.T, below, gradient)
@@ -143,23 +140,27 @@ def backward(
     :param scratch: (2 × batch × widest layer,) float32
     """
     batch, n_layers = len(inputs), len(layers)
+    # The hidden layers' outputs lie in the workspace in order; start behind the last of them.
     end = 0
     for layer in range(n_layers - 1):
         end += batch * layers[layer, OUTPUTS]
     for layer in range(n_layers - 1, -1, -1):
         n_in, n_out = layers[layer, INPUTS], layers[layer, OUTPUTS]
         w, b = layers[layer, WEIGHTS], layers[layer, BIASES]
+        # Find what this layer saw.
         if layer > 0:
             end -= batch * n_in
             below = workspace[end : end + batch * n_in].reshape(batch, n_in)
         else:
             below = inputs
+        # The gradient by its weights and biases.
         weights_gradient(delta, below, gradient[w : w + n_in * n_out].reshape(n_out, n_in))
         bias_gradient = gradient[b : b + n_out]
         bias_gradient[:] = ZERO
         for i in range(batch):
             for j in range(n_out):
                 bias_gradient[j] += delta[i, j]
+        # The gradient by the outputs of the layer below, in the half of the scratch that is free.
         if layer > 0:
             half = layer % 2 * (len(scratch) // 2)
             next_delta = scratch[half : half + batch * n_in].reshape(batch, n_in)

@@ -1,22 +1,28 @@
-"""A step over flat memory, as torch's Adam and RMSprop and SB3's RMSpropTFLike take it."""
+"""Optimiser steps on flat parameters: torch's Adam and RMSprop, and SB3's RMSpropTFLike."""
 
 import math
 
 import numpy as np
 
-from rl_runner.agents.fast.kernels.multilayer_perceptron import Array, compiled
-from rl_runner.agents.fast.memory import ADAM, RMSPROP_TF_LIKE
+from rl_runner.agents.fast.kernels.multilayer_perceptron import compiled
+from rl_runner.agents.fast.kernels.structures import (
+    ADAM,
+    RMSPROP_TF_LIKE,
+    Array,
+    FlatParameters,
+    OptimizerState,
+)
 
 
 @compiled
 def clip_norm(gradient: Array, max_norm: float) -> float:
-    """Scale the gradient down to a norm, as ``clip_grad_norm_`` does; return what its norm was."""
+    """Scale the gradient down to a norm, as ``clip_grad_norm_`` does; return its norm before."""
     total = 0.0
     for k in range(len(gradient)):
         total += gradient[k] * gradient[k]
     norm = math.sqrt(total)
     scale = max_norm / (norm + 1e-6)
-    if not scale >= 1.0:  # a gradient with a NaN in it becomes all NaN
+    if not scale >= 1.0:  # not >=: a gradient with a NaN in it becomes all NaN
         factor = np.float32(scale)
         for k in range(len(gradient)):
             gradient[k] *= factor
@@ -24,44 +30,34 @@ def clip_norm(gradient: Array, max_norm: float) -> float:
 
 
 @compiled
-def optimize(
-    kind: int,
-    parameters: Array,
-    gradient: Array,
-    first: Array,
-    second: Array,
-    step: int,
-    learning_rate: float,
-    settings: tuple[float, ...],
-) -> None:
-    """Take one step.
+def take_optimizer_step(flat: FlatParameters, optimizer: OptimizerState, step: int) -> None:
+    """Change the parameters and the moments by the gradient.
 
-    :param first: Adam's running mean of the gradient; unused by RMSprop
-    :param second: the running mean of the squared gradient
-    :param step: how many steps this one makes, from 1
-    :param settings: (β₁, β₂, ε) of Adam, (unused, α, ε) of RMSprop
+    :param step: the number of this step, from 1; ``optimizer.n_steps`` is not read
     """
-    beta1, beta2, eps = settings
-    decay = np.float32(beta2)
-    rest = np.float32(1.0 - beta2)
-    if kind == ADAM:
-        first_rest = np.float32(1.0 - beta1)
-        step_size = np.float32(learning_rate / (1.0 - beta1**step))
-        root = np.float32(math.sqrt(1.0 - beta2**step))
-        small = np.float32(eps)
-        for k in range(len(parameters)):
+    values, gradient = flat.values, flat.gradient
+    first, second = flat.first_moment, flat.second_moment
+    decay = np.float32(optimizer.beta2)
+    rest = np.float32(1.0 - optimizer.beta2)
+    if optimizer.kind == ADAM:  # Kingma & Ba 2015, algorithm 1
+        first_rest = np.float32(1.0 - optimizer.beta1)
+        step_size = np.float32(optimizer.learning_rate / (1.0 - optimizer.beta1**step))
+        root = np.float32(math.sqrt(1.0 - optimizer.beta2**step))
+        eps = np.float32(optimizer.eps)
+        for k in range(len(values)):
             g = gradient[k]
             m = first[k] + first_rest * (g - first[k])
             v = decay * second[k] + rest * g * g
             first[k] = m
             second[k] = v
-            parameters[k] -= step_size * m / (math.sqrt(v) / root + small)
-    else:
-        inside = np.float32(eps if kind == RMSPROP_TF_LIKE else 0.0)
-        outside = np.float32(0.0 if kind == RMSPROP_TF_LIKE else eps)
-        step_size = np.float32(learning_rate)
-        for k in range(len(parameters)):
+            values[k] -= step_size * m / (math.sqrt(v) / root + eps)
+    else:  # TensorFlow's RMSprop adds ε inside the root, torch's outside
+        is_tf_like = optimizer.kind == RMSPROP_TF_LIKE
+        inside = np.float32(optimizer.eps if is_tf_like else 0.0)
+        outside = np.float32(0.0 if is_tf_like else optimizer.eps)
+        step_size = np.float32(optimizer.learning_rate)
+        for k in range(len(values)):
             g = gradient[k]
             v = decay * second[k] + rest * g * g
             second[k] = v
-            parameters[k] -= step_size * g / (math.sqrt(v + inside) + outside)
+            values[k] -= step_size * g / (math.sqrt(v + inside) + outside)

@@ -1,46 +1,30 @@
-"""The loop of tabular Q-learning, environment included, in compiled code over a transition table.
+"""The loop of tabular Q-learning, environment included, over a transition table.
 
-Every vector step takes :data:`DRAWS` uniform numbers a copy, whether it needs them or not: to
-decide whether to explore, to choose an action (at random or among equals), to draw the transition
-and to draw the first state of a new episode.
+Every vector step takes :data:`DRAWS` uniform numbers per copy of the environment, whether it needs
+them or not: to decide whether to explore, to choose an action (at random or among equals), to draw
+the transition and to draw the first state of a new episode.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from rl_runner.agents.fast.kernels.structures import (
+    Array,
+    Dynamics,
+    OpenEpisodes,
+    QLearningSettings,
+    QTable,
+)
 from rl_runner.compiled import compiled
 
 DRAWS = 4
 EXPLORE, CHOICE, TRANSITION, START = range(DRAWS)
 
-Array = np.ndarray
-
-
-@dataclass(frozen=True)
-class Dynamics:
-    """A finite Markov decision process; k is the most outcomes that a state and action have."""
-
-    cumulated: Array  # (n_states, n_actions, k) probabilities, summed up; 2 where there is none
-    next_states: Array  # (n_states, n_actions, k)
-    rewards: Array  # (n_states, n_actions, k) as float32 numbers, which SB3's environments give
-    terminated: Array  # (n_states, n_actions, k)
-    starts: Array  # (n_states,) probabilities of beginning there, summed up
-    time_limit: int
-
-    @property
-    def arrays(self) -> tuple[Any, ...]:
-        """What compiled code takes."""
-        return (
-            self.cumulated,
-            self.next_states,
-            self.rewards,
-            self.terminated,
-            self.starts,
-            self.time_limit,
-        )
+# Columns of what is recorded of each finished episode; the step is counted in vector steps.
+STEP, COPY, RETURN, LENGTH, TERMINATED = range(5)
+N_COLUMNS = 5
 
 
 def read_dynamics(table: Any, initial: Array, time_limit: int) -> Dynamics:
@@ -72,14 +56,14 @@ def first_above(cumulated: Array, uniform: float) -> int:
 
 
 @compiled
-def _nth(wanted: int, of: Array, value: float) -> int:
-    """Return the place of the ``wanted``-th entry that equals a value, counted from 0."""
-    for i in range(len(of)):
-        if of[i] == value:
+def _nth(wanted: int, entries: Array, value: float) -> int:
+    """Return the index of the ``wanted``-th entry (from 0) that equals a value."""
+    for i in range(len(entries)):
+        if entries[i] == value:
             if wanted == 0:
                 return i
             wanted -= 1
-    return len(of) - 1
+    return len(entries) - 1
 
 
 @compiled
@@ -112,74 +96,98 @@ def choose_by_confidence(q_values: Array, visits: Array, ucb_coef: float, unifor
 
 
 @compiled
+def _choose_action(
+    table: QTable, settings: QLearningSettings, t: int, state: int, uniform: Array
+) -> int:
+    """Choose one copy's action at vector step t.
+
+    :param uniform: (DRAWS,)
+    """
+    q_values = table.values[state]
+    if settings.uses_ucb:
+        return choose_by_confidence(
+            q_values, table.visits[state], settings.ucb_coef, uniform[CHOICE]
+        )
+    if uniform[EXPLORE] < settings.epsilons[t]:
+        return int(uniform[CHOICE] * len(q_values))
+    return choose_greedily(q_values, uniform[CHOICE])
+
+
+@compiled
+def _update(
+    table: QTable,
+    settings: QLearningSettings,
+    t: int,
+    state: int,
+    action: int,
+    reward: float,
+    next_state: int,
+    terminated: bool,
+) -> float:
+    """Move Q(s, a) towards its target; return |td_error|."""
+    q_values, visits = table.values, table.visits
+    visits[state, action] += 1
+    td_target = reward
+    if not terminated:
+        td_target += settings.gamma * q_values[next_state].max()
+    alpha = settings.learning_rates[t]
+    if settings.learning_rate_power != 0.0:
+        alpha *= math.pow(visits[state, action], -settings.learning_rate_power)
+    td_error = td_target - q_values[state, action]
+    q_values[state, action] += max(settings.learning_rate_min, alpha) * td_error
+    return float(abs(td_error))
+
+
+@compiled
 def learn_steps(
-    q_table: Array,
-    visits: Array,
-    dynamics: tuple[Any, ...],
-    learner: tuple[float, float, float, float],
-    schedules: tuple[Array, Array],
+    table: QTable,
+    dynamics: Dynamics,
+    settings: QLearningSettings,
     uniforms: Array,
-    states: Array,
-    lengths: Array,
-    returns: Array,
+    episodes: OpenEpisodes,
     ended: Array,
     stop_after: int,
 ) -> tuple[int, int, float]:
     """Take vector steps until the random numbers are used up, or enough episodes have ended.
 
-    :param learner: γ, the power by which α falls with visits, its minimum, and c of the upper
-        confidence bound, below 0 for ε-greedy exploration
-    :param schedules: α before its fall by visits, and ε, of each vector step
+    :param table: learned in place
     :param uniforms: (vector steps, copies, DRAWS)
-    :param states: (copies,) where each copy is; with ``lengths`` and ``returns`` of the open
-        episodes changed
-    :param ended: (…, 5) written: vector step, copy, return, length, terminated of each episode
-    :param stop_after: so many episodes
+    :param episodes: where each copy is; changed in place
+    :param ended: (…, N_COLUMNS) written, a row for each episode that ends
+    :param stop_after: the number of episodes
     :return: the vector steps taken, the episodes ended, the sum of |td_error|
     """
-    cumulated, next_states, rewards, terminates, starts, time_limit = dynamics
-    gamma, power, lowest_alpha, ucb_coef = learner
-    alphas, epsilons = schedules
+    states, lengths, returns = episodes.states, episodes.lengths, episodes.returns
     n_ended, sum_of_errors = 0, 0.0
-    n_actions = q_table.shape[1]
-    chosen = np.empty(len(states), np.int64)
+    actions = np.empty(len(states), np.int64)
     for t in range(len(uniforms)):
-        for i in range(len(states)):  # all copies choose before any of them learns
-            state, uniform = states[i], uniforms[t, i]
-            if ucb_coef >= 0.0:
-                action = choose_by_confidence(
-                    q_table[state], visits[state], ucb_coef, uniform[CHOICE]
-                )
-            elif uniform[EXPLORE] < epsilons[t]:
-                action = int(uniform[CHOICE] * n_actions)
-            else:
-                action = choose_greedily(q_table[state], uniform[CHOICE])
-            chosen[i] = action
+        # All copies choose before any of them learns.
         for i in range(len(states)):
-            state, action, uniform = states[i], chosen[i], uniforms[t, i]
-            k = first_above(cumulated[state, action], uniform[TRANSITION])
-            next_state, reward = next_states[state, action, k], rewards[state, action, k]
-            terminated = terminates[state, action, k]
+            actions[i] = _choose_action(table, settings, t, states[i], uniforms[t, i])
+        for i in range(len(states)):
+            state, action, uniform = states[i], actions[i], uniforms[t, i]
 
-            visits[state, action] += 1
-            td_target = reward
-            if not terminated:
-                td_target += gamma * q_table[next_state].max()
-            alpha = alphas[t]
-            if power != 0.0:
-                alpha *= math.pow(visits[state, action], -power)
-            td_error = td_target - q_table[state, action]
-            q_table[state, action] += max(lowest_alpha, alpha) * td_error
-            sum_of_errors += abs(td_error)
+            # Step the environment.
+            k = first_above(dynamics.cumulated[state, action], uniform[TRANSITION])
+            next_state = dynamics.next_states[state, action, k]
+            reward = dynamics.rewards[state, action, k]
+            terminated = dynamics.terminated[state, action, k]
 
+            # Learn from the transition.
+            sum_of_errors += _update(
+                table, settings, t, state, action, reward, next_state, terminated
+            )
+
+            # Record an episode that has ended, and begin the next one.
             lengths[i] += 1
             returns[i] += reward
             states[i] = next_state
-            if terminated or lengths[i] >= time_limit:
+            if terminated or lengths[i] >= dynamics.time_limit:
                 row = ended[n_ended]
-                row[0], row[1], row[2], row[3], row[4] = t, i, returns[i], lengths[i], terminated
+                row[STEP], row[COPY], row[RETURN] = t, i, returns[i]
+                row[LENGTH], row[TERMINATED] = lengths[i], terminated
                 n_ended += 1
-                states[i] = first_above(starts, uniform[START])
+                states[i] = first_above(dynamics.starts, uniform[START])
                 lengths[i], returns[i] = 0, 0.0
         if n_ended >= stop_after:
             return t + 1, n_ended, sum_of_errors

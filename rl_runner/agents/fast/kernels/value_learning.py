@@ -1,18 +1,27 @@
-"""DQN's and QR-DQN's gradient steps in compiled code."""
+"""DQN's and QR-DQN's gradient steps."""
 
-from typing import Any
+import math
 
 import numpy as np
 
 from rl_runner.agents.fast.kernels.multilayer_perceptron import (
     ONE,
     ZERO,
-    Array,
     backward,
     compiled,
     forward,
 )
-from rl_runner.agents.fast.kernels.optimizers import clip_norm, optimize
+from rl_runner.agents.fast.kernels.optimizers import clip_norm, take_optimizer_step
+from rl_runner.agents.fast.kernels.structures import (
+    OUTPUTS,
+    Array,
+    FlatParameters,
+    OptimizerState,
+    Transitions,
+    ValueLossSettings,
+    ValueNetwork,
+    ValueWorkspaces,
+)
 
 
 @compiled
@@ -33,7 +42,7 @@ def q_learning_delta(
     next_outputs: Array,
     actions: Array,
     rewards: Array,
-    dones: Array,
+    terminated: Array,
     gamma: np.float32,
     delta: Array,
 ) -> float:
@@ -45,7 +54,7 @@ def q_learning_delta(
     n, loss = len(outputs), 0.0
     delta[:] = ZERO
     for i in range(n):
-        target = rewards[i] + (ONE - dones[i]) * gamma * next_outputs[i].max()
+        target = rewards[i] + (ONE - terminated[i]) * gamma * next_outputs[i].max()
         difference = outputs[i, actions[i]] - target
         loss += _huber(difference)
         delta[i, actions[i]] = _huber_slope(difference) / np.float32(n)
@@ -58,7 +67,7 @@ def quantile_delta(
     next_outputs: Array,
     actions: Array,
     rewards: Array,
-    dones: Array,
+    terminated: Array,
     gamma: np.float32,
     n_quantiles: int,
     delta: Array,
@@ -73,6 +82,7 @@ def quantile_delta(
     targets = np.empty(n_quantiles, np.float32)
     delta[:] = ZERO
     for i in range(n):
+        # The next action is the one whose quantiles have the highest mean.
         best, highest = 0, ZERO
         for action in range(n_actions):
             total = ZERO
@@ -80,9 +90,11 @@ def quantile_delta(
                 total += next_outputs[i, k * n_actions + action]
             if action == 0 or total > highest:
                 best, highest = action, total
+        # Its quantiles give the targets.
         for k in range(n_quantiles):
             following = next_outputs[i, k * n_actions + best]
-            targets[k] = rewards[i] + (ONE - dones[i]) * gamma * following
+            targets[k] = rewards[i] + (ONE - terminated[i]) * gamma * following
+        # Each quantile of the action taken is pulled towards all targets.
         for k in range(n_quantiles):
             place = k * n_actions + actions[i]
             middle = np.float32((k + 0.5) / n_quantiles)
@@ -98,44 +110,60 @@ def quantile_delta(
 
 @compiled
 def take_gradient_steps(
-    network: tuple[Any, ...],
-    target_parameters: Array,
-    memory: tuple[Array, ...],
-    optimizer: tuple[Any, ...],
-    batch: tuple[Array, ...],
-    gamma: np.float32,
-    max_norm: float,
-    spaces: tuple[Array, ...],
+    network: ValueNetwork,
+    target_values: Array,
+    flat: FlatParameters,
+    optimizer: OptimizerState,
+    transitions: Transitions,
+    settings: ValueLossSettings,
+    workspaces: ValueWorkspaces,
     losses: Array,
 ) -> None:
     """Take one optimiser step for each entry of ``losses``, which is written.
 
-    :param network: layer table, whether tanh, quantiles (0: Q-values)
-    :param memory: parameters, gradient, first and second moments: flat float32 arrays alike
-    :param optimizer: its kind, steps so far, learning rate, settings
-    :param batch: observations, next observations, actions, rewards, dones of all the steps'
-        minibatches, one after another
-    :param max_norm: of the gradient; below 0: unbounded
-    :param spaces: three float32 workspaces: network, target network, scratch
+    :param target_values: the target network's parameters, in the order of ``flat.values``
+    :param transitions: the minibatches of all steps, of equal sizes
     """
-    layers, is_tanh, n_quantiles = network
-    parameters, gradient, first, second = memory
-    kind, steps, learning_rate, settings = optimizer
-    obs, next_obs, actions, rewards, dones = batch
-    n = len(obs) // len(losses)
-    delta = np.empty((n, layers[len(layers) - 1, 1]), np.float32)
+    layers, is_tanh = network.layers, network.is_tanh
+    n = len(transitions.observations) // len(losses)
+    delta = np.empty((n, layers[len(layers) - 1, OUTPUTS]), np.float32)
     for k in range(len(losses)):
+        # This step's minibatch.
         rows = slice(k * n, (k + 1) * n)
-        x, chosen, paid, ends = obs[rows], actions[rows], rewards[rows], dones[rows]
-        next_outputs = forward(target_parameters, layers, is_tanh, next_obs[rows], spaces[1])
-        outputs = forward(parameters, layers, is_tanh, x, spaces[0])
-        if n_quantiles > 0:
+        obs, next_obs = transitions.observations[rows], transitions.next_observations[rows]
+        actions, rewards = transitions.actions[rows], transitions.rewards[rows]
+        terminated = transitions.terminated[rows]
+
+        # The loss, and its gradient by the network's outputs.
+        next_outputs = forward(target_values, layers, is_tanh, next_obs, workspaces.target)
+        outputs = forward(flat.values, layers, is_tanh, obs, workspaces.network)
+        if network.n_quantiles > 0:
             losses[k] = quantile_delta(
-                outputs, next_outputs, chosen, paid, ends, gamma, n_quantiles, delta
+                outputs,
+                next_outputs,
+                actions,
+                rewards,
+                terminated,
+                settings.gamma,
+                network.n_quantiles,
+                delta,
             )
         else:
-            losses[k] = q_learning_delta(outputs, next_outputs, chosen, paid, ends, gamma, delta)
-        backward(parameters, gradient, layers, is_tanh, x, spaces[0], delta, spaces[2])
-        if max_norm >= 0.0:
-            clip_norm(gradient, max_norm)
-        optimize(kind, parameters, gradient, first, second, steps + k + 1, learning_rate, settings)
+            losses[k] = q_learning_delta(
+                outputs, next_outputs, actions, rewards, terminated, settings.gamma, delta
+            )
+
+        # The gradient by the parameters, and a step against it.
+        backward(
+            flat.values,
+            flat.gradient,
+            layers,
+            is_tanh,
+            obs,
+            workspaces.network,
+            delta,
+            workspaces.deltas,
+        )
+        if settings.max_grad_norm < math.inf:
+            clip_norm(flat.gradient, settings.max_grad_norm)
+        take_optimizer_step(flat, optimizer, optimizer.n_steps + k + 1)

@@ -12,7 +12,7 @@ from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from stable_baselines3.common.utils import LinearSchedule
 
-from rl_runner.agents.hyperparameters import (
+from rl_runner.agents.hyperparameters.constructor import (
     OWNED_BY_RUNNER,
     build_keywords,
     check_hyperparameters,
@@ -276,12 +276,12 @@ def test_the_hindsight_buffer_is_found_by_name(text: str) -> None:
 )
 def test_a_name_of_no_fitting_class_is_refused(key: str, text: str, base: str) -> None:
     problem = refused("dqn", {key: text})
-    assert f"`{text}` is no {base}; give a class name" in problem.what
+    assert f"`{text}` is not a {base}; give a class name" in problem.what
 
 
 def test_an_activation_must_be_a_module() -> None:
     problem = refused("ppo", {"policy_kwargs": {"activation_fn": "Adam"}})
-    assert "`Adam` is no Module" in problem.what
+    assert "`Adam` is not a Module" in problem.what
     assert problem.where == "a.yaml:5, key `algo.policy_kwargs.activation_fn`"
 
 

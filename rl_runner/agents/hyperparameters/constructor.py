@@ -17,14 +17,14 @@ from typing import Any
 
 from pydantic import BaseModel, Field, create_model
 
-from rl_runner.agents.config_types import build_value, config_type, describe_type
+from rl_runner.agents.hyperparameters.yaml_types import build_value, config_type, describe_type
 from rl_runner.agents.registry import Algorithm
 from rl_runner.config.section import Section
 from rl_runner.config.source import Path, SourceMap
 from rl_runner.config.validation import validate_section
 from rl_runner.errors import ConfigError, Problem, did_you_mean
 
-# Constructor parameters that belong to the runner, and where the user says the same thing.
+# Constructor parameters that rl_runner sets itself, and where the user sets them instead.
 OWNED_BY_RUNNER = {
     "env": "the `env` section",
     "seed": "`train.seeds`",

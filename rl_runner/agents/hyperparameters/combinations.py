@@ -23,7 +23,7 @@ GOALS = {"observation", "achieved_goal", "desired_goal"}
 def impossible_combinations(
     config: ExperimentConfig, checked: Checked, observations: spaces.Space[Any] | None = None
 ) -> Iterator[Problem]:
-    """Yield what cannot work in these complete hyperparameters on this environment and budget.
+    """Yield a problem for each combination that cannot work on this environment and budget.
 
     :param observations: the environment's observation space; None if they are known to fit
     """
@@ -39,16 +39,16 @@ def impossible_combinations(
         yield from _exponential_problems(config, checked)
     if (checked.get("n_top") or 0) > checked.get("n_delta", math.inf):
         yield Problem(
-            f"n_top {checked['n_top']} of {checked['n_delta']} directions cannot be the best ones.",
+            f"n_top {checked['n_top']} is more than the {checked['n_delta']} directions tried.",
             config.source.locate(("algo", "n_top")),
             f"Set it to at most {checked['n_delta']}, or raise `n_delta`.",
         )
     device = str(checked.get("device") or "auto")
     if device.startswith("cuda") and not torch.cuda.is_available():
         yield Problem(
-            f"There is no `{device}` on this machine, and SB3 would silently take the CPU.",
+            f"There is no `{device}` on this machine, and SB3 would silently use the CPU.",
             config.source.locate(("algo", "device")),
-            "Set `device: cpu`, or `auto` to take what there is.",
+            "Set `device: cpu`, or `auto` to use what is available.",
         )
 
 
@@ -58,7 +58,7 @@ def _rollout_problems(config: ExperimentConfig, checked: Checked) -> Iterator[Pr
     product = f"n_steps × n_envs = {n_steps} × {n_envs} = {rollout}"
     if rollout == 1 and checked.get("normalize_advantage"):
         yield Problem(
-            f"A rollout of one step ({product}) has no spread to normalise the advantage by.",
+            f"The advantages of a rollout of one step ({product}) cannot be normalised.",
             config.source.locate(("algo", "n_steps")),
             "Raise `n_steps` or `env.n_envs`, or set `normalize_advantage: false`.",
         )
@@ -72,7 +72,7 @@ def _rollout_problems(config: ExperimentConfig, checked: Checked) -> Iterator[Pr
 
 
 def _nearest_divisor(number: int, wanted: int) -> int:
-    """Search outwards from ``wanted``; 1 divides everything, so the search ends."""
+    """Return the divisor closest to ``wanted``; 1 divides every number, so there is one."""
     if wanted >= number:
         return number
     distances = range(wanted)
@@ -142,7 +142,7 @@ def _exponential_problems(config: ExperimentConfig, checked: Checked) -> Iterato
     for key in ("exploration_initial_eps", "exploration_final_eps"):
         if checked[key] <= 0:
             yield Problem(
-                f"{key} {checked[key]} is never on an exponential schedule, which only nears 0.",
+                f"{key} {checked[key]} is not possible: an exponential schedule never reaches 0.",
                 config.source.locate(("algo", key)),
                 "Set it above 0, for instance to 0.01, or set `exploration_schedule: linear`.",
             )

@@ -197,7 +197,7 @@ def _names_subclass_of(base: type[Any]) -> Callable[[str], str]:
         found = find_class(name)
         if not (isinstance(found, type) and issubclass(found, base)):
             message = (
-                f"`{name}` is no {base.__name__}; give a class name such as package.module.Class"
+                f"`{name}` is not a {base.__name__}; give a class name such as package.module.Class"
             )
             raise ValueError(message)
         return name

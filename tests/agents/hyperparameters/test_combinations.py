@@ -5,8 +5,8 @@ from gymnasium import spaces
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl_runner.agents.combinations import impossible_combinations
-from rl_runner.agents.hyperparameters import check_hyperparameters
+from rl_runner.agents.hyperparameters.combinations import impossible_combinations
+from rl_runner.agents.hyperparameters.constructor import check_hyperparameters
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.config import config_from_dict
 from rl_runner.config.source import SourceMap
@@ -84,7 +84,7 @@ def test_only_sizes_that_leave_a_remainder_are_refused_and_the_cure_is_the_neare
 
 def test_a_single_step_cannot_be_normalised() -> None:
     (problem,) = problems("ppo", n_steps=1, batch_size=1)
-    assert "has no spread to normalise the advantage by" in problem.what
+    assert "cannot be normalised" in problem.what
     assert problem.where == "a.yaml:5, key `algo.n_steps`"
     assert problems("ppo", n_steps=1, batch_size=1, normalize_advantage=False) == []
     assert problems("ppo", {"n_envs": 2}, n_steps=1, batch_size=2) == []
@@ -93,7 +93,7 @@ def test_a_single_step_cannot_be_normalised() -> None:
 def test_a2c_has_no_minibatches_and_does_not_normalise_by_default() -> None:
     assert problems("a2c", n_steps=1) == []
     (problem,) = problems("a2c", n_steps=1, normalize_advantage=True)
-    assert "has no spread" in problem.what
+    assert "cannot be normalised" in problem.what
 
 
 # --- replay -------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def test_episodes_are_shared_equally(n_episodes: int, n_envs: int, nearest: int)
 @pytest.mark.parametrize("key", ["exploration_initial_eps", "exploration_final_eps"])
 def test_an_exponential_schedule_never_reaches_0(key: str) -> None:
     (problem,) = problems("q_learning", exploration_schedule="exponential", **{key: 0.0})
-    assert f"{key} 0.0 is never on an exponential schedule" in problem.what
+    assert f"{key} 0.0 is not possible: an exponential schedule never reaches 0" in problem.what
     assert problem.where == f"a.yaml:6, key `algo.{key}`"
     assert "0.01" in problem.cure
     assert problems("q_learning", exploration_schedule="exponential", **{key: 0.01}) == []
@@ -195,7 +195,7 @@ def test_no_more_directions_can_be_the_best_than_there_are() -> None:
     assert problems("ars", n_delta=4) == []
     (problem,) = problems("ars", n_delta=4, n_top=5)
     assert problem == Problem(
-        "n_top 5 of 4 directions cannot be the best ones.",
+        "n_top 5 is more than the 4 directions tried.",
         "a.yaml:6, key `algo.n_top`",
         "Set it to at most 4, or raise `n_delta`.",
     )
@@ -210,7 +210,7 @@ def test_a_device_that_is_not_there_is_refused(algo: str, monkeypatch: pytest.Mo
         (problem,) = problems(algo, device=device)
         assert f"There is no `{device}` on this machine" in problem.what
         assert problem.where == "a.yaml:5, key `algo.device`"
-        assert problem.cure == "Set `device: cpu`, or `auto` to take what there is."
+        assert problem.cure == "Set `device: cpu`, or `auto` to use what is available."
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert problems(algo, device="cuda") == []
 
