@@ -78,9 +78,9 @@ def test_a_seed_that_has_no_end_is_trained_by_itself(
     runs = train(cliff(400), runs_dir=tmp_path, seeds=[0, 1], extend=True, reporter=witness).runs
     assert [run.status for run in runs] == ["finished"] * 2
     assert [run.record.extended_from is not None for run in runs] == [True, False]
-    first, second = (note for note in witness.told("note") if "by itself" in note or "end" in note)
-    assert first == f"Seed 0: goes on from the end of {shorter.runs[0].path}."
-    assert second.startswith(f"Seed 1: is trained by itself, since {donor} ")
+    first, second = (note for note in witness.told("note") if note.startswith("Seed "))
+    assert first == f"Seed 0: continues from the end of {shorter.runs[0].path}."
+    assert second.startswith(f"Seed 1: is trained from timestep 0, because {donor} ")
     assert ("lost its checkpoints" if "checkpoints" in what else "is not finished") in second
     (alone,) = train(cliff(400), runs_dir=tmp_path / "alone", seeds=[1]).runs
     same_numbers(runs[1].path, alone.path)
@@ -91,7 +91,7 @@ def test_a_run_that_has_begun_goes_on_by_itself(tmp_path: Path, cliff: Cliff, wi
     (before,) = train(cliff(400), runs_dir=tmp_path).runs
     (after,) = train(cliff(400), runs_dir=tmp_path, extend=True, reporter=witness).runs
     assert after.record == before.record
-    assert "Seed 0: goes on by itself, since it has begun." in witness.told("note")
+    assert "Seed 0: resumes its own training, because it has begun." in witness.told("note")
 
 
 def test_the_longest_experiment_with_a_finished_run_is_taken(tmp_path: Path, cliff: Cliff):
@@ -109,7 +109,7 @@ def test_without_a_finished_run_there_is_nothing_to_extend(tmp_path: Path, cliff
     with pytest.raises(ConfigError) as refusal:
         train(cliff(400), runs_dir=tmp_path, extend=True)
     assert f"No seed of {run.path.parent} has finished" in str(refusal.value)
-    assert "Train it to its end first" in str(refusal.value)
+    assert "Finish it first" in str(refusal.value)
     assert sorted(tmp_path.rglob("*")) == before
 
 

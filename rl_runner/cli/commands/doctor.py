@@ -21,36 +21,37 @@ def doctor(
         list[Path] | None, typer.Argument(metavar="[CONFIGS]...", help="YAML files.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Prove on CONFIGS that a stopped run goes on exactly.")
+        bool,
+        typer.Option("--resume", help="Prove on CONFIGS that an interrupted run resumes exactly."),
     ] = False,
     overrides: options.Overrides = None,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     as_json: options.AsJson = False,
 ) -> None:
-    """Examine this installation, or prove on your own config that a stopped run goes on exactly.
+    """Check this installation, or prove on your config that an interrupted run resumes exactly.
 
-    The proof trains a few seconds of it whole, and again stopped as by Ctrl-C, broken off as by a
-    power cut, and resumed; compares weights, episodes, evaluations and TensorBoard curves bit by
-    bit. Ends with 1 if something is wrong.
+    The proof trains the config for a few seconds without interruption, and again with two: one as
+    by Ctrl-C, one as by a power cut. It compares weights, episodes, evaluations and TensorBoard
+    curves bit by bit. The exit code is 1 if something is wrong.
 
     Example: rl doctor --resume configs/cartpole/ppo.yaml
     """
     from rl_runner.config import load_config
 
     if resume != bool(configs) or (overrides and not configs):
-        what = "`--resume` needs a config." if resume else "What shall be examined about a config?"
+        what = "`--resume` needs a config." if resume else "`rl doctor CONFIG` needs `--resume`."
         cure = "Write `rl doctor --resume CONFIG`, or `rl doctor` for the installation."
         raise ConfigError(Problem(what, "rl doctor", cure))
     if configs:
-        well = _prove_resume([load_config(path, overrides or []) for path in configs], as_json)
+        is_well = _prove_resume([load_config(path, overrides or []) for path in configs], as_json)
     else:
-        well = _examine_installation(runs_dir, as_json)
-    if not well:
+        is_well = _examine_installation(runs_dir, as_json)
+    if not is_well:
         raise typer.Exit(FAILED)
 
 
 def _examine_installation(runs_dir: Path, as_json: bool) -> bool:
-    """Look at the installation, show what is found; False if something is wrong."""
+    """Check the installation and show the findings; return False if something is wrong."""
     from dataclasses import asdict
 
     from rl_runner.training.commands.installation import examine_installation
@@ -60,26 +61,26 @@ def _examine_installation(runs_dir: Path, as_json: bool) -> bool:
         show_json([asdict(finding) for finding in findings])
     else:
         rows = [(finding.what, finding.found, finding.cure or "—") for finding in findings]
-        show(table(("looked at", "found", "what to do"), rows))
+        show(table(("checked", "found", "what to do"), rows))
     return not any(finding.cure for finding in findings)
 
 
 def _prove_resume(configs: "Sequence[ExperimentConfig]", as_json: bool) -> bool:
-    """Prove it for every config, show what came of it; False if one does not resume exactly."""
+    """Prove it for every config and show the results; return False if one is not exact."""
     from dataclasses import asdict
 
     from rl_runner.training.commands.doctor import prove_resume
 
     documents = []
     for config in configs:
-        show_message(f"Examining {config.name}: a few seconds whole, and stopped and resumed …")
+        show_message(f"Training {config.name} for a few seconds, with and without interruptions …")
         proof = prove_resume(config)
         documents.append({"name": config.name, "exact": not proof.differences, **asdict(proof)})
         if not as_json:
-            left = f"stopped at {proof.stopped_at:,} and " if proof.stopped_at else ""
-            broken = f"{left}broken off at {proof.broken_off_at:,}"
-            pieces = f"{proof.total_timesteps:,} timesteps, {broken}"
-            show(f"{config.name}: {_verdict(proof.differences)} ({pieces})")
+            stopped = f"stopped at {proof.stopped_at:,}, " if proof.stopped_at else ""
+            broken_off = f"{stopped}broken off at {proof.broken_off_at:,}"
+            show(f"{config.name}: {_verdict(proof.differences)}")
+            show(f"  ({proof.total_timesteps:,} timesteps, {broken_off})")
     if as_json:
         show_json(documents[0] if len(documents) == 1 else documents)
     return all(document["exact"] for document in documents)
@@ -87,9 +88,9 @@ def _prove_resume(configs: "Sequence[ExperimentConfig]", as_json: bool) -> bool:
 
 def _verdict(differences: list[str]) -> str:
     if not differences:
-        return "resumes exactly: weights, episodes, evaluations and curves are bit-equal"
+        return "resumes exactly: weights, episodes, evaluations and curves are bit-equal."
     listed = "; ".join(differences[:6])
     return (
-        f"does NOT resume exactly. Different: {listed}. Do the environment's episodes follow from "
-        "its seed alone?"
+        f"does NOT resume exactly. Different: {listed}. Are the environment's episodes determined "
+        "by its seed alone?"
     )

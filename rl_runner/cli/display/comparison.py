@@ -110,7 +110,7 @@ def _p_value(value: float | None) -> str:
 
 
 def show_decision(decision: "Decision", labels: list[str]) -> None:
-    """Draw what each look said, and how it ended."""
+    """Show the difference after each batch of seeds, and the outcome."""
     rows = [
         (
             look.n,
@@ -135,26 +135,26 @@ def _outcome_text(decision: "Decision", labels: list[str]) -> str:
         case "decided":
             higher = labels[0] if look.difference > 0 else labels[1]
             return (
-                f"Decided with {look.n} seeds of each, at an error rate of {rate} over all looks: "
-                f"{higher} has the higher mean. The tables above take the number of seeds for "
-                "fixed beforehand; this line does not."
+                f"Decided with {look.n} seeds per experiment: {higher} has the higher mean "
+                f"(error rate {rate} over all looks). The tables above assume that the number of "
+                "seeds was fixed beforehand; this result does not."
             )
         case "undecided":
             return (
-                f"Not decided with {look.n} seeds of each, at an error rate of {rate}. "
-                "A larger --max-seeds goes on from here, and the error rate still holds."
+                f"Not decided with {look.n} seeds per experiment at an error rate of {rate}. "
+                "Repeat the command with a larger --max-seeds to continue; the error rate holds."
             )
         case "failed":
             reasons = "; ".join(decision.without_result)
             return (
-                "Stopped, because leaving out seeds without a result would favour the experiment "
-                f"whose bad seeds crash ({reasons})."
+                "Stopped, because some seeds have no result and leaving them out would favour the "
+                f"experiment whose bad seeds crash ({reasons})."
             )
-    return "Stopped. The same command goes on where it was."
+    return "Interrupted. Repeat the command to resume."
 
 
 def decision_document(decision: "Decision") -> dict[str, object]:
-    """Describe each look and how it ended, for JSON."""
+    """Describe each look at the difference, and the outcome, for JSON."""
     from dataclasses import asdict
 
     return {

@@ -1,4 +1,4 @@
-"""What of this machine and installation decides whether results are right and quick."""
+"""Check what results and speed depend on in this machine and installation."""
 
 import importlib.metadata
 import importlib.util
@@ -12,23 +12,23 @@ from pathlib import Path
 from rl_runner.runs.machine import processor_name, usable_cores
 
 DISTRIBUTION = "rl-runner"
-LITTLE_SPACE = 1e9  # bytes
+MIN_FREE_SPACE = 1e9  # bytes
 KERNEL_VARIABLE = "OPENBLAS_CORETYPE"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     what: str
     found: str
-    cure: str = ""  # empty: nothing is wrong with it
+    cure: str = ""  # empty if nothing is wrong
 
 
 def examine_installation(runs_dir: Path) -> Iterator[Finding]:
-    """Look at everything, one thing after another; leaves nothing on disk.
+    """Yield the result of each check; nothing is left on disk.
 
-    :param runs_dir: where results are to be written; it need not exist
+    :param runs_dir: where results would be written; it need not exist
     """
     examinations: list[Callable[[], Finding]] = [
         _packages,
@@ -44,24 +44,30 @@ def examine_installation(runs_dir: Path) -> Iterator[Finding]:
 
 
 def _packages() -> Finding:
-    """Compare installed versions with the ranges that rl_runner was made for."""
+    """Compare the installed versions with the ranges that rl_runner requires."""
     from packaging.requirements import Requirement
 
     try:
         listed = map(Requirement, importlib.metadata.requires(DISTRIBUTION) or ())
     except importlib.metadata.PackageNotFoundError:  # `python -m rl_runner` in a checkout
-        found = f"{DISTRIBUTION} itself is not installed: nothing tells what it needs"
-        return Finding("packages", found, "`pip install -e .` where its pyproject.toml is.")
+        found = f"{DISTRIBUTION} itself is not installed, so its requirements are unknown"
+        return Finding(
+            "packages", found, "Run `pip install -e .` in the folder of its pyproject.toml."
+        )
     needed = [r for r in listed if r.marker is None or r.marker.evaluate({"extra": ""})]
-    wrong = [f"{told} ({r} is needed)" for r in needed if (told := _unfit(r.name, r.specifier))]
-    cure = "`pip install -r requirements.lock`"
+    wrong = [
+        f"{installed} ({r} is required)"
+        for r in needed
+        if (installed := _unfit(r.name, r.specifier))
+    ]
+    cure = "Run `pip install -r requirements.lock`."
     if wrong:
         return Finding("packages", ", ".join(wrong), cure)
-    return Finding("packages", f"{len(needed)}, all within their ranges")
+    return Finding("packages", f"{len(needed)}, all in the required version ranges")
 
 
 def _unfit(name: str, versions: object) -> str | None:
-    """Return what is installed, if it is not one of ``versions``."""
+    """Return what is installed of a package unless it is one of ``versions``."""
     from packaging.specifiers import SpecifierSet
 
     try:
@@ -75,7 +81,7 @@ def _unfit(name: str, versions: object) -> str | None:
 def _processor() -> Finding:
     n_cores = usable_cores()
     n_others = (os.cpu_count() or n_cores) - n_cores
-    others = f" ({n_others} more may not be used)" if n_others else ""
+    others = f" ({n_others} more are not available to this process)" if n_others else ""
     cores = "1 core" if n_cores == 1 else f"{n_cores} cores"
     return Finding("processor", f"{processor_name()}, {cores}{others}")
 
@@ -84,14 +90,14 @@ def _torch() -> Finding:
     import torch
 
     if not torch.version.cuda:
-        return Finding("torch", f"{torch.__version__}, for processors only")
-    seen = "a GPU is seen" if torch.cuda.is_available() else "no GPU is seen"
-    return Finding("torch", f"{torch.__version__}, for CUDA {torch.version.cuda}; {seen}")
+        return Finding("torch", f"{torch.__version__}, CPU only")
+    gpu = "a GPU is available" if torch.cuda.is_available() else "no GPU is available"
+    return Finding("torch", f"{torch.__version__}, with CUDA {torch.version.cuda}; {gpu}")
 
 
 def _linear_algebra() -> Finding:
-    """Look at the library that compiled agents multiply matrices with."""
-    import scipy.linalg.cython_blas  # noqa: F401 - what compiled code calls; loaded, to be seen
+    """Check the library that compiled agents multiply matrices with."""
+    import scipy.linalg.cython_blas  # noqa: F401 - compiled code calls it; it is listed once loaded
     from threadpoolctl import threadpool_info
 
     libraries = [info for info in threadpool_info() if info["user_api"] == "blas"]
@@ -99,19 +105,19 @@ def _linear_algebra() -> Finding:
     found = f"BLAS with kernels for {', '.join(sorted(kernels)) or 'an unknown processor'}"
     if KERNEL_VARIABLE not in os.environ:
         return Finding("linear algebra", found)
-    told = f"{found}, which {KERNEL_VARIABLE} in the environment demands"
-    cure = f"`unset {KERNEL_VARIABLE}`, unless you know better than OpenBLAS which are quickest."
-    return Finding("linear algebra", told, cure)
+    forced = f"{found}, forced by the environment variable {KERNEL_VARIABLE}"
+    cure = f"Run `unset {KERNEL_VARIABLE}`: OpenBLAS then chooses the kernels for this processor."
+    return Finding("linear algebra", forced, cure)
 
 
 def _compiled_code() -> Finding:
-    """Look whether machine code can be kept between processes."""
+    """Check whether compiled code can be stored on disk for later processes."""
     from rl_runner.compiled import cache_folder
 
     if (folder := cache_folder("code")) is None:
-        cure = "Give XDG_CACHE_HOME a folder that can be written; each process compiles anew."
-        return Finding("compiled code", "cannot be kept", cure)
-    return Finding("compiled code", f"kept in {folder}")
+        cure = "Set XDG_CACHE_HOME to a folder that can be written to."
+        return Finding("compiled code", "cannot be stored, so each process compiles again", cure)
+    return Finding("compiled code", f"stored in {folder}")
 
 
 def _space_for_results(runs_dir: Path) -> Finding:
@@ -122,12 +128,12 @@ def _space_for_results(runs_dir: Path) -> Finding:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"0")
     except OSError as error:
-        cure = "Choose another place (`--runs-dir`)."
+        cure = "Choose another folder (`--runs-dir`)."
         return Finding("results", f"cannot be written to {runs_dir}: {error.strerror}", cure)
     free = shutil.disk_usage(folder).free
     found = f"{runs_dir}, {free / 1e9:.1f} GB free"
-    cure = "Free some space, or choose another place (`--runs-dir`)."
-    return Finding("results", found, cure if free < LITTLE_SPACE else "")
+    cure = "Free some space, or choose another folder (`--runs-dir`)."
+    return Finding("results", found, cure if free < MIN_FREE_SPACE else "")
 
 
 def _video() -> Finding:

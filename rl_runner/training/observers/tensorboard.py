@@ -1,4 +1,4 @@
-"""What goes to TensorBoard beside the algorithm's own metrics."""
+"""The logger of a run: SB3's, with faster event files, and what we log beside the algorithm."""
 
 import math
 import time
@@ -22,7 +22,7 @@ ONLY_TENSORBOARD = ("stdout", "log", "json", "csv")
 
 
 class _Table(HumanOutputFormat):
-    """SB3's table, which is not drawn, and not warned of, when there is nothing to put in it."""
+    """SB3's table of metrics; unlike SB3's, it is left out when it would be empty."""
 
     def write(
         self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0
@@ -34,9 +34,9 @@ class _Table(HumanOutputFormat):
 class _EventFile(TensorBoardOutputFormat):
     """SB3's event file, with the scalars of a step in one event instead of one each.
 
-    Each event is handed to a thread that writes it. SB3 waits for that thread after every step's
-    numbers, which of short rollouts takes a tenth of the time; here it is waited for once a second
-    at most, and by :meth:`flush`.
+    TensorBoard writes events in a thread of its own. SB3 waits for that thread after every write,
+    which takes a tenth of the time when rollouts are short. Here :meth:`write` waits at most once a
+    second, and :meth:`flush` always does.
     """
 
     SECONDS = 1.0
@@ -62,29 +62,29 @@ class _EventFile(TensorBoardOutputFormat):
             self.flush()
 
     def flush(self) -> None:
-        """Wait until all that was written is in the file."""
+        """Wait until everything written so far is in the file."""
         self.writer.flush()
         self._flushed_at = time.monotonic()
 
 
 def _is_scalar(value: Any) -> bool:
-    """Whether SB3 takes a value for a scalar and not for a text."""
+    """Whether SB3 logs a value as a scalar, and not as text."""
     return isinstance(value, np.ScalarType) and not isinstance(value, str)
 
 
 class RunLogger(Logger):
-    """SB3's logger, which remembers when an algorithm last wrote its own metrics."""
+    """SB3's logger; it remembers when the algorithm last wrote its own metrics."""
 
     last_rollout_at = 0  # timesteps
 
     def dump(self, step: int = 0) -> None:
-        """Write what was recorded."""
-        if "time/fps" in self.name_to_value:  # which every algorithm writes, and nothing else
+        """Write what was recorded, at timestep ``step``."""
+        if "time/fps" in self.name_to_value:  # every algorithm records it, and nothing else does
             self.last_rollout_at = step
         super().dump(step)
 
     def flush(self) -> None:
-        """Wait until all that was dumped is in the run's folder."""
+        """Wait until everything dumped so far is in the run's folder."""
         for output in self.output_formats:
             if isinstance(output, _EventFile):
                 output.flush()
@@ -93,23 +93,24 @@ class RunLogger(Logger):
 def build_logger(
     folder: Path, metrics_file: TextIO | None, warn: Callable[[str], None]
 ) -> RunLogger:
-    """Build SB3's logger, writing event files straight into the run's folder.
+    """Build the logger of a run, which writes an event file into the run's folder.
 
-    :param metrics_file: where SB3's table of metrics is printed too
-    :param warn: hears of a clock that was set back
+    :param metrics_file: where SB3's table of metrics is printed too; None for nowhere
+    :param warn: called with a warning if the clock was set back
     """
-    _let_a_second_pass(folder, warn)
+    _wait_for_next_second(folder, warn)
     formats: list[KVWriter] = [_EventFile(str(folder))]
     if metrics_file is not None:
         formats.append(_Table(metrics_file))
     return RunLogger(str(folder), formats)
 
 
-def _let_a_second_pass(folder: Path, warn: Callable[[str], None]) -> None:
-    """Make sure that the coming event file is named after those of earlier sessions.
+def _wait_for_next_second(folder: Path, warn: Callable[[str], None]) -> None:
+    """Wait until the name of a new event file sorts after those of earlier sessions.
 
-    TensorBoard reads event files in the order of their names, which begin with the second; within a
-    second number 10 comes before number 9, and what seems to step backwards is thrown away.
+    TensorBoard reads event files in the order of their names, which begin with the Unix time in
+    seconds. Within the same second number 10 sorts before number 9, and TensorBoard discards events
+    whose step is smaller than the one before.
     """
     seconds = [int(file.name.split(".")[3]) for file in folder.glob("events.out.tfevents.*")]
     give_up = time.monotonic() + 1.5  # the clock may have been set back
@@ -124,7 +125,7 @@ def _let_a_second_pass(folder: Path, warn: Callable[[str], None]) -> None:
 
 
 def log_config(logger: Logger, config: ExperimentConfig) -> None:
-    """Show the resolved config on the TEXT page."""
+    """Write the resolved config for TensorBoard's TEXT page."""
     indented = "".join(f"    {line}\n" for line in dump_config(config).splitlines())
     logger.record("config", indented, ONLY_TENSORBOARD)
     logger.dump(step=0)
@@ -147,7 +148,7 @@ def log_results(
 
 
 def _flat(config: ExperimentConfig) -> dict[str, bool | str | float | int]:
-    """Return what a person may want to compare runs by, in types that TensorBoard takes."""
+    """Return the settings to compare runs by, in the types that TensorBoard's hparams accept."""
     sections = config.to_dict()
     nested = {
         "env": sections["env"]["id"],

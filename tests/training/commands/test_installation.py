@@ -45,8 +45,10 @@ def test_a_package_of_a_wrong_version_and_a_missing_one_are_named(
         importlib.metadata, "requires", lambda _: ["numpy<1", "nowhere>=2", "pytest<1; extra=='x'"]
     )
     found = looked_at("packages", runs_dir)
-    assert found.found.startswith(f"numpy {importlib.metadata.version('numpy')} (numpy<1 is needed")
-    assert found.found.endswith("nowhere is missing (nowhere>=2 is needed)")
+    assert found.found.startswith(
+        f"numpy {importlib.metadata.version('numpy')} (numpy<1 is required"
+    )
+    assert found.found.endswith("nowhere is missing (nowhere>=2 is required)")
     assert "requirements.lock" in found.cure
 
 
