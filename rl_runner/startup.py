@@ -1,19 +1,27 @@
 """Every measure that lets a command and its runs start and end quickly, in one place.
 
-To import torch, SB3 and numba takes a process longer than to train a small agent. What each measure
-saves is in docs/speed.md, "Start-up"; `python benchmarks/startup.py` measures it again.
+Importing torch, SB3 and numba takes a process longer than training a small agent. The milliseconds
+are processor time, medians of ten interleaved rounds of `python benchmarks/startup.py` on one busy
+machine (two cores of an AMD EPYC); on another machine measure again.
 
-========================================== =========================================================
-:func:`start_fork_server`                  Runs are forked from a process that has loaded what they
-                                           need. It loads while the command itself loads.
-:func:`prepare_fork_server`                That process collects no garbage while it loads, and it
-                                           exits without tearing down what it loaded.
-:func:`collect_rarely`                     The command collects garbage rarely, and not at exit.
-:func:`skip_torch_compiler`                Building an optimiser does not import torch's compiler.
-:mod:`rl_runner.agents.fast.warm_up`       The fork server loads numba's libraries for all runs.
-:mod:`rl_runner.compiled`                  Machine code is kept on disk between processes.
-imports inside functions                   ``rl --help`` and ``rl runs`` import no heavy package.
-========================================== =========================================================
+===================================== ====== ====================================================
+:func:`start_fork_server`             1,610  per run: it is forked from a process that has loaded
+                                             what it needs. That process loads while the command
+                                             loads too.
+:func:`prepare_fork_server`           270    while that process loads: it collects no garbage.
+..                                    640    when it exits: it does not tear down what it loaded.
+:func:`collect_rarely`                170    while the command loads: it rarely collects garbage.
+..                                    530    when it exits: it does not look for garbage.
+:func:`skip_torch_compiler`           890    per process that builds an optimiser: torch's compiler
+                                             is not imported.
+``modules_to_share`` of an algorithm  145    per run of a compiled twin: its modules are loaded.
+..                                    850    per run of stock SB3: torch's compiler is loaded, which
+                                             its first training step needs.
+:mod:`rl_runner.agents.fast.warm_up`  255    per run of a twin: numba's libraries are loaded.
+===================================== ====== ====================================================
+
+Two more measures are not in this module: heavy packages are imported inside functions, so that
+``rl --help`` imports none of them, and :mod:`rl_runner.compiled` keeps machine code on disk.
 
 This module imports the standard library only, so that using it costs nothing.
 """

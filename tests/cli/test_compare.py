@@ -180,4 +180,4 @@ def test_seeds_are_added_until_it_is_decided(rl: Rl, tmp_path: Path, write_yaml)
     assert [look["n"] for look in document["until_decided"]["looks"]] == [5]
     assert [len(row["seeds"]) for row in document["experiments"]] == [5, 5]
     shown = " ".join(rl("compare", *places, *options).stdout.split())
-    assert "Not decided with 5 seeds of each, at an error rate of 0.05" in shown
+    assert "Not decided with 5 seeds per experiment at an error rate of 0.05" in shown
