@@ -14,6 +14,7 @@ from rl_runner.config import load_config
 from rl_runner.training.resolve import resolve
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "rl_runner"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
@@ -76,3 +77,21 @@ def test_every_algorithm_is_documented_and_has_a_config(name):
     assert f"`{name}`" in (ROOT / "docs/algorithms.md").read_text(encoding="utf-8")
     named = [p for p in ROOT.glob("configs/**/*.yaml") if load_config(p).algo.name == name]
     assert named
+
+
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`([\w/]+(?:\.py|/))`", CONTRIBUTING))))
+def test_every_file_that_contributing_names_exists(name):
+    places = [ROOT / name, PACKAGE / name, *PACKAGE.glob(f"*/{name}")]
+    assert any(place.exists() for place in places)
+
+
+@pytest.mark.parametrize(
+    ("file", "function"),
+    re.findall(r"^\| \d+ \| `([\w/]+\.py)` \| `(\w+)` \|", CONTRIBUTING, flags=re.MULTILINE),
+)
+def test_every_function_on_the_way_of_rl_train_exists(file, function):
+    text = (PACKAGE / file).read_text(encoding="utf-8")
+    assert re.search(rf"^ *(def|class) {function}\b", text, flags=re.MULTILINE)
