@@ -179,14 +179,14 @@ class RunFolder:
         else:
             folder /= next((entry for t, entry in kept if str(t) == name.lstrip("0")), "none")
         if not (folder / self.weights_file).is_file():
-            cure = "Train it to the end: `rl train` goes on where the experiment has gaps."
+            cure = "Train it to the end: `rl train` resumes what is not finished."
             if kept and name not in {"last", "best"}:
                 listed = ", ".join(f"{t}" for t in sorted({t for t, _ in kept}))
                 cure = f"Kept are: last, best, untrained and timesteps {listed}."
             problem = Problem(f"There is no `{name}` agent here.", str(self.path), cure)
             raise CheckpointError(problem)
         if folder != self.path:
-            verify(folder, "Take another agent, or train anew with `rl train … --fresh`.")
+            verify(folder, "Choose another agent, or train again with `rl train … --fresh`.")
         return folder
 
     def _kept_agents(self) -> list[tuple[int, str]]:

@@ -38,7 +38,7 @@ class GrowingFiles:
         """
         for file in self.missing(sizes):
             what = "The file is shorter than at the checkpoint."
-            cure = "It was edited or damaged: `rl train … --fresh` trains this seed anew."
+            cure = "It was edited or damaged: `rl train … --fresh` trains this seed again."
             raise RunFolderError(Problem(what, str(file), cure))
         with writing(self.folder):
             for file in self._files():

@@ -17,7 +17,7 @@ from rl_runner.runs.layout import RECORD
 FORMAT = 1  # of run.json; raise it when an older version could misread what is written
 Status = Literal["pending", "running", "finished", "failed", "interrupted", "pruned"]
 STATUSES: tuple[Status, ...] = get_args(Status)
-EDITED = "It was edited or damaged: `rl train … --fresh` trains this seed anew."
+EDITED = "It was edited or damaged: `rl train … --fresh` trains this seed again."
 
 
 @dataclass(frozen=True)

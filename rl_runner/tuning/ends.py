@@ -13,7 +13,7 @@ def ended_from_outside(result: RunResult) -> bool:
 
 def disk_full(result: RunResult) -> DiskFullError:
     """Say that a run could not go on because the disk is full: it is no result of the run's."""
-    what = "The disk is full, or your share of it, and the run could not go on."
+    what = "The disk or your quota is full, and the run could not continue."
     return DiskFullError(Problem(what, str(result.path)))
 
 

@@ -31,7 +31,7 @@ from rl_runner.tuning.trial_runs import complete_start
 MAXIMIZE, MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
 WITHOUT_MEANING = ("trials", "confirm")  # of the tune section: how long, and what comes after
 
-GOES_ON = "Nothing is lost. Free some space, and the same command goes on where it stopped."
+RESUMABLE = "Nothing is lost. Free some space and run the same command again to resume."
 
 
 def tune(
@@ -64,7 +64,7 @@ def tune(
     try:
         return _search_and_confirm(task, reporter, jobs)
     except DiskFullError as error:
-        raise DiskFullError(*(replace(p, cure=GOES_ON) for p in error.problems)) from error
+        raise DiskFullError(*(replace(p, cure=RESUMABLE) for p in error.problems)) from error
     except StorageInternalError as error:
         raise lost(storage or str(task.folder.journal), error) from error
     finally:
@@ -78,7 +78,7 @@ def _search_and_confirm(task: SearchTask, reporter: StudyReporter, jobs: int) ->
         return _result(task, (), stopped=True)
     trials = _reports(task)
     if not any(trial.outcome == "complete" for trial in trials):
-        what = "No trial was completed, so that there is nothing to choose from."
+        what = "No trial was completed, so there is nothing to choose from."
         cure = "Allow more trials or time, or `--pruner none`."
         raise StudyError(Problem(what, str(task.folder.path), cure))
     chosen = candidates(task.start, task.tune, trials)
@@ -136,7 +136,7 @@ def _checked(name: str | None) -> str | None:
     try:
         return name if name is None else plain_name(name)
     except ValueError as error:
-        what = f"`{name}` cannot be a study's name: {error}."
+        what = f"`{name}` is not a valid name for a study: {error}."
         raise StudyError(Problem(what, f"--study {name}")) from None
 
 

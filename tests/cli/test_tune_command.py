@@ -109,7 +109,7 @@ def test_a_study_is_run_reported_and_gone_on_with(rl: Any, write_yaml: Any):
         (["--timeout", "soon"], "is not a duration"),
         (["--timeout", "0"], "is not a duration"),
         (["--storage", "nonsense"], "cannot be used"),
-        (["--study", "../elsewhere"], "cannot be a study's name"),
+        (["--study", "../elsewhere"], "is not a valid name for a study"),
     ],
 )
 def test_a_mistake_is_explained_and_nothing_is_written(

@@ -397,7 +397,7 @@ def test_two_processes_do_not_share_a_file(tmp_path: Path):
     reporter = Claiming(tmp_path)
     config = study(trials=1, seeds=1, confirm={"trials": 0})
     tune(config, runs_dir=tmp_path, jobs=1, reporter=reporter)
-    assert "Another `rl tune` is at work on this study" in reporter.refusal
+    assert "Another `rl tune` is running this study" in reporter.refusal
     assert "--storage" in reporter.refusal
 
 

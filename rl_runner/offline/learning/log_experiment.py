@@ -96,7 +96,7 @@ def _pinned(data: DataConfig, used: Interactions, end: int) -> DataConfig:
     if data.fingerprint not in {None, fingerprint}:
         what = f"The events are not those that the config names: {fingerprint}, not "
         what += f"{data.fingerprint}."
-        cure = "The log has changed; leave out `data.fingerprint` and `data.until` to learn anew."
+        cure = "The log has changed. To learn again, leave out `data.fingerprint` and `data.until`."
         raise DataError(Problem(what, ", ".join(data.path), cure))
     until = data.until or moment(end).isoformat()
     return data.model_copy(update={"fingerprint": fingerprint, "until": until})

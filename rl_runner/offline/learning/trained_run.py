@@ -65,6 +65,6 @@ def load_trained(path: Path) -> TrainedRun:
         learner.load(folder.weights)
     except (OSError, ValueError, KeyError) as error:
         what = f"What it has learned cannot be loaded: {error}"
-        cure = "Is it damaged? `rl train … --fresh` learns it anew."
+        cure = "Is it damaged? `rl train … --fresh` learns it again."
         raise CheckpointError(Problem(what, str(folder.weights), cure)) from error
     return TrainedRun(run, config, record, learner)

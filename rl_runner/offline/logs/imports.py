@@ -68,7 +68,7 @@ def read_mapping(path: Path) -> dict[str, ColumnSource]:
         if name not in COLUMNS:
             cure = did_you_mean(name, COLUMNS) or f"Columns: {', '.join(COLUMNS)}."
             raise ConfigError(
-                Problem(f"`{name}` is no column of a log.", source.locate((name,)), cure)
+                Problem(f"`{name}` is not a column of a log.", source.locate((name,)), cure)
             )
     places = {("columns", *at): place for at, place in source.places.items()}
     return validate_section(Mapped, {"columns": raw}, SourceMap(str(path), places)).columns

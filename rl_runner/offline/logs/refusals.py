@@ -47,7 +47,9 @@ class Refusals:
             if n_bad > TOLERATED * n_rows:
                 listed = "; ".join(self.told())
                 what = f"{n_bad:,} of {n_rows:,} rows are bad. {listed}."
-                cure = "Mend the file, or leave it out of `data.path`. Nothing was learned from it."
+                cure = (
+                    "Correct the file, or leave it out of `data.path`. Nothing was learned from it."
+                )
                 raise DataError(Problem(what, file, cure))
 
     def told(self) -> list[str]:

@@ -108,7 +108,7 @@ def evaluation_window(log: Interactions, span: str | None, learned_until: int) -
     if window.start >= window.end or not window.mask(log).any():
         what = f"Nothing to judge by: the run has learned until {_short(moment(learned_until))}, "
         what += f"and the log ends on {_short(moment(end))}."
-        raise DataError(Problem(what, "", "Give a log that goes on after it."))
+        raise DataError(Problem(what, "", "Give a log that continues after it."))
     return window
 
 

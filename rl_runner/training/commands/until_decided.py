@@ -104,7 +104,7 @@ def _runs_dir(experiments: Sequence[Experiment], resolutions: Sequence[Resolutio
         place = experiment_folder(resolution.config, runs_dir).path
         if place != experiment.path.resolve():
             what = f"New seeds of this experiment would go to {place.name}."
-            cure = "It was renamed, edited or written by another version. Train it anew."
+            cure = "It was renamed, edited or written by another version. Train it again."
             raise RunFolderError(Problem(what, str(experiment.path), cure))
     return runs_dir
 

@@ -142,7 +142,7 @@ class Search:
         """Give up if the space is impossible, or whatever is tried fails."""
         ended = [o for o in outcomes if o in {"complete", "pruned", "failed"}]
         if self.failed_here >= MOST_FAILURES and set(ended) == {"failed"}:
-            what = f"All {len(ended)} trials failed, so that nothing can be learned from them."
+            what = f"All {len(ended)} trials failed, so there is no result."
             last = [t for t in self.study.get_trials() if t.user_attrs.get(CAUSE)][-1]
             path = self.task.folder.trial(trial_number(last))
             raise StudyError(Problem(what, str(path), f"The last: {last.user_attrs[CAUSE]}"))

@@ -27,7 +27,7 @@ from rl_runner.tuning.ends import RETRIES
 from rl_runner.tuning.search.samplers import quietly
 from rl_runner.tuning.study.study_folder import StudyFolder
 
-MENDED = "The runs are on disk. When that is mended, the same command goes on where they stopped."
+RESUMABLE = "The runs are saved. When this is fixed, run the same command again to resume."
 HEARTBEAT_SECONDS = 10
 GRACE_SECONDS = 60  # without a heartbeat until a trial counts as abandoned
 
@@ -89,7 +89,7 @@ def unreachable(url: str, error: Exception) -> StudyError:
 def lost(url: str, error: Exception) -> StudyError:
     """Say that the storage failed in the middle of a search."""
     what = f"The storage failed: {_gist(error)}."
-    cure = "The runs are on disk. When it is back, the same command goes on where they stopped."
+    cure = "The runs are saved. When the storage is back, run the same command again to resume."
     return StudyError(Problem(what, _place(url), cure))
 
 
@@ -138,7 +138,7 @@ class Journal(JournalFileBackend):
         except OSError as error:
             what = f"The study's journal cannot be used: {error.strerror or error}."
             kind = DiskFullError if is_full_disk(error) else StudyError
-            raise kind(Problem(what, self._file_path, MENDED)) from error
+            raise kind(Problem(what, self._file_path, RESUMABLE)) from error
 
     def _check_place(self) -> None:
         if _identity_of(Path(self._file_path)) != self._is:
@@ -192,7 +192,7 @@ def open_study(
 
     :param identity: of the config and what is searched; a study goes on only with the same
     :param description: what the identity stands for, to tell what is different
-    :raises StudyError: if a study of that name was begun with something else
+    :raises StudyError: if a study of that name was started with a different config
     """
     with quietly():
         study = optuna.create_study(
@@ -207,10 +207,10 @@ def open_study(
         study.set_user_attr(IDENTITY, identity)
     elif known != identity:
         before = study.user_attrs.get(DESCRIPTION)
-        what = f"The study `{name}` was not begun by `rl tune`."
+        what = f"The study `{name}` was not created by `rl tune`."
         if before is not None:
             listed = "; ".join(_differences(before, description))
-            what = f"The study `{name}` was begun with something else: {listed}."
+            what = f"The study `{name}` was started with a different config: {listed}."
         cure = "Give this one another name with `--study`, or go back to the earlier config."
         raise StudyError(Problem(what, f"--study {name}", cure))
     return study

@@ -94,7 +94,7 @@ class StudyFolder:
             with writing(self.path):
                 self._lock.acquire(blocking=False)
         except Timeout:
-            what = "Another `rl tune` is at work on this study."
+            what = "Another `rl tune` is running this study."
             cure = "Several at once need a database: `--storage postgresql://…`."
             raise StudyError(Problem(what, str(self.path), cure)) from None
 
@@ -130,6 +130,6 @@ class StudyFolder:
             cure = "`rl tune` writes it at the end of a study."
             raise StudyError(Problem(f"Not readable: {error}.", str(path), cure)) from None
         if summary.get("format") != FORMAT:
-            cure = "The same `rl tune` writes it anew from what is there, and trains nothing."
+            cure = "Run the same `rl tune` again: it rewrites the file and trains nothing."
             raise StudyError(Problem("Another version of rl_runner wrote this.", str(path), cure))
         return summary

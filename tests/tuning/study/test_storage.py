@@ -178,7 +178,7 @@ def test_a_damaged_journal_is_named_with_its_line(tmp_path: Path):
 def test_a_study_that_optuna_made_is_not_touched(tmp_path: Path, url: str):
     theirs = optuna.create_study(study_name="theirs", storage=url)
     theirs.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
-    with pytest.raises(StudyError, match="was not begun by `rl tune`"):
+    with pytest.raises(StudyError, match="was not created by `rl tune`"):
         tune(study(), runs_dir=tmp_path / "runs", storage=url, study="theirs")
     assert len(theirs.trials) == 1
 
