@@ -144,7 +144,7 @@ def test_a_format_that_is_none_is_refused(log_file, tmp_path, name):
 
 
 def test_a_zone_that_is_none_is_refused(log_file, tmp_path):
-    with pytest.raises(ConfigError, match="no time zone"):
+    with pytest.raises(ConfigError, match="not a time zone"):
         convert_log(log_file, tmp_path / "a.parquet", timezone="Mars")
 
 

@@ -87,7 +87,7 @@ def test_a_study_that_has_not_come_to_its_end_is_refused(folder: Path):
 
 def test_a_summary_of_another_version_is_refused(folder: Path):
     summary(folder, format=1)
-    with pytest.raises(StudyError, match=r"(?s)Another version.*writes it anew"):
+    with pytest.raises(StudyError, match=r"(?s)Another version.*rewrites the file"):
         study_part(folder)
 
 

@@ -125,7 +125,7 @@ def test_a_full_disk_under_the_journal_is_explained_and_loses_nothing(
             tune(study(), runs_dir=tmp_path / "full")
     (problem,) = caught.value.problems
     assert problem.where.endswith("study.journal")
-    assert "the same command goes on" in problem.cure
+    assert "run the same command again" in problem.cure
     result = tune(study(), runs_dir=tmp_path / "full")
     undisturbed = tune(study(), runs_dir=tmp_path / "roomy")
     assert [t.scores for t in result.trials] == [t.scores for t in undisturbed.trials]
