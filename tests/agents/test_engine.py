@@ -78,7 +78,7 @@ class Notes(Reporter):
 
 
 @pytest.mark.parametrize(
-    ("written", "engine", "told"),
+    ("written", "engine", "notes"),
     [
         ({}, "fast", []),
         ({"engine": "stock"}, "stock", []),
@@ -90,7 +90,7 @@ class Notes(Reporter):
     ],
 )
 def test_the_record_and_the_log_say_which_engine_it_was(
-    written: dict[str, Any], engine: str, told: list[str], tmp_path: Path
+    written: dict[str, Any], engine: str, notes: list[str], tmp_path: Path
 ):
     raw = {
         "env": {"id": "CartPole-v1"},
@@ -101,7 +101,7 @@ def test_the_record_and_the_log_say_which_engine_it_was(
     reporter = Notes()
     (run,) = train(config_from_dict(raw), runs_dir=tmp_path, reporter=reporter).runs
     assert run.record.engine == engine
-    assert reporter.notes == told
+    assert reporter.notes == notes
 
 
 THREADS = """

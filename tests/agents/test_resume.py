@@ -190,7 +190,7 @@ def test_every_algorithm_is_among_the_cases():
     assert ALGORITHMS.keys() <= CASES.keys()
 
 
-def test_another_seed_is_told_apart(tmp_path: Path):
+def test_another_seed_gives_another_result(tmp_path: Path):
     config = experiment("ppo")
     first, second = train(config, runs_dir=tmp_path, seeds=[0, 1]).runs
     found = differences(folder_of(config, first.path), folder_of(config, second.path))

@@ -34,22 +34,22 @@ def corridors(length: int = 5, n_envs: int = 1) -> DummyVecEnv:
 
 
 class _Steps(BaseCallback):
-    """Notes what it is told, and stops after a number of calls."""
+    """Records its calls, and asks to stop after a number of them."""
 
     def __init__(self, stop_after: int = 10**9) -> None:
         super().__init__()
         self.stop_after = stop_after
-        self.told: list[str] = []
+        self.calls: list[str] = []
 
     def _on_training_start(self) -> None:
-        self.told.append("start")
+        self.calls.append("start")
 
     def _on_step(self) -> bool:
-        self.told.append(f"step {self.num_timesteps}")
+        self.calls.append(f"step {self.num_timesteps}")
         return self.n_calls < self.stop_after
 
     def _on_training_end(self) -> None:
-        self.told.append("end")
+        self.calls.append("end")
 
 
 @both
@@ -65,7 +65,7 @@ def test_a_callback_hears_of_the_start_every_step_and_the_end(build: Any) -> Non
     callback = _Steps()
     build(corridors(n_envs=2)).learn(20, callback)
     steps = [f"step {t}" for t in range(2, 21, 2)]
-    assert callback.told == ["start", *steps, "end"]
+    assert callback.calls == ["start", *steps, "end"]
 
 
 @both
@@ -73,7 +73,7 @@ def test_it_stops_when_a_callback_says_so(build: Any) -> None:
     callback = _Steps(stop_after=3)
     agent = build(corridors()).learn(1_000, callback)
     assert agent.num_timesteps == 3
-    assert callback.told[-2:] == ["step 3", "end"]
+    assert callback.calls[-2:] == ["step 3", "end"]
 
 
 @both

@@ -98,7 +98,7 @@ class Aim(gym.Env[np.ndarray, np.ndarray]):
 
 
 class Masked(gym.Env[np.ndarray, int]):
-    """Three actions, of which one (chosen anew in each step) is forbidden and ends the episode."""
+    """Three actions, of which one (drawn again in each step) is forbidden and ends the episode."""
 
     def __init__(self) -> None:
         self.observation_space = spaces.Box(0.0, 1.0, (4,), np.float32)

@@ -500,7 +500,7 @@ def test_a_loaded_agent_goes_on_exactly_as_the_saved_one_would(tmp_path: Path) -
         assert torch.equal(ours, theirs)
 
 
-def test_learning_again_starts_the_budget_anew_unless_told_to_go_on() -> None:
+def test_learning_again_starts_a_new_budget_unless_it_is_to_continue() -> None:
     agent = Reinforce(vec(functools.partial(Corridor, 5)), n_episodes=2).learn(20)
     assert agent.learn(10, reset_num_timesteps=False).num_timesteps == 30
     assert agent.learn(10).num_timesteps == 10
