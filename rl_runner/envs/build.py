@@ -173,9 +173,11 @@ def _build_single_copies(
         reason = reason_for_single_copies(config, render_mode=render_mode)
         what = f"`{config.id}` cannot be stepped as a batch: {reason}."
         raise EnvError(Problem(what, "env.vec", "Leave it to `env.vec: auto`."))
+    # SB3's vectorised environments take functions, since a copy may be built in another process.
     makers: list[Callable[[], AnyEnv]] = [
         functools.partial(_build_copy, config, seed, render_mode) for seed in seeds
     ]
+    # An evaluation's copies stay in this process, where each can be paused when it is done.
     if not training:
         return PausableVecEnv(makers)
     if config.vec == "subproc" and len(seeds) > 1:

@@ -58,6 +58,7 @@ class EpisodeRecord:
         :param observation: (47,) the agent's current observation
         :param minutes: spent on the last module; 0 before the first one
         """
+        # The parts of the learner's row that the path and the view both need.
         levels = options.modules_per_topic
         completed = tuple(map(int, row[MODULES : MODULES + N_TOPICS]))
         passed = tuple(map(bool, row[TESTED : TESTED + N_TOPICS]))

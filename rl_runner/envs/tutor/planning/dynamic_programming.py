@@ -157,6 +157,7 @@ def transitions_of_time(model_: Model) -> Transitions:
         first_branch(draws, trace)
         while True:
             set_state(row, source // 2, n_levels)
+            # Time −1, so that the time limit never ends the episode: the induction over t does.
             row[FEEDBACK], row[ENDING], row[TIME] = -(source % 2), model.GOING_ON, -1
             before = write_reward(row, terms)
             pass_time(row, model_, draws, trace)
