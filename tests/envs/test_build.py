@@ -232,7 +232,7 @@ def test_arguments_the_environment_does_not_take_are_refused() -> None:
     ("key", "cure"),
     [
         ("max_episode_steps", "use `env.time_limit`"),
-        ("render_mode", "rendering is chosen by the command that draws"),
+        ("render_mode", "the commands that draw choose it"),
         ("disable_env_checker", "`rl check` runs Gymnasium's checker"),
         ("vectorization_mode", "use `env.n_envs` and `env.vec`"),
         ("id", "use `env.id`"),
