@@ -73,7 +73,7 @@ def sources_of(file: Path) -> Path:
 
 
 def source_digest(files: Iterable[Path]) -> str:
-    """Return a short digest of these sources: what is made from them carries it."""
+    """Return a short digest of these sources, to name what is compiled from them."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())
@@ -84,15 +84,17 @@ def source_digest(files: Iterable[Path]) -> str:
 def _code_folder(package: Path) -> Path | None:
     folder = cache_folder(f"code/{package.name}-{source_digest(sorted(package.rglob('*.py')))}")
     if folder is not None:
-        os.utime(folder)  # asked for today
+        os.utime(folder)  # its last use, which `delete_unused` reads
         delete_unused(folder)
     return folder
 
 
 def delete_unused(folder: Path) -> None:
-    """Delete the code of the package's other versions beside ``folder`` that nobody used for long.
+    """Delete the code of the package's other versions that was not used for :data:`KEPT_DAYS`.
 
     Several processes may do so at once.
+
+    :param folder: of the present version; the others are beside it
     """
     package, _, _ = folder.name.rpartition("-")
     long_ago = time.time() - KEPT_DAYS * 24 * 3600

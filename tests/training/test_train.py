@@ -663,7 +663,7 @@ def test_a_damaged_config_on_disk_is_written_anew_with_all_seeds(
     assert f"{before.path / 'config.yaml'}" in note
     if "\n" in damage:
         assert re.search(r"config\.yaml:[12]\b", note)
-    assert "The file is written anew, with the seeds that have a folder." in note
+    assert "The file is written again, with the seeds that have a folder." in note
     assert (before.path / "config.yaml").read_text(encoding="utf-8") == whole
     assert load_config(before.path).train.seeds == (0, 3)
 

@@ -49,16 +49,18 @@ def compare(
         bool,
         typer.Option(
             "--until-decided",
-            help="Train more seeds of two experiments until they differ for sure.",
+            help="Train more seeds of two experiments until the difference is decided.",
         ),
     ] = False,
     max_seeds: Annotated[
-        int, typer.Option("--max-seeds", min=5, help="At most so many seeds of each.")
+        int, typer.Option("--max-seeds", min=5, help="Largest number of seeds per experiment.")
     ] = 30,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Seeds of each at a time.")] = 5,
+    batch: Annotated[
+        int, typer.Option("--batch", min=1, help="Seeds per experiment and batch.")
+    ] = 5,
     error_rate: Annotated[
         float,
-        typer.Option("--error-rate", help="How often equal means may be called different."),
+        typer.Option("--error-rate", help="Largest probability of calling equal means different."),
     ] = 0.05,
     jobs: options.Jobs = None,
     as_json: options.AsJson = False,

@@ -31,7 +31,7 @@ def starter_config(algo: str, env_id: str) -> str:
     }
     config = config_from_dict(raw, source)
     resolution = resolve(config)
-    whose = "the environment has none" if resolution.time_limit_is_ours else "the environment's"
+    own = "the environment has none" if resolution.time_limit_is_ours else "the environment's own"
     lines = [
         f"# {algorithm.name} ({algorithm.reference}) on {env_id}.",
         "# Every value is the default. Delete the lines that you do not change.",
@@ -41,7 +41,7 @@ def starter_config(algo: str, env_id: str) -> str:
         "env:",
         f"  id: {env_id}",
         "  n_envs: 1          # copies stepped together",
-        f"  time_limit: {resolution.time_limit}  # steps per episode; {whose}",
+        f"  time_limit: {resolution.time_limit:<7}# steps per episode; {own}",
         "  normalize: false   # running normalisation of observations and rewards",
         "  # kwargs: {}       # arguments of the environment's constructor",
         "  # wrappers: [gymnasium.wrappers.FlattenObservation]",
