@@ -6,6 +6,7 @@ from contextlib import ExitStack, closing
 import torch
 from stable_baselines3.common.callbacks import CallbackList
 
+from rl_runner.agents.protocol import Agent
 from rl_runner.agents.saving import save_agent
 from rl_runner.config import ExperimentConfig
 from rl_runner.runs.folder import RunFolder
@@ -64,6 +65,7 @@ def train_run(
                     log_interval=segment.log_interval,
                     reset_num_timesteps=False,
                 )
+            _keep_halfway(agent, run, total)
             resumption.checkpoint(agent)
             if agent.num_timesteps >= total:
                 break
@@ -76,3 +78,13 @@ def train_run(
         results = evaluate_last_and_best(agent, config, run, seeds, observers.evaluation)
         log_results(agent.logger, config, seed, timesteps, results)
         return Completion(timesteps, results, training_seconds=seconds)
+
+
+def _keep_halfway(agent: Agent, run: RunFolder, total: int) -> None:
+    """Keep the agent of the first checkpoint from half of the budget on, to show learning.
+
+    Before the checkpoint is written: a run that is killed in between does this again.
+    """
+    if run.halfway_timesteps() < total / 2 <= agent.num_timesteps < total:
+        save = functools.partial(save_agent, agent, weights_file=run.weights_file)
+        run.save_halfway(agent.num_timesteps, save)

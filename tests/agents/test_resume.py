@@ -212,7 +212,7 @@ def test_a_run_never_reads_back_the_replay_buffer_that_it_has(
     assert read == []
 
 
-def test_without_the_replay_buffer_a_stopped_run_goes_on_with_an_empty_one(
+def test_without_the_replay_buffer_an_interrupted_run_resumes_with_an_empty_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     config = experiment("dqn")
@@ -226,7 +226,7 @@ def test_without_the_replay_buffer_a_stopped_run_goes_on_with_an_empty_one(
     assert not list(resumed.path.glob("checkpoints/*/replay_buffer.npz"))
 
 
-def test_extending_goes_on_from_the_end(tmp_path: Path):
+def test_extending_continues_from_the_end(tmp_path: Path):
     config = experiment("q_learning")
     (short,) = train(config, runs_dir=tmp_path).runs
     longer = config.model_copy(

@@ -1,6 +1,5 @@
 """The one object in training that knows how a run resumes."""
 
-import functools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from stable_baselines3.common.vec_env import unwrap_vec_normalize
 
 from rl_runner.agents.open_episodes import restore_open_episodes
 from rl_runner.agents.protocol import Agent
-from rl_runner.agents.saving import load_agent, save_agent
+from rl_runner.agents.saving import load_agent
 from rl_runner.agents.state import end_open_trajectories, load_state
 from rl_runner.config import ExperimentConfig
 from rl_runner.envs import build_training_env
@@ -168,7 +167,6 @@ class Resumption:
         name = str(agent.num_timesteps)
         if self._checkpoint is not None and self._checkpoint.name == name:
             return  # a finished run, taken up again
-        self._keep_halfway(agent)
         checkpoints = self._run.checkpoints
         self._checkpoint = checkpoints.write(name, lambda place: self._write(place, agent))
         checkpoints.keep_newest(self._config.checkpoint.keep_last)
@@ -311,13 +309,3 @@ class Resumption:
             progress,
             replay_buffer=self._config.checkpoint.replay_buffer,
         )
-
-    def _keep_halfway(self, agent: Agent) -> None:
-        """Keep the agent of the first checkpoint from half of the budget on, to show learning.
-
-        Before the checkpoint is written: a run that dies in between comes here again.
-        """
-        half = self._total / 2
-        if self._run.halfway_timesteps() < half <= agent.num_timesteps < self._total:
-            save = functools.partial(save_agent, agent, weights_file=self._run.weights_file)
-            self._run.save_halfway(agent.num_timesteps, save)

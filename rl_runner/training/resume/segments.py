@@ -33,7 +33,7 @@ PATIENCE = 5.0  # seconds that a run asked to stop may take to come where nothin
 class SegmentEnd(Exception):  # noqa: N818 - control flow, not an error
     """Raised through ``learn`` where a segment ends.
 
-    An exception, because SB3 asks callbacks whether to go on only after a step, mid-rollout.
+    An exception, because SB3 asks callbacks whether to continue only after a step, mid-rollout.
     """
 
 

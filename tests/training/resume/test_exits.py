@@ -1,4 +1,4 @@
-"""What tests/agents/test_resume.py does not say of leaving in the middle of a segment."""
+"""What tests/agents/test_resume.py leaves out about leaving mid-segment."""
 
 import json
 from collections.abc import Callable
@@ -115,9 +115,9 @@ def test_an_environment_that_behaves_differently_is_noticed_and_the_last_checkpo
     reporter = Stopping(1e9)
     finished = run(forgetful(), tmp_path, reporter)
     assert finished.status == "finished"
-    told = [note for note in reporter.notes if note.startswith("Seed 0")]
-    assert [told[0], told[2]] == [f"Seed 0 resumes from {t} timesteps." for t in (70, 50)]
-    assert "did not behave the same when its actions were replayed" in told[1]
+    notes = [note for note in reporter.notes if note.startswith("Seed 0")]
+    assert [notes[0], notes[2]] == [f"Seed 0 resumes from {t} timesteps." for t in (70, 50)]
+    assert "did not behave the same when its actions were replayed" in notes[1]
     episodes = (finished.path / "episodes.csv").read_text().splitlines()[1:]
     assert [int(row.split(",")[0]) for row in episodes] == [
         *range(15, 50, 15), *range(65, 100, 15), *range(115, 150, 15), *range(165, 200, 15),
