@@ -1,7 +1,7 @@
-"""Confirmation: the best trials and the starting config, on seeds that nothing selected on.
+"""Confirmation: the best trials and the starting config are trained on fresh seeds.
 
-The best of many noisy numbers is too good on average: the search chose it for its luck as well.
-Fresh seeds tell by how much the search has flattered itself.
+The best of many noisy scores is too good on average, since the search also selects for luck. Fresh
+seeds, which nothing was selected on, show how optimistic the search was.
 """
 
 import contextlib
@@ -19,19 +19,26 @@ from rl_runner.evaluation.statistics.differences import welch
 from rl_runner.evaluation.statistics.summary import Summary, summarize
 from rl_runner.training.processes.launcher import POLL_SECONDS, Launcher
 from rl_runner.training.task import RunResult, RunTask
-from rl_runner.tuning.ends import RETRIES, cause_of, disk_full, ended_from_outside
 from rl_runner.tuning.objective import RunOutcome, over_seeds, score_of_run
 from rl_runner.tuning.study.study_folder import StudyFolder
 from rl_runner.tuning.study_reporter import StudyReporter, TrialReport
-from rl_runner.tuning.trial_runs import for_confirming, with_values, write_experiment
+from rl_runner.tuning.trial_runs import (
+    RETRIES,
+    config_with_values,
+    confirm_config,
+    disk_full_error,
+    failure_cause,
+    was_interrupted,
+    write_experiment,
+)
 
 START = "start"
-LOOK_SECONDS = 3.0  # between two looks at a run that another process trains
+CHECK_SECONDS = 3.0  # between two checks of a run that another process trains
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A setting to confirm, and what the search thought of it."""
+    """A config to confirm, and its score in the search."""
 
     label: str  # `start`, or `trial-0012`
     config: ExperimentConfig
@@ -39,18 +46,18 @@ class Candidate:
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """What the trial changed; nothing for the starting config."""
+        """The hyperparameters that the trial changed; none for the starting config."""
         return self.trial.values if self.trial else {}
 
 
 @dataclass(frozen=True)
 class Confirmed:
-    """A candidate after training on fresh seeds."""
+    """A candidate's results on fresh seeds."""
 
     candidate: Candidate
     scores: tuple[float, ...]  # per objective, over the seeds; empty if a run failed
-    seeds: tuple[tuple[float, ...], ...]  # per objective, one per seed
-    causes: tuple[str, ...]  # of runs that failed
+    seeds: tuple[tuple[float, ...], ...]  # scores per objective, one per seed
+    causes: tuple[str, ...]  # of failed runs
 
     @property
     def summary(self) -> Summary | None:
@@ -60,7 +67,7 @@ class Confirmed:
 
 @dataclass(frozen=True)
 class Improvement:
-    """By how much one mean over seeds is better than another (below 0: worse)."""
+    """By how much one mean over seeds is better than another; below 0 it is worse."""
 
     mean: float
     ci95: tuple[float, float] | None  # Welch's; None with fewer than two seeds or no spread
@@ -73,9 +80,9 @@ class Improvement:
         worse: Sequence[float],
         n_together: int = 1,
     ) -> Self:
-        """Compare scores of two settings; the unit is the seed.
+        """Compare the scores of two configs, one score per seed.
 
-        :param n_together: how many such intervals are to hold at once (Bonferroni)
+        :param n_together: how many such intervals hold jointly (Bonferroni)
         """
         sign = 1.0 if objective.maximized else -1.0
         a, b = sign * np.asarray(better), sign * np.asarray(worse)
@@ -94,33 +101,34 @@ def candidates(
     complete = [trial for trial in trials if trial.outcome == "complete"]
     ranked = pareto_front(tune.objective, complete)
     if len(tune.objective) == 1:
-        ranked = ranking(tune.objective[0], complete)
+        ranked = rank_trials(tune.objective[0], complete)
     best = [
-        Candidate(f"trial-{trial.number:04d}", with_values(start, dict(trial.values)), trial)
+        Candidate(f"trial-{trial.number:04d}", config_with_values(start, dict(trial.values)), trial)
         for trial in ranked[: max(1, tune.confirm.trials)]
     ]
-    return [Candidate(START, with_values(start, {}), None), *best]
+    return [Candidate(START, config_with_values(start, {}), None), *best]
 
 
-def ranking(objective: ObjectiveConfig, trials: Sequence[TrialReport]) -> list[TrialReport]:
+def rank_trials(objective: ObjectiveConfig, trials: Sequence[TrialReport]) -> list[TrialReport]:
     """Sort trials by the first objective, the best first.
 
-    Several may have the same score, the most that an environment gives: the one whose learning
-    curve was better on average, that is, which was there sooner, is then less likely to be luck.
+    Several trials may have the same score, such as the maximum of an environment. Then the one
+    whose learning curve was better on average comes first: it reached the score sooner, which is
+    less likely to be luck.
     """
     sign = -1.0 if objective.maximized else 1.0
 
-    def place(trial: TrialReport) -> tuple[float, float, int]:
-        on_the_way = float(np.mean(list(trial.curve.values()))) if trial.curve else sign * np.inf
-        return sign * trial.scores[0], sign * on_the_way, trial.number
+    def sort_key(trial: TrialReport) -> tuple[float, float, int]:
+        mean_curve = float(np.mean(list(trial.curve.values()))) if trial.curve else sign * np.inf
+        return sign * trial.scores[0], sign * mean_curve, trial.number
 
-    return sorted(trials, key=place)
+    return sorted(trials, key=sort_key)
 
 
 def pareto_front(
     objectives: Sequence[ObjectiveConfig], trials: Sequence[TrialReport]
 ) -> list[TrialReport]:
-    """Return the trials that no other is better than in every objective, best first."""
+    """Return the trials that no other trial dominates, best by the first objective first."""
     signs = np.array([1.0 if objective.maximized else -1.0 for objective in objectives])
     points = [signs * np.array(trial.scores) for trial in trials]
     front = [
@@ -128,7 +136,7 @@ def pareto_front(
         for trial, point in zip(trials, points, strict=True)
         if not any((other >= point).all() and (other > point).any() for other in points)
     ]
-    return ranking(objectives[0], front)
+    return rank_trials(objectives[0], front)
 
 
 def confirm(
@@ -138,17 +146,24 @@ def confirm(
     reporter: StudyReporter,
     jobs: int,
 ) -> list[Confirmed] | None:
-    """Train every candidate on the fresh seeds, all at once; None if it was stopped before."""
+    """Train every candidate on the fresh seeds; return None if that was interrupted.
+
+    The runs of all candidates share the processes, ``jobs`` at a time.
+
+    :raises DiskFullError: if a run cannot be written
+    """
+    # Write each candidate's experiment folder, and list its runs.
     tasks: dict[str, list[RunTask]] = {}
     for candidate in chosen:
-        config = for_confirming(candidate.config, tune, candidate.label)
+        config = confirm_config(candidate.config, tune, candidate.label)
         experiment = write_experiment(config, folder.candidate(candidate.label))
         tasks[candidate.label] = [
             RunTask(config, seed, experiment.path) for seed in config.train.seeds
         ]
-    everything = [task for group in tasks.values() for task in group]
-    reporter.confirming([candidate.label for candidate in chosen], len(everything))
-    results = _run(everything, reporter, jobs)
+    # Train them all.
+    all_tasks = [task for group in tasks.values() for task in group]
+    reporter.confirming([candidate.label for candidate in chosen], len(all_tasks))
+    results = _train_all(all_tasks, reporter, jobs)
     if results is None:
         return None
     return [
@@ -157,38 +172,41 @@ def confirm(
     ]
 
 
-def _run(
+def _train_all(
     tasks: Sequence[RunTask], reporter: StudyReporter, jobs: int
 ) -> dict[int, RunResult] | None:
+    """Return the result of each task by its ``id``; None if the user asked to stop."""
     launcher = Launcher(reporter, jobs=jobs)
-    tries = dict.fromkeys(map(id, tasks), 0)
-    elsewhere: list[RunTask] = []  # another process that shares the study is at these
+    retries = dict.fromkeys(map(id, tasks), 0)
+    held_elsewhere: list[RunTask] = []  # another process that shares the study trains these
     results: dict[int, RunResult] = {}
-    look_again = 0.0
-    with launcher.stopping_on_signals(), _ending_runs(launcher):
+    next_check = 0.0
+    with launcher.stopping_on_signals(), _stopping_runs_on_error(launcher):
         for task in tasks:
             launcher.add(task)
-        while launcher.busy or (elsewhere and not launcher.stop_requests):
+        while launcher.busy or (held_elsewhere and not launcher.stop_requests):
             time.sleep(POLL_SECONDS)
+            # Keep results; try interrupted runs again.
             for task, result in launcher.poll():
                 if result.elsewhere:
-                    elsewhere.append(task)
+                    held_elsewhere.append(task)
                 elif result.record.disk_full:
-                    raise disk_full(result)
-                elif ended_from_outside(result) and tries[id(task)] < RETRIES:
-                    tries[id(task)] += 1
+                    raise disk_full_error(result)
+                elif was_interrupted(result) and retries[id(task)] < RETRIES:
+                    retries[id(task)] += 1
                     launcher.add(task)
                 else:
                     results[id(task)] = result
-            if elsewhere and not launcher.busy and time.monotonic() >= look_again:
-                look_again = time.monotonic() + LOOK_SECONDS
-                launcher.add(elsewhere.pop(0))
+            # With nothing else to do, check one of the runs that another process holds.
+            if held_elsewhere and not launcher.busy and time.monotonic() >= next_check:
+                next_check = time.monotonic() + CHECK_SECONDS
+                launcher.add(held_elsewhere.pop(0))
     return None if launcher.stop_requests else results
 
 
 @contextlib.contextmanager
-def _ending_runs(launcher: Launcher) -> Iterator[None]:
-    """Leave no run behind when something goes wrong here."""
+def _stopping_runs_on_error(launcher: Launcher) -> Iterator[None]:
+    """Stop all runs if an exception leaves the block."""
     try:
         yield
     except BaseException:
@@ -199,12 +217,13 @@ def _ending_runs(launcher: Launcher) -> Iterator[None]:
 def _confirmed(
     candidate: Candidate, results: Sequence[RunResult], tune: TuneConfig, folder: StudyFolder
 ) -> Confirmed:
+    """Return the scores of a candidate's runs, or the causes of those that failed."""
     total = candidate.config.train.total_timesteps
     experiment = write_experiment(
-        for_confirming(candidate.config, tune, candidate.label), folder.candidate(candidate.label)
+        confirm_config(candidate.config, tune, candidate.label), folder.candidate(candidate.label)
     )
     causes = tuple(
-        f"seed {result.seed}: {cause_of(result)}"
+        f"seed {result.seed}: {failure_cause(result)}"
         for result in results
         if result.status != "finished"
     )
@@ -221,19 +240,19 @@ def _confirmed(
 
 
 def winner_of(tune: TuneConfig, confirmed: Sequence[Confirmed]) -> Confirmed | None:
-    """Return the best on fresh seeds by the first objective; None if none was trained to the end.
+    """Return the best candidate on fresh seeds by the first objective; None if all of them failed.
 
-    Of equals the starting config wins, then the one that the search preferred.
+    Of candidates with the same score the starting config wins, then the search's preference.
     """
-    whole = [item for item in confirmed if item.scores]
-    if not whole:
+    finished = [item for item in confirmed if item.scores]
+    if not finished:
         return None
     sign = 1.0 if tune.objective[0].maximized else -1.0
-    return max(whole, key=lambda item: sign * item.scores[0])
+    return max(finished, key=lambda item: sign * item.scores[0])
 
 
 def optimism_of(objective: ObjectiveConfig, item: Confirmed) -> Improvement | None:
-    """Return by how much the search flattered a candidate: its mean against the fresh seeds'."""
+    """Return by how much a candidate's mean in the search was better than on fresh seeds."""
     trial = item.candidate.trial
     if trial is None or not item.scores:
         return None
@@ -243,11 +262,11 @@ def optimism_of(objective: ObjectiveConfig, item: Confirmed) -> Improvement | No
 def gain_of(
     objective: ObjectiveConfig, item: Confirmed, confirmed: Sequence[Confirmed]
 ) -> Improvement | None:
-    """Return by how much a candidate is better than the starting config, on fresh seeds alone.
+    """Return by how much a candidate is better than the starting config, on fresh seeds only.
 
-    The winner is the best of several, so the intervals of all of them hold together.
+    The winner is the best of several candidates, so their intervals hold jointly.
 
-    :param confirmed: all candidates, the starting config among them
+    :param confirmed: all candidates, including the starting config
     """
     start = next((other for other in confirmed if other.candidate.trial is None), None)
     if start is None or item is start or not (item.scores and start.scores):

@@ -1,4 +1,4 @@
-"""What makes a trial good: a number from each of its runs, and one from all of them."""
+"""Objectives: a score for each run of a trial, and one score for the trial."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +13,15 @@ from rl_runner.evaluation.statistics.ranks import interquartile_mean
 from rl_runner.runs.folder import RunFolder
 from rl_runner.runs.record import RunRecord
 
-NEVER = (
-    2.0  # budgets that a run counts which never reached the threshold (PAR2, as in SAT contests)
-)
+# What a run that never reached the threshold scores, in budgets (PAR2, as in SAT competitions).
+NEVER_REACHED = 2.0
 
 Curve = dict[int, float]  # timesteps → mean return of that periodic evaluation
 
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What a finished run gave; mean returns are exact where the environment allows it."""
+    """The results of a finished run; mean returns are exact where the environment allows it."""
 
     last_mean_reward: float
     best_mean_reward: float
@@ -49,7 +48,7 @@ def load_curve(run: RunFolder) -> Curve:
 
 
 def score_of_run(objective: ObjectiveConfig, outcome: RunOutcome, total_timesteps: int) -> float:
-    """Return the run's number, in the objective's own unit and direction."""
+    """Return a run's score, in the objective's own unit and direction."""
     match objective.measure:
         case "final":
             return outcome.last_mean_reward
@@ -60,13 +59,13 @@ def score_of_run(objective: ObjectiveConfig, outcome: RunOutcome, total_timestep
         case "time_to_threshold":
             threshold = objective.threshold
             reached = (t for t, mean in outcome.curve.items() if mean >= (threshold or 0.0))
-            return float(next(reached, NEVER * total_timesteps))
+            return float(next(reached, NEVER_REACHED * total_timesteps))
         case "wall_time":
             return outcome.training_seconds
 
 
 def over_seeds(objective: ObjectiveConfig, scores: Sequence[float]) -> float:
-    """Take the seeds' numbers together."""
+    """Return one score for several seeds, as ``objective.over_seeds`` says."""
     values = np.asarray(scores, dtype=float)
     match objective.over_seeds:
         case "mean":
@@ -80,7 +79,7 @@ def over_seeds(objective: ObjectiveConfig, scores: Sequence[float]) -> float:
 
 
 def complete_objective(objective: ObjectiveConfig, config: ExperimentConfig) -> ObjectiveConfig:
-    """Fill in the threshold that the environment itself names.
+    """Return the objective with the environment's own reward threshold, if it needs one.
 
     :raises ConfigError: if a threshold is needed and neither the config nor the environment has one
     """
@@ -88,14 +87,14 @@ def complete_objective(objective: ObjectiveConfig, config: ExperimentConfig) -> 
         return objective
     threshold = find_spec(config.env).reward_threshold
     if threshold is None:
-        what = f"{config.env.id} names no reward threshold of its own."
+        what = f"{config.env.id} has no reward threshold of its own."
         cure = "Write `objective: {measure: time_to_threshold, threshold: …}`."
         raise ConfigError(Problem(what, config.source.locate(("tune", "objective")), cure))
     return objective.model_copy(update={"threshold": threshold})
 
 
 def describe_objective(objective: ObjectiveConfig) -> str:
-    """Say in a few words what an objective is."""
+    """Return an objective in a few words, for tables and pictures."""
     of_seeds = {"mean": "mean", "median": "median", "iqm": "IQM", "worst": "worst"}
     what = {
         "final": "final return",

@@ -1,4 +1,4 @@
-"""What a search tells whoever watches, beside what its runs tell."""
+"""What a search reports, in addition to the reports of its runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,21 +13,21 @@ Outcome = Literal["complete", "pruned", "failed", "infeasible", "running", "wait
 
 @dataclass(frozen=True)
 class TrialReport:
-    """A trial as it stands: what was tried, and what became of it."""
+    """The state of a trial: which values were tried, and what came of them."""
 
     number: int
     values: Mapping[str, Any]
     outcome: Outcome
     scores: tuple[float, ...] = ()  # one per objective, of a complete trial
-    seeds: tuple[tuple[float, ...], ...] = ()  # per objective, one per finished seed
+    seeds: tuple[tuple[float, ...], ...] = ()  # scores per objective, one per finished seed
     curve: Mapping[int, float] = field(default_factory=dict)  # as the pruner saw it
-    cause: str = ""  # of a failure, or why it is infeasible
+    cause: str = ""  # why it failed or is infeasible
     seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """What a search is about to do."""
+    """What a search is going to do."""
 
     path: Path
     study: str
@@ -35,51 +35,56 @@ class StudyPlan:
     n_seeds: int
     total_timesteps: int
     objectives: tuple[str, ...]
-    maximized: bool  # the first of them
-    done: Sequence[TrialReport] = field(default_factory=tuple)
+    maximized: bool  # the first objective
+    done: Sequence[TrialReport] = field(default_factory=tuple)  # in earlier sessions
 
 
 class StudyReporter(Reporter):
-    """Listens to a search; this one says nothing. Override what you want to hear."""
+    """Receives the reports of a search and ignores them; override the methods that you need."""
 
     def search_started(self, plan: StudyPlan) -> None:
-        """Hear what is about to be searched, and which trials are there already."""
+        """Receive the plan and the trials of earlier sessions, before the search starts."""
 
     def trial_started(self, number: int, values: Mapping[str, Any]) -> None:
-        """Hear that a trial begins."""
+        """Receive the number and the hyperparameters of a trial that begins."""
 
     def trial_ended(self, trial: TrialReport) -> None:
-        """Hear how a trial ended."""
+        """Receive the outcome and the scores of a trial that has ended."""
 
     def confirming(self, labels: Sequence[str], n_runs: int) -> None:
-        """Hear that candidates are about to be trained on fresh seeds."""
+        """Receive the candidates before they are trained on fresh seeds, in ``n_runs`` runs."""
 
 
-class Relay(StudyReporter):
-    """Passes the reports of runs on, and the evaluations to the search too."""
+class EvaluationRelay(StudyReporter):
+    """Forwards the reports of runs to another reporter, and keeps evaluations for the search."""
 
     def __init__(self, inner: StudyReporter) -> None:
         self.inner = inner
         self.metrics_file = inner.metrics_file
-        self.evaluations: list[Evaluated] = []  # not yet taken by the search
+        self._evaluations: list[Evaluated] = []
+
+    def take_evaluations(self) -> list[Evaluated]:
+        """Return the evaluations since the last call."""
+        taken, self._evaluations = self._evaluations, []
+        return taken
+
+    def run_evaluated(self, evaluated: Evaluated) -> None:
+        """Forward an evaluation, and keep it for the search."""
+        self.inner.run_evaluated(evaluated)
+        self._evaluations.append(evaluated)
 
     def note(self, text: str) -> None:
-        """Pass it on."""
+        """Forward a note."""
         self.inner.note(text)
 
     def run_started(self, run: RunId) -> None:
-        """Pass it on."""
+        """Forward that a run begins."""
         self.inner.run_started(run)
 
     def run_progress(self, progress: Progress) -> None:
-        """Pass it on."""
+        """Forward how far a run is."""
         self.inner.run_progress(progress)
 
-    def run_evaluated(self, evaluated: Evaluated) -> None:
-        """Pass it on, and keep it for the search."""
-        self.inner.run_evaluated(evaluated)
-        self.evaluations.append(evaluated)
-
     def run_ended(self, run: RunId, record: RunRecord) -> None:
-        """Pass it on."""
+        """Forward that a run ended."""
         self.inner.run_ended(run, record)

@@ -1,6 +1,6 @@
-"""From a trial's values to the config that is trained, and the seeds of the search.
+"""The runs of a study: their configs, their seeds, and how they ended.
 
-Three sets of run seeds never meet: those a person trains with (0, 1, 2 …), those of the search and
+Three sets of run seeds never meet: those a user trains with (0, 1, 2 …), those of the search and
 those that confirm its result. Trial 12's second run in a study with seed 0 is 1_000_012_001.
 """
 
@@ -10,31 +10,36 @@ from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import ExperimentConfig, dump_config
 from rl_runner.config.schema import AlgoConfig
 from rl_runner.config.tune import TuneConfig
+from rl_runner.errors import DiskFullError, Problem
 from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.training.resolve import resolve
-from rl_runner.tuning.space.search_space import Values, put
+from rl_runner.training.task import RunResult
+from rl_runner.tuning.space.search_space import Values, set_values
 
-SEARCH, CONFIRM, STUDY = 1_000_000_000, 2_000_000_000, 10_000_000_000
-PER_TRIAL = 1_000  # seeds; `tune.seeds` is at most this
+FIRST_SEARCH_SEED = 1_000_000_000
+FIRST_CONFIRM_SEED = 2_000_000_000
+SEEDS_PER_STUDY = 10_000_000_000
+SEEDS_PER_TRIAL = 1_000  # `tune.seeds` is at most this
 LONGEST_NAME = 80
+RETRIES = 2  # of a trial or run that was interrupted
 
 
 def search_seeds(tune: TuneConfig, number: int) -> tuple[int, ...]:
     """Return the run seeds of a trial."""
-    first = STUDY * tune.seed + SEARCH + PER_TRIAL * number
+    first = SEEDS_PER_STUDY * tune.seed + FIRST_SEARCH_SEED + SEEDS_PER_TRIAL * number
     return tuple(first + i for i in range(tune.seeds))
 
 
 def confirm_seeds(tune: TuneConfig) -> tuple[int, ...]:
     """Return the fresh run seeds, the same for every candidate."""
-    first = STUDY * tune.seed + CONFIRM
+    first = SEEDS_PER_STUDY * tune.seed + FIRST_CONFIRM_SEED
     return tuple(first + i for i in range(tune.confirm.seeds))
 
 
-def complete_start(loaded: ExperimentConfig) -> ExperimentConfig:
-    """Return the config that a search begins with: resolved, but for the engine that it asks for.
+def resolve_start(loaded: ExperimentConfig) -> ExperimentConfig:
+    """Return the config that a search starts from: resolved, except for its engine.
 
-    With ``engine: auto`` every trial gets the one that can do its values.
+    With ``engine: auto`` every trial gets the engine that supports its values.
 
     :raises ConfigError: if it cannot be trained
     """
@@ -43,21 +48,21 @@ def complete_start(loaded: ExperimentConfig) -> ExperimentConfig:
     return resolved.model_copy(update={"algo": algo}).with_source(resolved.source)
 
 
-def with_values(start: ExperimentConfig, values: Values) -> ExperimentConfig:
+def config_with_values(start: ExperimentConfig, values: Values) -> ExperimentConfig:
     """Return the starting config with a trial's values, resolved.
 
-    :raises ConfigError: if the values cannot go together
+    :raises ConfigError: if the values cannot be combined
     """
-    hyperparameters = put(start.algo.hyperparameters, values)
+    hyperparameters = set_values(start.algo.hyperparameters, values)
     algo = AlgoConfig.model_validate({**start.algo.model_dump(), **hyperparameters})
     changed = start.model_copy(update={"algo": algo, "tune": None})
     return resolve(changed.with_source(start.source)).config
 
 
-def for_search(
+def search_config(
     config: ExperimentConfig, tune: TuneConfig, number: int, values: Values
 ) -> ExperimentConfig:
-    """Return a trial's config: its seeds, and as many held-out episodes as a search needs."""
+    """Return a trial's config: with its seeds, and as many final episodes as a search needs."""
     seeds = search_seeds(tune, number)
     episodes = tune.final_episodes or config.eval.n_episodes
     listed = ", ".join(f"{name}={value}" for name, value in values.items())
@@ -71,8 +76,8 @@ def for_search(
     )
 
 
-def for_confirming(config: ExperimentConfig, tune: TuneConfig, label: str) -> ExperimentConfig:
-    """Return a candidate's config on the fresh seeds."""
+def confirm_config(config: ExperimentConfig, tune: TuneConfig, label: str) -> ExperimentConfig:
+    """Return a candidate's config with the fresh seeds."""
     return config.model_copy(
         update={
             "name": f"{config.name[:LONGEST_NAME]}-confirm-{label}",
@@ -83,7 +88,25 @@ def for_confirming(config: ExperimentConfig, tune: TuneConfig, label: str) -> Ex
 
 
 def write_experiment(config: ExperimentConfig, path: Path) -> ExperimentFolder:
-    """Make a trial's or a candidate's experiment folder and write its config.yaml."""
+    """Create a trial's or a candidate's experiment folder and write its config.yaml."""
     folder = ExperimentFolder(path, find_algorithm(config.algo.name).weights_file)
     folder.write_config(dump_config(config))
     return folder
+
+
+def was_interrupted(result: RunResult) -> bool:
+    """Whether a signal ended the run, or asked it to stop, although nobody stopped the search."""
+    return result.record.ended_by_signal or result.status == "interrupted"
+
+
+def disk_full_error(result: RunResult) -> DiskFullError:
+    """Return the error for a run that could not continue because the disk is full."""
+    what = "The disk or your quota is full, and the run could not continue."
+    return DiskFullError(Problem(what, str(result.path)))
+
+
+def failure_cause(result: RunResult) -> str:
+    """Return why a run gave no result, in a few words."""
+    if result.status == "interrupted":
+        return "the run was asked to stop by SIGTERM"
+    return result.record.error or f"the run is {result.status}"

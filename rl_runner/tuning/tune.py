@@ -1,4 +1,4 @@
-"""The road of a study: a config in; better hyperparameters out, confirmed on fresh seeds."""
+"""A whole study: search for better hyperparameters, confirm the best on fresh seeds, report."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,21 +15,20 @@ from rl_runner.config.tune import TuneConfig
 from rl_runner.errors import DiskFullError, Problem, StudyError
 from rl_runner.tuning.confirm import Candidate, Confirmed, candidates, confirm, winner_of
 from rl_runner.tuning.objective import describe_objective
-from rl_runner.tuning.report.importance import importances_of
 from rl_runner.tuning.report.study_report import write_report
-from rl_runner.tuning.report.study_summary import TuneResult
-from rl_runner.tuning.search.samplers import build_pruner
+from rl_runner.tuning.report.study_summary import TuneResult, importances_of
+from rl_runner.tuning.search.pruners import build_pruner
 from rl_runner.tuning.search.search import Search, SearchTask
 from rl_runner.tuning.space.check_space import complete_tuning
 from rl_runner.tuning.space.search_space import SearchSpace, parents_first
-from rl_runner.tuning.study.storage import close_storage, lost, open_storage, open_study
+from rl_runner.tuning.study.storage import close_storage, open_storage, open_study, storage_lost
 from rl_runner.tuning.study.study_folder import BEST, START, StudyFolder
 from rl_runner.tuning.study.trial_report import trial_report
 from rl_runner.tuning.study_reporter import StudyPlan, StudyReporter, TrialReport
-from rl_runner.tuning.trial_runs import complete_start
+from rl_runner.tuning.trial_runs import resolve_start
 
 MAXIMIZE, MINIMIZE = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
-WITHOUT_MEANING = ("trials", "confirm")  # of the tune section: how long, and what comes after
+NOT_IDENTIFYING = ("trials", "confirm")  # keys of `tune` that may change when a study is resumed
 
 RESUMABLE = "Nothing is lost. Free some space and run the same command again to resume."
 
@@ -46,45 +45,51 @@ def tune(
 ) -> TuneResult:
     """Search for better hyperparameters, confirm the best on fresh seeds, and write best.yaml.
 
-    Called again it goes on where it stopped. (A script needs Python's usual
+    Called again, it resumes the study. (A script needs Python's usual
     ``if __name__ == "__main__":``, because the runs' processes import it.)
 
-    :param config: a config, or the YAML file to load it from; its ``tune`` section says how
-    :param jobs: runs at a time
-    :param study: the study's name and its folder's; by default the config's name and a hash
+    :param config: a config with a ``tune`` section, or the YAML file to load it from
+    :param jobs: how many runs at a time
+    :param study: the name of the study and its folder; default: the config's name and a hash
     :param storage: the URL of a database that several processes share, as Optuna writes it
     :param timeout: seconds after which no trial begins
+    :param reporter: receives the progress of the search and its runs; default: nobody does
     :raises RunnerError: if the config, the search space or the storage is wrong
     """
     reporter = reporter or StudyReporter()
     loaded = config if isinstance(config, ExperimentConfig) else load_config(config)
-    start = complete_start(loaded)
+    start = resolve_start(loaded)
     settings = complete_tuning(start)
+    # From here on there are files: the study is opened, and closed whatever happens.
     task = _open(start, settings, Path(runs_dir), study, storage, timeout)
     try:
         return _search_and_confirm(task, reporter, jobs)
     except DiskFullError as error:
         raise DiskFullError(*(replace(p, cure=RESUMABLE) for p in error.problems)) from error
     except StorageInternalError as error:
-        raise lost(storage or str(task.folder.journal), error) from error
+        raise storage_lost(storage or str(task.folder.journal), error) from error
     finally:
         close_storage(task.storage)
         task.folder.release()
 
 
 def _search_and_confirm(task: SearchTask, reporter: StudyReporter, jobs: int) -> TuneResult:
+    """Run the stages of a study, each of which may be interrupted and resumed."""
+    # Search.
     reporter.search_started(_plan(task))
     if not Search(task, reporter, jobs).run():
         return _result(task, (), stopped=True)
     trials = _reports(task)
     if not any(trial.outcome == "complete" for trial in trials):
         what = "No trial was completed, so there is nothing to choose from."
-        cure = "Allow more trials or time, or `--pruner none`."
+        cure = "Allow more trials or time, or use `--pruner none`."
         raise StudyError(Problem(what, str(task.folder.path), cure))
+    # Choose the starting config and the best trials.
     chosen = candidates(task.start, task.tune, trials)
-    if not task.tune.confirm.trials:  # nobody knows how good it is, but so it was asked for
+    if not task.tune.confirm.trials:  # the user chose to skip the confirmation
         task.folder.write(BEST, _best_yaml(task, chosen[1], None))
         return _finished(task, ())
+    # Train them on fresh seeds, and let these decide.
     confirmed = confirm(chosen, task.tune, task.folder, reporter, jobs)
     if confirmed is None:
         return _result(task, (), stopped=True)
@@ -95,7 +100,7 @@ def _search_and_confirm(task: SearchTask, reporter: StudyReporter, jobs: int) ->
 
 
 def _finished(task: SearchTask, confirmed: Sequence[Confirmed]) -> TuneResult:
-    """Keep what was found: as data, as pictures, in TensorBoard."""
+    """Write the results: as data, as pictures, and in TensorBoard."""
     result = _result(task, confirmed, stopped=False)
     write_report(task.folder, result.summary)
     return result
@@ -109,13 +114,14 @@ def _open(
     url: str | None,
     timeout: float | None,
 ) -> SearchTask:
-    """Open the study; without a database it is claimed for this process."""
+    """Open the study; without a database, claim it for this process."""
+    # A study is identified by its config and what is searched, and its folder named by that.
     description = _description(start, settings)
     identity = short_hash(description)
-    folder = StudyFolder(runs_dir / (_checked(name) or f"{start.name}-tune-{identity}"))
+    folder = StudyFolder(runs_dir / (_valid_name(name) or f"{start.name}-tune-{identity}"))
     directions = [MAXIMIZE if o.maximized else MINIMIZE for o in settings.objective]
     folder.check()
-    if url is None:
+    if url is None:  # with a database, nothing is written before it has been reached
         folder.create()
         folder.claim()
     try:
@@ -132,7 +138,7 @@ def _open(
     return SearchTask(plain, settings, space, folder, study, storage, timeout)
 
 
-def _checked(name: str | None) -> str | None:
+def _valid_name(name: str | None) -> str | None:
     try:
         return name if name is None else plain_name(name)
     except ValueError as error:
@@ -141,8 +147,8 @@ def _checked(name: str | None) -> str | None:
 
 
 def _description(start: ExperimentConfig, settings: TuneConfig) -> dict[str, Any]:
-    """Return what makes two studies the same, flat: the config, and what is searched and how."""
-    left_out = set(WITHOUT_MEANING)
+    """Return what identifies a study, flat: the config, what is searched, and how."""
+    left_out = set(NOT_IDENTIFYING)
     search = start.model_copy(update={"tune": settings}).to_dict()["tune"]
     search = {key: value for key, value in search.items() if key not in left_out}
     return dict(_flat({**meaning_of(start), "tune": search}))
@@ -157,7 +163,7 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _reports(task: SearchTask) -> list[TrialReport]:
-    """Return every trial, those that were abandoned and queued again left out."""
+    """Return the report of every trial, except those that were abandoned and queued again."""
     reports = (trial_report(trial, task.space) for trial in task.study.get_trials())
     return [report for report in reports if report.outcome != "abandoned"]
 
@@ -193,7 +199,7 @@ def _result(task: SearchTask, confirmed: Sequence[Confirmed], *, stopped: bool) 
 
 
 def _best_yaml(task: SearchTask, candidate: Candidate, confirmed: Confirmed | None) -> str:
-    """Return the winner's config, and above it where it comes from."""
+    """Return the winner's config as YAML, below a comment that says where it comes from."""
     origin = "the starting config" if candidate.trial is None else f"trial {candidate.trial.number}"
     lines = [f"# Found by `rl tune` in the study {task.folder.name}: {origin}."]
     if confirmed is None:

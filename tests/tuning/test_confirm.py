@@ -15,7 +15,7 @@ from rl_runner.tuning.confirm import (
     gain_of,
     optimism_of,
     pareto_front,
-    ranking,
+    rank_trials,
     winner_of,
 )
 from rl_runner.tuning.study_reporter import TrialReport
@@ -37,17 +37,17 @@ def confirmed(searched: TrialReport | None, *scores: float) -> Confirmed:
 
 def test_the_best_come_first_whichever_way_is_better():
     trials = [trial(0, 1.0), trial(1, 3.0), trial(2, 2.0), trial(3, 3.0)]
-    assert [t.number for t in ranking(FINAL, trials)] == [1, 3, 2, 0]
-    assert [t.number for t in ranking(SECONDS, trials)] == [0, 2, 1, 3]
+    assert [t.number for t in rank_trials(FINAL, trials)] == [1, 3, 2, 0]
+    assert [t.number for t in rank_trials(SECONDS, trials)] == [0, 2, 1, 3]
 
 
 def test_among_equals_the_one_that_was_there_sooner_comes_first():
     late, soon = {100: 20.0, 200: 500.0}, {100: 400.0, 200: 500.0}
     trials = [replace(trial(i, 500.0), curve=curve) for i, curve in enumerate([{}, late, soon])]
-    assert [t.number for t in ranking(FINAL, trials)] == [2, 1, 0]
+    assert [t.number for t in rank_trials(FINAL, trials)] == [2, 1, 0]
     slow, fast = {100: -20.0, 200: -500.0}, {100: -400.0, 200: -500.0}  # as the pruner sees them
     trials = [replace(trial(i, 7.0), curve=curve) for i, curve in enumerate([{}, slow, fast])]
-    assert [t.number for t in ranking(SECONDS, trials)] == [2, 1, 0]
+    assert [t.number for t in rank_trials(SECONDS, trials)] == [2, 1, 0]
 
 
 def test_candidates_are_the_start_and_the_best_that_are_complete(pole: Any):
@@ -73,8 +73,8 @@ def test_nobody_beats_the_front_and_somebody_beats_all_others(points: list[tuple
 
 
 def test_the_winner_is_chosen_on_fresh_seeds():
-    flattered, modest = trial(0, 100.0), trial(1, 50.0)
-    items = [confirmed(None, 10.0), confirmed(flattered, 20.0, 20.0), confirmed(modest, 40.0, 40.0)]
+    lucky, modest = trial(0, 100.0), trial(1, 50.0)
+    items = [confirmed(None, 10.0), confirmed(lucky, 20.0, 20.0), confirmed(modest, 40.0, 40.0)]
     assert winner_of(TuneConfig(), items) is items[2]
 
 
@@ -99,9 +99,9 @@ def test_optimism_is_what_the_search_promised_too_much():
     low, high = optimism.ci95
     assert 0 < low < 4.0 < high
     time = TuneConfig(objective=(SECONDS,)).objective[0]
-    flattered = optimism_of(time, confirmed(searched, 15.0, 16.0, 17.0))
-    assert flattered is not None
-    assert flattered.mean == pytest.approx(6.0)  # longer than the search said
+    optimism = optimism_of(time, confirmed(searched, 15.0, 16.0, 17.0))
+    assert optimism is not None
+    assert optimism.mean == pytest.approx(6.0)  # longer than the search said
 
 
 def test_one_seed_gives_no_interval_and_the_start_no_optimism():

@@ -18,7 +18,7 @@ from rl_runner.config import ExperimentConfig, config_from_dict, dump_config, lo
 from rl_runner.errors import DiskFullError, StudyError
 from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.training.resolve import resolve
-from rl_runner.tuning import tune as road
+from rl_runner.tuning import tune as whole_study
 from rl_runner.tuning.report.study_report import load_report
 from rl_runner.tuning.report.study_summary import TuneResult
 from rl_runner.tuning.study_reporter import StudyReporter, TrialReport
@@ -41,7 +41,7 @@ def study(**tuned: Any) -> ExperimentConfig:
     return config_from_dict({**CLIFF, "tune": {**TINY, **tuned}})
 
 
-def told(result: TuneResult) -> list[TrialReport]:
+def reports(result: TuneResult) -> list[TrialReport]:
     """Return the trials without how long they took."""
     return [replace(trial, seconds=0.0) for trial in result.trials]
 
@@ -128,8 +128,8 @@ def test_the_same_seed_gives_the_same_trials_also_if_there_were_fewer_at_first(
     few = tune(study(trials=1, confirm={"trials": 0}), runs_dir=tmp_path, jobs=1)
     more = tune(study(confirm={"trials": 0}), runs_dir=tmp_path, jobs=1)
     assert few.path == more.path
-    assert told(few) == told(undisturbed)[:1]
-    assert told(more) == told(undisturbed)
+    assert reports(few) == reports(undisturbed)[:1]
+    assert reports(more) == reports(undisturbed)
     assert more.winner is None
     assert more.best_config is not None
     assert "not confirmed" in more.best_config.read_text(encoding="utf-8")
@@ -160,7 +160,7 @@ def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(
     with journal.open("a", encoding="utf-8") as file:
         file.write('{"op_code": 5, "worker')  # the line it was writing
     result = tune(load_config(config), runs_dir=tmp_path / "runs", jobs=1)
-    assert told(result) == told(undisturbed)
+    assert reports(result) == reports(undisturbed)
     assert result.summary["confirmed"] == undisturbed.summary["confirmed"]
 
 
@@ -177,7 +177,7 @@ def test_a_trial_that_was_cut_off_while_it_was_drawn_is_drawn_to_its_end(
     cut = "".join(lines[: last[1] + 1])
     (folder / "study.journal").write_text(cut, encoding="utf-8")
     result = tune(study(confirm={"trials": 0}), runs_dir=tmp_path, jobs=1)
-    assert told(result) == told(undisturbed)
+    assert reports(result) == reports(undisturbed)
 
 
 def test_a_run_that_ended_after_the_search_was_killed_is_heard_afterwards(
@@ -187,10 +187,10 @@ def test_a_run_that_ended_after_the_search_was_killed_is_heard_afterwards(
     shutil.copytree(undisturbed.path, folder)
     journal = folder / "study.journal"
     lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
-    told_last = [i for i, line in enumerate(lines) if '"trial_id":3,"step":40,' in line]
-    journal.write_text("".join(lines[: told_last[0] + 1]), encoding="utf-8")
+    reported_last = [i for i, line in enumerate(lines) if '"trial_id":3,"step":40,' in line]
+    journal.write_text("".join(lines[: reported_last[0] + 1]), encoding="utf-8")
     result = tune(study(confirm={"trials": 0}), runs_dir=tmp_path, jobs=1)
-    assert told(result) == told(undisturbed)
+    assert reports(result) == reports(undisturbed)
 
 
 class Interrupting(StudyReporter):
@@ -207,7 +207,7 @@ def test_a_study_that_is_interrupted_goes_on(undisturbed: TuneResult, tmp_path: 
     assert stopped.stopped
     assert stopped.best_config is None
     assert len(stopped.complete) < 4
-    assert told(tune(config, runs_dir=tmp_path, jobs=1)) == told(undisturbed)
+    assert reports(tune(config, runs_dir=tmp_path, jobs=1)) == reports(undisturbed)
 
 
 def misbehaving(marker: Path, what: str, **tuned: Any) -> ExperimentConfig:
@@ -253,7 +253,7 @@ def test_a_full_disk_is_no_trials_failure(tmp_path: Path):
     config = misbehaving(marker, "fill")
     with pytest.raises(DiskFullError, match=r"seed-1000000000\n.*full") as caught:
         tune(config, runs_dir=tmp_path / "runs", jobs=1)
-    assert "same command goes on" in caught.value.problems[0].cure
+    assert "same command again" in caught.value.problems[0].cure
     result = tune(config, runs_dir=tmp_path / "runs", jobs=1)
     assert [trial.outcome for trial in result.trials] == ["complete", "complete"]
     assert [trial.number for trial in result.trials] == [0, 1]
@@ -286,7 +286,7 @@ def test_a_trial_whose_hparams_find_no_room_has_not_ended(
         with pytest.raises(DiskFullError, match="trial-0000\nCannot write: No space left"):
             tune(config, runs_dir=tmp_path, jobs=1)
     result = tune(config, runs_dir=tmp_path, jobs=1)
-    assert told(result) == told(undisturbed)
+    assert reports(result) == reports(undisturbed)
     (events,) = (result.path / "trials" / "trial-0000").glob("events.out.tfevents*")
     assert events.stat().st_size > 200
 
@@ -302,7 +302,7 @@ class AfterTheFirst(optuna.pruners.BasePruner):
 def test_a_hopeless_trial_ends_at_once_and_is_no_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(road, "build_pruner", lambda *_: AfterTheFirst())
+    monkeypatch.setattr(whole_study, "build_pruner", lambda *_: AfterTheFirst())
     config = config_from_dict(
         {
             **CLIFF,

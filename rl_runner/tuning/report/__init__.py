@@ -1,1 +1,1 @@
-"""What a study found: summary, pictures, HTML, TensorBoard."""
+"""The results of a study as data, pictures, HTML, and in TensorBoard."""

@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 Document = Mapping[str, Any]
 
-# Okabe and Ito's colours, which most colour-blind people can tell apart.
+# Okabe and Ito's colours, which most colour-blind people can distinguish.
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "0.6"
 PER_ROW = 4
-LOG_RATIO = 50.0  # of the largest to the smallest value, from which an axis is logarithmic
-DECADES_RATIO = 100.0  # likewise, from which an axis shows enough powers of ten to be labelled so
+LOG_RATIO = 50.0  # largest to smallest value, from which an axis is logarithmic
+DECADES_RATIO = 100.0  # largest to smallest value, from which powers of ten label an axis well
 
 
 def draw_figures(document: Document) -> Iterator[tuple[str, "Figure"]]:
-    """Yield the pictures that a study's summary allows, with their names."""
+    """Yield the name and figure of each picture for which the summary has data."""
     complete = [trial for trial in document["trials"] if trial["outcome"] == "complete"]
     if complete:
         yield "history", draw_history(document)
@@ -39,6 +39,7 @@ def draw_history(document: Document) -> "Figure":
     """Draw each trial's score in the order of the trials, and the best so far."""
     from matplotlib.ticker import MaxNLocator
 
+    # The scores, and the best so far.
     figure, axes = _one_panel()
     trials = _complete(document)
     numbers = [trial["number"] for trial in trials]
@@ -49,12 +50,18 @@ def draw_history(document: Document) -> "Figure":
     axes.step(
         [*numbers, last], [*best, best[-1]], where="post", color=VERMILION, label="best so far"
     )
+    # Trials without a score, along the bottom.
     for outcome, mark in (("pruned", "|"), ("failed", "x"), ("infeasible", "+")):
         missed = [t["number"] for t in document["trials"] if t["outcome"] == outcome]
-        floor = axes.get_xaxis_transform()
+        along_bottom = axes.get_xaxis_transform()
         if missed:
             axes.plot(
-                missed, [0.02] * len(missed), mark, color=GREY, transform=floor, label=outcome
+                missed,
+                [0.02] * len(missed),
+                mark,
+                color=GREY,
+                transform=along_bottom,
+                label=outcome,
             )
     axes.set(xlabel="trial", ylabel=_name(document))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -63,8 +70,9 @@ def draw_history(document: Document) -> "Figure":
 
 
 def draw_curves(document: Document) -> "Figure":
-    """Draw the learning curves by which trials were compared: mean over the seeds so far."""
+    """Draw the learning curves by which trials were compared: means over the seeds so far."""
     figure, axes = _one_panel()
+    # Curves are stored with the sign that the study needs; draw returns as they are.
     sign = 1.0 if _maximized(document) else -1.0
     best, total = document["best_trial"], document["total_timesteps"]
     styles = {"complete": (BLUE, 0.7), "pruned": (GREY, 0.6)}
@@ -77,6 +85,7 @@ def draw_curves(document: Document) -> "Figure":
             steps, values = seed[:, 0], sign * seed[:, 1]
             axes.plot(steps, values, ".-", color=color, alpha=alpha, lw=1, zorder=2 + alpha)
             last = max(last, int(steps[-1]))
+    # Lines between the seeds, and a legend by outcome.
     for end in range(total, last, total):
         axes.axvline(end, color="0.4", lw=0.8, ls=":")
     for label, color in (("complete", BLUE), ("pruned", GREY), (f"trial {best}", VERMILION)):
@@ -90,7 +99,7 @@ def draw_curves(document: Document) -> "Figure":
 
 
 def _by_seed(curve: Sequence[Sequence[float]], total: int) -> list[np.ndarray]:
-    """Cut a curve into those of its seeds, each (n, 2): steps and values."""
+    """Split a trial's curve by seed, each part (n, 2): steps and values."""
     if not curve:
         return []
     points = np.array(curve, dtype=float)
@@ -103,6 +112,7 @@ def draw_slices(document: Document) -> "Figure":
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
+    # A grid of panels, one per hyperparameter.
     trials = _complete(document)
     names = _searched(document)
     n_rows = -(-len(names) // PER_ROW)
@@ -110,6 +120,7 @@ def draw_slices(document: Document) -> "Figure":
     size = (2.7 * n_columns + 0.8, 2.5 * n_rows + 0.2)
     figure = Figure(figsize=size, layout="constrained")
     panels = list(figure.subplots(n_rows, n_columns, sharey=True, squeeze=False).flat)
+    # In each panel a dot per trial that has the hyperparameter, shaded by the trial's number.
     last = max(1, *(trial["number"] for trial in trials))
     shades = None
     for name, axes in zip(names, panels, strict=False):
@@ -118,10 +129,11 @@ def draw_slices(document: Document) -> "Figure":
         scores = [trial["scores"][0] for trial in having]
         order = [trial["number"] for trial in having]
         shades = axes.scatter(axis.places, scores, c=order, cmap="viridis", s=18, vmin=0, vmax=last)
-        axis.dress(axes)
+        axis.set_scale(axes)
         axes.set_axisbelow(True)
         axes.set_xlabel(name, fontsize=9)
         axes.grid(color="0.92")
+    # Hide the panels that are left over; one label and one colour bar for all.
     for axes in panels[len(names) :]:
         axes.set_visible(False)
     figure.supylabel(_name(document), fontsize=10)
@@ -136,6 +148,7 @@ def draw_parallel_coordinates(document: Document) -> "Figure":
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
+    # An axis for each hyperparameter that all trials have, and one for the score.
     trials = sorted(_complete(document), key=_score, reverse=not _maximized(document))
     names = [name for name in _searched(document) if all(name in t["values"] for t in trials)]
     axes_of = [
@@ -143,23 +156,25 @@ def draw_parallel_coordinates(document: Document) -> "Figure":
         for name in names
     ]
     axes_of.append(_Axis("score", [_score(trial) for trial in trials]))
+    # A line per trial, the worst first so that the best is on top.
     figure = Figure(figsize=(1.15 * len(axes_of) + 1.5, 4.2), layout="constrained")
     axes = figure.add_subplot()
     ranks = np.linspace(0.0, 1.0, len(trials)) if len(trials) > 1 else np.array([1.0])
-    places = np.array([axis.share() for axis in axes_of])  # (n_axes, n_trials)
+    places = np.array([axis.fractions() for axis in axes_of])  # (n_axes, n_trials)
     for i, rank in enumerate(ranks):
         color = colormaps["viridis"](rank)
         axes.plot(places[:, i], color=color, lw=1.0 + rank, alpha=0.35 + 0.6 * rank)
+    # The axes themselves, with their extreme values or choices.
     for x, axis in enumerate(axes_of):
         axes.axvline(x, color="0.4", lw=0.8, zorder=0)
-        for share, text in axis.marks():
-            axes.annotate(text, (x, share), xytext=(3, 0), textcoords="offset points", fontsize=7)
+        for height, text in axis.labels():
+            axes.annotate(text, (x, height), xytext=(3, 0), textcoords="offset points", fontsize=7)
     axes.set_xticks(range(len(axes_of)), [axis.name.replace(".", ".\n") for axis in axes_of])
     axes.tick_params(axis="x", labelsize=8, rotation=25)
     axes.set(yticks=[], xlim=(-0.1, len(axes_of) - 0.4), ylim=(-0.05, 1.05))
     for side in ("left", "right", "top"):
         axes.spines[side].set_visible(False)
-    axes.set_title(f"the lighter, the better: {_name(document)}", fontsize=9, loc="left")
+    axes.set_title(f"lighter is better: {_name(document)}", fontsize=9, loc="left")
     return figure
 
 
@@ -184,7 +199,7 @@ def draw_importances(document: Document) -> "Figure":
 
 
 def draw_pareto_front(document: Document) -> "Figure":
-    """Draw the first two objectives against each other; nobody beats the marked trials in all."""
+    """Draw the first two objectives against each other, and mark the Pareto front."""
     figure, axes = _one_panel()
     front = set(document["pareto_front"])
     for trial in _complete(document):
@@ -204,9 +219,10 @@ def draw_pareto_front(document: Document) -> "Figure":
 
 
 def draw_confirmation(document: Document) -> "Figure":
-    """Draw what the search thought of each candidate, and what fresh seeds say."""
+    """Draw the scores of each candidate in the search and on fresh seeds."""
     items = [item for item in document["confirmed"] if item["seeds"]]
     figure, axes = _one_panel(height=1.1 + 0.55 * len(items))
+    # For each candidate its seeds in the search above those of the confirmation.
     trials = {f"trial-{trial['number']:04d}": trial for trial in document["trials"]}
     for place, item in enumerate(items):
         if item["candidate"] in trials:
@@ -273,7 +289,7 @@ def _is_log(document: Document, name: str) -> bool:
 
 
 class _Axis:
-    """The values of one hyperparameter as places on an axis: by size, or one place per choice."""
+    """The values of one hyperparameter on an axis: numbers by size, choices side by side."""
 
     def __init__(self, name: str, values: Sequence[Any], is_log: bool = False) -> None:
         self.name = name
@@ -287,8 +303,8 @@ class _Axis:
         spread = low > 0 and high / low >= LOG_RATIO
         self.is_log = not self.choices and (is_log or spread)
 
-    def dress(self, axes: "Axes") -> None:
-        """Set the axis's scale and ticks."""
+    def set_scale(self, axes: "Axes") -> None:
+        """Set the scale and the ticks of a panel's x axis."""
         if self.is_log:
             axes.set_xscale("log")
             low, high = self.places.min(), self.places.max()
@@ -303,16 +319,16 @@ class _Axis:
             axes.locator_params(axis="x", nbins=4)
         axes.tick_params(labelsize=8)
 
-    def share(self) -> np.ndarray:
-        """Return where each value lies between the lowest (0) and the highest (1)."""
+    def fractions(self) -> np.ndarray:
+        """Return where each value lies between the lowest (0) and the highest (1), in [0, 1]."""
         places = np.log(self.places) if self.is_log else self.places
         low, high = places.min(), places.max()
         return np.asarray(
             (places - low) / (high - low) if high > low else np.full(len(places), 0.5)
         )
 
-    def marks(self) -> list[tuple[float, str]]:
-        """Return what to write beside the axis, and where."""
+    def labels(self) -> list[tuple[float, str]]:
+        """Return texts beside the axis, with their heights in [0, 1]."""
         if self.choices:
             top = max(1, len(self.choices) - 1)
             only = len(self.choices) == 1

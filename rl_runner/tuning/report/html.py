@@ -1,4 +1,4 @@
-"""A study's part of the HTML report, which `rl report` writes."""
+"""A study's part of the HTML report that `rl report` writes."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,28 +14,28 @@ from rl_runner.tuning.report.study_report import StudyReport, load_report
 from rl_runner.tuning.study.study_folder import START, StudyFolder
 
 CAPTIONS = {
-    "history": "Every trial in its order, and the best so far.",
+    "history": "The score of each trial in order, and the best so far.",
     "slices": "The score against each hyperparameter; darker trials are earlier ones.",
     "parallel-coordinates": "Each complete trial as a line through its hyperparameters.",
-    "learning-curves": "The curves by which trials were compared, and hopeless ones ended early: "
+    "learning-curves": "The curves by which trials were compared and hopeless ones were pruned: "
     "the mean over a trial's seeds so far.",
-    "importances": "Which hyperparameters made the difference: shares of the score's variance, by "
+    "importances": "How much each hyperparameter matters: its share of the score's variance, by "
     "functional ANOVA over a random forest.",
-    "pareto-front": "The marked trials are beaten by no other in every objective.",
-    "confirmation": "What the search thought of each candidate, and what fresh seeds say.",
+    "pareto-front": "No other trial dominates the marked ones.",
+    "confirmation": "The score of each candidate in the search and on fresh seeds.",
 }
-FIRST = ("confirmation", "history", "importances")  # what most readers want to know
+FIRST = ("confirmation", "history", "importances")  # the pictures that most readers need
 
 
 def is_study(path: Path) -> bool:
-    """Whether a folder is a study's, also one that has not come to its end."""
+    """Whether a folder is a study's, finished or not."""
     return (path / START).is_file()
 
 
 def study_part(path: Path) -> StudyPart:
-    """Return what a report says of a study.
+    """Return the part of a report that is about a study.
 
-    :raises StudyError: if the study has not come to its end
+    :raises StudyError: if the study is not finished
     :raises ConfigError: if its start.yaml is damaged
     """
     folder = StudyFolder(path)
@@ -59,8 +59,8 @@ def _pictures(report: StudyReport) -> Iterator[Picture]:
 
 
 def _records(path: Path) -> Iterator[RunRecord]:
-    """Yield what every run of the study says of itself, as far as it can be read."""
+    """Yield the record of every run of the study that can be read."""
     for run in sorted(path.glob(f"*/*/{SEED_FOLDERS}")):
-        with contextlib.suppress(RunFolderError):  # its summary has the results that matter
+        with contextlib.suppress(RunFolderError):  # the results are in the summary
             if (record := read_record(run)) is not None:
                 yield record

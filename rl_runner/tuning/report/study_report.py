@@ -18,7 +18,7 @@ DOTS_PER_INCH = 120
 
 @dataclass(frozen=True)
 class StudyReport:
-    """What a study found: plain data, the pictures of it by name, and a text of a few lines."""
+    """The results of a study: plain data, pictures by name, and a text of a few lines."""
 
     document: Mapping[str, Any]
     figures: "Mapping[str, Figure]"
@@ -26,22 +26,22 @@ class StudyReport:
 
 
 def load_report(path: Path) -> StudyReport:
-    """Return the report of a study's folder, for whoever shows it, e.g. on an HTML page.
+    """Return the report of a study's folder, for instance to show it on a page.
 
-    :raises StudyError: if the study has not come to its end
+    :raises StudyError: if the study is not finished
     """
     return report_of(StudyFolder(path).read_summary())
 
 
 def report_of(document: Mapping[str, Any]) -> StudyReport:
-    """Return the report that belongs to a summary."""
+    """Return the report of a summary (the content of summary.json)."""
     return StudyReport(document, dict(draw_figures(document)), "\n".join(describe(document)))
 
 
 def write_report(folder: StudyFolder, document: Mapping[str, Any]) -> StudyReport:
-    """Write summary.json, the pictures, and TensorBoard's events."""
+    """Write summary.json, the pictures, and TensorBoard's events; remove earlier pictures."""
     report = report_of(document)
-    with folder.one_at_a_time():
+    with folder.write_lock():
         folder.write_summary(document)
         folder.figures.mkdir(exist_ok=True)
         for old in folder.figures.glob("*.png"):
@@ -53,7 +53,7 @@ def write_report(folder: StudyFolder, document: Mapping[str, Any]) -> StudyRepor
 
 
 def describe(document: Mapping[str, Any]) -> list[str]:
-    """Say what a study found, in plain lines."""
+    """Return the results of a study as lines of text."""
     counts = ", ".join(f"{n} {outcome}" for outcome, n in document["n_trials"].items())
     lines = [f"Study {document['study']}: {counts}."]
     lines += [
@@ -77,7 +77,9 @@ def _describe_candidate(item: Mapping[str, Any]) -> str:
     if not item["scores"]:
         return f"{item['candidate']}: failed on fresh seeds ({item['failures'][0]})."
     text = f"{item['candidate']}: {item['scores'][0]:.4g} on fresh seeds"
-    if not math.isclose(item["scores"][0], item["mean"]):  # it is their median, say
+    if not math.isclose(
+        item["scores"][0], item["mean"]
+    ):  # the score is, for instance, their median
         text += f", whose mean is {item['mean']:.4g}"
     if item["ci95"]:
         text += f" ({item['ci95'][0]:.4g} to {item['ci95'][1]:.4g})"
@@ -86,9 +88,9 @@ def _describe_candidate(item: Mapping[str, Any]) -> str:
     if item["gain_ci95"]:
         text += f" ({item['gain_ci95'][0]:+.4g} to {item['gain_ci95'][1]:+.4g})"
     if item["search_scores"]:
-        text += f"; the search had {item['search_scores'][0]:.4g}"
+        text += f"; {item['search_scores'][0]:.4g} in the search"
     if item["optimism"] is not None:
-        text += f" and its mean flattered itself by {item['optimism']:.4g}"
+        text += f", whose mean was optimistic by {item['optimism']:.4g}"
     if item["optimism_ci95"]:
         text += f" ({item['optimism_ci95'][0]:.4g} to {item['optimism_ci95'][1]:.4g})"
     return text + "."

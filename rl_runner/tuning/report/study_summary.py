@@ -1,20 +1,26 @@
-"""What a study found, as plain data (summary.json) and as text."""
+"""The results of a study, as objects and as plain data (summary.json)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import optuna
+from optuna.trial import TrialState
+
 from rl_runner.config.tune import ObjectiveConfig, TuneConfig
-from rl_runner.tuning.confirm import Confirmed, gain_of, optimism_of, pareto_front, ranking
+from rl_runner.tuning.confirm import Confirmed, gain_of, optimism_of, pareto_front, rank_trials
 from rl_runner.tuning.objective import describe_objective
+from rl_runner.tuning.optuna_log import optuna_silenced
 from rl_runner.tuning.study.study_folder import FORMAT
 from rl_runner.tuning.study_reporter import TrialReport
+
+FEWEST_FOR_IMPORTANCES = 4  # complete trials; with fewer, importances would be noise
 
 
 @dataclass(frozen=True)
 class TuneResult:
-    """How a study stands."""
+    """The state of a study and its results so far."""
 
     path: Path
     study: str
@@ -24,18 +30,18 @@ class TuneResult:
     confirmed: Sequence[Confirmed]
     winner: Confirmed | None
     best_config: Path | None  # ready for `rl train`
-    stopped: bool  # before its end; the same call goes on
+    stopped: bool  # interrupted before its end; the same call resumes it
     importances: Mapping[str, float]  # by hyperparameter, for the first objective; they sum to 1
 
     @property
     def complete(self) -> list[TrialReport]:
-        """The trials with a score, the best first."""
+        """The complete trials, the best first."""
         trials = [trial for trial in self.trials if trial.outcome == "complete"]
-        return ranking(self.tune.objective[0], trials)
+        return rank_trials(self.tune.objective[0], trials)
 
     @property
     def summary(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
+        """The results as plain data, for JSON."""
         front = pareto_front(self.tune.objective, self.complete)
         return {
             "format": FORMAT,
@@ -60,7 +66,7 @@ class TuneResult:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many trials ended in which way."""
+        """The number of trials by outcome."""
         outcomes = [trial.outcome for trial in self.trials]
         return {outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)}
 
@@ -89,7 +95,7 @@ def _trial(trial: TrialReport) -> dict[str, Any]:
 def confirmed_document(
     tune: TuneConfig, item: Confirmed, confirmed: Sequence[Confirmed]
 ) -> dict[str, Any]:
-    """Describe one of the confirmed candidates: what the search thought, what fresh seeds say."""
+    """Return a confirmed candidate as plain data: its scores in the search and on fresh seeds."""
     trial, summary = item.candidate.trial, item.summary
     gain = gain_of(tune.objective[0], item, confirmed)
     optimism = optimism_of(tune.objective[0], item)
@@ -107,3 +113,23 @@ def confirmed_document(
         "optimism_ci95": list(optimism.ci95) if optimism and optimism.ci95 else None,
         "failures": list(item.causes),
     }
+
+
+def importances_of(study: optuna.Study, tune: TuneConfig) -> dict[str, float]:
+    """Return each hyperparameter's share of the first objective's variance, the largest first.
+
+    By functional ANOVA over a random forest (Hutter et al. 2014). Empty with too few complete
+    trials, or if all of them have the same score.
+    """
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    scores = {trial.values[0] for trial in complete}
+    if len(complete) < FEWEST_FOR_IMPORTANCES or len(scores) < 2:
+        return {}
+    several = len(tune.objective) > 1
+    with optuna_silenced():
+        found = optuna.importance.get_param_importances(
+            study,
+            evaluator=optuna.importance.FanovaImportanceEvaluator(seed=tune.seed),
+            target=(lambda trial: trial.values[0]) if several else None,
+        )
+    return {name: float(share) for name, share in found.items()}

@@ -1,4 +1,4 @@
-"""The search in TensorBoard: one line per trial on the HPARAMS page, and pictures of the whole."""
+"""The search in TensorBoard: a row per trial on the HPARAMS page, and the study's pictures."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ EVENTS = "events.out.tfevents*"
 
 
 def log_trial(folder: Path, trial: TrialReport, tune: TuneConfig) -> None:
-    """Write what was tried and what came of it, replacing what an earlier session wrote."""
+    """Write a trial's hyperparameters and scores, replacing those of an earlier session."""
     from stable_baselines3.common.logger import HParam
 
     if trial.outcome == "complete":
@@ -33,14 +33,14 @@ def log_trial(folder: Path, trial: TrialReport, tune: TuneConfig) -> None:
 
 
 def log_study(folder: Path, pictures: Sequence[Path], text: str) -> None:
-    """Write the pictures, which are PNG files, and the text summary."""
+    """Write the study's pictures, which are PNG files, and its text summary."""
     images = {f"tune/{path.stem}": _image(path) for path in pictures}
     indented = "".join(f"    {line}\n" for line in text.splitlines())
     _write(folder, {**images, "tune/summary": indented}, 0)
 
 
 def _image(path: Path) -> Any:
-    """Read a picture: to draw it again would take longer."""
+    """Return a PNG file as an image to log; drawing it again would take longer."""
     from PIL import Image
     from stable_baselines3.common.logger import Image as Logged
 
@@ -49,6 +49,10 @@ def _image(path: Path) -> Any:
 
 
 def _write(folder: Path, values: Mapping[str, Any], step: int) -> None:
+    """Replace the event files of a folder.
+
+    :raises DiskFullError: if there is no space, or RunFolderError if the folder is read-only
+    """
     from stable_baselines3.common.logger import TensorBoardOutputFormat
 
     with writing(folder), _silent_threads():
@@ -61,7 +65,7 @@ def _write(folder: Path, values: Mapping[str, Any], step: int) -> None:
 
 @contextlib.contextmanager
 def _silent_threads() -> Iterator[None]:
-    """Let TensorBoard's thread print no traceback of the error that it hands over anyway."""
+    """Let TensorBoard's thread print no traceback: its error is raised here as well."""
     before, threading.excepthook = threading.excepthook, lambda _: None
     try:
         yield

@@ -1,50 +1,33 @@
-"""Optuna's samplers and pruners as this study uses them."""
+"""Samplers, which choose the hyperparameters of the next trial."""
 
-import contextlib
-import copy
-import math
-import warnings
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
-from optuna import pruners, samplers
+from optuna import samplers
 from optuna.trial import FrozenTrial
 
-from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import TuneConfig
+from rl_runner.tuning.optuna_log import optuna_silenced
 from rl_runner.tuning.space.search_space import SearchSpace, Values
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-WARM_UP = 1 / 3  # of a run, in which no learning curve is judged hopeless
-
-
-@contextlib.contextmanager
-def quietly() -> Iterator[None]:
-    """Leave out Optuna's log, and its warnings that a feature is experimental."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)
-
 
 def build_sampler(tune: TuneConfig, space: SearchSpace, index: int) -> samplers.BaseSampler:
-    """Build the sampler of the trial before which there were ``index`` others.
+    """Build the sampler for one trial.
 
-    Every trial has one of its own, seeded by that number, so that a study that was stopped goes on
-    with the trials it would have had.
+    Every trial has a sampler of its own, seeded by ``index``. A study that was interrupted
+    therefore resumes with the trials that it would have had.
+
+    :param index: how many trials were drawn before this one
+    :raises ConfigError: if a grid is asked for and a parameter has no finite set of values
     """
     sequence = np.random.SeedSequence(tune.seed, spawn_key=(index,))
     seed = int(sequence.generate_state(1)[0])
     startup = tune.startup_trials
-    with quietly():
+    with optuna_silenced():
         match tune.sampler:
             case "tpe":
                 return samplers.TPESampler(seed=seed, n_startup_trials=startup)
@@ -58,7 +41,7 @@ def build_sampler(tune: TuneConfig, space: SearchSpace, index: int) -> samplers.
                 return samplers.GPSampler(
                     seed=seed, n_startup_trials=startup, warn_independent_sampling=False
                 )
-            case "qmc":  # one scrambled sequence for the whole study
+            case "qmc":  # one scrambled sequence for the whole study: the same seed for every trial
                 return samplers.QMCSampler(
                     seed=tune.seed,
                     scramble=True,
@@ -66,7 +49,7 @@ def build_sampler(tune: TuneConfig, space: SearchSpace, index: int) -> samplers.
                     warn_independent_sampling=False,
                 )
             case "grid":
-                return GridOfActive(shuffled_grid(tune, space), index)
+                return GridSampler(shuffled_grid(tune, space), index)
 
 
 def shuffled_grid(tune: TuneConfig, space: SearchSpace) -> list[Values]:
@@ -76,8 +59,14 @@ def shuffled_grid(tune: TuneConfig, space: SearchSpace) -> list[Values]:
     return [points[i] for i in order]
 
 
-class GridOfActive(samplers.BaseSampler):
-    """Gives a trial its point of a grid (Optuna's own sampler knows no conditional parameters)."""
+class GridSampler(samplers.BaseSampler):
+    """Gives a trial its point of the grid.
+
+    Optuna's own grid sampler does not support conditional parameters.
+
+    :param points: of the grid, see :func:`shuffled_grid`
+    :param index: how many trials were drawn before this one; after the last point the grid repeats
+    """
 
     def __init__(self, points: list[Values], index: int) -> None:
         self.point = points[index % len(points)]
@@ -85,7 +74,7 @@ class GridOfActive(samplers.BaseSampler):
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> "dict[str, BaseDistribution]":
-        """Nothing is sampled together."""
+        """Return no joint search space: each parameter is looked up on its own."""
         del study, trial
         return {}
 
@@ -95,7 +84,7 @@ class GridOfActive(samplers.BaseSampler):
         trial: FrozenTrial,
         search_space: "dict[str, BaseDistribution]",
     ) -> dict[str, Any]:
-        """Nothing is sampled together."""
+        """Return no values, since there is no joint search space."""
         del study, trial, search_space
         return {}
 
@@ -106,56 +95,6 @@ class GridOfActive(samplers.BaseSampler):
         param_name: str,
         param_distribution: "BaseDistribution",
     ) -> Any:
-        """Look the value up."""
+        """Return the parameter's value at this trial's point; raises KeyError if it is inactive."""
         del study, trial, param_distribution
         return self.point[param_name]
-
-
-def build_pruner(tune: TuneConfig, start: ExperimentConfig) -> pruners.BasePruner:
-    """Build the pruner, whose steps are timesteps counted through all seeds of a trial.
-
-    :param start: the resolved starting config
-    """
-    total_timesteps = start.train.total_timesteps
-    every = start.eval.every or total_timesteps
-    with quietly():
-        match tune.pruner:
-            case "median":
-                median = pruners.MedianPruner(n_startup_trials=tune.startup_trials)
-                return WithinSeed(median, total_timesteps)
-            case "asha":
-                return pruners.SuccessiveHalvingPruner(min_resource=every, reduction_factor=3)
-            case "hyperband":
-                return pruners.HyperbandPruner(
-                    min_resource=every, max_resource=total_timesteps * tune.seeds
-                )
-            case "wilcoxon":
-                return pruners.WilcoxonPruner(n_startup_steps=3)
-            case "none":
-                return pruners.NopPruner()
-
-
-class WithinSeed(pruners.BasePruner):
-    """Shows a pruner the learning curve since the present seed began, and not its first third.
-
-    A percentile pruner judges a trial by its best value so far; the best of an earlier seed would
-    shield the present one.
-    """
-
-    def __init__(self, inner: pruners.BasePruner, total_timesteps: int) -> None:
-        self.inner = inner
-        self.total = total_timesteps
-
-    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        """Tell whether the trial is hopeless."""
-        last = trial.last_step
-        if last is None:
-            return False
-        begin = (math.ceil(last / self.total) - 1) * self.total
-        if last - begin <= WARM_UP * self.total:
-            return False
-        present = copy.copy(trial)
-        present.intermediate_values = {
-            step: value for step, value in trial.intermediate_values.items() if step > begin
-        }
-        return self.inner.prune(study, present)

@@ -1,4 +1,4 @@
-"""The search itself: ask Optuna, race, tell Optuna, until there are enough trials."""
+"""The search loop: ask Optuna for trials, train them, and tell Optuna their results."""
 
 import contextlib
 import time
@@ -16,28 +16,41 @@ from rl_runner.errors import ConfigError, DiskFullError, Problem, StudyError
 from rl_runner.training.processes.launcher import POLL_SECONDS, Launcher
 from rl_runner.training.reporting import RunId
 from rl_runner.training.task import RunResult
-from rl_runner.tuning.ends import RETRIES, cause_of, disk_full, ended_from_outside
 from rl_runner.tuning.objective import RunOutcome, load_curve
+from rl_runner.tuning.optuna_log import optuna_silenced
 from rl_runner.tuning.report.tensorboard_log import log_trial
-from rl_runner.tuning.search.running_trial import Race
-from rl_runner.tuning.search.samplers import build_sampler, quietly, shuffled_grid
+from rl_runner.tuning.search.running_trial import RunningTrial
+from rl_runner.tuning.search.samplers import build_sampler, shuffled_grid
 from rl_runner.tuning.space.search_space import SearchSpace
-from rl_runner.tuning.study.storage import HEARTBEAT_SECONDS, beat, queue_again, retire_abandoned
+from rl_runner.tuning.study.storage import (
+    HEARTBEAT_SECONDS,
+    queue_abandoned_trials,
+    queue_again,
+    send_heartbeat,
+)
 from rl_runner.tuning.study.study_folder import StudyFolder
 from rl_runner.tuning.study.trial_report import CAUSE, OUTCOME, trial_number, trial_report
-from rl_runner.tuning.study_reporter import Outcome, Relay, StudyReporter, TrialReport
-from rl_runner.tuning.trial_runs import for_search, with_values, write_experiment
+from rl_runner.tuning.study_reporter import EvaluationRelay, Outcome, StudyReporter, TrialReport
+from rl_runner.tuning.trial_runs import (
+    RETRIES,
+    config_with_values,
+    disk_full_error,
+    failure_cause,
+    search_config,
+    was_interrupted,
+    write_experiment,
+)
 
-MOST_INFEASIBLE = 100  # in a row, until the space counts as impossible
-MOST_FAILURES = 5  # without any result, until the search gives up
-LOOK_SECONDS = 2.0  # between two looks at what other processes have done
+MOST_INFEASIBLE = 100  # trials in a row, after which the space counts as impossible
+MOST_FAILURES = 5  # trials without any result, after which the search gives up
+CHECK_SECONDS = 2.0  # between two checks of what other processes have done
 
 
 @dataclass(frozen=True)
 class SearchTask:
-    """What is searched, where it is kept, and when it is enough."""
+    """What is searched, where it is stored, and when to stop."""
 
-    start: ExperimentConfig  # from complete_start
+    start: ExperimentConfig  # from resolve_start
     tune: TuneConfig
     space: SearchSpace
     folder: StudyFolder
@@ -56,108 +69,144 @@ class Search:
         self.task = task
         self.study = task.study
         self.reporter = reporter
-        self.relay = Relay(reporter)
+        self.relay = EvaluationRelay(reporter)
         self.launcher = Launcher(self.relay, jobs=jobs)
-        self.races: list[Race] = []
-        self.began = time.monotonic()
-        self.others = False  # whether other processes have trials under way
-        self.later: list[Race] = []  # whose run another process is still at
-        self.failed_here = 0
-        self.next_look = self.next_beat = 0.0
-        grid = task.tune.sampler == "grid"
-        self.n_points = len(shuffled_grid(task.tune, task.space)) if grid else None
+        self.trials: list[RunningTrial] = []
+        self.held_elsewhere: list[RunningTrial] = []  # another process still holds their runs
+        self.others_are_running = False  # whether other processes have trials under way
+        self.n_failed = 0  # trials that failed in this process
+        self.started = time.monotonic()
+        self.next_check = self.next_heartbeat = 0.0
+        is_grid = task.tune.sampler == "grid"
+        self.n_points = len(shuffled_grid(task.tune, task.space)) if is_grid else None
 
     def run(self) -> bool:
-        """Search until there are enough trials; False if it was stopped before.
+        """Search until there are enough trials; return False if it was interrupted before.
 
-        :raises StudyError: if nothing that is tried can be trained
+        :raises StudyError: if every trial fails, or no combination can be trained
+        :raises DiskFullError: if a run or the storage cannot be written
         """
         with self.launcher.stopping_on_signals():
             try:
-                self._take_up_again()
-                while self._goes_on():
+                self._resume_trials()
+                self._start_trials()
+                while self._is_under_way:
                     time.sleep(POLL_SECONDS)
-                    self._look()
+                    self._take_reports()
+                    self._send_heartbeats()
+                    self._start_trials()
             except BaseException as error:
                 self.launcher.stop_and_wait()
                 if isinstance(error, DiskFullError):
-                    with contextlib.suppress(StorageInternalError):  # full on its side, too
-                        self._give_back()
+                    with contextlib.suppress(StorageInternalError):  # its disk is full, too
+                        self._queue_unfinished()
                 raise
-        self._give_back()
+        self._queue_unfinished()
         return not self.launcher.stop_requests
 
-    def _give_back(self) -> None:
-        """Queue the trials again that were stopped, to go on another time."""
-        for race in self.races:
-            queue_again(self.study, self.task.storage, race.trial)
+    @property
+    def _is_under_way(self) -> bool:
+        """Whether any trial is under way, here or in another process."""
+        if self.launcher.stop_requests:
+            return self.launcher.busy
+        return self.launcher.busy or self.others_are_running or bool(self.held_elsewhere)
 
-    # --- beginning ------------------------------------------------------------------------------
+    def _queue_unfinished(self) -> None:
+        """Queue the trials that were interrupted, so that they are resumed later."""
+        for running in self.trials:
+            queue_again(self.study, self.task.storage, running.trial)
 
-    def _take_up_again(self) -> None:
-        """Go on with trials that were under way when this study's process ended."""
+    # --- trials that were interrupted in an earlier session -------------------------------------
+
+    def _resume_trials(self) -> None:
+        """Resume the trials that were under way when this study's process ended."""
         if isinstance(self.task.storage, RDBStorage):
-            return  # they may be another process's; Optuna's heartbeats will tell
+            return  # they may belong to another process; Optuna's heartbeats show which do not
         for frozen in self.study.get_trials(states=(TrialState.RUNNING,)):
             self._seed_sampler(frozen.number)
-            with quietly():
+            with optuna_silenced():
                 trial = optuna.Trial(self.study, frozen._trial_id)  # noqa: SLF001 - has no other name
-                self._draw_again(trial)
+                self._replay_draws(trial)
             self._begin(trial)
 
-    def _draw_again(self, trial: optuna.Trial) -> None:
-        """Draw what a trial had drawn when it was cut off, so that the rest is what it would be."""
+    def _replay_draws(self, trial: optuna.Trial) -> None:
+        """Draw again what a trial had drawn before, so that its remaining draws are the same.
+
+        A process may be killed after a trial has drawn only some of its values.
+        """
         for name, distribution in trial.distributions.items():
             if not distribution.single() and name not in trial.relative_params:
                 frozen = self.study.get_trials(deepcopy=False)[trial.number]
                 self.study.sampler.sample_independent(self.study, frozen, name, distribution)
 
-    def _goes_on(self) -> bool:
-        """Begin what can begin; tell whether anything is under way, here or elsewhere."""
-        if self.launcher.stop_requests:
-            return self.launcher.busy
-        if time.monotonic() >= self.next_look:
-            self.next_look = time.monotonic() + LOOK_SECONDS
-            while self.later:
-                self.launcher.add(self.later.pop().next_task())
-            while self.launcher.n_free and self._wants_another():
-                self._ask()
-            waited, self.others = self.others, self._others_are_at_work()
-            if self.others and not waited and not self.launcher.busy:
-                self.reporter.note("Waiting for the trials of other processes, or to take them up.")
-        return self.launcher.busy or self.others or bool(self.later)
+    # --- new trials -----------------------------------------------------------------------------
 
-    def _wants_another(self) -> bool:
-        if self.task.timeout is not None and time.monotonic() - self.began > self.task.timeout:
-            return False
-        retire_abandoned(self.study)
-        reports = [trial_report(frozen, self.task.space) for frozen in self.study.get_trials()]
-        self._check_for_hope([report.outcome for report in reports])
-        n_begun = sum(r.outcome not in {"infeasible", "waiting", "abandoned"} for r in reports)
-        if self.n_points is not None and self._n_fresh() >= self.n_points:
-            return any(report.outcome == "waiting" for report in reports)
+    def _start_trials(self) -> None:
+        """Start as many trials as there are free processes and trials left, every few seconds."""
+        if self.launcher.stop_requests or time.monotonic() < self.next_check:
+            return
+        self.next_check = time.monotonic() + CHECK_SECONDS
+        # Try the runs again that another process held.
+        while self.held_elsewhere:
+            self.launcher.add(self.held_elsewhere.pop().next_task())
+        # Fill the free processes with new trials.
+        while self.launcher.n_free and not self._is_out_of_time:
+            queue_abandoned_trials(self.study)
+            outcomes = self._outcomes()
+            self._give_up_if_hopeless(outcomes)
+            if not self._has_trials_left(outcomes):
+                break
+            self._ask()
+        # Other processes may still die and leave trials to this one.
+        were_running, self.others_are_running = self.others_are_running, self._others_have_trials()
+        if self.others_are_running and not were_running and not self.launcher.busy:
+            self.reporter.note("Waiting for other processes to finish their trials.")
+
+    @property
+    def _is_out_of_time(self) -> bool:
+        timeout = self.task.timeout
+        return timeout is not None and time.monotonic() - self.started > timeout
+
+    def _outcomes(self) -> list[Outcome]:
+        """Return the outcome of every trial of the study, in Optuna's order."""
+        reports = (trial_report(frozen, self.task.space) for frozen in self.study.get_trials())
+        return [report.outcome for report in reports]
+
+    def _has_trials_left(self, outcomes: Sequence[Outcome]) -> bool:
+        """Whether another trial may begin; infeasible and abandoned ones do not count as begun."""
+        if self.n_points is not None and self._n_drawn() >= self.n_points:
+            return "waiting" in outcomes  # the grid is used up, but an interrupted trial is queued
+        n_begun = sum(o not in {"infeasible", "waiting", "abandoned"} for o in outcomes)
         return n_begun < self.task.tune.trials
 
-    def _check_for_hope(self, outcomes: Sequence[Outcome]) -> None:
-        """Give up if the space is impossible, or whatever is tried fails."""
+    def _n_drawn(self) -> int:
+        """Return how many trials were drawn; those queued again were not drawn anew."""
+        trials = self.study.get_trials(deepcopy=False)
+        return sum(trial_number(trial) == trial.number for trial in trials)
+
+    def _others_have_trials(self) -> bool:
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return len(running) > len(self.trials)
+
+    def _give_up_if_hopeless(self, outcomes: Sequence[Outcome]) -> None:
+        """Raise StudyError if every trial fails, or the space seems to be impossible."""
+        # Every trial so far has failed.
         ended = [o for o in outcomes if o in {"complete", "pruned", "failed"}]
-        if self.failed_here >= MOST_FAILURES and set(ended) == {"failed"}:
+        if self.n_failed >= MOST_FAILURES and set(ended) == {"failed"}:
             what = f"All {len(ended)} trials failed, so there is no result."
             last = [t for t in self.study.get_trials() if t.user_attrs.get(CAUSE)][-1]
             path = self.task.folder.trial(trial_number(last))
-            raise StudyError(Problem(what, str(path), f"The last: {last.user_attrs[CAUSE]}"))
+            raise StudyError(Problem(what, str(path), f"The last cause: {last.user_attrs[CAUSE]}"))
+        # No recent combination could be trained.
         recent = [o for o in outcomes if o != "running"][-MOST_INFEASIBLE:]
         if len(recent) == MOST_INFEASIBLE and set(recent) == {"infeasible"}:
             what = f"The last {MOST_INFEASIBLE} trials were combinations that cannot be trained."
             last = self.study.get_trials()[-1]
             raise StudyError(Problem(what, "tune.search_space", str(last.user_attrs[CAUSE])))
 
-    def _n_fresh(self) -> int:
-        trials = self.study.get_trials(deepcopy=False)
-        return sum(trial_number(trial) == trial.number for trial in trials)
-
     def _ask(self) -> None:
-        with quietly():
+        """Ask Optuna for the next trial and begin it."""
+        with optuna_silenced():
             trial = self.study.ask()
         self._seed_sampler(trial.number)
         self._begin(trial)
@@ -169,75 +218,86 @@ class Search:
         self.study.sampler = build_sampler(self.task.tune, self.task.space, index)
 
     def _begin(self, trial: optuna.Trial) -> None:
+        """Draw a trial's values and start the run of its first seed, unless it is infeasible."""
         task = self.task
-        with quietly():
+        with optuna_silenced():
             values = task.space.suggest(trial)
         number = trial_number(self.study.get_trials(deepcopy=False)[trial.number])
         try:
-            resolved = with_values(task.start, values)
+            resolved = config_with_values(task.start, values)
         except ConfigError as error:
             self._tell(trial, "infeasible", cause=" ".join(p.what for p in error.problems))
             return
-        config = for_search(resolved, task.tune, number, values)
+        config = search_config(resolved, task.tune, number, values)
         folder = write_experiment(config, task.folder.trial(number))
-        race = Race(trial, number, values, config, task.tune, folder)
-        self.races.append(race)
+        running = RunningTrial(trial, number, values, config, task.tune, folder)
+        self.trials.append(running)
         self.reporter.trial_started(number, values)
-        self.launcher.add(race.next_task())
+        self.launcher.add(running.next_task())
 
-    # --- under way ------------------------------------------------------------------------------
+    # --- trials under way -----------------------------------------------------------------------
 
-    def _look(self) -> None:
-        """Take what has happened since the last look."""
+    def _take_reports(self) -> None:
+        """Take the evaluations and the ended runs since the last call."""
         ended = self.launcher.poll()
-        heard, self.relay.evaluations = self.relay.evaluations, []
-        for evaluated in heard:
-            for race in self.races:
-                if race.is_about(evaluated.run) and race.hear(evaluated) and race.task:
-                    self.launcher.give_up(race.task)
+        # Evaluations first: they may show that a trial is hopeless.
+        for evaluated in self.relay.take_evaluations():
+            for running in self.trials:
+                if (
+                    running.task is not None
+                    and running.is_training(evaluated.run)
+                    and running.add_evaluation(evaluated)
+                ):
+                    self.launcher.give_up(running.task)
+        # Each ended run leads to the trial's next seed, or to its end.
         for run_task, result in ended:
-            race = next(race for race in self.races if race.task is run_task)
-            self._take(race, result)
-            self.next_look = 0.0
-        if time.monotonic() >= self.next_beat:
-            self.next_beat = time.monotonic() + HEARTBEAT_SECONDS
-            for race in self.races:
-                beat(self.task.storage, race.trial)
+            running = next(running for running in self.trials if running.task is run_task)
+            self._take_result(running, result)
+            self.next_check = 0.0  # a process is free
 
-    def _take(self, race: Race, result: RunResult) -> None:
-        """Take a run's end: the trial's next seed, or its own end."""
+    def _send_heartbeats(self) -> None:
+        if time.monotonic() >= self.next_heartbeat:
+            self.next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS
+            for running in self.trials:
+                send_heartbeat(self.task.storage, running.trial)
+
+    def _take_result(self, running: RunningTrial, result: RunResult) -> None:
+        """Continue a trial after a run of it has ended: next seed, retry, or end of the trial."""
+        run = running.folder.run(result.seed)
         if result.status == "finished":
-            curve = load_curve(race.folder.run(result.seed))
-            race.catch_up(RunId(race.config.name, result.seed), curve)
-        if race.hopeless and result.status in {"pruned", "finished"}:
-            self._end(race, "pruned")
+            curve = load_curve(run)
+            running.add_missed_evaluations(RunId(running.config.name, result.seed), curve)
+        if running.hopeless and result.status in {"pruned", "finished"}:
+            self._end(running, "pruned")
         elif result.status == "finished":
-            if race.seed_finished(RunOutcome.of(race.folder.run(result.seed))):
-                self._end(race, "complete")
+            running.add_outcome(RunOutcome.of(run))
+            if running.is_complete:
+                self._end(running, "complete")
             else:
-                self.launcher.add(race.next_task())
+                self.launcher.add(running.next_task())
         elif result.status in {"interrupted", "pending"} and self.launcher.stop_requests:
-            return  # it goes on another time
-        elif result.elsewhere:  # of a session that was killed, and that writes its checkpoint
-            self.later.append(race)
+            return  # the search is stopping; the trial is resumed later
+        elif result.elsewhere:  # a session that was killed still writes its checkpoint
+            self.held_elsewhere.append(running)
         elif result.record.disk_full:
-            raise disk_full(result)  # the trial stays as it is, and goes on another time
-        elif ended_from_outside(result) and race.tries < RETRIES:
-            race.tries += 1
-            self.reporter.note(f"Trial {race.number}: {cause_of(result)}; tried again.")
-            self.launcher.add(race.next_task())
+            raise disk_full_error(result)  # the trial stays as it is and is resumed later
+        elif was_interrupted(result) and running.retries < RETRIES:
+            running.retries += 1
+            self.reporter.note(f"Trial {running.number}: {failure_cause(result)}; trying again.")
+            self.launcher.add(running.next_task())
         else:
-            self.failed_here += 1
-            self._end(race, "failed", cause_of(result))
+            self.n_failed += 1
+            self._end(running, "failed", failure_cause(result))
 
-    def _end(self, race: Race, outcome: Outcome, cause: str = "") -> None:
-        for key, value in race.attributes().items():
-            race.trial.set_user_attr(key, value)
-        scores = race.scores() if outcome == "complete" else None
-        report = replace(self._report(race.trial), outcome=outcome, scores=tuple(scores or ()))
-        log_trial(race.folder.path, report, self.task.tune)  # before it counts as ended
-        self.races.remove(race)
-        self._tell(race.trial, outcome, scores, cause)
+    def _end(self, running: RunningTrial, outcome: Outcome, cause: str = "") -> None:
+        """Record how a trial ended: in TensorBoard first, since Optuna's record makes it final."""
+        for key, value in running.attributes().items():
+            running.trial.set_user_attr(key, value)
+        scores = running.scores() if outcome == "complete" else None
+        report = replace(self._report(running.trial), outcome=outcome, scores=tuple(scores or ()))
+        log_trial(running.folder.path, report, self.task.tune)
+        self.trials.remove(running)
+        self._tell(running.trial, outcome, scores, cause)
 
     def _tell(
         self,
@@ -246,19 +306,16 @@ class Search:
         scores: Sequence[float] | None = None,
         cause: str = "",
     ) -> None:
+        """Tell Optuna and the reporter how a trial ended."""
         trial.set_user_attr(OUTCOME, outcome)
         if cause:
             trial.set_user_attr(CAUSE, cause)
-        if outcome == "infeasible":  # samplers learn to stay away from it
+        if outcome == "infeasible":  # samplers learn to avoid it
             trial.set_constraint("infeasible", 1.0)
         states = {"complete": TrialState.COMPLETE, "failed": TrialState.FAIL}
-        with quietly():
+        with optuna_silenced():
             self.study.tell(trial, scores, states.get(outcome, TrialState.PRUNED))
         self.reporter.trial_ended(self._report(trial))
 
     def _report(self, trial: optuna.Trial) -> TrialReport:
         return trial_report(self.study.get_trials()[trial.number], self.task.space)
-
-    def _others_are_at_work(self) -> bool:
-        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return len(running) > len(self.races)

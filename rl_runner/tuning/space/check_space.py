@@ -1,4 +1,4 @@
-"""A search space checked against the algorithm, before anything is trained or written."""
+"""The search space checked against the algorithm, before anything is trained or written."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,29 +19,33 @@ from rl_runner.config.tune import ParameterConfig, TuneConfig
 from rl_runner.config.validation import unknown_key
 from rl_runner.errors import ConfigError, Problem
 from rl_runner.tuning.objective import complete_objective
-from rl_runner.tuning.search.samplers import quietly, shuffled_grid
+from rl_runner.tuning.optuna_log import optuna_silenced
+from rl_runner.tuning.search.samplers import shuffled_grid
 from rl_runner.tuning.space.default_spaces import default_space
-from rl_runner.tuning.space.search_space import SearchSpace, Values, parents_first, put
-from rl_runner.tuning.trial_runs import with_values
+from rl_runner.tuning.space.search_space import SearchSpace, Values, parents_first, set_values
+from rl_runner.tuning.trial_runs import config_with_values
 
-PROBES = 200  # combinations drawn to see whether any is possible
+PROBES = 200  # combinations drawn to check whether any can be trained
 
 
 def complete_tuning(start: ExperimentConfig) -> TuneConfig:
-    """Return a resolved config's ``tune`` section with everything that it leaves open.
+    """Return a resolved config's ``tune`` section with all of its defaults filled in.
 
-    :raises ConfigError: if the space does not suit the algorithm, or no combination is possible
+    :raises ConfigError: if the space does not fit the algorithm, or no combination can be trained
     """
     tune = start.tune or TuneConfig()
+    # CMA-ES has one objective.
     if tune.sampler == "cmaes" and len(tune.objective) > 1:
         where = start.source.locate(("tune", "sampler"))
         cure = "Use `tpe`, `gp`, `random`, `qmc` or `grid`, or name one objective."
         raise ConfigError(Problem("CMA-ES takes a single objective.", where, cure))
+    # Each parameter must exist, and its extreme values must be accepted.
     parameters = tune.parameters if tune.search_space is not None else default_space(start)
     problems = [p for item in parameters.items() for p in _problems(*item, start)]
     problems += _overlaps(parameters, start.source)
     if problems:
         raise ConfigError(*problems)
+    # Conditions must make sense, a grid must be finite, and some combination must be possible.
     try:
         space = SearchSpace(parents_first(parameters))
         if tune.sampler == "grid":
@@ -55,7 +59,7 @@ def complete_tuning(start: ExperimentConfig) -> TuneConfig:
 
 
 def place_of(name: str, source: SourceMap) -> str:
-    """Return where a parameter was written, whether as a dotted key or nested."""
+    """Return the place of a parameter in its file, whether its key is dotted or nested."""
     nested = ("tune", "search_space", *name.split("."))
     return source.locate(nested if nested in source.places else ("tune", "search_space", name))
 
@@ -80,11 +84,11 @@ def _problems(name: str, parameter: ParameterConfig, start: ExperimentConfig) ->
 
 
 def _overlaps(parameters: Iterable[str], source: SourceMap) -> Iterator[Problem]:
-    """Yield parameters of which another is a part: one would overwrite the other."""
+    """Yield a problem for each parameter that is part of another: one would overwrite the other."""
     for whole, part in itertools.permutations(parameters, 2):
         if part.startswith(f"{whole}."):
-            what = f"`{part}` is a part of `{whole}`, and both are searched."
-            yield Problem(what, place_of(part, source), "Leave one of the two out.")
+            what = f"`{part}` is part of `{whole}`, and both are searched."
+            yield Problem(what, place_of(part, source), "Remove one of the two.")
 
 
 def _extremes(parameter: ParameterConfig) -> list[Any]:
@@ -95,9 +99,9 @@ def _extremes(parameter: ParameterConfig) -> list[Any]:
 
 
 def _refusals(start: ExperimentConfig, name: str, value: Any, where: str) -> Iterator[Problem]:
-    """Yield why the algorithm does not take a value, at the place of the search space."""
+    """Yield why the algorithm refuses a value, with the place in the search space."""
     algorithm = find_algorithm(start.algo.name)
-    hyperparameters = put(start.algo.hyperparameters, {name: value})
+    hyperparameters = set_values(start.algo.hyperparameters, {name: value})
     try:
         checked = check_hyperparameters(algorithm, hyperparameters, SourceMap())
         if name == "policy":
@@ -108,8 +112,8 @@ def _refusals(start: ExperimentConfig, name: str, value: Any, where: str) -> Ite
 
 
 def _check_possible(space: SearchSpace, start: ExperimentConfig) -> None:
-    """Refuse a space of which no combination can be trained."""
-    with quietly():
+    """Raise ConfigError if none of many drawn combinations can be trained."""
+    with optuna_silenced():
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     problems: tuple[Problem, ...] = ()
     seen: list[Values] = []
@@ -127,21 +131,24 @@ def _check_possible(space: SearchSpace, start: ExperimentConfig) -> None:
 
 
 def _why_impossible(start: ExperimentConfig, values: Values) -> tuple[Problem, ...]:
-    """Return why a combination cannot be trained; the agent is built only if nothing else tells."""
+    """Return why a combination cannot be trained; empty if it can.
+
+    Building the agent is slow, so it is tried last.
+    """
     algorithm = find_algorithm(start.algo.name)
-    hyperparameters = put(start.algo.hyperparameters, values)
+    hyperparameters = set_values(start.algo.hyperparameters, values)
     checked = check_hyperparameters(algorithm, hyperparameters, SourceMap())
     if problems := tuple(impossible_combinations(start, checked)):
         return problems
     try:
-        with_values(start, values)
+        config_with_values(start, values)
     except ConfigError as error:
         return error.problems
     return ()
 
 
 def _with_places(error: ConfigError, source: SourceMap) -> ConfigError:
-    """Give problems that name a bare key the file and line of that key."""
+    """Return the error with the file and line of each key instead of the bare key."""
     prefix = "tune.search_space"
     return ConfigError(
         *(

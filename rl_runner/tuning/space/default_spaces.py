@@ -1,7 +1,7 @@
-"""What is searched when a config does not say: one default space per algorithm of the registry.
+"""Default search spaces, one per algorithm, for configs without a ``search_space``.
 
-Ranges follow what the algorithms' papers and the tuned settings of rl-baselines3-zoo span. Rollout
-and minibatch sizes are chosen so that every combination of them is possible.
+Ranges cover the values in the algorithms' papers and the tuned settings of rl-baselines3-zoo.
+Rollout and minibatch sizes are chosen so that all of their combinations are possible.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,9 +20,9 @@ MINIBATCHES = (32, 64, 128, 256)
 def default_space(config: ExperimentConfig) -> Space:
     """Return the default search space for a resolved config.
 
-    Where the config has a schedule, its initial value is searched and its course is kept.
+    Where the config has a schedule, its initial value is searched and its shape is kept.
 
-    :raises KeyError: if the algorithm has none
+    :raises KeyError: if the algorithm has no default space
     """
     space = DEFAULT_SPACES[config.algo.name](config)
     hyperparameters = config.algo.hyperparameters
@@ -154,7 +154,7 @@ def _dqn(config: ExperimentConfig) -> Space:
 
 
 def _geometric_dqn(config: ExperimentConfig) -> Space:
-    """Let ε fall from 1 to a twentieth within these shares of the budget."""
+    """Search decays by which ε falls from 1 to .05 within these shares of the budget."""
     space = _dqn(config)
     del space["exploration_fraction"]
     budget = config.train.total_timesteps

@@ -1,6 +1,6 @@
-"""The search space: which hyperparameters are varied, and a trial's values put into a config.
+"""The search space: which hyperparameters are varied, and how.
 
-Names are dotted paths below ``algo``: ``gamma``, ``learning_rate.initial``,
+Parameters are named by dotted paths below ``algo``: ``gamma``, ``learning_rate.initial``,
 ``policy_kwargs.net_arch``.
 """
 
@@ -27,12 +27,12 @@ MAX_GRID = 100_000
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """Parameters by dotted name, those that others depend on (``when``) before these."""
+    """Parameters by dotted name, each after those that its ``when`` depends on."""
 
     parameters: Mapping[str, ParameterConfig]
 
     def suggest(self, trial: Trial) -> Values:
-        """Let the trial choose a value for each parameter that is active in it."""
+        """Let a trial draw a value for each parameter that is active in it."""
         values: Values = {}
         for name, parameter in self.parameters.items():
             if _is_active(parameter, values):
@@ -40,7 +40,7 @@ class SearchSpace:
         return values
 
     def values_of(self, params: Mapping[str, Any]) -> Values:
-        """Return a trial's values, given what Optuna recorded of them."""
+        """Return a trial's values from the parameters that Optuna recorded."""
         return {
             name: value_of(parameter, params[name])
             for name, parameter in self.parameters.items()
@@ -77,10 +77,10 @@ class SearchSpace:
 
 
 def parents_first(parameters: Mapping[str, ParameterConfig]) -> dict[str, ParameterConfig]:
-    """Order parameters so that those named in a ``when`` come before it.
+    """Return parameters in such an order that those named in a ``when`` come before it.
 
-    :raises ConfigError: if a condition names no categorical parameter of the space, a value that it
-        cannot have, or leads back to itself
+    :raises ConfigError: if a condition names something that is not a categorical parameter of the
+        space, a value that is not one of its choices, or if conditions are circular
     """
     ordered: dict[str, ParameterConfig] = {}
     waiting = dict(parameters)
@@ -93,7 +93,7 @@ def parents_first(parameters: Mapping[str, ParameterConfig]) -> dict[str, Parame
     while waiting:
         ready = [name for name, p in waiting.items() if ordered.keys() >= p.when.keys()]
         if not ready:
-            what = "`when` leads back to the parameter itself."
+            what = "`when` is circular: it leads back to the parameter itself."
             raise ConfigError(*(Problem(what, f"tune.search_space.{name}") for name in waiting))
         ordered |= {name: waiting.pop(name) for name in ready}
     return ordered
@@ -102,7 +102,7 @@ def parents_first(parameters: Mapping[str, ParameterConfig]) -> dict[str, Parame
 def _problems_of_conditions(
     name: str, parameter: ParameterConfig, parameters: Mapping[str, ParameterConfig]
 ) -> Iterator[Problem]:
-    """Yield what makes a condition impossible: the parameter would never be varied."""
+    """Yield why a condition can never hold, so that the parameter would never be varied."""
     where = f"tune.search_space.{name}"
     for parent, wanted in parameter.when.items():
         if parent not in parameters:
@@ -117,7 +117,7 @@ def _problems_of_conditions(
         known = [label_of(choice) for choice in choices]
         for value in _allowed(wanted):
             if label_of(value) not in known:
-                what = f"`when` waits for {value!r}, which `{parent}` never is."
+                what = f"`when` requires {value!r}, which is not a choice of `{parent}`."
                 cure = did_you_mean(value, map(str, known))
                 yield Problem(what, where, cure or f"Its choices are {list(choices)}.")
 
@@ -159,12 +159,12 @@ def distribution_of(
 
 
 def label_of(choice: Any) -> bool | int | float | str | None:
-    """Return what Optuna stores of a choice: itself, or its text if it is a list or mapping."""
+    """Return what Optuna stores for a choice: itself, or its JSON if it is a list or mapping."""
     return choice if isinstance(choice, SCALARS) else json.dumps(choice)
 
 
 def value_of(parameter: ParameterConfig, chosen: Any) -> Any:
-    """Return the value of a config that Optuna's ``chosen`` stands for."""
+    """Return the config value that Optuna's ``chosen`` stands for."""
     if parameter.type != "categorical":
         return chosen
     choices = parameter.choices or ()
@@ -172,7 +172,10 @@ def value_of(parameter: ParameterConfig, chosen: Any) -> Any:
 
 
 def grid_axis(name: str, parameter: ParameterConfig) -> list[Any]:
-    """Return the finitely many values of a parameter, as Optuna stores them."""
+    """Return all values of a parameter, as Optuna stores them.
+
+    :raises ConfigError: if there are infinitely many
+    """
     distribution = distribution_of(parameter)
     if isinstance(distribution, CategoricalDistribution):
         return list(distribution.choices)
@@ -183,18 +186,20 @@ def grid_axis(name: str, parameter: ParameterConfig) -> list[Any]:
         return [distribution.low + i * distribution.step for i in range(n + 1)]
     if distribution.single():
         return [parameter.low]
-    what = f"A grid needs finitely many values of `{name}`."
+    what = f"A grid needs a finite number of values for `{name}`."
     cure = "Give it `step: …` or `type: categorical` with `choices: […]`."
     raise ConfigError(Problem(what, f"tune.search_space.{name}", cure))
 
 
-def put(hyperparameters: Mapping[str, Any], values: Values) -> dict[str, Any]:
-    """Return the hyperparameters with the values of dotted names put in."""
+def set_values(hyperparameters: Mapping[str, Any], values: Values) -> dict[str, Any]:
+    """Return a copy of the hyperparameters in which the values of dotted names are set."""
     changed = dict(hyperparameters)
     for name, value in values.items():
         head, _, rest = name.partition(".")
         inner = changed.get(head)
         changed[head] = (
-            put(inner if isinstance(inner, Mapping) else {}, {rest: value}) if rest else value
+            set_values(inner if isinstance(inner, Mapping) else {}, {rest: value})
+            if rest
+            else value
         )
     return changed

@@ -1,8 +1,8 @@
 """Optuna's storage: a file in the study's folder, or a database that several processes share.
 
-Only `rl tune` itself touches it, never the processes in which runs train. A trial that was under
-way when its process died is taken up again: with the file by going on with the very trial, since
-nobody else can be at it; with a database by Optuna's heartbeats, since somebody else may be.
+Only `rl tune` itself uses it, never the processes in which runs train. A trial that was under way
+when its process died is resumed. With the file this happens at once, since no other process can be
+running the trial. With a database another process may be; Optuna's heartbeats show whether it is.
 """
 
 import contextlib
@@ -23,13 +23,13 @@ from optuna.trial import TrialState
 
 from rl_runner.errors import DiskFullError, Problem, StudyError
 from rl_runner.runs.disk import is_full_disk
-from rl_runner.tuning.ends import RETRIES
-from rl_runner.tuning.search.samplers import quietly
+from rl_runner.tuning.optuna_log import optuna_silenced
 from rl_runner.tuning.study.study_folder import StudyFolder
+from rl_runner.tuning.trial_runs import RETRIES
 
 RESUMABLE = "The runs are saved. When this is fixed, run the same command again to resume."
 HEARTBEAT_SECONDS = 10
-GRACE_SECONDS = 60  # without a heartbeat until a trial counts as abandoned
+GRACE_SECONDS = 60  # without a heartbeat, after which a trial counts as abandoned
 
 IDENTITY, DESCRIPTION = "rl_runner:identity", "rl_runner:description"
 
@@ -40,26 +40,26 @@ def open_storage(url: str | None, folder: StudyFolder) -> BaseStorage:
     :raises StudyError: if the storage cannot be reached, or the journal is damaged
     """
     if url is None:
-        _break_lock(folder)
-        _cut_unfinished_line(folder)
+        _remove_stale_lock(folder)
+        _remove_unfinished_line(folder)
         _check_lines(folder)
         return JournalStorage(Journal(folder.journal))
     try:
         return _open_database(url)
     except Exception as error:
-        raise unreachable(url, error) from error
+        raise storage_unusable(url, error) from error
 
 
 def _open_database(url: str) -> RDBStorage:
-    """Open a database, and make Optuna's tables in it if there are none.
+    """Open a database, and create Optuna's tables in it if there are none.
 
-    Of several processes that begin at once only one can make them; the others try again.
+    If several processes start at once, only one can create them; the others try again.
     """
     from sqlalchemy.exc import DBAPIError
 
     for tries_left in (2, 1, 0):
         try:
-            with quietly():
+            with optuna_silenced():
                 callback = optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
                 return RDBStorage(
                     url,
@@ -74,33 +74,39 @@ def _open_database(url: str) -> RDBStorage:
     raise AssertionError
 
 
-def unreachable(url: str, error: Exception) -> StudyError:
-    """Say that a database cannot be used, and what to do."""
+def storage_unusable(url: str, error: Exception) -> StudyError:
+    """Return the error for a database that cannot be opened, with a cure that fits the cause."""
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-    cure = "Is the database running, and are host, name, user and password right?"
+    cure = "Check that the database is running, and its host, name, user and password."
     if isinstance(error, ArgumentError | NoSuchModuleError | ValueError):
-        cure = "Write it as Optuna does: `postgresql://user:password@host/database`."
+        cure = "Write the URL as Optuna does: `postgresql://user:password@host/database`."
     if isinstance(error, ImportError):
         cure = "Install its driver, for PostgreSQL `pip install psycopg[binary]`."
-    return StudyError(Problem(f"The storage cannot be used: {_gist(error)}.", _place(url), cure))
+    return StudyError(
+        Problem(
+            f"The storage cannot be used: {_first_line(error)}.",
+            _option_without_password(url),
+            cure,
+        )
+    )
 
 
-def lost(url: str, error: Exception) -> StudyError:
-    """Say that the storage failed in the middle of a search."""
-    what = f"The storage failed: {_gist(error)}."
+def storage_lost(url: str, error: Exception) -> StudyError:
+    """Return the error for a storage that failed during a search."""
+    what = f"The storage failed: {_first_line(error)}."
     cure = "The runs are saved. When the storage is back, run the same command again to resume."
-    return StudyError(Problem(what, _place(url), cure))
+    return StudyError(Problem(what, _option_without_password(url), cure))
 
 
-def _gist(error: Exception) -> str:
-    """Return the first line of what is behind an error, without SQLAlchemy's references."""
+def _first_line(error: Exception) -> str:
+    """Return the first line of an error's cause, without SQLAlchemy's references."""
     text = str(error.__cause__ or error).strip().partition("\n")[0]
     return text.removesuffix(".")
 
 
-def _place(url: str) -> str:
-    """Return the option with the URL, without the password in it."""
+def _option_without_password(url: str) -> str:
+    """Return the command-line option with the URL, its password hidden."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
@@ -111,27 +117,28 @@ def _place(url: str) -> str:
 
 
 class Journal(JournalFileBackend):
-    """Optuna's log of a study in a file; what the operating system refuses is explained.
+    """Optuna's log of a study in a file, with errors that explain what went wrong.
 
-    Optuna would begin an empty file if this one were gone, and write the rest of the study there.
+    If the file disappeared, Optuna would start an empty one and write the rest of the study there.
+    This class notices that the file was replaced, and raises StudyError.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
-        self._is = _identity_of(path)
+        self._inode = _inode_of(path)
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
-        """Yield what was written since."""
-        with self._explained():
+        """Yield the log's entries from a number on, those of other processes included."""
+        with self._errors_explained():
             yield from super().read_logs(log_number_from)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Write, and wait until it is on disk."""
-        with self._explained():
+        """Append entries, and wait until they are on disk."""
+        with self._errors_explained():
             super().append_logs(logs)
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _errors_explained(self) -> Iterator[None]:
         try:
             self._check_place()
             yield
@@ -141,26 +148,28 @@ class Journal(JournalFileBackend):
             raise kind(Problem(what, self._file_path, RESUMABLE)) from error
 
     def _check_place(self) -> None:
-        if _identity_of(Path(self._file_path)) != self._is:
+        if _inode_of(Path(self._file_path)) != self._inode:
             raise OSError(errno.ESTALE, "another file is in its place")
 
 
-def _identity_of(path: Path) -> tuple[int, int]:
+def _inode_of(path: Path) -> tuple[int, int]:
+    """Return device and inode, which tell a file from another one of the same name."""
     status = path.stat()
     return status.st_dev, status.st_ino
 
 
-def _break_lock(folder: StudyFolder) -> None:
-    """Remove the lock of a process that was killed while it wrote a line; nobody else writes.
+def _remove_stale_lock(folder: StudyFolder) -> None:
+    """Remove the lock of a process that was killed while it wrote a line.
 
-    Optuna would wait for it, and for ever if the path of the journal is relative: its lock is a
-    symbolic link with that path, which then leads nowhere.
+    The folder is claimed, so no other process can be writing. Optuna would wait for the lock, and
+    for ever if the path of the journal is relative: its lock is a symbolic link to that path, which
+    then leads nowhere.
     """
     folder.journal.with_name(folder.journal.name + LOCK_FILE_SUFFIX).unlink(missing_ok=True)
 
 
-def _cut_unfinished_line(folder: StudyFolder) -> None:
-    """Take back what a process that was killed had begun to write."""
+def _remove_unfinished_line(folder: StudyFolder) -> None:
+    """Remove the last line if the process that wrote it was killed before its end."""
     if not folder.journal.exists():
         return
     content = folder.journal.read_bytes()
@@ -170,13 +179,13 @@ def _cut_unfinished_line(folder: StudyFolder) -> None:
 
 
 def _check_lines(folder: StudyFolder) -> None:
-    """Refuse a journal with a line in it that nobody wrote so."""
+    """Raise StudyError if a line of the journal is not JSON."""
     lines = folder.journal.read_bytes().splitlines() if folder.journal.exists() else []
     for number, line in enumerate(lines, start=1):
         try:
             json.loads(line)
         except ValueError as error:
-            cure = "Put a copy of it back, or begin another study with `--study`; no run is lost."
+            cure = "Restore a copy of it, or start another study with `--study`. No run is lost."
             what = f"The study's journal is damaged: {error}."
             raise StudyError(Problem(what, f"{folder.journal}:{number}", cure)) from None
 
@@ -190,11 +199,11 @@ def open_study(
 ) -> optuna.Study:
     """Create the study, or open the one that is there.
 
-    :param identity: of the config and what is searched; a study goes on only with the same
-    :param description: what the identity stands for, to tell what is different
+    :param identity: a hash of ``description``; a study is resumed only with the same one
+    :param description: the config and the search, flat, to name what is different
     :raises StudyError: if a study of that name was started with a different config
     """
-    with quietly():
+    with optuna_silenced():
         study = optuna.create_study(
             study_name=name,
             storage=storage,
@@ -211,13 +220,13 @@ def open_study(
         if before is not None:
             listed = "; ".join(_differences(before, description))
             what = f"The study `{name}` was started with a different config: {listed}."
-        cure = "Give this one another name with `--study`, or go back to the earlier config."
+        cure = "Give this study another name with `--study`, or use the earlier config."
         raise StudyError(Problem(what, f"--study {name}", cure))
     return study
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Name what two flat descriptions do not have in common."""
+    """Return up to five differences between two flat descriptions, in words."""
     missing = object()
     return [
         f"{key} was {before.get(key, 'not set')!r} and is {now.get(key, 'not set')!r}"
@@ -226,19 +235,20 @@ def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     ][:5]
 
 
-def retire_abandoned(study: optuna.Study) -> None:
-    """Queue trials again whose process has not been heard of for a while (databases only)."""
-    with quietly():
+def queue_abandoned_trials(study: optuna.Study) -> None:
+    """Queue trials again whose process has sent no heartbeat for a while (databases only)."""
+    with optuna_silenced():
         optuna.storages.fail_stale_trials(study)
 
 
 def queue_again(study: optuna.Study, storage: BaseStorage, trial: optuna.Trial) -> None:
-    """Give a trial that was interrupted back, for whoever goes on, however often that happens.
+    """Queue an interrupted trial again, for the process that resumes the study.
 
-    That is no fault of the trial's; only those whose process died are counted.
+    This may happen any number of times, since the trial itself did not fail. Only trials whose
+    process died are counted as retries.
     """
     if not isinstance(storage, RDBStorage):
-        return  # it stays as it is; nobody else can be at it
+        return  # the trial stays as it is: no other process can be running it
     study.tell(trial, state=TrialState.FAIL)
     stopped = study.get_trials()[trial.number]
     again = optuna.create_trial(
@@ -248,7 +258,7 @@ def queue_again(study: optuna.Study, storage: BaseStorage, trial: optuna.Trial) 
         user_attrs=stopped.user_attrs,
         system_attrs={"failed_trial": stopped.number, **stopped.system_attrs},
     )
-    with quietly():
+    with optuna_silenced():
         study.add_trial(again)
 
 
@@ -259,7 +269,7 @@ def close_storage(storage: BaseStorage) -> None:
         storage.engine.dispose()
 
 
-def beat(storage: BaseStorage, trial: optuna.Trial) -> None:
-    """Say that somebody is at work on the trial."""
+def send_heartbeat(storage: BaseStorage, trial: optuna.Trial) -> None:
+    """Record in a database that this process is still running the trial."""
     if isinstance(storage, RDBStorage):
         storage.record_heartbeat(trial._trial_id)  # noqa: SLF001 - has no public name

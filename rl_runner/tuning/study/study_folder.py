@@ -1,14 +1,14 @@
-"""A study on disk.
+"""The folder of a study.
 
 ::
 
     runs/<study>/
-      start.yaml             the config that the search began with, and its `tune` section
+      start.yaml             the config that the search started from, and its `tune` section
       study.journal          Optuna's storage, unless `--storage` names another
-      trials/trial-0012/     an experiment like any other: config.yaml and a seed-… for each run
-      confirm/<candidate>/   likewise, on fresh seeds
+      trials/trial-0012/     an ordinary experiment: config.yaml and a seed-… folder for each run
+      confirm/<candidate>/   the same, with fresh seeds
       best.yaml              the winner, ready for `rl train`
-      summary.json           what was found
+      summary.json           the results
       figures/*.png          pictures of the search
       events.out.tfevents*   the search in TensorBoard
 """
@@ -27,11 +27,11 @@ from rl_runner.runs.layout import CONFIG
 
 START = "start.yaml"
 JOURNAL = "study.journal"
-LOCK = ".lock"  # held as long as a search goes on, if its storage is the journal
-TURN = ".turn"  # held while files are written, since several processes may share a study
+LOCK = ".lock"  # held during a search whose storage is the journal
+WRITE_LOCK = ".turn"  # held while files are written: several processes may share a study
 BEST = "best.yaml"
 SUMMARY = "summary.json"
-FORMAT = 2  # of summary.json; raise it when what it holds changes
+FORMAT = 2  # of summary.json; increase it when the content changes
 FIGURES = "figures"
 
 
@@ -41,7 +41,7 @@ class StudyFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FileLock(path / LOCK)
-        self._turn = FileLock(path / TURN)
+        self._write_lock = FileLock(path / WRITE_LOCK)
 
     @property
     def name(self) -> str:
@@ -60,7 +60,7 @@ class StudyFolder:
 
     @property
     def figures(self) -> Path:
-        """Where pictures go."""
+        """The folder of the pictures."""
         return self.path / FIGURES
 
     def trial(self, number: int) -> Path:
@@ -72,7 +72,7 @@ class StudyFolder:
         return self.path / "confirm" / label
 
     def check(self) -> None:
-        """See that nothing else is kept there.
+        """Check that the folder is not used for something else.
 
         :raises StudyError: if it is an experiment's folder
         """
@@ -81,37 +81,37 @@ class StudyFolder:
             raise StudyError(Problem("This is an experiment's folder.", str(self.path), cure))
 
     def create(self) -> None:
-        """Make the folder."""
+        """Create the folder, unless it exists; raises RunFolderError if it cannot be written."""
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
 
     def claim(self) -> None:
-        """Take the study for this process; the operating system gives it back, whatever happens.
+        """Claim the study for this process, until :meth:`release` or the end of the process.
 
-        :raises StudyError: if another process has it
+        :raises StudyError: if another process has claimed it
         """
         try:
             with writing(self.path):
                 self._lock.acquire(blocking=False)
         except Timeout:
             what = "Another `rl tune` is running this study."
-            cure = "Several at once need a database: `--storage postgresql://…`."
+            cure = "To run several at once, use a database: `--storage postgresql://…`."
             raise StudyError(Problem(what, str(self.path), cure)) from None
 
     def release(self) -> None:
-        """Give the study back."""
+        """Release the claim, so that another process can open the study."""
         self._lock.release()
 
     def write(self, name: str, text: str) -> None:
-        """Write a file, whole."""
-        with self.one_at_a_time():
+        """Write a file of the study atomically: readers see the old or the new text."""
+        with self.write_lock():
             write_aside(self.path / name, lambda path: path.write_text(text, encoding="utf-8"))
 
     @contextlib.contextmanager
-    def one_at_a_time(self) -> Iterator[None]:
-        """Wait until no other process writes here."""
+    def write_lock(self) -> Iterator[None]:
+        """Wait until no other process writes to the folder, and keep others from writing."""
         self.create()
-        with writing(self.path), self._turn:
+        with writing(self.path), self._write_lock:
             yield
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
@@ -128,8 +128,11 @@ class StudyFolder:
             summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             cure = "`rl tune` writes it at the end of a study."
-            raise StudyError(Problem(f"Not readable: {error}.", str(path), cure)) from None
+            raise StudyError(
+                Problem(f"The summary cannot be read: {error}.", str(path), cure)
+            ) from None
         if summary.get("format") != FORMAT:
+            what = "Another version of rl_runner wrote this file."
             cure = "Run the same `rl tune` again: it rewrites the file and trains nothing."
-            raise StudyError(Problem("Another version of rl_runner wrote this.", str(path), cure))
+            raise StudyError(Problem(what, str(path), cure))
         return summary

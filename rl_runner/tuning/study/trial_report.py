@@ -1,4 +1,4 @@
-"""What Optuna's storage says of a trial, in this project's words."""
+"""From Optuna's record of a trial to a report in this project's terms."""
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -6,23 +6,23 @@ from rl_runner.tuning.space.search_space import SearchSpace
 from rl_runner.tuning.study_reporter import Outcome, TrialReport
 
 OUTCOME, CAUSE, SCORES, SECONDS = "outcome", "cause", "scores", "seconds"
-UNTOLD: dict[TrialState, Outcome] = {
+OUTCOME_OF_STATE: dict[TrialState, Outcome] = {  # where no outcome was recorded
     TrialState.RUNNING: "running",
     TrialState.WAITING: "waiting",
-    TrialState.FAIL: "abandoned",  # by its process; it was queued again
+    TrialState.FAIL: "abandoned",  # its process ended; the trial was queued again
 }
 
 
 def trial_number(trial: FrozenTrial) -> int:
-    """Return the trial's number; for one that was queued again, the first one's."""
+    """Return the trial's number; for one that was queued again, its first number."""
     number: int = trial.system_attrs.get("failed_trial", trial.number)
     return number
 
 
 def trial_report(trial: FrozenTrial, space: SearchSpace) -> TrialReport:
-    """Describe a trial."""
+    """Return the report of a trial from its state, parameters and user attributes."""
     attributes = trial.user_attrs
-    outcome = UNTOLD.get(trial.state, "pruned")
+    outcome = OUTCOME_OF_STATE.get(trial.state, "pruned")
     if trial.state.is_finished():
         outcome = attributes.get(OUTCOME, outcome)
     return TrialReport(

@@ -110,7 +110,7 @@ def test_the_text_names_the_winner_and_what_the_search_had_promised():
     text = "\n".join(describe(told))
     assert (
         "trial-0001: 4 on fresh seeds (3 to 5), +0.5 against the start (-1.25 to +2.25); "
-        "the search had 5 and its mean flattered itself by 1." in text
+        "5 in the search, whose mean was optimistic by 1." in text
     )
     assert "Winner: trial-0001, in runs/x/best.yaml." in text
     assert "rate 1.00" in text

@@ -6,7 +6,9 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from rl_runner.config.tune import Pruner, Sampler, TuneConfig
-from rl_runner.tuning.search.samplers import WithinSeed, build_pruner, build_sampler, quietly
+from rl_runner.tuning.optuna_log import optuna_silenced
+from rl_runner.tuning.search.pruners import CurrentSeedPruner, build_pruner
+from rl_runner.tuning.search.samplers import build_sampler
 from rl_runner.tuning.space.search_space import SearchSpace, parents_first
 
 SPACE: dict[str, Any] = {
@@ -20,7 +22,7 @@ ConfigOf = Callable[..., Any]
 def searched(tune: TuneConfig, n: int) -> list[dict[str, Any]]:
     """Search for the largest ``vf_coef``, each trial with a sampler of its own."""
     space = SearchSpace(parents_first(tune.parameters))
-    with quietly():
+    with optuna_silenced():
         study = optuna.create_study(direction="maximize")
         found = []
         for index in range(n):
@@ -52,7 +54,7 @@ def test_a_grid_visits_every_point_once():
 def test_every_pruner_can_be_built_and_prunes_a_lone_trial_never(pole: ConfigOf, name: Any):
     start = pole(pruner=name)
     pruner = build_pruner(start.tune, start)
-    with quietly():
+    with optuna_silenced():
         study = optuna.create_study(direction="maximize", pruner=pruner)
         trial = study.ask()
         trial.report(1.0, 64)
@@ -70,7 +72,7 @@ def under_way(curve: dict[int, float]) -> FrozenTrial:
 @pytest.fixture
 def others() -> optuna.Study:
     """Give a study with three complete trials: two seeds of 90 timesteps, three evaluations."""
-    with quietly():
+    with optuna_silenced():
         study = optuna.create_study(direction="maximize")
     for score in (4.0, 5.0, 6.0):
         study.add_trial(finished(dict.fromkeys((30, 60, 90, 120, 150, 180), score)))
@@ -78,27 +80,29 @@ def others() -> optuna.Study:
 
 
 @pytest.fixture
-def pruner() -> WithinSeed:
-    return WithinSeed(optuna.pruners.MedianPruner(n_startup_trials=3), total_timesteps=90)
+def pruner() -> CurrentSeedPruner:
+    return CurrentSeedPruner(optuna.pruners.MedianPruner(n_startup_trials=3), total_timesteps=90)
 
 
-def test_a_curve_below_the_median_is_hopeless(others: optuna.Study, pruner: WithinSeed):
+def test_a_curve_below_the_median_is_hopeless(others: optuna.Study, pruner: CurrentSeedPruner):
     assert pruner.prune(others, under_way({30: 1.0, 60: 1.0}))
     assert not pruner.prune(others, under_way({30: 5.5, 60: 5.5}))
 
 
-def test_the_first_third_of_a_seed_is_not_judged(others: optuna.Study, pruner: WithinSeed):
+def test_the_first_third_of_a_seed_is_not_judged(others: optuna.Study, pruner: CurrentSeedPruner):
     assert not pruner.prune(others, under_way({30: 1.0}))
     assert not pruner.prune(others, under_way({30: 9.0, 60: 9.0, 90: 9.0, 120: 1.0}))
 
 
-def test_a_good_first_seed_does_not_shield_the_second(others: optuna.Study, pruner: WithinSeed):
+def test_a_good_first_seed_does_not_shield_the_second(
+    others: optuna.Study, pruner: CurrentSeedPruner
+):
     good_then_bad = {30: 9.0, 60: 9.0, 90: 9.0, 120: 1.0, 150: 1.0}
     assert pruner.prune(others, under_way(good_then_bad))
     assert not pruner.inner.prune(others, under_way(good_then_bad))
 
 
 def test_a_trial_that_has_reported_nothing_is_not_hopeless(
-    others: optuna.Study, pruner: WithinSeed
+    others: optuna.Study, pruner: CurrentSeedPruner
 ):
     assert not pruner.prune(others, under_way({}))

@@ -68,7 +68,7 @@ def test_a_parameter_and_a_part_of_it_are_not_both_searched(pole: Any, order: in
         "policy_kwargs.net_arch": {"type": "categorical", "choices": [[16], [32]]},
     }
     problem = problem_of(pole, dict([*names.items()][::order]))
-    assert "`policy_kwargs.net_arch` is a part of `policy_kwargs`" in problem.what
+    assert "`policy_kwargs.net_arch` is part of `policy_kwargs`" in problem.what
     assert "one of the two" in problem.cure
 
 
@@ -96,7 +96,7 @@ def test_a_space_that_only_the_algorithm_itself_finds_impossible_is_refused(pole
 def test_a_grid_of_continuous_values_is_refused(pole: Any):
     gamma = {"type": "float", "low": 0.9, "high": 0.99}
     problem = problem_of(pole, {"gamma": gamma}, sampler="grid")
-    assert "finitely many" in problem.what
+    assert "finite number of values" in problem.what
     assert "step" in problem.cure
 
 

@@ -6,11 +6,11 @@ import pytest
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.config import ExperimentConfig, load_config
 from rl_runner.training.resolve import resolve
-from rl_runner.tuning.search.samplers import quietly
+from rl_runner.tuning.optuna_log import optuna_silenced
 from rl_runner.tuning.space.check_space import complete_tuning
 from rl_runner.tuning.space.default_spaces import DEFAULT_SPACES, default_space
 from rl_runner.tuning.space.search_space import SearchSpace, parents_first
-from rl_runner.tuning.trial_runs import with_values
+from rl_runner.tuning.trial_runs import config_with_values
 
 CONFIGS = sorted((Path(__file__).parents[3] / "configs").rglob("*.yaml"))
 
@@ -28,11 +28,11 @@ def test_every_algorithm_has_a_default_space_that_suits_it(name: str):
     tune = complete_tuning(start)
     assert len(tune.parameters) >= 3
     space = SearchSpace(parents_first(tune.parameters))
-    with quietly():
+    with optuna_silenced():
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     for _ in range(3):
         values = space.suggest(study.ask())
-        assert with_values(start, values) != start  # raises ConfigError if it is infeasible
+        assert config_with_values(start, values) != start  # raises ConfigError if it is infeasible
 
 
 def test_no_space_is_left_over():
@@ -59,7 +59,7 @@ def test_every_minibatch_divides_every_rollout(n_envs: int, total_timesteps: int
 def test_what_is_no_hyperparameter_is_kept():
     start = shipped("ppo")
     algo = start.algo.model_copy(update={"engine": "stock"})
-    changed = with_values(start.model_copy(update={"algo": algo}), {"n_epochs": 3})
+    changed = config_with_values(start.model_copy(update={"algo": algo}), {"n_epochs": 3})
     assert changed.algo.engine == "stock"
     assert changed.algo.hyperparameters["n_epochs"] == 3
 
@@ -70,6 +70,6 @@ def test_a_schedule_keeps_its_course():
     assert "learning_rate.initial" in space
     assert "clip_range.initial" in space
     assert "learning_rate" not in space
-    changed = with_values(start, {"learning_rate.initial": 0.005})
+    changed = config_with_values(start, {"learning_rate.initial": 0.005})
     assert changed.algo.hyperparameters["learning_rate"]["schedule"] == "linear"
     assert changed.algo.hyperparameters["learning_rate"]["initial"] == 0.005

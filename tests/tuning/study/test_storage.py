@@ -14,9 +14,9 @@ from optuna.storages.journal import JournalFileBackend
 
 from rl_runner.config import ExperimentConfig, config_from_dict
 from rl_runner.errors import DiskFullError, Problem, StudyError
+from rl_runner.tuning.optuna_log import optuna_silenced
 from rl_runner.tuning.search import search as searches
-from rl_runner.tuning.search.running_trial import Race
-from rl_runner.tuning.search.samplers import quietly
+from rl_runner.tuning.search.running_trial import RunningTrial
 from rl_runner.tuning.study import storage as storages
 from rl_runner.tuning.study.study_folder import StudyFolder
 from rl_runner.tuning.study_reporter import StudyPlan, StudyReporter
@@ -75,7 +75,7 @@ def test_a_driver_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.M
 
 def test_an_unfinished_line_of_the_journal_is_taken_back(tmp_path: Path):
     folder = StudyFolder(tmp_path)
-    with quietly():
+    with optuna_silenced():
         optuna.create_study(study_name="mine", storage=storages.open_storage(None, folder))
     whole = folder.journal.read_bytes()
     folder.journal.write_bytes(whole + b'{"op_code": 5, "wor')
@@ -202,11 +202,11 @@ def test_an_abandoned_trial_is_taken_up_again(
     with pytest.raises(StudyError):  # makes the study, and begins nothing
         tune(study(), runs_dir=runs, storage=url, study="mine", timeout=0.0)
     storage = storages.open_storage(url, StudyFolder(runs / "mine"))
-    with quietly():
+    with optuna_silenced():
         dead = optuna.load_study(study_name="mine", storage=storage)
         trial = dead.ask()
         trial.suggest_categorical("gamma", [0.9, 0.95, 0.98, 0.99, 0.995, 0.999])
-    storages.beat(storage, trial)
+    storages.send_heartbeat(storage, trial)
     storages.close_storage(storage)
     time.sleep(4.0)  # databases keep whole seconds
     heard = Heard()
@@ -268,16 +268,16 @@ def test_a_storage_that_fails_in_the_middle_loses_nothing(
     monkeypatch.setattr(storages, "HEARTBEAT_SECONDS", 1)
     monkeypatch.setattr(storages, "GRACE_SECONDS", 2)
 
-    def fail(self: Race) -> Any:
+    def fail(self: RunningTrial) -> Any:
         del self
         message = "An exception is raised during the commit."
         raise StorageInternalError(message) from OSError("server closed the connection")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Race, "attributes", fail)
+        patched.setattr(RunningTrial, "attributes", fail)
         with pytest.raises(StudyError, match="server closed the connection") as caught:
             tune(study(), runs_dir=tmp_path / "runs", storage=url)
-    assert "goes on" in caught.value.problems[0].cure
+    assert "same command again" in caught.value.problems[0].cure
     (record,) = tmp_path.glob("runs/*/trials/trial-0000/seed-*/run.json")
     trained_at = record.stat().st_mtime_ns
     time.sleep(2.5)
