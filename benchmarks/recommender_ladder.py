@@ -21,9 +21,8 @@ from rl_runner.offline.judging.judgement import judge
 from rl_runner.offline.learning.log_q_learning import LogQLearning
 from rl_runner.offline.learning.reward_regression import RewardRegression
 from rl_runner.offline.logs.interactions import Interactions, read_interactions
-from rl_runner.offline.logs.log_files import LogReader
+from rl_runner.offline.logs.log_files import LogReader, write_log
 from rl_runner.offline.logs.simulation import LogPlan, simulate_log
-from rl_runner.offline.logs.writing import write_log
 
 STATES = np.arange(N_STATES)
 LEARNERS = {

@@ -1,17 +1,22 @@
-"""Layer 5: learning from what people did, and judging policies by it.
+"""Layer 5: learning a policy from logs of interactions, and judging policies by logs.
 
-================== =================================================================================
-``schema``         the columns of a log, their types and the version they belong to
-``reading``        files to checked rows; ``checks`` says what is wrong with a row
-``interactions``   checked rows as arrays: states, actions, rewards, who came after whom
-``windows``        which of them are trained on and which are held out
-``q_learning``     Q-learning from a log, with back-off; ``regression`` is its competitor
-``training``       a whole experiment on a log, into a run folder like any other
-``estimators``     off-policy estimates; ``bootstrap`` their intervals; ``judging`` the verdict
-``sessions``       what whole sessions would earn, by a linear model
-``recommending``   asking a trained run for actions
-``simulation``     logs of simulated people; ``exports`` and ``imports`` other people's formats
-================== =================================================================================
+``logs``
+    ``log_schema`` has the columns of a log, ``log_files`` reads and writes files, ``row_checks``
+    checks rows, ``refusals`` counts bad ones. ``encoding`` turns rows into numbers,
+    ``interactions`` is a whole log as arrays, ``windows`` splits it by time. ``imports``,
+    ``exports`` and ``log_conversion`` know other formats; ``simulation`` makes logs.
+``learning``
+    ``log_experiment`` resolves a config, ``training`` learns into a run folder, ``trained_run``
+    loads it, ``recommender`` asks it for actions. ``learners`` lists the algorithms:
+    ``log_q_learning`` (with ``backoff`` and ``pending``) and ``reward_regression`` (with
+    ``reward_features``).
+``judging``
+    ``judgement`` combines ``estimators``, ``sessions``, ``user_bootstrap`` (intervals) and
+    ``support`` (refusals). ``named_policies`` finds policies, ``run_evaluation`` judges a run.
 
-Nothing that ``rl train`` does in an environment depends on this package.
+Training in an environment does not know this package.
+
+The recommender's states, actions and outcomes enter in these modules only: ``logs.log_schema``,
+``logs.encoding``, ``logs.exports``, ``logs.simulation``, ``learning.backoff``,
+``learning.reward_features``, ``learning.recommender`` and ``judging.named_policies``.
 """

@@ -6,9 +6,8 @@ import pytest
 
 from rl_runner.envs.recommender.policies import random_policy
 from rl_runner.offline.logs.interactions import Interactions, read_interactions
-from rl_runner.offline.logs.log_files import LogReader
+from rl_runner.offline.logs.log_files import LogReader, write_log
 from rl_runner.offline.logs.simulation import LogPlan, simulate_log
-from rl_runner.offline.logs.writing import write_log
 
 ReadFrame = Callable[..., tuple[Interactions, LogReader]]
 

@@ -40,7 +40,7 @@ def test_simulate_learn_judge_convert(rl, write_yaml):
     assert judged.document["refusal"] is not None
     shown = rl("eval", run["path"], "--data", "log.parquet")
     assert "No estimate: " in shown.stdout
-    assert "logged like these would do" in " ".join(shown.stdout.split())
+    assert "logged like these would be enough" in " ".join(shown.stdout.split())
     own = rl("simulate", config, "--policy", run["path"], "--interactions", 50, "--out", "a.jsonl")
     assert own.exit_code == 0, own.stderr
     assert json.loads(Path("a.jsonl").read_text().splitlines()[0])["policy_id"].startswith(

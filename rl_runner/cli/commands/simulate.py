@@ -53,13 +53,13 @@ def simulate(
     from rl_runner.config import load_config
     from rl_runner.errors import ConfigError, Problem
     from rl_runner.offline.judging.named_policies import named_policy
+    from rl_runner.offline.logs.log_files import check_suffix, write_log
     from rl_runner.offline.logs.simulation import (
         DEFAULT_END,
         LogPlan,
         check_simulated,
         simulate_log,
     )
-    from rl_runner.offline.logs.writing import check_suffix, write_log
 
     check_suffix(out)
     if end is not None and end.replace(tzinfo=UTC) > datetime.now(UTC):

@@ -1,4 +1,4 @@
-"""Two pictures of a judgement: what the weights look like, and what the estimators say."""
+"""The picture of a judgement: its estimates, and the distribution of the weights."""
 
 from pathlib import Path
 
@@ -8,13 +8,14 @@ ESTIMATES = "estimates.png"
 
 
 def draw_judgement(judgement: Judgement, folder: Path) -> None:
-    """Draw estimates with their intervals, and the distribution of the weights."""
+    """Write estimates.png: the estimates with intervals, beside a histogram of the weights."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    # Left: a row per estimator.
     names = list(judgement.estimates)
     for i, name in enumerate(names):
         estimate = judgement.estimates[name]
@@ -22,6 +23,7 @@ def draw_judgement(judgement: Judgement, folder: Path) -> None:
         left.hlines(i, low, high, color="black")
         left.plot([low, estimate.value, high], [i] * 3, "|", color="black")
         left.plot(estimate.value, i, "o", color="black")
+    # For comparison: the logged reward, and the rule-based policy.
     left.axvspan(*judgement.logged_reward_ci95, color="tab:orange", alpha=0.4)
     left.axvline(judgement.logged_reward, color="tab:orange", label="logging policy")
     best = judgement.headline
@@ -35,7 +37,8 @@ def draw_judgement(judgement: Judgement, folder: Path) -> None:
     left.set_xlabel("reward of a recommendation, 95 % intervals by user")
     left.legend(loc="best")
     if judgement.refusal is not None:
-        left.set_title("refused: the log cannot tell", fontsize=10)
+        left.set_title("refused: the log does not support an estimate", fontsize=10)
+    # Right: the weights.
     counts, edges = judgement.weight_histogram
     right.stairs(counts, edges, fill=True, color="tab:blue")
     right.set_yscale("symlog")

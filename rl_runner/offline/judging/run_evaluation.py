@@ -18,12 +18,12 @@ from rl_runner.offline.logs.refusals import Refusals
 from rl_runner.offline.logs.windows import Window, evaluation_window
 from rl_runner.runs.disk import write_aside, writing
 
-JUDGED = "judged"  # the folder in a run for what logs said of it
+JUDGED = "judged"  # the folder inside a run for its judgements by logs
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a log said of a run, and where that is written down."""
+    """The judgement of a run by a log, and the folder where it is stored."""
 
     run: TrainedRun
     window: Window
@@ -45,7 +45,7 @@ class Evaluation:
 def evaluate_on_logs(
     run: Path, paths: Sequence[str], window: str | None = None, now: datetime | None = None
 ) -> Evaluation:
-    """Judge a run by the last ``window`` of a log, or by all of it that it has not learned from.
+    """Judge a run by the last ``window`` of a log, or by all that the run has not learned from.
 
     :param paths: files or globs
     :param window: e.g. ``3d``
@@ -56,13 +56,15 @@ def evaluate_on_logs(
             parse_duration(window)
         except ValueError as error:
             raise ConfigError(Problem(f"{error}.", f"--window {window}")) from None
+    # The run, and the log in its terms: time zone and reward weights.
     trained = load_trained(run)
     timezone = trained.config.data.timezone if trained.config.data else None
     reader = LogReader(timezone, now or datetime.now(UTC))
     log = read_interactions(find_files(paths), reader, trained.weights)
+    # Judge by what it has not learned from.
     chosen = evaluation_window(log, window, trained.learned_until)
     rows = log.take(chosen.mask(log))
-    judgement = judge(rows, trained.policy(), seed=trained.record.seed or 0)
+    judgement = judge(rows, trained.policy_table(), seed=trained.record.seed or 0)
     folder = trained.path / JUDGED / rows.fingerprint()
     evaluation = Evaluation(trained, chosen, judgement, reader.refusals, folder)
     _write(evaluation)

@@ -1,15 +1,15 @@
-"""What a policy would earn over whole sessions, by least squares (LSTD-Q, Lagoudakis & Parr 2003).
+"""The reward of whole sessions under a policy, by least squares (LSTD-Q, Lagoudakis & Parr 2003).
 
 The estimators of :mod:`.estimators` are about one recommendation. A policy that
 gives something up now for a better mood later is underrated by them. Here Q^π is linear in the 207
-features φ of :mod:`rl_runner.offline.learning.reward_regression`. With γ = 1, since sessions end,
+features φ of :mod:`rl_runner.offline.learning.reward_features`. With γ = 1, since sessions end,
 it solves
 
     Σ φ(s, a) [r + Σ_a' π(a' | s') φ(s', a') · θ − φ(s, a) · θ] = 0
 
-over the log's transitions; the value is the mean of Q^π over how sessions begin. For the logging
-policy the next action is the one in the log. Weights of whole sessions, the alternative without a
-model, are hopeless with 27 actions; the price is that the form of Q^π is trusted.
+over the log's transitions. The value is the mean of Q^π over the first states of sessions. For the
+logging policy the next action is the one in the log. The alternative without a model, weights of
+whole sessions, is hopeless with 27 actions. The price is that the form of Q^π is trusted.
 
 Intervals come from the estimate's influence function, (value of the start) + φᵀ A⁻ᵀ f₀ · TD error,
 summed by user.
@@ -26,13 +26,13 @@ from rl_runner.offline.judging.user_bootstrap import (
     resampled_totals,
     sums_by_user,
 )
-from rl_runner.offline.learning.reward_regression import N_FEATURES, features, policy_features
+from rl_runner.offline.learning.reward_features import N_FEATURES, features, policy_features
 from rl_runner.offline.logs.interactions import Interactions
 
 ENOUGH_SESSIONS = 300
-AT_MOST = 300_000  # interactions; of a larger log, as many users as that takes
+MOST_INTERACTIONS = 300_000  # of a larger log, only some of the users are used
 RIDGE = 1.0
-_AT_ONCE = 20_000
+_ROWS_AT_ONCE = 20_000
 
 Rows = np.ndarray
 FeaturesAt = Callable[[Rows], np.ndarray]  # (k,) rows of the log → (k, 207)
@@ -58,13 +58,15 @@ def judge_sessions(
 ) -> SessionJudgement | None:
     """Estimate a policy's reward of a session; None if fewer than 300 sessions begin in the log.
 
-    :param policy: (262500, 27) P(a | s)
-    :param rule: likewise, of the rule-based policy
+    :param policy: (n_states, n_actions) P(a | s)
+    :param rule: the same for the rule-based policy
     """
+    # Sessions that begin in the log.
     log = _some_users(log, seed)
     starts = log.step == 0
     if starts.sum() < ENOUGH_SESSIONS:
         return None
+    # The influence of each interaction on the value of each policy, summed by user.
     links = _Links.of(log)
     columns = {
         "policy": _influence(log, links, lambda rows: policy_features(log.state[rows], policy)),
@@ -75,20 +77,20 @@ def judge_sessions(
     totals = resampled_totals(by_user, seed)
     actual = {name: np.array([column.sum()]) for name, column in by_user.items()}
 
-    def told(plus: str, minus: str = "") -> tuple[float, Interval]:
+    def estimate(plus: str, minus: str = "") -> tuple[float, Interval]:
         def mean(t: Mapping[str, np.ndarray]) -> np.ndarray:
             total = t[plus] - t[minus] if minus else t[plus]
-            each: np.ndarray = total / t["starts"]
-            return each
+            per_session: np.ndarray = total / t["starts"]
+            return per_session
 
         return float(mean(actual)[0]), interval(totals, mean)
 
     return SessionJudgement(
         int(starts.sum()),
-        *told("policy"),
-        *told("logging"),
-        *told("policy", "logging"),
-        *told("policy", "rule"),
+        *estimate("policy"),
+        *estimate("logging"),
+        *estimate("policy", "logging"),
+        *estimate("policy", "rule"),
     )
 
 
@@ -96,7 +98,7 @@ def judge_sessions(
 class _Links:
     """The log's complete transitions."""
 
-    rows: np.ndarray  # (k,) those whose end or successor is known
+    rows: np.ndarray  # (k,) rows that are terminal or have a successor
     successor: np.ndarray  # (n,) the session's next row, −1 at its end
 
     @classmethod
@@ -108,42 +110,45 @@ class _Links:
         return cls(np.flatnonzero(log.terminal | (successor >= 0)), successor)
 
     def chunks(self, log: Interactions, at: FeaturesAt) -> Iterator[tuple[Rows, ...]]:
-        """Yield rows, (k, 207) their features and (k, 207) those of what comes after."""
-        for first in range(0, len(self.rows), _AT_ONCE):
-            rows = self.rows[first : first + _AT_ONCE]
-            now, after = (
-                features(log.state[rows], log.action[rows]),
-                np.zeros((len(rows), N_FEATURES)),
-            )
-            goes_on = self.successor[rows] >= 0
-            after[goes_on] = at(self.successor[rows[goes_on]])
+        """Yield rows, (k, 207) their features, and (k, 207) the features of their successors."""
+        for first in range(0, len(self.rows), _ROWS_AT_ONCE):
+            rows = self.rows[first : first + _ROWS_AT_ONCE]
+            now = features(log.state[rows], log.action[rows])
+            after = np.zeros((len(rows), N_FEATURES))  # 0 at the end of a session
+            continues = self.successor[rows] >= 0
+            after[continues] = at(self.successor[rows[continues]])
             yield rows, now, after
 
 
 def _influence(log: Interactions, links: _Links, at: FeaturesAt) -> np.ndarray:
-    """Return (n,) what each interaction adds to the sum of the starts' values."""
+    """Return (n,) what each interaction contributes to the sum of the first states' values."""
+    # Solve for θ.
     matrix = RIDGE * np.eye(N_FEATURES)
     right = np.zeros(N_FEATURES)
     for rows, now, after in links.chunks(log, at):
         matrix += now.T @ (now - after)
         right += log.reward[rows] @ now
     theta = np.linalg.solve(matrix, right)
+    # The values of first states, and the sum f₀ of their features.
     starts = np.flatnonzero(log.step == 0)
-    influence, begun = np.zeros(len(log)), np.zeros(N_FEATURES)
-    for first in range(0, len(starts), _AT_ONCE):
-        rows = starts[first : first + _AT_ONCE]
+    influence, start_features = np.zeros(len(log)), np.zeros(N_FEATURES)
+    for first in range(0, len(starts), _ROWS_AT_ONCE):
+        rows = starts[first : first + _ROWS_AT_ONCE]
         here = at(rows)
         influence[rows] += here @ theta
-        begun += here.sum(axis=0)
-    adjoint = np.linalg.solve(matrix.T, begun)
+        start_features += here.sum(axis=0)
+    # The error of θ: each transition's TD error, by how much it moves the sum.
+    adjoint = np.linalg.solve(matrix.T, start_features)
     for rows, now, after in links.chunks(log, at):
         influence[rows] += (now @ adjoint) * (log.reward[rows] + (after - now) @ theta)
     return influence
 
 
 def _some_users(log: Interactions, seed: int) -> Interactions:
-    """Return the log, or as many whole users of it as stay below the limit on average."""
-    if len(log) <= AT_MOST:
+    """Return the log, or a random part of its users with about as many interactions as allowed."""
+    if len(log) <= MOST_INTERACTIONS:
         return log
-    chosen = np.random.default_rng(seed).random(int(log.user.max()) + 1) < AT_MOST / len(log)
+    chosen = np.random.default_rng(seed).random(int(log.user.max()) + 1) < MOST_INTERACTIONS / len(
+        log
+    )
     return log.take(chosen[log.user])

@@ -1,4 +1,4 @@
-"""Confidence intervals by resampling users: a person's interactions go together."""
+"""Confidence intervals by resampling users, since the interactions of a user are dependent."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,13 +6,13 @@ import numpy as np
 
 REPLICATES = 1000
 LEVEL = 0.95
-_AT_ONCE = 4_000_000  # draws in memory
+_DRAWS_AT_ONCE = 4_000_000  # held in memory
 
 Interval = tuple[float, float]
 
 
 def sums_by_user(user: np.ndarray, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return (n_users,) sums of (n,) columns, and ``n``, the interactions of each user."""
+    """Return (n_users,) sums of (n,) columns, and ``n``, the interactions per user."""
     _, number = np.unique(user, return_inverse=True)
     sums = {name: np.bincount(number, column) for name, column in columns.items()}
     return {"n": np.bincount(number).astype(float), **sums}
@@ -22,12 +22,14 @@ def resampled_totals(
     by_user: Mapping[str, np.ndarray], seed: int, replicates: int = REPLICATES
 ) -> dict[str, np.ndarray]:
     """Return (replicates,) totals of each column over users drawn with replacement."""
+    # (n_users, n_columns); a replicate's totals are the users' multiplicities times this matrix.
     rng = np.random.default_rng(seed)
     names = list(by_user)
-    matrix = np.stack([by_user[name] for name in names], axis=1)  # (n_users, n_columns)
+    matrix = np.stack([by_user[name] for name in names], axis=1)
     n_users = len(matrix)
     totals = np.empty((replicates, len(names)))
-    size = max(1, _AT_ONCE // n_users)
+    # In batches, to bound memory.
+    size = max(1, _DRAWS_AT_ONCE // n_users)
     for first in range(0, replicates, size):
         n = min(size, replicates - first)
         drawn = rng.integers(n_users, size=(n, n_users)) + np.arange(n)[:, None] * n_users

@@ -1,6 +1,6 @@
-"""The loops over millions of interactions, compiled.
+"""Q-learning's loops over millions of interactions, compiled.
 
-They are short on purpose. What they compute is said, and tested, where they are called.
+They take arrays only. :mod:`rl_runner.offline.learning.log_q_learning` explains and tests them.
 """
 
 import math
@@ -9,84 +9,7 @@ import numpy as np
 
 from rl_runner.compiled import compiled
 
-KNOWN_RATES = 65_536  # visits up to which the step size is looked up
-
-
-@compiled
-def number_keys(keys: np.ndarray) -> tuple[np.ndarray, int]:
-    """Give distinct 64-bit keys the numbers 0, 1, 2 … in the order in which they first appear.
-
-    :param keys: (n,) uint64, well mixed (hashes)
-    :return: (n,) int32 numbers, and how many distinct keys there are
-    """
-    size = 1024
-    while size < 2 * min(len(keys), 1 << 16):
-        size *= 2
-    slots = np.full(size, -1, np.int32)
-    known = np.empty(size, np.uint64)  # by number
-    numbers = np.empty(len(keys), np.int32)
-    n_known = 0
-    for i in range(len(keys)):
-        key = keys[i]
-        slot = np.int64(key & np.uint64(size - 1))
-        while slots[slot] >= 0 and known[slots[slot]] != key:
-            slot = (slot + 1) & (size - 1)
-        if slots[slot] < 0:
-            slots[slot] = n_known
-            known[n_known] = key
-            n_known += 1
-        numbers[i] = slots[slot]
-        if 2 * n_known > size:  # at most half full: double it
-            size *= 2
-            slots = np.full(size, -1, np.int32)
-            grown = np.empty(size, np.uint64)
-            grown[:n_known] = known[:n_known]
-            known = grown
-            for number in range(n_known):
-                slot = np.int64(known[number] & np.uint64(size - 1))
-                while slots[slot] >= 0:
-                    slot = (slot + 1) & (size - 1)
-                slots[slot] = number
-    return numbers, n_known
-
-
-@compiled
-def runs_backwards(
-    session: np.ndarray, ts: np.ndarray, step: np.ndarray, n_sessions: int
-) -> np.ndarray:
-    """Mark rows whose time is before, or whose step is not after, an earlier row of the session.
-
-    :return: (n,) bool; a marked row does not count as an earlier one
-    """
-    last_ts = np.full(n_sessions, np.iinfo(np.int64).min, np.int64)
-    last_step = np.full(n_sessions, -1, np.int32)
-    marked = np.zeros(len(session), np.bool_)
-    for i in range(len(session)):
-        s = session[i]
-        if ts[i] < last_ts[s] or step[i] <= last_step[s]:
-            marked[i] = True
-        else:
-            last_ts[s], last_step[s] = ts[i], step[i]
-    return marked
-
-
-@compiled
-def predecessors(
-    session: np.ndarray, step: np.ndarray, terminal: np.ndarray, n_sessions: int
-) -> np.ndarray:
-    """Return (n,) int64 the row of the step before in the same session; −1 if there is none.
-
-    A row after a gap (a step was refused or lies outside the window) or after a terminal row has
-    no predecessor.
-    """
-    last = np.full(n_sessions, -1, np.int64)
-    before = np.empty(len(session), np.int64)
-    for i in range(len(session)):
-        candidate = last[session[i]]
-        linked = candidate >= 0 and step[candidate] + 1 == step[i] and not terminal[candidate]
-        before[i] = candidate if linked else -1
-        last[session[i]] = i
-    return before
+KNOWN_RATES = 65_536  # visits up to which the step size is looked up instead of computed
 
 
 @compiled
@@ -100,9 +23,10 @@ def blend(
 ) -> None:
     """Write the shrunk action values of one state into ``out`` (n_actions,).
 
-    Level by level, coarse to fine: q ← (n q_level + κ q) / (n + κ) with n the visits at the level,
-    but at most ``memory``: a value that moves with a constant step remembers no more of them.
-    Without branches, for vector instructions: a level without visits weighs nothing.
+    Level by level, coarse to fine: q ← (n q_level + κ q) / (n + κ), with n the visits at the level
+    but at most ``memory``, since a value that moves with a constant step remembers no more visits.
+    There are no branches, so that the loop compiles to vector instructions: a level without visits
+    has the weight 0.
 
     :param levels: (n_rows_l, n_actions) values, coarse to fine
     :param counts: (n_rows_l, n_actions) visits
@@ -129,7 +53,7 @@ def q_learning_pass(
     """Learn from interactions in the order in which their outcomes are known.
 
     A transition is complete, and is learned from, when its successor arrives, or at once if it is
-    terminal. What is still waiting for its successor at the end is not learned from.
+    terminal. A transition without a successor by the end is not learned from.
 
     :param tables: values and visits by level, coarse to fine, changed in place
     :param rows: (n_states, n_levels) int32 the row of each state at each level
@@ -145,14 +69,17 @@ def q_learning_pass(
     next_values = np.empty(levels[0].shape[1])
     n_learned, total_error = 0, 0.0
     for i in range(len(state)):
+        # This row completes its predecessor's transition, and its own if it is terminal.
         for is_end in (False, True):
-            j = i if is_end else before[i]  # the transition that is complete now
+            j = i if is_end else before[i]
             if j < 0 or (is_end and not terminal[i]):
                 continue
+            # The target: the reward, and the discounted value of the next state.
             target = reward[j]
             if gamma > 0.0 and not is_end:
                 blend(levels, counts, rows[state[i]], pull[0], pull[1], next_values)
                 target += gamma * next_values.max()
+            # Move the value of the state and action towards the target at every level.
             a = action[j]
             for level in range(len(levels)):
                 row = rows[state[j], level]

@@ -1,4 +1,4 @@
-"""ONE row per way of learning from a log, and what each must offer."""
+"""The learners: one row per way of learning from a log, and the protocol that each follows."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,32 +9,33 @@ from rl_runner.agents.hyperparameters.constructor import check_hyperparameters
 from rl_runner.agents.registry import Algorithm
 from rl_runner.config import ExperimentConfig
 from rl_runner.errors import ConfigError, Problem, did_you_mean
+from rl_runner.offline.learning.backoff import N_STATES
 from rl_runner.offline.logs.interactions import Interactions
 
 
 class LogLearner(Protocol):
-    """What learns from a log."""
+    """An algorithm that learns a policy from a log."""
 
     gamma: float
-    values_are_bounded: bool  # whether a value outside what rewards can sum to would be a bug
+    values_are_bounded: bool  # whether a value beyond what rewards can sum to would be a bug
 
     def learn(self, log: Interactions) -> dict[str, Any]:
-        """Learn from interactions that come after all learned from before."""
+        """Learn from interactions later than those of earlier calls; return facts for run.json."""
 
     def q_values(self, states: np.ndarray) -> np.ndarray:
-        """Return (n, 27) action values of (n,) states."""
+        """Return (n, n_actions) action values of (n,) states."""
 
     def policy(self, states: np.ndarray) -> np.ndarray:
-        """Return (n, 27) P(a | s) of the policy that is deployed."""
+        """Return (n, n_actions) P(a | s) of the policy that is deployed."""
 
     def coverage(self) -> dict[str, Any]:
-        """Return what was seen, and mean and extremes of the values."""
+        """Return how much of the domain was seen, and the mean and extremes of the values."""
 
     def outside(self, reward_bounds: tuple[float, float]) -> int:
-        """Return how many values lie outside what rewards can sum to."""
+        """Return how many values lie beyond what rewards can sum to."""
 
     def save(self, path: Path) -> None:
-        """Write what was learned."""
+        """Write what was learned to an npz file."""
 
     def load(self, path: Path) -> None:
         """Read what :meth:`save` wrote; raises OSError, ValueError or KeyError."""
@@ -60,7 +61,10 @@ LEARNERS: dict[str, Algorithm] = {
 
 
 def find_learner(config: ExperimentConfig) -> Algorithm:
-    """Return the row that the config names; raises ConfigError with the nearest name."""
+    """Return the row that a config names.
+
+    :raises ConfigError: with the most similar name, if there is none
+    """
     name = config.algo.name
     if name in LEARNERS:
         return LEARNERS[name]
@@ -70,14 +74,22 @@ def find_learner(config: ExperimentConfig) -> Algorithm:
 
 
 def check_learner(config: ExperimentConfig) -> dict[str, Any]:
-    """Return the complete hyperparameters; raises ConfigError on unknown or impossible ones."""
+    """Return the complete hyperparameters of a config.
+
+    :raises ConfigError: on unknown or invalid ones
+    """
     return check_hyperparameters(find_learner(config), config.algo.hyperparameters, config.source)
+
+
+def policy_table(learner: LogLearner) -> np.ndarray:
+    """Return (n_states, n_actions) P(a | s) of the policy that is deployed."""
+    return learner.policy(np.arange(N_STATES))
 
 
 def build_learner(config: ExperimentConfig) -> LogLearner:
     """Build the learner of a config whose hyperparameters are checked.
 
-    :raises ConfigError: on what only the constructor can refuse
+    :raises ConfigError: on values that the learner's constructor refuses
     """
     row = find_learner(config)
     try:

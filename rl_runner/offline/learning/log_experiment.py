@@ -1,4 +1,4 @@
-"""From a config with a `data` section to what will be learned from: complete, checked, pinned."""
+"""From a config with a `data` section to a resolved experiment with its interactions."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,11 +7,10 @@ from pathlib import Path
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.data import DataConfig
 from rl_runner.config.schema import AlgoConfig
-from rl_runner.config.source import SourceMap
-from rl_runner.envs.recommender.rewards import RewardWeights, weights_from
 from rl_runner.errors import ConfigError, DataError, Problem
 from rl_runner.offline.learning.learners import build_learner, check_learner
 from rl_runner.offline.learning.trained_run import TrainedRun, load_trained
+from rl_runner.offline.logs.encoding import RewardWeights, reward_weights
 from rl_runner.offline.logs.interactions import Interactions, moment, read_interactions
 from rl_runner.offline.logs.log_files import LogReader, find_files
 from rl_runner.offline.logs.refusals import Refusals
@@ -21,43 +20,46 @@ from rl_runner.offline.logs.windows import Split, split, within_budget
 
 @dataclass(frozen=True)
 class LogExperiment:
-    """A resolved experiment on logs, with what it learns from."""
+    """A resolved experiment on logs, with its interactions."""
 
     config: ExperimentConfig
     split: Split
-    log: Interactions  # the training window and the one held out
+    log: Interactions  # of the training window and the held-out one
     weights: RewardWeights
     refusals: Refusals
-    earlier: TrainedRun | None
+    earlier: TrainedRun | None  # the run to continue from
 
 
 def resolve_on_logs(config: ExperimentConfig, now: datetime | None = None) -> LogExperiment:
-    """Check a config, read its logs, and write every default out.
+    """Check a config, read its logs, and fill in every default; nothing is written.
 
-    ``until`` becomes the time of the last event and ``fingerprint`` what the events amount to, so
-    that an experiment on a log that has grown is another experiment. Nothing is written.
+    ``until`` becomes the time of the last event and ``fingerprint`` the hash of the events. An
+    experiment on a log that has grown is therefore a different experiment.
 
     :param now: timestamps after it are refused; default: the clock
-    :raises ConfigError: on hyperparameters or weights that cannot be
-    :raises DataError: on logs that are missing, damaged, mostly bad, empty or not those resolved on
+    :raises ConfigError: on invalid hyperparameters or reward weights
+    :raises DataError: on logs that are missing, damaged, mostly bad, empty, or have changed
     """
     data = config.data
     if data is None:
         raise ConfigError(
             Problem("The `data` section is missing.", config.source.locate(("data",)))
         )
+    # The config alone: environment, reward weights, hyperparameters.
     check_simulated(config)
-    weights = _weights(data, config.source)
+    weights = reward_weights(config)
     algo = {"name": config.algo.name, **check_learner(config)}
     config = config.model_copy(update={"algo": AlgoConfig.model_validate(algo)}).with_source(
         config.source
     )
     build_learner(config)
-    earlier = None if data.continue_from is None else _earlier(data.continue_from, config)
+    # The run to continue from, and the logs.
+    earlier = None if data.continue_from is None else _earlier_run(data.continue_from, config)
     reader = LogReader(data.timezone, now or datetime.now(UTC))
     log = read_interactions(find_files(data.path), reader, weights)
     if len(log) == 0:
         raise DataError(Problem("The logs hold no good rows.", ", ".join(data.path)))
+    # Split by time, and record in the config which events these are.
     parts = split(log, data, None if earlier is None else earlier.learned_until)
     end = parts.window.end if parts.holdout is None else parts.holdout.end
     used = log.take((log.ts > parts.window.start) & (log.ts <= end))
@@ -67,15 +69,11 @@ def resolve_on_logs(config: ExperimentConfig, now: datetime | None = None) -> Lo
     return LogExperiment(resolved, parts, used, weights, reader.refusals, earlier)
 
 
-def _weights(data: DataConfig, source: SourceMap) -> RewardWeights:
-    try:
-        return weights_from(data.rewards)
-    except ValueError as error:
-        raise ConfigError(Problem(f"{error}.", source.locate(("data", "rewards")))) from None
+def _earlier_run(path: str, config: ExperimentConfig) -> TrainedRun:
+    """Load the run to continue from.
 
-
-def _earlier(path: str, config: ExperimentConfig) -> TrainedRun:
-    """Load the run to go on from; its table must mean the same as ours."""
+    :raises ConfigError: if its values mean something else than those of this config
+    """
     earlier = load_trained(Path(path))
     where = config.source.locate(("data", "continue_from"))
     ours, theirs = config, earlier.config
@@ -87,11 +85,14 @@ def _earlier(path: str, config: ExperimentConfig) -> TrainedRun:
     for key, (our, their) in same.items():
         if our != their:
             what = f"`{key}` is {our}; the earlier run learned with {their}."
-            raise ConfigError(Problem(what, where, "Go on with the same, or start afresh."))
+            raise ConfigError(
+                Problem(what, where, "Use the same value, or leave out `data.continue_from`.")
+            )
     return earlier
 
 
 def _pinned(data: DataConfig, used: Interactions, end: int) -> DataConfig:
+    """Return the section with the fingerprint and the end of the events that are used."""
     fingerprint = used.fingerprint()
     if data.fingerprint not in {None, fingerprint}:
         what = f"The events are not those that the config names: {fingerprint}, not "

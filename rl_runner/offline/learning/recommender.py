@@ -1,4 +1,4 @@
-"""Asking a trained run for recommendations.
+"""Recommendations from a trained run.
 
 ::
 
@@ -12,7 +12,7 @@
     choice = recommender.recommend(state)
     choice.action.to_recommendation_params()   # what a catalogue's API takes
     choice.probability                         # log it as `pscore`, now
-    choice.q_values                            # what each of the 27 actions is thought to be worth
+    choice.q_values                            # the estimated value of each of the 27 actions
 """
 
 from dataclasses import dataclass
@@ -54,6 +54,8 @@ class Recommender:
     """A trained policy that draws actions.
 
     :param learner: what was learned
+    :param policy_id: for the log
+    :param model_version: for the log
     :param seed: of the draws; None draws differently every time
     """
 
@@ -68,8 +70,8 @@ class Recommender:
     def recommend(self, state: RecommendationState, *, explore: bool = True) -> Choice:
         """Return an action for one person and moment.
 
-        :param explore: False takes the best action, with probability 1; nothing can be learned
-            about other actions from a log of such choices
+        :param explore: False takes the best action, with probability 1; a log of such choices says
+            nothing about other actions
         """
         index = np.array([state.index])
         q_values = self._learner.q_values(index)[0]
@@ -84,16 +86,16 @@ class Recommender:
         )
 
     def recommend_many(self, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return (n,) actions and probabilities for (n, 8) states as Recommender-v0 has them.
+        """Return (n,) actions and their probabilities for (n, 8) states of Recommender-v0.
 
-        :raises ValueError: on another shape, or a component that there is not
+        :raises ValueError: on another shape, or a component out of range
         """
         parts = np.asarray(parts)
         if parts.shape[1:] != (len(STATE_SIZES),) or parts.ndim != 2:
             message = f"states have shape {parts.shape}, not (n, {len(STATE_SIZES)})"
             raise ValueError(message)
         if not ((parts >= 0) & (parts < np.array(STATE_SIZES))).all():
-            message = f"components of states are 0 or more, and below {STATE_SIZES}"
+            message = f"components of states are at least 0 and below {STATE_SIZES}"
             raise ValueError(message)
         shares = self._learner.policy(state_index(parts))
         draws = self._rng.random((len(shares), 1))
@@ -104,7 +106,7 @@ class Recommender:
 def load_recommender(run: str | Path, seed: int | None = None) -> Recommender:
     """Load a finished run on logs.
 
-    :raises RunFolderError: if it is none
+    :raises RunFolderError: if ``run`` is not one
     :raises CheckpointError: if its table is missing or damaged
     """
     trained = load_trained(Path(run))

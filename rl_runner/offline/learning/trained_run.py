@@ -1,4 +1,4 @@
-"""Runs that have learned from a log, from disk."""
+"""A finished run on logs, loaded from disk."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,10 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from rl_runner.config import ExperimentConfig, load_config
-from rl_runner.envs.recommender.domain import N_STATES
-from rl_runner.envs.recommender.rewards import RewardWeights, weights_from
 from rl_runner.errors import CheckpointError, Problem, RunFolderError
-from rl_runner.offline.learning.learners import LogLearner, build_learner, find_learner
+from rl_runner.offline.learning.learners import (
+    LogLearner,
+    build_learner,
+    find_learner,
+    policy_table,
+)
+from rl_runner.offline.logs.encoding import RewardWeights, reward_weights
 from rl_runner.runs.find import find_runs
 from rl_runner.runs.folder import RunFolder
 from rl_runner.runs.record import Results, RunRecord
@@ -17,7 +21,7 @@ from rl_runner.runs.record import Results, RunRecord
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A finished run on logs."""
+    """A finished run on logs, with what it has learned."""
 
     path: Path
     config: ExperimentConfig
@@ -32,16 +36,16 @@ class TrainedRun:
 
     @property
     def weights(self) -> RewardWeights:
-        """What the outcomes were worth."""
-        return weights_from(self.config.data.rewards if self.config.data else {})
+        """What the outcomes are worth in its rewards."""
+        return reward_weights(self.config)
 
-    def policy(self) -> np.ndarray:
-        """Return (262500, 27) P(a | s) of the policy that is deployed."""
-        return self.learner.policy(np.arange(N_STATES))
+    def policy_table(self) -> np.ndarray:
+        """Return (n_states, n_actions) P(a | s) of the policy that is deployed."""
+        return policy_table(self.learner)
 
 
 def load_trained(path: Path) -> TrainedRun:
-    """Load a run on logs, or the only run of an experiment. Nothing is unpickled.
+    """Load a run on logs, or the only run of an experiment; nothing is unpickled.
 
     :raises RunFolderError: if ``path`` is not a finished run on logs
     :raises CheckpointError: if its table is missing or damaged
@@ -64,7 +68,7 @@ def load_trained(path: Path) -> TrainedRun:
     try:
         learner.load(folder.weights)
     except (OSError, ValueError, KeyError) as error:
-        what = f"What it has learned cannot be loaded: {error}"
-        cure = "Is it damaged? `rl train … --fresh` learns it again."
+        what = f"The file of what it has learned cannot be loaded: {error}"
+        cure = "It may be damaged. `rl train … --fresh` learns it again."
         raise CheckpointError(Problem(what, str(folder.weights), cure)) from error
     return TrainedRun(run, config, record, learner)

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from rl_runner.config import ExperimentConfig, dump_config, experiment_hash
-from rl_runner.envs.recommender.domain import N_STATES
 from rl_runner.offline.judging.judgement import Judgement, judge
 from rl_runner.offline.judging.judgement_plot import draw_judgement
-from rl_runner.offline.learning.learners import LogLearner, build_learner, find_learner
+from rl_runner.offline.learning.learners import (
+    LogLearner,
+    build_learner,
+    find_learner,
+    policy_table,
+)
 from rl_runner.offline.learning.log_experiment import LogExperiment, held_out, resolve_on_logs
 from rl_runner.offline.logs.interactions import moment
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
@@ -123,9 +125,7 @@ def _learn(experiment: LogExperiment, seed: int, run: RunFolder) -> Completion:
         message = f"{outside} values lie outside what rewards can sum to: this is a bug"
         raise FloatingPointError(message)
     held = held_out(experiment)
-    judgement = (
-        None if held is None else judge(held, learner.policy(np.arange(N_STATES)), seed=seed)
-    )
+    judgement = None if held is None else judge(held, policy_table(learner), seed=seed)
 
     def save(folder: Path) -> None:
         learner.save(folder / run.weights_file)

@@ -1,6 +1,6 @@
-"""Logs in other people's formats: Open Bandit's arrays and Vowpal Wabbit's text.
+"""Exports: logs in the formats of other libraries.
 
-*Open Bandit* (Saito et al. 2021): what ``obp`` calls bandit feedback, as an npz file of arrays
+*Open Bandit* (Saito et al. 2021): the bandit feedback of ``obp``, as an npz file of arrays
 ``n_rounds, n_actions, action, position, reward, pscore, context`` and ``action_context``.
 
 *Vowpal Wabbit*: one line per interaction for ``--cb 27``, ``action:cost:probability | features``,
@@ -30,7 +30,7 @@ _LINES_AT_ONCE = 100_000
 
 
 def open_bandit_arrays(log: Interactions) -> dict[str, np.ndarray]:
-    """Return bandit feedback; the context is the state as (n, 39) one-hot vectors."""
+    """Return bandit feedback by name; the context is (n, 39), the state as one-hot vectors."""
     return {
         "n_rounds": np.array(len(log)),
         "n_actions": np.array(N_ACTIONS),

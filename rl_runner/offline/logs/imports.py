@@ -1,13 +1,13 @@
-"""Other people's logs into the schema: a CSV or Parquet file and a mapping of its columns.
+"""Imports: foreign CSV or Parquet files to the schema of a log, by a mapping of columns.
 
-The mapping is a YAML file, our column names on the left::
+The mapping is a YAML file with the schema's column names on the left::
 
     user_id: customer             # a column of the file
     ts: {column: when}            # the same, written out
     policy_id: {value: "old"}     # the same text in every row
     mood: {column: feeling, words: {joyful: happy, blue: sad}}
 
-Columns that are called as in the schema need no line.
+Columns that have the same name as in the schema need no line.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ from rl_runner.offline.logs.row_checks import LINE
 
 
 class ColumnSource(Section):
-    """Where one column of the schema comes from."""
+    """The source of one column of the schema: a column of the file, or a constant."""
 
     column: str | None = None
     value: str | int | float | bool | None = None
@@ -53,9 +53,9 @@ class Mapped(Section):
 
 
 def read_mapping(path: Path) -> dict[str, ColumnSource]:
-    """Read a mapping.
+    """Read a mapping, by the schema's column names.
 
-    :raises ConfigError: if it is no mapping of columns of the schema
+    :raises ConfigError: if it is not a mapping of the schema's columns
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -63,7 +63,7 @@ def read_mapping(path: Path) -> dict[str, ColumnSource]:
         raise ConfigError(Problem(f"The mapping cannot be read: {error}.", str(path))) from None
     raw, source = parse_yaml(text, str(path))
     if not isinstance(raw, dict):
-        raise ConfigError(Problem("The file holds no mapping of columns.", str(path)))
+        raise ConfigError(Problem("The file is not a mapping of columns.", str(path)))
     for name in raw:
         if name not in COLUMNS:
             cure = did_you_mean(name, COLUMNS) or f"Columns: {', '.join(COLUMNS)}."
@@ -75,10 +75,11 @@ def read_mapping(path: Path) -> dict[str, ColumnSource]:
 
 
 def import_log(file: Path, mapping: Mapping[str, ColumnSource], reader: LogReader) -> pl.DataFrame:
-    """Return the good rows of a CSV or Parquet file in the schema; the reader counts the others.
+    """Return the good rows of a CSV or Parquet file, in the schema; the reader counts the others.
 
     :raises DataError: if the file cannot be read, lacks a column or is mostly bad
     """
+    # Every column of the mapping must exist, and every column of the schema must have a source.
     frame = _read(file)
     given = {"schema_version": ColumnSource(value=SCHEMA_VERSION), **mapping}
     asked = {source.column for source in given.values() if source.column is not None}
@@ -91,6 +92,7 @@ def import_log(file: Path, mapping: Mapping[str, ColumnSource], reader: LogReade
         for name in COLUMNS
     )
     check_types(raw.schema, file)
+    # Number the rows as lines of the file, and check them.
     # The first row of a CSV is on line 2, after the header.
     first = 2 if file.suffix == ".csv" else 1
     raw = raw.with_row_index(LINE, first).with_columns(pl.col(LINE).cast(int))
@@ -113,14 +115,18 @@ def _expression(source: ColumnSource, schema: Mapping[str, Any]) -> pl.Expr:
 def _read(file: Path) -> pl.DataFrame:
     try:
         if file.suffix == ".csv":
-            frame = pl.read_csv(file, infer_schema=False)  # as text: the checks type it
+            frame = pl.read_csv(file, infer_schema=False)  # as text, which the checks convert
         elif file.suffix == ".parquet":
             frame = pl.read_parquet(file)
         else:
             cure = "Give a .csv or .parquet file."
-            raise DataError(Problem("Neither CSV nor Parquet by its name.", str(file), cure))
+            raise DataError(
+                Problem(
+                    "The file name is neither that of a CSV nor of a Parquet file.", str(file), cure
+                )
+            )
     except (pl.exceptions.PolarsError, OSError) as error:
-        what = f"Cannot be read: {str(error).splitlines()[0]}."
+        what = f"The file cannot be read: {str(error).splitlines()[0]}."
         raise DataError(Problem(what, str(file))) from None
     if len(frame) == 0:
         raise DataError(Problem("The file holds no rows.", str(file)))

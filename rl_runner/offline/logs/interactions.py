@@ -1,4 +1,4 @@
-"""Checked rows as arrays in the order of time, and the checks that need all of them at once."""
+"""A log as arrays in the order of time, and the checks that need all rows at once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
@@ -9,21 +9,14 @@ from typing import Self
 import numpy as np
 import polars as pl
 
-from rl_runner.envs.recommender.domain import BINS, N_ACTIONS, STATE_STRIDES, TRAITS
-from rl_runner.envs.recommender.rewards import (
-    DEFAULT_WEIGHTS,
-    OUTCOMES,
-    RewardWeights,
-    rewards,
-)
-from rl_runner.offline.learning.compiled_q_learning import number_keys, predecessors, runs_backwards
+from rl_runner.offline.logs.compiled_sessions import number_keys, predecessors, runs_backwards
+from rl_runner.offline.logs.encoding import DEFAULT_WEIGHTS, EncodedBatch, RewardWeights, encode
 from rl_runner.offline.logs.log_files import LogReader
+from rl_runner.offline.logs.log_schema import ACTIONS, OUTCOMES
 from rl_runner.offline.logs.refusals import Refusals
-from rl_runner.offline.logs.row_checks import LINE
 
-KEY_SEPARATOR = "\x1f"
-DOUBLED = "event_id was there before"
-BACKWARDS = "time or step runs backwards within the session"
+DUPLICATE = "event_id occurred before"
+OUT_OF_ORDER = "time or step runs backwards within the session"
 
 
 @dataclass(frozen=True)
@@ -35,12 +28,12 @@ class Interactions:
     user: np.ndarray  # (n,) int32 number of the user
     session: np.ndarray  # (n,) int32 number of the session
     step: np.ndarray  # (n,) int32
-    state: np.ndarray  # (n,) int32 state number
+    state: np.ndarray  # (n,) int32 number of the state
     action: np.ndarray  # (n,) int16
     pscore: np.ndarray  # (n,) float64
     reward: np.ndarray  # (n,) float64
     terminal: np.ndarray  # (n,) bool
-    outcomes: np.ndarray  # (n, 5) bool, like, dislike, complete, skip, share
+    outcomes: np.ndarray  # (n, n_outcomes) bool, in the order of the schema
     completion_rate: np.ndarray  # (n,) float32
     session_key: pl.Series  # (n_sessions,) user and session in one text, by number
 
@@ -48,7 +41,7 @@ class Interactions:
         return len(self.ts)
 
     def take(self, rows: np.ndarray) -> Self:
-        """Return some of the rows, chosen by a mask or by index; numbers keep their meaning."""
+        """Return some of the rows, by a mask or by index; users and sessions keep their numbers."""
         chosen = {
             field.name: getattr(self, field.name)[rows]
             for field in fields(self)
@@ -58,38 +51,39 @@ class Interactions:
 
     @property
     def n_users(self) -> int:
-        """How many different users there are."""
+        """The number of different users."""
         return len(np.unique(self.user))
 
     @property
     def first_time(self) -> datetime:
-        """When the first interaction happened."""
+        """The time of the first interaction."""
         return moment(int(self.ts[0]))
 
     @property
     def last_time(self) -> datetime:
-        """When the last interaction happened."""
+        """The time of the last interaction."""
         return moment(int(self.ts[-1]))
 
     def predecessors(self) -> np.ndarray:
-        """Return (n,) the row of the step before in the same session, −1 if there is none."""
+        """Return (n,) the row of the previous step in the same session, −1 if there is none."""
         n_sessions = int(self.session.max(initial=-1)) + 1
         return predecessors(self.session, self.step, self.terminal, n_sessions)
 
     def fingerprint(self) -> str:
-        """Return eight hex digits over all that can be learned or judged from these rows.
+        """Return a hash, eight hex digits, of everything that can be learned from these rows.
 
-        The order of the files changes nothing, and neither do the names of users, sessions and
-        events: a user counts as who came first at some time and so many times, a session by who
-        came before whom.
+        It depends neither on the order of the files nor on the names of users, sessions and events:
+        a user is represented by the time of the first interaction and the number of interactions, a
+        session by which interaction preceded which.
         """
+        # One integer column per property, none of which depends on names or order.
         first = np.full(int(self.user.max(initial=-1)) + 1, np.iinfo(np.int64).max)
         np.minimum.at(first, self.user, self.ts)
         before = self.predecessors()
         flags = self.outcomes @ (1 << np.arange(len(OUTCOMES))) * 2 + self.terminal
         columns = (
             self.ts,
-            self.state * N_ACTIONS + self.action,
+            self.state * ACTIONS + self.action,
             self.step * (2 << len(OUTCOMES)) + flags,
             self.pscore.view(np.int64),
             self.reward.view(np.int64),
@@ -98,6 +92,7 @@ class Interactions:
             first[self.user],
             np.bincount(self.user)[self.user],
         )
+        # Mix each row's columns into one hash; the sum over rows does not depend on their order.
         mixed = np.zeros(len(self), dtype=np.uint64)
         for column in columns:
             mixed = (mixed ^ column.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
@@ -113,22 +108,23 @@ def moment(microseconds: int) -> datetime:
 def read_interactions(
     files: Iterable[Path], reader: LogReader, weights: RewardWeights = DEFAULT_WEIGHTS
 ) -> Interactions:
-    """Read, check and encode logs; what is refused is counted in ``reader.refusals``.
+    """Read, check and encode logs; refused rows are counted in ``reader.refusals``.
 
     :param weights: what the outcomes are worth
     :raises DataError: if a file is missing, damaged, lacks a column or is mostly bad
     """
-    by_file: dict[Path, list[_Part]] = {}
+    by_file: dict[Path, list[EncodedBatch]] = {}
     for batch in reader.batches(files):
-        by_file.setdefault(batch.file, []).append(_encode(batch.rows, weights))
-    # A session may go on in the next file: files in the order of their first rows.
-    order = sorted(by_file, key=lambda file: min(_first_time(part) for part in by_file[file]))
+        by_file.setdefault(batch.file, []).append(encode(batch.rows, weights))
+    # A session may continue in the next file: order the files by their first times.
+    order = sorted(by_file, key=lambda file: min(part.first_time for part in by_file[file]))
     parts = [part for file in order for part in by_file[file]]
     file_of = np.repeat(
         np.arange(len(order)), [sum(len(part.line) for part in by_file[file]) for file in order]
     )
+    # Refuse the rows that contradict others, and sort the rest by time.
     log, line = _joined(parts)
-    keep = _keep(log, line, [order[i] for i in range(len(order))], file_of, reader.refusals)
+    keep = _keep(log, line, order, file_of, reader.refusals)
     if not keep.all():
         reader.refusals.refuse_mostly_bad_files()
         log = log.take(keep)
@@ -137,60 +133,8 @@ def read_interactions(
     return log
 
 
-@dataclass(frozen=True)
-class _Part:
-    """One batch, encoded."""
-
-    line: np.ndarray
-    columns: dict[str, np.ndarray]
-    user_key: np.ndarray  # (n,) uint64 hashes; two of ten million meet once in 400,000 logs
-    session_key: np.ndarray
-    names: pl.Series  # user and session in one text
-
-
-def _first_time(part: _Part) -> int:
-    return int(part.columns["ts"].min(initial=np.iinfo(np.int64).max))
-
-
-def _encode(rows: pl.DataFrame, weights: RewardWeights) -> _Part:
-    """Turn checked rows into numbers."""
-    bins = [(pl.col(name).cast(float) * BINS / 100).floor().clip(0, BINS - 1) for name in TRAITS]
-    words = [pl.col(name).to_physical() for name in ("content_type", "mood", "time_of_day")]
-    parts = [part.cast(pl.Int32) for part in (*bins, *words)]
-    state = pl.sum_horizontal(
-        [part * int(stride) for part, stride in zip(parts, STATE_STRIDES, strict=True)]
-    )
-    encoded = rows.select(
-        pl.col("event_id").hash(seed=0).alias("event"),
-        pl.col("ts").to_physical(),
-        pl.struct("user_id").hash(seed=0).alias("user_key"),
-        pl.struct("user_id", "session_id").hash(seed=0).alias("session_key"),
-        "step",
-        state.alias("state"),
-        "action",
-        "pscore",
-        "terminal",
-        *OUTCOMES,
-        "completion_rate",
-        pl.col("mood_before").to_physical(),
-        pl.col("mood_after").to_physical(),
-    )
-    arrays = {name: encoded[name].to_numpy() for name in encoded.columns}
-    gained = rewards(arrays, arrays.pop("mood_before"), arrays.pop("mood_after"), weights)
-    columns = {
-        **{name: arrays[name] for name in ("event", "ts", "step", "state", "action", "pscore")},
-        "reward": gained,
-        "terminal": arrays["terminal"],
-        "outcomes": np.stack([arrays[name] for name in OUTCOMES], axis=1),
-        "completion_rate": arrays["completion_rate"],
-    }
-    names = rows.select(pl.concat_str("user_id", "session_id", separator=KEY_SEPARATOR)).to_series()
-    line = rows[LINE].to_numpy().astype(np.int64)
-    return _Part(line, columns, arrays["user_key"], arrays["session_key"], names)
-
-
-def _joined(parts: list[_Part]) -> tuple[Interactions, np.ndarray]:
-    """Put batches below each other, in the order of the files, and number users and sessions."""
+def _joined(parts: list[EncodedBatch]) -> tuple[Interactions, np.ndarray]:
+    """Concatenate batches, number users and sessions, and return the log and (n,) its lines."""
     user, _ = number_keys(np.concatenate([part.user_key for part in parts]))
     session, n_sessions = number_keys(np.concatenate([part.session_key for part in parts]))
     first = np.zeros(n_sessions, dtype=np.int64)
@@ -210,26 +154,26 @@ def _keep(
     file_of: np.ndarray,
     refusals: Refusals,
 ) -> np.ndarray:
-    """Return (n,) False for doubled events and rows that run backwards; count them."""
-    doubled = _doubled(log.event)
+    """Return (n,) which rows to keep; count duplicate and out-of-order ones as refusals."""
+    duplicate = _is_duplicate(log.event)
     n_sessions = int(log.session.max(initial=-1)) + 1
-    backwards = np.zeros(len(log), dtype=bool)
-    backwards[~doubled] = runs_backwards(
-        log.session[~doubled], log.ts[~doubled], log.step[~doubled], n_sessions
+    out_of_order = np.zeros(len(log), dtype=bool)
+    out_of_order[~duplicate] = runs_backwards(
+        log.session[~duplicate], log.ts[~duplicate], log.step[~duplicate], n_sessions
     )
-    for marked, reason in ((doubled, DOUBLED), (backwards, BACKWARDS)):
+    for marked, reason in ((duplicate, DUPLICATE), (out_of_order, OUT_OF_ORDER)):
         rows = np.flatnonzero(marked)
         for number in np.unique(file_of[rows]):
             lines = line[rows[file_of[rows] == number]].tolist()
             refusals.add(files[number], lines, [reason] * len(lines))
-    return ~(doubled | backwards)
+    return ~(duplicate | out_of_order)
 
 
-def _doubled(events: np.ndarray) -> np.ndarray:
-    """Return (n,) True for events that were there before."""
+def _is_duplicate(events: np.ndarray) -> np.ndarray:
+    """Return (n,) whether an event occurred before."""
     ordered = np.sort(events)
     if not (ordered[1:] == ordered[:-1]).any():
         return np.zeros(len(events), dtype=bool)
-    doubled = np.ones(len(events), dtype=bool)
-    doubled[np.unique(events, return_index=True)[1]] = False
-    return doubled
+    duplicate = np.ones(len(events), dtype=bool)
+    duplicate[np.unique(events, return_index=True)[1]] = False
+    return duplicate

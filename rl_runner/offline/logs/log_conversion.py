@@ -1,4 +1,4 @@
-"""One log file into another format, by the names of the two."""
+"""Conversion of log files between formats, which are known by the files' names."""
 
 from pathlib import Path
 
@@ -9,10 +9,9 @@ from rl_runner.errors import ConfigError, Problem
 from rl_runner.offline.logs.exports import write_open_bandit, write_vowpal_wabbit
 from rl_runner.offline.logs.imports import import_log, read_mapping
 from rl_runner.offline.logs.interactions import read_interactions
-from rl_runner.offline.logs.log_files import READABLE, LogReader
+from rl_runner.offline.logs.log_files import LOG_SUFFIXES, READABLE, LogReader, write_log
 from rl_runner.offline.logs.log_schema import COLUMNS
 from rl_runner.offline.logs.refusals import Refusals
-from rl_runner.offline.logs.writing import LOG_SUFFIXES, write_log
 from rl_runner.runs.disk import writing
 
 EXPORTS = {".npz": write_open_bandit, ".vw": write_vowpal_wabbit}
@@ -21,15 +20,16 @@ EXPORTS = {".npz": write_open_bandit, ".vw": write_vowpal_wabbit}
 def convert_log(
     source: Path, out: Path, columns: Path | None = None, timezone: str | None = None
 ) -> tuple[int, Refusals]:
-    """Write a log, or a foreign CSV or Parquet file, in the format that ``out`` is named by.
+    """Write a log, or a foreign CSV or Parquet file, in the format that the name of ``out`` says.
 
     ``.parquet`` and ``.jsonl`` are logs, ``.npz`` Open Bandit's arrays, ``.vw`` Vowpal Wabbit's
     text.
 
     :param columns: a mapping of the source's columns, see :mod:`rl_runner.offline.logs.imports`
-    :return: how many rows were written, and what was refused
-    :raises RunnerError: if a file or the mapping is at fault; nothing is written then
+    :return: how many rows were written, and which were refused
+    :raises RunnerError: if a file or the mapping is wrong; then nothing is written
     """
+    # Check the arguments before anything is read.
     if out.suffix not in {*EXPORTS, *LOG_SUFFIXES}:
         what = f"`{out.name}` does not say which format to write."
         cure = "End it in .parquet or .jsonl (logs), .npz (Open Bandit) or .vw (Vowpal Wabbit)."
@@ -39,16 +39,18 @@ def convert_log(
             checked_zone(timezone)
         except ValueError as error:
             raise ConfigError(Problem(f"{error}.", f"--timezone {timezone}")) from None
+    # Export a log to another library's format.
     reader = LogReader(timezone)
     if out.suffix in EXPORTS:
         if columns is not None or source.suffix == ".csv":
-            cure = "Convert to a .parquet log first, then that one."
-            raise ConfigError(Problem("Foreign files are exported by two steps.", "--out", cure))
+            cure = "Convert the file to a .parquet log first, then export that log."
+            raise ConfigError(Problem("Foreign files are exported in two steps.", "--out", cure))
         log = read_interactions([source], reader)
         with writing(out):
             out.parent.mkdir(parents=True, exist_ok=True)
         EXPORTS[out.suffix](log, out)
         return len(log), reader.refusals
+    # Or write a log, from a log or from a foreign file.
     if columns is None and source.suffix in READABLE:
         frame = pl.concat([batch.rows.select(*COLUMNS) for batch in reader.batches([source])])
     else:

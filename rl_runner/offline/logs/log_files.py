@@ -1,4 +1,7 @@
-"""Log files to checked rows, in batches: Parquet by slices, JSON Lines by megabytes."""
+"""Log files: read into checked rows, batch by batch, and written whole.
+
+Parquet is read by slices of rows, JSON Lines by megabytes.
+"""
 
 import glob
 import io
@@ -11,16 +14,19 @@ from typing import Any
 
 import polars as pl
 
-from rl_runner.errors import DataError, Problem, did_you_mean
+from rl_runner.errors import ConfigError, DataError, Problem, did_you_mean
 from rl_runner.offline.logs.log_schema import COLUMNS
 from rl_runner.offline.logs.refusals import Refusals
 from rl_runner.offline.logs.row_checks import LINE, REASON, split_good_and_bad
+from rl_runner.runs.disk import write_aside, writing
 
 READABLE = (".parquet", ".jsonl", ".ndjson")
+LOG_SUFFIXES = (".parquet", ".jsonl")  # that are written
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 BATCH_ROWS = 1_000_000
 BATCH_BYTES = 64_000_000
 
-# JSON has neither times nor enumerations: they are read as text and typed by the checks.
+# JSON has neither times nor enumerations: they are read as text, and the checks convert them.
 _JSON_TYPES: dict[str, pl.DataType] = {
     name: kind
     if isinstance(kind, pl.Boolean | pl.String)
@@ -30,12 +36,12 @@ _JSON_TYPES: dict[str, pl.DataType] = {
     for name, kind in COLUMNS.items()
 }
 
-_NO_VALUES = (pl.Duration, pl.Time, pl.Object)
+_NEVER_VALID = (pl.Duration, pl.Time, pl.Object)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Checked rows of one file, with their lines."""
+    """Checked rows of one file, with their line numbers."""
 
     file: Path
     rows: pl.DataFrame
@@ -43,7 +49,7 @@ class Batch:
 
 @dataclass
 class LogReader:
-    """Reads log files; what it refuses is in :attr:`refusals`.
+    """Reads log files and collects what it refuses in :attr:`refusals`.
 
     :param timezone: what timestamps without a zone mean; None refuses them
     :param now: later timestamps are refused; default: the clock
@@ -75,20 +81,22 @@ class LogReader:
         return good
 
     def _raw(self, file: Path) -> Iterator[pl.DataFrame]:
+        """Yield the unchecked rows of a file, by its suffix."""
         if file.suffix == ".parquet":
             return _read_parquet(file)
         if file.suffix in READABLE:
             return self._read_json_lines(file)
-        cure = "Logs end in .parquet or .jsonl; `rl convert` makes one of a CSV."
+        cure = "Logs end in .parquet or .jsonl; `rl convert` turns a CSV into one."
         if file.is_dir():
-            cure = f"It is a folder; name the files in it: {file}/*.parquet."
-        raise DataError(Problem("Not a log by its name.", str(file), cure))
+            cure = f"This is a folder; name the files in it: {file}/*.parquet."
+        raise DataError(Problem("This file name is not that of a log.", str(file), cure))
 
     def _read_json_lines(self, file: Path) -> Iterator[pl.DataFrame]:
         first_line = 1
         for chunk in _chunks(file):
             if first_line == 1:
                 check_columns(_keys_of_first_row(chunk, file), file)
+            # The quick way: all lines are valid JSON objects of the expected types.
             n_lines = chunk.count(b"\n")
             try:
                 frame = pl.read_ndjson(io.BytesIO(chunk), schema=_JSON_TYPES)
@@ -96,12 +104,12 @@ class LogReader:
                 frame = None
             if frame is not None and len(frame) == n_lines:
                 yield frame.with_row_index(LINE, first_line).with_columns(pl.col(LINE).cast(int))
-            else:  # a line that is no JSON, of another type, or empty: line by line
+            else:  # a line is empty, not JSON, or has other types
                 yield self._line_by_line(chunk, first_line, file)
             first_line += n_lines
 
     def _line_by_line(self, chunk: bytes, first_line: int, file: Path) -> pl.DataFrame:
-        """Read what the quick reader will not: keep what is JSON, refuse the rest by line."""
+        """Read a chunk that the quick reader refuses: keep JSON objects, refuse other lines."""
         rows: list[dict[str, Any]] = []
         for number, line in enumerate(chunk.splitlines(), first_line):
             if not line.strip():
@@ -123,13 +131,13 @@ class LogReader:
 
 
 def find_files(patterns: Iterable[str], base: Path = Path()) -> list[Path]:
-    """Return the files that paths and globs name, each once, by name.
+    """Return the files that paths and globs match, each once, in the order of their names.
 
-    :raises DataError: if a path or glob names nothing
+    :raises DataError: if a path or glob matches nothing
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
-        matches = _named(base / pattern)
+        matches = _matches(base / pattern)
         if not matches:
             here = Path(pattern).parent
             beside = [p.name for p in (base / here).iterdir()] if (base / here).is_dir() else []
@@ -139,40 +147,41 @@ def find_files(patterns: Iterable[str], base: Path = Path()) -> list[Path]:
     return list(found)
 
 
-def _named(place: Path) -> list[str]:
-    """Return the file of exactly this name, brackets and all, or else what the glob finds."""
+def _matches(place: Path) -> list[str]:
+    """Return the file of exactly this name if there is one, else what the glob matches."""
     if place.is_file():
         return [str(place)]
     return sorted(glob.glob(str(place), recursive=True))  # noqa: PTH207 - ** and absolute ones
 
 
 def check_columns(found: Iterable[str], file: Path) -> None:
-    """Refuse a file that lacks columns, and guess what they are called there."""
+    """Raise DataError if columns are missing, and guess their names in the file."""
     names = list(found)
     missing = [name for name in COLUMNS if name not in names]
     if not missing:
         return
     others = [name for name in names if name not in COLUMNS]
     guesses = [(name, did_you_mean(name, others)) for name in missing]
-    told = ", ".join(f"`{name}`" for name in missing)
+    listed = ", ".join(f"`{name}`" for name in missing)
     hints = " ".join(f"For `{name}`: {guess}" for name, guess in guesses if guess)
     cure = f"{hints} `rl convert --columns` renames columns.".strip()
-    raise DataError(Problem(f"Columns are missing: {told}.", str(file), cure))
+    raise DataError(Problem(f"Columns are missing: {listed}.", str(file), cure))
 
 
 def check_types(schema: Mapping[str, pl.DataType], file: Path) -> None:
-    """Refuse a table of which a column holds what cannot be one value of a log."""
+    """Raise DataError if a column has a type whose values no log can hold."""
     for name, wanted in COLUMNS.items():
         given = schema[name]
         is_flag = given == pl.Boolean and wanted != pl.Boolean
-        if is_flag or given.is_nested() or given in _NO_VALUES:
-            cure = f"A log has {wanted} there; `rl convert --columns` takes it from another column."
+        if is_flag or given.is_nested() or given in _NEVER_VALID:
+            cure = f"A log has {wanted} there; `rl convert --columns` can take another column."
             raise DataError(Problem(f"The column `{name}` holds {given}.", str(file), cure))
 
 
 def _read_parquet(file: Path) -> Iterator[pl.DataFrame]:
+    """Yield a file's rows in slices, each row numbered from 1."""
     try:
-        lazy = pl.scan_parquet(file, glob=False)  # the name is meant as it stands
+        lazy = pl.scan_parquet(file, glob=False)  # brackets in the name are meant literally
         schema = lazy.collect_schema()
         check_columns(schema.names(), file)
         check_types(schema, file)
@@ -182,8 +191,8 @@ def _read_parquet(file: Path) -> Iterator[pl.DataFrame]:
             frame = wanted.slice(start, BATCH_ROWS).collect()
             yield frame.with_row_index(LINE, start + 1).with_columns(pl.col(LINE).cast(int))
     except (pl.exceptions.PolarsError, OSError) as error:
-        what = f"Not a whole Parquet file: {str(error).splitlines()[0]}."
-        cure = "It was cut off or damaged on the way: copy it again."
+        what = f"The Parquet file is incomplete or damaged: {str(error).splitlines()[0]}."
+        cure = "Copy it again."
         raise DataError(Problem(what, str(file), cure)) from None
 
 
@@ -195,7 +204,7 @@ def _chunks(file: Path) -> Iterator[bytes]:
                 piece += stream.readline()
                 yield piece if piece.endswith(b"\n") else piece + b"\n"
     except OSError as error:
-        raise DataError(Problem(f"Cannot be read: {error.strerror}.", str(file))) from None
+        raise DataError(Problem(f"The file cannot be read: {error.strerror}.", str(file))) from None
 
 
 def _keys_of_first_row(chunk: bytes, file: Path) -> list[str]:
@@ -207,18 +216,40 @@ def _keys_of_first_row(chunk: bytes, file: Path) -> list[str]:
             continue
         if isinstance(row, dict):
             return list(row)
-    raise DataError(Problem("No line of it is a JSON object.", str(file)))
+    raise DataError(Problem("No line of the file is a JSON object.", str(file)))
 
 
 def _scalar(value: object, name: str) -> str | None:
-    """Return a JSON value as text that the checks can type; what has another type, marked."""
+    """Return a JSON value as text that the checks can convert; mark one of another type."""
     if value is None:
         return None
     wanted = _JSON_TYPES[name]
     if isinstance(value, bool):
-        return str(value).lower() if wanted == pl.Boolean else f"{value} (a truth value)"
+        return str(value).lower() if wanted == pl.Boolean else f"{value} (a boolean)"
     if isinstance(value, str):
         return value if wanted == pl.String else f"'{value}'"
     if isinstance(value, int | float) and wanted != pl.Boolean:
         return repr(value)
     return json.dumps(value)
+
+
+def check_suffix(path: Path) -> None:
+    """Raise ConfigError if a file name does not end in a format that can be written."""
+    if path.suffix not in LOG_SUFFIXES:
+        what = f"`{path.name}` does not say which format to write."
+        raise ConfigError(Problem(what, str(path), "End the name in .parquet or .jsonl."))
+
+
+def write_log(frame: pl.DataFrame, path: Path) -> None:
+    """Write rows that have the columns of the schema; the suffix says in which format.
+
+    :raises RunFolderError: if the file cannot be written
+    """
+    check_suffix(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        write_aside(path, lambda aside: frame.write_parquet(aside, compression="zstd"))
+    else:
+        texts = frame.with_columns(pl.col("ts").dt.strftime(TIME_FORMAT))
+        write_aside(path, texts.write_ndjson)

@@ -1,4 +1,4 @@
-"""The log: one row per recommendation, in a schema that has a version.
+"""The columns of a log, their types, and the version of this schema; a row per recommendation.
 
 ==================== ========== ====================================================================
 ``schema_version``   integer    1
@@ -9,7 +9,7 @@
 ``step``             integer    0, 1, 2 … within the session
 the five traits      number     0 to 100
 ``content_type``     word       music, video, game
-``mood``             word       what the policy was told
+``mood``             word       as the policy observed it
 ``time_of_day``      word       morning, afternoon, evening, night
 ``action``           integer    0 to 26
 ``pscore``           number     (0, 1], the probability with which the action was chosen
@@ -22,19 +22,28 @@ the five traits      number     0 to 100
 ``terminal``         true/false whether the person left after this recommendation
 ==================== ========== ====================================================================
 
-There is no column for the reward: it is computed from the outcomes on reading.
+There is no column for the reward, since it is computed from the outcomes when a log is read.
 """
 
 import polars as pl
 
-from rl_runner.envs.recommender.domain import CONTENT_TYPES, MOODS, TIMES_OF_DAY, TRAITS
+from rl_runner.envs.recommender.domain import (
+    CONTENT_TYPES,
+    MOODS,
+    N_ACTIONS,
+    TIMES_OF_DAY,
+    TRAITS,
+)
 from rl_runner.envs.recommender.rewards import OUTCOMES
 
+__all__ = ["ACTIONS", "COLUMNS", "OUTCOMES", "RANGES", "SCHEMA_VERSION", "TIME", "WORDS"]
+
 SCHEMA_VERSION = 1
+ACTIONS = N_ACTIONS  # how many there are, numbered from 0
 
 TIME = pl.Datetime("us", "UTC")
 
-WORDS = {  # the columns that hold one of a few words
+WORDS = {  # columns that hold one of a few words
     "content_type": CONTENT_TYPES,
     "mood": MOODS,
     "time_of_day": TIMES_OF_DAY,
@@ -43,7 +52,7 @@ WORDS = {  # the columns that hold one of a few words
 }
 RANGES = {  # inclusive
     **dict.fromkeys(TRAITS, (0.0, 100.0)),
-    "action": (0.0, 26.0),
+    "action": (0.0, ACTIONS - 1.0),
     "completion_rate": (0.0, 1.0),
 }
 

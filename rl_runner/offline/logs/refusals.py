@@ -1,4 +1,4 @@
-"""The rows of a log that were refused: how many, why, and the first of them by line."""
+"""The rows of a log that were refused: how many, for which reasons, and examples."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,32 +7,32 @@ from typing import Any
 
 from rl_runner.errors import DataError, Problem
 
-EXAMPLES = 5  # of refused rows that are told by line
-TOLERATED = 0.5  # a file with a larger share of bad rows is refused whole
+EXAMPLES = 5  # refused rows that are listed with their lines
+TOLERATED = 0.5  # a file with a larger share of bad rows is refused as a whole
 
 
 @dataclass
 class Refusals:
-    """What was refused of one or several files."""
+    """The refused rows of one or several files."""
 
-    n_rows: int = 0  # that the files hold
-    reasons: Counter[str] = field(default_factory=Counter)  # without the values
+    n_rows: int = 0  # of all files
+    reasons: Counter[str] = field(default_factory=Counter)  # without the values that they quote
     examples: list[tuple[str, int, str]] = field(default_factory=list)  # file, line, reason
     by_file: Counter[str] = field(default_factory=Counter)
     rows_by_file: Counter[str] = field(default_factory=Counter)
 
     @property
     def n_refused(self) -> int:
-        """How many rows were refused."""
+        """The number of refused rows."""
         return sum(self.reasons.values())
 
     def count_rows(self, file: Path, n_rows: int) -> None:
-        """Note that a file holds so many rows."""
+        """Add to the number of rows that a file holds."""
         self.n_rows += n_rows
         self.rows_by_file[str(file)] += n_rows
 
     def add(self, file: Path, lines: list[int], reasons: list[str]) -> None:
-        """Note refused rows."""
+        """Count refused rows of a file by their reasons, and keep the first as examples."""
         self.reasons.update(_kind(reason) for reason in reasons)
         self.by_file[str(file)] += len(lines)
         for line, reason in zip(lines, reasons, strict=True):
@@ -45,15 +45,15 @@ class Refusals:
         for file, n_bad in self.by_file.items():
             n_rows = self.rows_by_file[file]
             if n_bad > TOLERATED * n_rows:
-                listed = "; ".join(self.told())
+                listed = "; ".join(self.lines())
                 what = f"{n_bad:,} of {n_rows:,} rows are bad. {listed}."
                 cure = (
                     "Correct the file, or leave it out of `data.path`. Nothing was learned from it."
                 )
                 raise DataError(Problem(what, file, cure))
 
-    def told(self) -> list[str]:
-        """Return one line per kind of refusal, the most frequent first, then examples."""
+    def lines(self) -> list[str]:
+        """Return a line of text per kind of refusal, the most frequent first, then the examples."""
         counted = [f"{n:,} × {reason}" for reason, n in self.reasons.most_common(8)]
         places = [f"{Path(file).name}:{line}: {reason}" for file, line, reason in self.examples]
         return counted + places
@@ -72,7 +72,7 @@ class Refusals:
 
 
 def _kind(reason: str) -> str:
-    """Return a reason without the value that it is about, so that alike ones count together."""
+    """Return a reason without the value that it quotes, so that similar ones count together."""
     if reason.startswith("schema version"):
         return reason
     head, _, tail = reason.partition(" is ")

@@ -1,7 +1,7 @@
-"""What can be wrong with a row of a log, each row by itself.
+"""Checks of single rows of a log: types, ranges, missing values.
 
-Rows that belong together (doubled events, sessions that run backwards) are checked in
-:mod:`rl_runner.offline.logs.interactions`, where all of them are known.
+Checks across rows (duplicate events, sessions that run backwards) are in
+:mod:`rl_runner.offline.logs.interactions`.
 """
 
 from datetime import datetime
@@ -11,36 +11,38 @@ import polars as pl
 from rl_runner.offline.logs.log_schema import COLUMNS, RANGES, SCHEMA_VERSION, TIME, WORDS
 
 IDENTITIES = ("event_id", "user_id", "session_id")
-LINE = "line"  # the column that holds where in its file a row stands, from 1
+LINE = "line"  # the column with the position of a row in its file, from 1
 REASON = "reason"
 
 NAIVE = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?$"
 NAIVE_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
-SHORT_ZONE = r"(:\d\d(?:\.\d+)?[+-]\d\d)$"  # +02, which is +02:00
+SHORT_ZONE = r"(:\d\d(?:\.\d+)?[+-]\d\d)$"  # such as +02, which means +02:00
 
 
 def split_good_and_bad(
     raw: pl.DataFrame, now: datetime, timezone: str | None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the rows that keep to the schema, and line and reason of those that do not.
+    """Return the rows that follow the schema, and the line and reason of those that do not.
 
     :param raw: all columns of the schema, of any type, and :data:`LINE`
-    :param now: later timestamps are in the future
+    :param now: later timestamps are refused as in the future
     :param timezone: what timestamps without a zone mean; None refuses them
     """
+    # Convert every column to its type; a row is bad if a check finds something in any of them.
     frame = raw.select(LINE, *(_typed(raw, name, timezone) for name in COLUMNS))
     findings = _findings(now, timezone)
     is_bad = pl.any_horizontal([broken for broken, _ in findings])
     bad = frame.select(is_bad.fill_null(value=True)).to_series()
     if not bad.any():
         return frame, _no_refusals()
+    # The first finding is the reason. It quotes the value as written, since "mood is 'hungry'" says
+    # more than "mood is missing", which is what remains after the conversion.
     reasons = pl.coalesce(
         [pl.when(broken).then(reason).otherwise(None) for broken, reason in findings]
     )
-    # What was written tells more than what became of it: "mood is 'hungry'", not "is missing".
     written = raw.filter(bad).select(pl.all().exclude(LINE).name.prefix("raw:"))
-    told = pl.concat([frame.filter(bad), written], how="horizontal")
-    return frame.filter(~bad), told.select(LINE, reasons.alias(REASON))
+    refused = pl.concat([frame.filter(bad), written], how="horizontal")
+    return frame.filter(~bad), refused.select(LINE, reasons.alias(REASON))
 
 
 def _no_refusals() -> pl.DataFrame:
@@ -48,13 +50,14 @@ def _no_refusals() -> pl.DataFrame:
 
 
 def _typed(raw: pl.DataFrame, name: str, timezone: str | None) -> pl.Expr:
-    """Return a column in the schema's type; what cannot be had in it becomes null."""
+    """Return a column in the schema's type; values that cannot be converted become null."""
     given, wanted = raw.schema[name], COLUMNS[name]
     column = pl.col(name)
     if name == "ts":
         return _time(given, timezone)
     if given == wanted:
         return column
+    # Flags: 0 and 1, or words for true and false.
     if isinstance(wanted, pl.Boolean) and given.is_numeric():
         whole = pl.when(column == 1).then(statement=True).when(column == 0).then(statement=False)
         return whole.otherwise(None).alias(name)
@@ -63,6 +66,7 @@ def _typed(raw: pl.DataFrame, name: str, timezone: str | None) -> pl.Expr:
         return truth.replace_strict(
             ["true", "1", "false", "0"], [True, True, False, False], default=None
         ).alias(name)
+    # Whole numbers, also written as decimals; words.
     if wanted.is_integer() and given == pl.String:  # "3.0" is 3, as the number 3.0 is
         column, given = column.cast(pl.Float64, strict=False), pl.Float64()
     if wanted.is_integer() and given.is_float():
@@ -98,7 +102,7 @@ def _localised(naive: pl.Expr, timezone: str | None) -> pl.Expr:
 
 
 def _findings(now: datetime, timezone: str | None) -> list[tuple[pl.Expr, pl.Expr]]:
-    """Return (what is wrong, why) in the order in which one reason is picked for a row."""
+    """Return pairs of a check and its reason; for a row with several, the first reason counts."""
     version = pl.col("schema_version")
     findings = [
         (
@@ -124,24 +128,24 @@ def _findings(now: datetime, timezone: str | None) -> list[tuple[pl.Expr, pl.Exp
 
 
 def _unreadable(name: str, timezone: str | None) -> pl.Expr:
-    """Say why a column is null: nothing was written, or nothing that its type allows."""
+    """Return why a column is null: it is missing, or its value does not fit its type."""
     raw = pl.col(f"raw:{name}")
     text = raw.cast(pl.String, strict=False)
-    told = pl.format(f"{name} is not a {_kind(name)}: {{}}", text.fill_null("?"))
+    reason = pl.format(f"{name} is not {_kind(name)}: {{}}", text.fill_null("?"))
     if name == "ts":
         naive = text.str.contains(NAIVE).fill_null(value=False)
         why = "has no time zone" if timezone is None else f"does not exist in {timezone}"
-        odd = pl.format(f"timestamp {{}} {why}", text.fill_null("?"))
-        told = pl.when(naive).then(odd).otherwise(told)
+        without_zone = pl.format(f"timestamp {{}} {why}", text.fill_null("?"))
+        reason = pl.when(naive).then(without_zone).otherwise(reason)
     if name in WORDS:
-        told = pl.format(f"unknown {name} {{}}", text.fill_null("?"))
-    return pl.when(raw.is_null()).then(pl.lit(f"{name} is missing")).otherwise(told)
+        reason = pl.format(f"unknown {name} {{}}", text.fill_null("?"))
+    return pl.when(raw.is_null()).then(pl.lit(f"{name} is missing")).otherwise(reason)
 
 
 def _kind(name: str) -> str:
     wanted = COLUMNS[name]
     if name == "ts":
-        return "time with a zone"
+        return "a time with a zone"
     if isinstance(wanted, pl.Boolean):
         return "true or false"
-    return "whole number" if wanted.is_integer() else "number" if wanted.is_float() else "text"
+    return "a whole number" if wanted.is_integer() else "a number" if wanted.is_float() else "text"

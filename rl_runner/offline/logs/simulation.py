@@ -1,8 +1,7 @@
-"""Logs of simulated people: what a log would hold had a policy recommended to them.
+"""Simulated logs: the interactions of simulated people with a policy.
 
-Every person lives through all of her sessions, so that the log has the states in the proportions
-that the policy brings about. The log is cut to size by leaving out people, not days, and only then
-put in the order of time.
+Each person has all of their sessions, so that states occur in the proportions that the policy
+causes. The log is reduced to its size by leaving out people, not days, and then sorted by time.
 """
 
 import zlib
@@ -22,23 +21,24 @@ from rl_runner.errors import ConfigError, Problem
 from rl_runner.offline.logs.log_schema import COLUMNS, SCHEMA_VERSION, WORDS
 
 DEFAULT_END = datetime(2025, 6, 30, tzinfo=UTC)
-MORE_SESSIONS = 2.5  # a person has one session and this many more on average
+MORE_SESSIONS = 2.5  # per person on average, after the first
 USERS_AT_ONCE = 20_000
 
 _HOUR = 3_600_000_000  # microseconds
 _FIRST_HOUR = np.array([6, 12, 18, 0]) * _HOUR  # when each time of day begins
-_HOURS_TO_BEGIN = 5.0  # sessions begin within these hours
+_HOURS_TO_BEGIN = 5.0  # from the first hour, in which sessions begin
 _STEP_MINUTES = (1.0, 6.0)  # from one recommendation to the next
 
 
 @dataclass(frozen=True)
 class LogPlan:
-    """What to simulate.
+    """The plan of a simulated log.
 
     :param interactions: rows of the log
-    :param days: over how many days they are spread
+    :param days: the number of days over which they are spread
     :param end: the end of the last of these days
-    :param policy_id: what the log calls the policy
+    :param policy_id: the name of the policy in the log
+    :param model_version: likewise, its version
     """
 
     interactions: int
@@ -50,12 +50,12 @@ class LogPlan:
 
     @property
     def tag(self) -> str:
-        """Four hex digits that keep the people and events of one plan apart from another's."""
+        """Four hex digits in the ids of people and events, which differ between plans."""
         return f"{zlib.crc32(repr(self).encode()) & 0xFFFF:04x}"
 
 
 def check_simulated(config: ExperimentConfig) -> None:
-    """Refuse an experiment whose people we do not simulate."""
+    """Raise ConfigError if an experiment's environment cannot be simulated as a log."""
     if config.env.id.rpartition(":")[2] != "Recommender-v0":
         what = f"Logs can be simulated for Recommender-v0, not for {config.env.id}."
         where = config.source.locate(("env", "id"))
@@ -77,25 +77,27 @@ class _Steps:
 
 
 def simulate_log(policy: np.ndarray, plan: LogPlan) -> pl.DataFrame:
-    """Let simulated people live with a policy; return the log in the order of time.
+    """Return the log of simulated people who get a policy's recommendations, in order of time.
 
-    :param policy: (262500, 27) P(a | s)
+    :param policy: (n_states, n_actions) P(a | s)
     """
     rng = np.random.default_rng(plan.seed)
     cdf = np.cumsum(policy, axis=1)
     frames: list[pl.DataFrame] = []
     n_rows = n_users = n_sessions = 0
+    # Simulate groups of people until there are enough interactions.
     while n_rows < plan.interactions:
         size = int(np.clip((plan.interactions - n_rows) / 30, 50, USERS_AT_ONCE))
-        frame = _live(size, (n_users, n_sessions), policy, cdf, plan, rng)
+        frame = _simulate_people(size, (n_users, n_sessions), policy, cdf, plan, rng)
         frames.append(frame)
         n_rows, n_users = n_rows + len(frame), n_users + size
         n_sessions = 1 + int(frame["session_id"].max())  # type: ignore[arg-type]  # still numbers
+    # Cut the log to size by leaving out the last people.
     people = pl.concat(frames).sort("user_id", "ts", "step").head(plan.interactions)
     return _named(people.sort("ts", "user_id", "step"), plan)
 
 
-def _live(
+def _simulate_people(
     n_users: int,
     first: tuple[int, int],
     policy: np.ndarray,
@@ -103,13 +105,19 @@ def _live(
     plan: LogPlan,
     rng: np.random.Generator,
 ) -> pl.DataFrame:
-    """Return all interactions of ``n_users`` people, numbered from ``first`` user and session."""
+    """Return all interactions of ``n_users`` people.
+
+    :param first: numbers of the first user and the first session
+    :param cdf: (n_states, n_actions) cumulative sums of the policy
+    """
+    # People, their sessions, and how these begin.
     people = People(default_population())
     bins, tastes = people.draw_people(n_users, rng)
     user = np.repeat(np.arange(n_users), 1 + rng.poisson(MORE_SESSIONS, n_users))
     session = np.arange(len(user))
     states = people.begin_sessions(bins[user], rng)
     ts = _beginnings(states[:, TIME], plan, rng)
+    # One step of all sessions at a time: an action is drawn, and the person responds.
     steps: list[_Steps] = []
     for step in range(TIME_LIMIT):
         rows = state_index(states)
@@ -127,6 +135,7 @@ def _live(
                 outcome=vars(outcome),
             )
         )
+        # Sessions that continue, with the person's new mood and a pause.
         stays = ~outcome.terminal
         if not stays.any():
             break
@@ -141,6 +150,7 @@ def _live(
 def _beginnings(time_of_day: np.ndarray, plan: LogPlan, rng: np.random.Generator) -> np.ndarray:
     """Return when sessions begin, in microseconds since 1970."""
     start = int((plan.end - timedelta(days=plan.days)).timestamp() * 1e6)
+    # A random day, and an hour that fits the time of day.
     day = rng.integers(plan.days, size=len(time_of_day)) * 24 * _HOUR
     within = rng.random(len(time_of_day)) * _HOURS_TO_BEGIN * _HOUR
     moments: np.ndarray = start + day + _FIRST_HOUR[time_of_day] + within.astype(np.int64)
@@ -150,7 +160,7 @@ def _beginnings(time_of_day: np.ndarray, plan: LogPlan, rng: np.random.Generator
 def _frame(
     steps: list[_Steps], traits: np.ndarray, first: tuple[int, int], plan: LogPlan
 ) -> pl.DataFrame:
-    """Put the steps below each other; identities stay numbers for now."""
+    """Return the steps as one table, with users and sessions as numbers for now."""
 
     def column(name: str) -> np.ndarray:
         return np.concatenate([getattr(step, name) for step in steps])
@@ -179,7 +189,7 @@ def _frame(
 
 
 def _named(log: pl.DataFrame, plan: LogPlan) -> pl.DataFrame:
-    """Turn numbers into the words and types of the schema."""
+    """Return the log with the words, ids and types of the schema instead of numbers."""
     return log.with_columns(
         pl.lit(SCHEMA_VERSION, pl.Int16).alias("schema_version"),
         *(

@@ -1,4 +1,4 @@
-"""Which interactions are trained on and which are held out: by time, without overlap."""
+"""The split of a log by time into a training window and a held-out one, without overlap."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,7 +19,7 @@ class Window:
     end: int
 
     def mask(self, log: Interactions) -> np.ndarray:
-        """Return (n,) which interactions lie within."""
+        """Return (n,) whether each interaction lies within."""
         inside: np.ndarray = (log.ts > self.start) & (log.ts <= self.end)
         return inside
 
@@ -34,25 +34,27 @@ class Split:
     window: Window
     train: Interactions
     holdout: Window | None
-    report: dict[str, Any]  # what was left out of training, for run.json
+    report: dict[str, Any]  # what was left out of training and why, for run.json
 
 
 def split(log: Interactions, config: DataConfig, already_learned: int | None = None) -> Split:
-    """Choose what to train on.
+    """Split a log as a ``data`` section says.
 
-    :param already_learned: until when (microseconds) an earlier table has learned; what happened
-        up to then is left out, so that no interaction counts twice
+    :param already_learned: the time, in microseconds, until which an earlier table has learned;
+        earlier interactions are left out, so that none counts twice
     :raises DataError: if nothing is left to train on
     """
+    # The windows, from the end backwards.
     end = microseconds(parse_moment(config.until)) if config.until else int(log.ts[-1])
     held = _span(config.holdout) if config.holdout else 0
     window = Window(end - held - _span(config.window), end - held)
     if already_learned is not None:
         window = Window(max(window.start, already_learned), window.end)
     if window.start >= window.end:
-        what = f"The earlier table has learned until {_short(moment(window.start))} already."
+        what = f"The earlier table has already learned until {_short(moment(window.start))}."
         cure = "Give newer logs, or leave out `data.continue_from`."
         raise DataError(Problem(what, "data.continue_from", cure))
+    # The interactions in the training window, without those of rare users.
     inside = log.take(window.mask(log))
     if len(inside) == 0:
         what = f"The window from {window} is empty."
@@ -76,9 +78,10 @@ def split(log: Interactions, config: DataConfig, already_learned: int | None = N
 def without_rare_users(
     log: Interactions, at_least: int
 ) -> tuple[Interactions, dict[str, float | int]]:
-    """Leave out users with fewer interactions; report what share of the population that drops.
+    """Leave out users with few interactions; return the rest, and the shares that were dropped.
 
-    :raises DataError: if that is everybody
+    :param at_least: the interactions that a user needs to be kept
+    :raises DataError: if no user has so many
     """
     counts = np.bincount(log.user)
     present = counts > 0
@@ -97,9 +100,9 @@ def without_rare_users(
 
 
 def evaluation_window(log: Interactions, span: str | None, learned_until: int) -> Window:
-    """Return the last ``span`` of a log, but nothing that was learned from.
+    """Return the last ``span`` of a log, without what was learned from.
 
-    :param span: e.g. ``3d``; None: everything after what was learned from
+    :param span: for example ``3d``; None means everything after what was learned from
     :raises DataError: if nothing is left
     """
     end = int(log.ts[-1])
@@ -108,12 +111,12 @@ def evaluation_window(log: Interactions, span: str | None, learned_until: int) -
     if window.start >= window.end or not window.mask(log).any():
         what = f"Nothing to judge by: the run has learned until {_short(moment(learned_until))}, "
         what += f"and the log ends on {_short(moment(end))}."
-        raise DataError(Problem(what, "", "Give a log that continues after it."))
+        raise DataError(Problem(what, "", "Give a log that continues after that time."))
     return window
 
 
 def within_budget(parts: Split, at_most: int) -> Split:
-    """Keep only the newest interactions to train on, at most so many, and report it."""
+    """Keep only the ``at_most`` newest interactions to train on, and add that to the report."""
     beyond = max(0, len(parts.train) - at_most)
     train = parts.train.take(np.arange(beyond, len(parts.train))) if beyond else parts.train
     counts = {"beyond_budget": beyond, "interactions": len(train), "users": train.n_users}

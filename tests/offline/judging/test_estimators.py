@@ -18,13 +18,8 @@ from rl_runner.envs.recommender.rewards import rewards
 from rl_runner.offline.judging.estimators import ESTIMATORS, RIDGE, CrossFit, Terms, effective_size
 from rl_runner.offline.judging.judgement import ENOUGH, judge
 from rl_runner.offline.judging.user_bootstrap import interval, resampled_totals, sums_by_user
-from rl_runner.offline.learning.reward_regression import (
-    CellSums,
-    RewardModel,
-    RewardRegression,
-    features,
-    policy_features,
-)
+from rl_runner.offline.learning.reward_features import features, policy_features
+from rl_runner.offline.learning.reward_regression import CellSums, RewardModel, RewardRegression
 from rl_runner.offline.learning.training import checklist
 from rl_runner.offline.logs.interactions import Interactions
 
@@ -162,7 +157,7 @@ def test_where_the_log_never_does_what_the_rules_would_nothing_is_compared_with_
         assert estimate.versus_logging_ci95[0] <= 0 <= estimate.versus_logging_ci95[1]
     (warning,) = judgement.warnings
     assert warning.startswith("no comparison with the rule-based policy: ")
-    assert "would do; more exploration, fewer" in warning
+    assert "would be enough; more exploration, fewer" in warning
     assert checklist(RewardRegression(), 5000, judgement)["better_than_rule_based"] is None
 
 
@@ -260,7 +255,10 @@ def test_the_refusal_says_how_much_data_would_do():
     effective = judgement.support.effective_sample
     assert judgement.needed == pytest.approx(1000 * ENOUGH / effective, rel=0.1)
     assert f"1,000 interactions amount to {effective:.1f} effective ones" in judgement.refusal
-    assert f"About {judgement.needed:,} logged like these would do" in judgement.refusal
+    assert (
+        f"About {judgement.needed:,} interactions logged like these would be enough"
+        in judgement.refusal
+    )
     enough = judge(bandit_log(judgement.needed // 4, random_policy(), seed=4), target)
     assert enough.refusal is None
     assert set(enough.estimates) == set(ESTIMATORS)

@@ -9,11 +9,10 @@ from rl_runner.envs.recommender.policies import (
     with_exploration,
 )
 from rl_runner.offline.judging.sessions import judge_sessions
-from rl_runner.offline.learning.reward_regression import N_FEATURES, features, policy_features
+from rl_runner.offline.learning.reward_features import N_FEATURES, features, policy_features
 from rl_runner.offline.logs.interactions import Interactions, read_interactions
-from rl_runner.offline.logs.log_files import LogReader
+from rl_runner.offline.logs.log_files import LogReader, write_log
 from rl_runner.offline.logs.simulation import LogPlan, simulate_log
-from rl_runner.offline.logs.writing import write_log
 
 RULE = with_exploration(rule_based_policy(), 0.0)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rl_runner.envs.recommender.domain import N_ACTIONS, N_STATES
 from rl_runner.envs.recommender.exact import exact_model
 from rl_runner.envs.recommender.policies import random_policy, rule_based_policy
-from rl_runner.offline.learning.backoff import NAMES, SIZES, level_rows
+from rl_runner.offline.learning.backoff import LEVELS, SIZES, level_rows
 from rl_runner.offline.learning.learners import LEARNERS
 from rl_runner.offline.learning.log_q_learning import LogQLearning
 from rl_runner.offline.logs.interactions import Interactions
@@ -110,7 +110,7 @@ def test_only_a_sessions_last_row_waits_for_the_next():
     """The step after the first is missing for good: nobody can come after it any more."""
     learner = LogQLearning()
     learner.learn(hand_made((0, 0, 9, 4, 2.0, False), (0, 2, 8, 1, 1.0, False)))
-    assert learner.waiting.step.tolist() == [2]
+    assert learner.pending.step.tolist() == [2]
 
 
 def test_the_order_of_learning_is_the_order_of_outcomes(log):
@@ -133,7 +133,7 @@ def test_two_consecutive_windows_are_one_pass(log, cut, gamma):
     parts.learn(log.take(rows >= cut))
     assert equal(whole, parts)
     assert whole.n_learned == parts.n_learned
-    assert sorted(whole.waiting.session_key) == sorted(parts.waiting.session_key)
+    assert sorted(whole.pending.session_key) == sorted(parts.pending.session_key)
 
 
 @settings(max_examples=5)
@@ -169,7 +169,7 @@ def test_shrinkage_weighs_visits_against_the_coarser_level(kappa):
     learner = LogQLearning(shrinkage=kappa, learning_rate_power=1.0)
     learner.learn(hand_made((0, 0, 3, 2, 1.0, True), (1, 0, 3, 2, 3.0, True)))
     expected = 0.0
-    for _ in NAMES:
+    for _ in LEVELS:
         expected = (2 * 2.0 + kappa * expected) / (2 + kappa)
     assert learner.q_values(np.array([3]))[0, 2] == pytest.approx(expected)
 
@@ -273,7 +273,7 @@ def test_learning_beats_chance_and_gamma_sees_further(log):
     model = exact_model()
     learner = LogQLearning()
     learner.learn(log)
-    learned = model.mean_return(learner.table().argmax(axis=1))
+    learned = model.mean_return(learner.q_values(np.arange(N_STATES)).argmax(axis=1))
     assert learned > model.mean_return(random_policy()) + 0.5
     assert learned < model.mean_return(rule_based_policy()) + 3
 

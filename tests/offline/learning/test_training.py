@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from rl_runner.config import config_from_dict, experiment_hash, load_config
-from rl_runner.envs.recommender.domain import RecommendationState
+from rl_runner.envs.recommender.domain import N_STATES, RecommendationState
 from rl_runner.envs.recommender.policies import random_policy
 from rl_runner.errors import CheckpointError, ConfigError, DataError, RunFolderError
 from rl_runner.evaluation.play.loaded_run import load_run
@@ -17,12 +17,13 @@ from rl_runner.offline.learning.recommender import load_recommender
 from rl_runner.offline.learning.trained_run import load_trained
 from rl_runner.offline.learning.training import LogRun, train_on_logs
 from rl_runner.offline.logs.interactions import read_interactions
-from rl_runner.offline.logs.log_files import LogReader
+from rl_runner.offline.logs.log_files import LogReader, write_log
 from rl_runner.offline.logs.simulation import LogPlan, simulate_log
-from rl_runner.offline.logs.writing import write_log
 from rl_runner.training.resolve import resolve
 
 PERSON = RecommendationState(75, 60, 40, 80, 30, "music", "calm", "evening")
+
+ALL_STATES = np.arange(N_STATES)
 
 
 def experiment(log: Path, algo: str = "q_learning", **data):
@@ -110,7 +111,9 @@ def test_what_was_held_out_was_not_learned(run, log):
     learner = LogQLearning()
     kept = learned.take(np.bincount(learned.user)[learned.user] >= 5)
     learner.learn(kept)
-    assert np.array_equal(load_trained(run.path).learner.table(), learner.table())
+    assert np.array_equal(
+        load_trained(run.path).learner.q_values(ALL_STATES), learner.q_values(ALL_STATES)
+    )
     judgement = run.record.results.judgement
     assert judgement["interactions"] == (log.ts > until).sum()
 
@@ -131,7 +134,9 @@ def test_a_retrain_goes_on_from_an_earlier_table(frame, log, tmp_path):
     assert (first.path / "log_table.npz").read_bytes() == table
     whole = LogQLearning()
     whole.learn(log)
-    assert np.array_equal(load_trained(second.path).learner.table(), whole.table())
+    assert np.array_equal(
+        load_trained(second.path).learner.q_values(ALL_STATES), whole.q_values(ALL_STATES)
+    )
     with pytest.raises(DataError, match="has learned until"):
         train_on_logs(
             experiment(first_log, **plain, continue_from=str(second.path)),
@@ -242,7 +247,7 @@ def test_the_regression_runs_the_same_road(log_file, tmp_path):
     (run,) = train_on_logs(experiment(log_file, "reward_regression"), runs_dir=tmp_path).runs
     assert run.record.status == "finished", run.record.traceback
     assert run.record.results.coverage["of_cells"] == 84 * 27
-    assert load_trained(run.path).policy().shape == (262_500, 27)
+    assert load_trained(run.path).policy_table().shape == (262_500, 27)
 
 
 def test_a_regression_that_leaves_the_bounds_is_told_and_a_table_is_a_bug(
@@ -297,7 +302,7 @@ def test_nothing_that_was_learned_is_judged_by(run, log_file, log):
 
 def test_too_little_is_refused_with_the_amount_needed(run, log_file):
     verdict = evaluate_on_logs(run.path, [str(log_file)], "12h")
-    assert "logged like these would do" in verdict.judgement.refusal
+    assert "logged like these would be enough" in verdict.judgement.refusal
     assert verdict.judgement.needed > verdict.judgement.interactions
 
 
@@ -374,7 +379,7 @@ def test_states_that_there_are_not_are_refused(run, states, told):
 
 def test_what_a_run_would_log_can_be_judged(run, tmp_path):
     """The circle: train, recommend to simulated people, log with pscore, read it back."""
-    policy = load_trained(run.path).policy()
+    policy = load_trained(run.path).policy_table()
     frame = simulate_log(policy, LogPlan(800, seed=2, policy_id="mine"))
     write_log(frame, tmp_path / "own.parquet")
     log = read_interactions([tmp_path / "own.parquet"], LogReader())

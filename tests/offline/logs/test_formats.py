@@ -10,8 +10,7 @@ from rl_runner.offline.logs.exports import open_bandit_arrays, vowpal_wabbit_lin
 from rl_runner.offline.logs.imports import read_mapping
 from rl_runner.offline.logs.interactions import read_interactions
 from rl_runner.offline.logs.log_conversion import convert_log
-from rl_runner.offline.logs.log_files import LogReader
-from rl_runner.offline.logs.writing import write_log
+from rl_runner.offline.logs.log_files import LogReader, write_log
 
 MAPPING = """
 user_id: customer
@@ -74,7 +73,7 @@ def test_bad_rows_of_a_foreign_table_are_refused_by_line(foreign, mapping, tmp_p
         ("user_id: custmer", "Did you mean `customer`"),
         ("user_id: {}", "give either `column` or `value`"),
         ("user_id: {column: customer, value: x}", "give either `column` or `value`"),
-        ("- user_id", "no mapping of columns"),
+        ("- user_id", "not a mapping of columns"),
         ("user_id: customer", "Columns are missing"),
     ],
 )

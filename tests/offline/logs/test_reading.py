@@ -9,9 +9,8 @@ from offline_worlds import same
 from rl_runner.envs.recommender.domain import TRAITS, state_parts
 from rl_runner.errors import DataError
 from rl_runner.offline.logs.interactions import read_interactions
-from rl_runner.offline.logs.log_files import LogReader, find_files
+from rl_runner.offline.logs.log_files import LogReader, find_files, write_log
 from rl_runner.offline.logs.log_schema import COLUMNS
-from rl_runner.offline.logs.writing import write_log
 
 BAD_ROWS = {
     "a trait that is NaN": ("openness", float("nan"), "openness NaN is not 0 … 100"),
@@ -115,8 +114,8 @@ def test_a_doubled_event_counts_once(frame, log, read_frame):
     changed = pl.concat([frame.head(30), frame[7:9]])
     kept, reader = read_frame(changed)
     assert refused(reader) == [
-        (31, "event_id was there before"),
-        (32, "event_id was there before"),
+        (31, "event_id occurred before"),
+        (32, "event_id occurred before"),
     ]
     assert same(kept, log.take(np.arange(30)))
 
@@ -127,7 +126,7 @@ def test_an_event_doubled_in_another_file_counts_once(frame, tmp_path):
     reader = LogReader()
     log = read_interactions(find_files([str(tmp_path / "*")]), reader)
     assert len(log) == 100
-    assert reader.refusals.to_dict()["reasons"] == {"event_id was there before": 10}
+    assert reader.refusals.to_dict()["reasons"] == {"event_id occurred before": 10}
 
 
 def test_files_are_put_in_the_order_of_time_whatever_they_are_called(frame, log, tmp_path):
@@ -217,7 +216,7 @@ def test_a_truncated_parquet_is_refused(log_file, tmp_path):
     for n_bytes in (len(whole) // 2, len(whole) - 10, 3, 0):
         path = tmp_path / "cut.parquet"
         path.write_bytes(whole[:n_bytes])
-        with pytest.raises(DataError, match="Not a whole Parquet file"):
+        with pytest.raises(DataError, match="Parquet file is incomplete or damaged"):
             read_interactions([path], LogReader())
 
 
@@ -248,7 +247,7 @@ def test_lines_that_are_no_json_are_refused_by_line(frame, tmp_path):
     kept = read_interactions([path], reader)
     told = dict(refused(reader))
     assert told[3] == told[5] == "not a JSON object"
-    assert told[9] == "like is not a true or false: 3"
+    assert told[9] == "like is not true or false: 3"
     assert told[10] == "neuroticism NaN is not 0 … 100"
     assert len(kept) == 12 - 1 - len(told)
 

@@ -7,10 +7,9 @@ from rl_runner.envs.recommender.policies import random_policy, rule_based_policy
 from rl_runner.errors import ConfigError
 from rl_runner.offline.judging.named_policies import named_policy
 from rl_runner.offline.logs.interactions import read_interactions
-from rl_runner.offline.logs.log_files import LogReader
+from rl_runner.offline.logs.log_files import LogReader, write_log
 from rl_runner.offline.logs.log_schema import COLUMNS
 from rl_runner.offline.logs.simulation import LogPlan, simulate_log
-from rl_runner.offline.logs.writing import write_log
 
 
 def test_the_same_seed_is_the_same_log(frame):

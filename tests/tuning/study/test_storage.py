@@ -44,8 +44,8 @@ def url(tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("postgresql+psycopg://me:secret@127.0.0.1:1/none", "database running"),
-        ("sqlite:////nowhere/at/all.db", "database running"),
+        ("postgresql+psycopg://me:secret@127.0.0.1:1/none", "database is running"),
+        ("sqlite:////nowhere/at/all.db", "database is running"),
         ("nonsense", "as Optuna does"),
         ("fantasql://me:secret@host/name", "as Optuna does"),
     ],
