@@ -114,8 +114,8 @@ def test_refused_rows_are_told(rl, write_yaml):
             ("simulate", "experiment.yaml", "--out", "a.jsonl", "--policy", "rulebased"),
             "Did you mean `rule_based`",
         ),
-        (("convert", "nothing.jsonl", "--out", "a.parquet"), "Cannot be read"),
-        (("convert", "nothing.parquet", "--out", "a.jsonl"), "Not a whole Parquet file"),
+        (("convert", "nothing.jsonl", "--out", "a.parquet"), "cannot be read"),
+        (("convert", "nothing.parquet", "--out", "a.jsonl"), "cannot be read"),
     ],
 )
 def test_mistakes_are_refused_and_nothing_is_written(rl, write_yaml, tmp_path, arguments, told):

@@ -190,6 +190,9 @@ def _read_parquet(file: Path) -> Iterator[pl.DataFrame]:
         for start in range(0, n_rows, BATCH_ROWS):
             frame = wanted.slice(start, BATCH_ROWS).collect()
             yield frame.with_row_index(LINE, start + 1).with_columns(pl.col(LINE).cast(int))
+    except FileNotFoundError:
+        what = "The file cannot be read: No such file or directory."
+        raise DataError(Problem(what, str(file))) from None
     except (pl.exceptions.PolarsError, OSError) as error:
         what = f"The Parquet file is incomplete or damaged: {str(error).splitlines()[0]}."
         cure = "Copy it again."

@@ -137,7 +137,7 @@ def test_a_retrain_goes_on_from_an_earlier_table(frame, log, tmp_path):
     assert np.array_equal(
         load_trained(second.path).learner.q_values(ALL_STATES), whole.q_values(ALL_STATES)
     )
-    with pytest.raises(DataError, match="has learned until"):
+    with pytest.raises(DataError, match="has already learned until"):
         train_on_logs(
             experiment(first_log, **plain, continue_from=str(second.path)),
             runs_dir=tmp_path / "runs",
@@ -367,8 +367,8 @@ def test_many_are_asked_at_once(run):
     [
         (PERSON.parts, r"have shape \(8,\), not \(n, 8\)"),
         (PERSON.parts[None, :7], r"have shape \(1, 7\)"),
-        ([[0, 0, 0, 0, 0, 0, 7, 0]], "0 or more, and below"),  # there are seven moods
-        ([[0, 0, 0, 0, -1, 0, 0, 0]], "0 or more, and below"),
+        ([[0, 0, 0, 0, 0, 0, 7, 0]], "at least 0 and below"),  # there are seven moods
+        ([[0, 0, 0, 0, -1, 0, 0, 0]], "at least 0 and below"),
     ],
 )
 def test_states_that_there_are_not_are_refused(run, states, told):

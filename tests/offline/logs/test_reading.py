@@ -256,9 +256,9 @@ def test_lines_that_are_no_json_are_refused_by_line(frame, tmp_path):
     ("column", "value", "reason"),
     [
         ("openness", '"high"', "openness is not a number: 'high'"),
-        ("openness", "true", "openness is not a number: True (a truth value)"),
+        ("openness", "true", "openness is not a number: True (a boolean)"),
         ("action", "3.5", "action is not a whole number: 3.5"),
-        ("like", '"yes"', "like is not a true or false: 'yes'"),
+        ("like", '"yes"', "like is not true or false: 'yes'"),
         ("mood", "3", "unknown mood 3"),
         ("ts", "1750000000", "ts is not a time with a zone: 1750000000"),
         ("ts", '"yesterday"', "ts is not a time with a zone: yesterday"),
@@ -359,9 +359,9 @@ def test_times_without_zones_are_refused_unless_the_zone_is_told(frame, log, rea
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("log.csv", "a,b\n1,2\n", "Not a log by its name"),
+        ("log.csv", "a,b\n1,2\n", "file name is not that of a log"),
         ("log.jsonl", "", "no rows"),
-        ("log.jsonl", "hello\nworld\n", "No line of it is a JSON object"),
+        ("log.jsonl", "hello\nworld\n", "No line of the file is a JSON object"),
     ],
 )
 def test_what_is_no_log_is_refused(tmp_path, name, content, told):

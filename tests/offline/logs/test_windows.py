@@ -65,7 +65,7 @@ def test_what_an_earlier_table_has_learned_is_left_out(log):
 
 
 def test_an_earlier_table_that_knows_it_all_leaves_nothing(log):
-    with pytest.raises(DataError, match="has learned until"):
+    with pytest.raises(DataError, match="has already learned until"):
         split(log, data(), already_learned=int(log.ts[-1]))
 
 
