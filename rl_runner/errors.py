@@ -41,9 +41,9 @@ class RunnerError(Exception):
 
 
 class ConfigError(RunnerError):
-    """The experiment's description is wrong; nothing was built or written."""
+    """A config, or an option of a command, is wrong; nothing was built or written."""
 
-    title = "Invalid config"
+    title = "Invalid config or option"
 
 
 class EnvError(RunnerError):

@@ -53,6 +53,8 @@ def _problem(
         return Problem(f"The key `{path[-1]}` is missing.", where, f"Add `{path[-1]}: …`.")
     message = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     message = _PLAIN_WORDS.get(details["type"], message)
+    if message.startswith(("greater than", "less than")):
+        message = f"a value {message}"
     expected = message if details["type"] == "value_error" else f"expected {message}"
     cure = ""
     if details["type"] == "literal_error":

@@ -30,7 +30,7 @@ def find_runs(path: Path) -> list[Path]:
     if os.path.exists(path):  # noqa: PTH110 - as below
         raise RunFolderError(Problem("This is a file, not a folder.", str(path)))
     beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    cure = did_you_mean(path.name, beside) or "`rl runs` lists what there is."
+    cure = did_you_mean(path.name, beside) or "`rl runs` lists all runs."
     raise RunFolderError(Problem("There is no such folder.", str(path), cure))
 
 

@@ -86,7 +86,7 @@ def test_a_study_is_run_reported_and_gone_on_with(rl: Any, write_yaml: Any):
 
     again = rl("tune", config, "--jobs", 1, "--study", "mine")
     assert again.exit_code == 0
-    assert "2 trials have ended already" in again.stderr
+    assert "2 trials completed earlier" in again.stderr
     assert "Confirmed on fresh seeds" in again.stdout
     assert "Ready for `rl train`" in again.stdout
     assert "gamma=0.9" in again.stdout
@@ -165,7 +165,7 @@ def test_the_best_so_far_is_named(capsys: Any):
     reporter.trial_ended(trial(2, 4.0))
     reporter.trial_ended(trial(3, outcome="pruned"))
     lines = capsys.readouterr().err.splitlines()
-    assert "1 trials have ended already" in lines[1]
+    assert "1 trial completed earlier" in lines[1]
     assert ["best so far" in line for line in lines[2:]] == [False, True, False]
 
 

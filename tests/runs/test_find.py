@@ -78,7 +78,7 @@ def test_a_path_like_nothing_there_is_sent_to_the_list(tmp_path: Path, path: str
     (tmp_path / "file").touch()
     with pytest.raises(RunFolderError) as caught:
         find_runs(tmp_path / path)
-    assert caught.value.problems[0].cure == "`rl runs` lists what there is."
+    assert caught.value.problems[0].cure == "`rl runs` lists all runs."
 
 
 def test_a_file_is_not_a_run(tmp_path: Path):

@@ -55,7 +55,7 @@ def hyperparameters_of(algorithm: Algorithm) -> dict[str, Hyperparameter]:
     found = _keywords_of(cls, tuple(OWNED_BY_RUNNER))
     if "policy" in found:
         found["policy"] = Hyperparameter(
-            "policy", str, "auto", "which of the algorithm's policies; auto: by the observations"
+            "policy", str, "auto", "the policy class; auto chooses it by the observation space"
         )
     return found
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from rl_runner.cli.display.console import show_message
+from rl_runner.cli.display.console import count, show_message
 
 
 def report(
@@ -55,5 +55,5 @@ def report(
     )
     size = f"{out.stat().st_size / 1e6:.1f} MB"
     without = f", {written.n_failures} without a result" if written.n_failures else ""
-    runs = f", {written.n_runs} runs{without}" if written.experiments else ""
+    runs = f", {count(written.n_runs, 'run')}{without}" if written.experiments else ""
     show_message(f"{written.counted}{runs} → {out}, {size}")

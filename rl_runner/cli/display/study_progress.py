@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from rl_runner.cli.display.console import console, duration, number, show_message
+from rl_runner.cli.display.console import console, count, duration, number, show_message
 from rl_runner.runs.record import RunRecord
 from rl_runner.training.reporting import Evaluated, RunId
 from rl_runner.training.reporting import Progress as RunProgress
@@ -37,7 +37,7 @@ class LineReporter(StudyReporter):
         for trial in plan.done:
             self.count(trial)
         if self.n_ended:
-            self.say(f"{self.n_ended} trials have ended already.")
+            self.say(f"{count(self.n_ended, 'trial')} completed earlier.")
 
     def note(self, text: str) -> None:
         """Print a note."""
@@ -50,7 +50,7 @@ class LineReporter(StudyReporter):
 
     def confirming(self, labels: Sequence[str], n_runs: int) -> None:
         """Announce the confirmation on fresh seeds."""
-        self.say(f"Confirming {', '.join(labels)} on fresh seeds ({n_runs} runs)")
+        self.say(f"Confirming {', '.join(labels)} on fresh seeds ({count(n_runs, 'run')})")
 
     def count(self, trial: TrialReport) -> bool:
         """Count an ended trial; True if it is the best so far."""

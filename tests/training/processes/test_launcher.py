@@ -211,7 +211,7 @@ def test_a_stopped_command_goes_on_where_it_was(
     if how != "SIGKILL":
         assert process.returncode == 130, err
         assert "Interrupted: seed 0 at " in err
-        assert "The same command goes on" in err
+        assert "Run the same command again to resume" in err
         statuses = {run["status"] for run in json.loads(out)["runs"]}
         assert "interrupted" in statuses
         assert statuses <= {"interrupted", "pending", "finished"}
