@@ -29,7 +29,7 @@ LEARNERS = {
     "Q-learning from the log, γ = .95": LogQLearning,
     "the same, γ = 0": lambda: LogQLearning(gamma=0.0),
     "the same, γ = .95, α = .1 throughout": lambda: LogQLearning(0.1, 0.0),
-    "the same, γ = .95, no back-off to speak of": lambda: LogQLearning(shrinkage=0.1),
+    "the same, γ = .95, almost no back-off": lambda: LogQLearning(shrinkage=0.1),
     "reward regression": RewardRegression,
 }
 

@@ -95,7 +95,7 @@ def write_experiment(config: ExperimentConfig, path: Path) -> ExperimentFolder:
 
 
 def was_interrupted(result: RunResult) -> bool:
-    """Whether a signal ended the run, or asked it to stop, although nobody stopped the search."""
+    """Whether a signal ended the run, or asked it to stop, although the search continues."""
     return result.record.ended_by_signal or result.status == "interrupted"
 
 

@@ -53,7 +53,7 @@ def tune(
     :param study: the name of the study and its folder; default: the config's name and a hash
     :param storage: the URL of a database that several processes share, as Optuna writes it
     :param timeout: seconds after which no trial begins
-    :param reporter: receives the progress of the search and its runs; default: nobody does
+    :param reporter: receives the progress of the search and its runs; default: it is ignored
     :raises RunnerError: if the config, the search space or the storage is wrong
     """
     reporter = reporter or StudyReporter()

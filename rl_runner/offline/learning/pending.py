@@ -52,7 +52,7 @@ class Pending:
         return linked
 
     def after(self, log: Interactions, linked: np.ndarray) -> "Pending":
-        """Return what is pending after a log: not terminal, and nobody's predecessor.
+        """Return what is pending after a log: neither terminal nor a predecessor.
 
         :param linked: (n + n_log,) predecessors, from :meth:`link`
         """

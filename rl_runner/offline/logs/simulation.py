@@ -38,7 +38,7 @@ class LogPlan:
     :param days: the number of days over which they are spread
     :param end: the end of the last of these days
     :param policy_id: the name of the policy in the log
-    :param model_version: likewise, its version
+    :param model_version: its version in the log
     """
 
     interactions: int

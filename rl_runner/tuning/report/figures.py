@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rl_runner.tuning.report.parameter_axis import ParameterAxis
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -14,8 +16,6 @@ Document = Mapping[str, Any]
 # Okabe and Ito's colours, which most colour-blind people can distinguish.
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "0.6"
 PER_ROW = 4
-LOG_RATIO = 50.0  # largest to smallest value, from which an axis is logarithmic
-DECADES_RATIO = 100.0  # largest to smallest value, from which powers of ten label an axis well
 
 
 def draw_figures(document: Document) -> Iterator[tuple[str, "Figure"]]:
@@ -125,7 +125,9 @@ def draw_slices(document: Document) -> "Figure":
     shades = None
     for name, axes in zip(names, panels, strict=False):
         having = [trial for trial in trials if name in trial["values"]]
-        axis = _Axis(name, [trial["values"][name] for trial in having], _is_log(document, name))
+        axis = ParameterAxis(
+            name, [trial["values"][name] for trial in having], _is_log(document, name)
+        )
         scores = [trial["scores"][0] for trial in having]
         order = [trial["number"] for trial in having]
         shades = axes.scatter(axis.places, scores, c=order, cmap="viridis", s=18, vmin=0, vmax=last)
@@ -152,10 +154,10 @@ def draw_parallel_coordinates(document: Document) -> "Figure":
     trials = sorted(_complete(document), key=_score, reverse=not _maximized(document))
     names = [name for name in _searched(document) if all(name in t["values"] for t in trials)]
     axes_of = [
-        _Axis(name, [trial["values"][name] for trial in trials], _is_log(document, name))
+        ParameterAxis(name, [trial["values"][name] for trial in trials], _is_log(document, name))
         for name in names
     ]
-    axes_of.append(_Axis("score", [_score(trial) for trial in trials]))
+    axes_of.append(ParameterAxis("score", [_score(trial) for trial in trials]))
     # A line per trial, the worst first so that the best is on top.
     figure = Figure(figsize=(1.15 * len(axes_of) + 1.5, 4.2), layout="constrained")
     axes = figure.add_subplot()
@@ -286,54 +288,3 @@ def _name(document: Document) -> str:
 
 def _is_log(document: Document, name: str) -> bool:
     return bool(document["search_space"][name]["log"])
-
-
-class _Axis:
-    """The values of one hyperparameter on an axis: numbers by size, choices side by side."""
-
-    def __init__(self, name: str, values: Sequence[Any], is_log: bool = False) -> None:
-        self.name = name
-        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-        self.choices = [] if numbers else sorted({str(value) for value in values})
-        if self.choices:
-            self.places = np.array([float(self.choices.index(str(value))) for value in values])
-        else:
-            self.places = np.array(values, dtype=float)
-        low, high = float(self.places.min()), float(self.places.max())
-        spread = low > 0 and high / low >= LOG_RATIO
-        self.is_log = not self.choices and (is_log or spread)
-
-    def set_scale(self, axes: "Axes") -> None:
-        """Set the scale and the ticks of a panel's x axis."""
-        if self.is_log:
-            axes.set_xscale("log")
-            low, high = self.places.min(), self.places.max()
-            if high < DECADES_RATIO * low:
-                ticks = np.geomspace(low, high, 3) if low < high else np.array([low])
-                axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
-                axes.set_xticks([], minor=True)
-        if self.choices:
-            axes.set_xticks(range(len(self.choices)), self.choices)
-            axes.margins(x=0.2)
-        elif not self.is_log:
-            axes.locator_params(axis="x", nbins=4)
-        axes.tick_params(labelsize=8)
-
-    def fractions(self) -> np.ndarray:
-        """Return where each value lies between the lowest (0) and the highest (1), in [0, 1]."""
-        places = np.log(self.places) if self.is_log else self.places
-        low, high = places.min(), places.max()
-        return np.asarray(
-            (places - low) / (high - low) if high > low else np.full(len(places), 0.5)
-        )
-
-    def labels(self) -> list[tuple[float, str]]:
-        """Return texts beside the axis, with their heights in [0, 1]."""
-        if self.choices:
-            top = max(1, len(self.choices) - 1)
-            only = len(self.choices) == 1
-            return [(0.5 if only else i / top, text) for i, text in enumerate(self.choices)]
-        ends = sorted({float(self.places.min()), float(self.places.max())})
-        if len(ends) == 1:
-            return [(0.5, f"{ends[0]:.3g}")]
-        return [(0.0, f"{ends[0]:.3g}"), (1.0, f"{ends[1]:.3g}")]

@@ -51,7 +51,8 @@ def _image(path: Path) -> Any:
 def _write(folder: Path, values: Mapping[str, Any], step: int) -> None:
     """Replace the event files of a folder.
 
-    :raises DiskFullError: if there is no space, or RunFolderError if the folder is read-only
+    :raises DiskFullError: if there is no space
+    :raises RunFolderError: if the folder cannot be written
     """
     from stable_baselines3.common.logger import TensorBoardOutputFormat
 

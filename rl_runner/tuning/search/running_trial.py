@@ -94,7 +94,7 @@ class RunningTrial:
         return self.hopeless
 
     def add_missed_evaluations(self, run: RunId, curve: Curve) -> None:
-        """Add evaluations of the finished current run that nobody received.
+        """Add evaluations of the finished current run that were not received.
 
         There are some if the search was killed while the run went on.
         """
