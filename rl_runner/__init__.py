@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rl_runner.config.load import config_from_dict, load_config
     from rl_runner.evaluation.play.loaded_run import Run, evaluate, load_run
+    from rl_runner.training.experiment import ExperimentResult
     from rl_runner.training.reporting import Reporter
-    from rl_runner.training.train import ExperimentResult, train
+    from rl_runner.training.train import train
     from rl_runner.tuning.tune import tune
 
 __version__ = "0.1.0"
 
 _DEFINED_IN = {
-    "ExperimentResult": "rl_runner.training.train",
+    "ExperimentResult": "rl_runner.training.experiment",
     "Reporter": "rl_runner.training.reporting",
     "Run": "rl_runner.evaluation.play.loaded_run",
     "config_from_dict": "rl_runner.config.load",

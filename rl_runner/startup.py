@@ -61,10 +61,9 @@ def collect_rarely() -> None:
 def start_fork_server(modules: Iterable[str] = ()) -> None:
     """Start the process that runs are forked from; it loads ``modules`` while this one continues.
 
-    What runs need in any case (torch, SB3, :mod:`rl_runner.training.run`) is loaded before. A
-    second call changes nothing while the server is running.
+    A second call changes nothing while the server is running.
 
-    :param modules: what the algorithms to be trained need beyond that
+    :param modules: what the runs need: :attr:`.training.task.RunTask.modules`
     """
     for variable in THREAD_VARIABLES:
         os.environ.setdefault(variable, "1")

@@ -8,7 +8,8 @@ from rl_runner.errors import ConfigError, Problem, RunFolderError
 from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.runs.layout import CONFIG, SEED_FOLDERS
 from rl_runner.runs.record import ExtendedFrom, RunRecord, read_record
-from rl_runner.training.task import RunTask, folder_at, new_record
+from rl_runner.training.environment_task import folder_at
+from rl_runner.training.task import RunTask
 
 
 def find_shorter(config: ExperimentConfig, runs_dir: Path) -> ExperimentFolder:
@@ -58,7 +59,7 @@ def begin_with_end_of(donor: ExperimentFolder, task: RunTask) -> str:
     if not shorter.checkpoints.newest_timesteps():
         return f"is trained from timestep 0, because {shorter.path} has lost its checkpoints"
     came_from = ExtendedFrom(str(shorter.path), shorter_record.timesteps)
-    if not task.folder.begin_with(shorter, replace(new_record(task), extended_from=came_from)):
+    if not task.folder.begin_with(shorter, replace(task.new_record(), extended_from=came_from)):
         return "resumes its own training, because it has begun"
     return f"continues from the end of {shorter.path}"
 

@@ -39,6 +39,17 @@ class Evaluated:
     mean_reward: float
 
 
+class Interrupted(Exception):  # noqa: N818 - control flow, not an error
+    """A run has stopped because it was asked to.
+
+    :param timesteps: how far it was
+    """
+
+    def __init__(self, timesteps: int) -> None:
+        super().__init__(timesteps)
+        self.timesteps = timesteps
+
+
 class StopRequest(threading.Event):
     """Set it to ask a run to stop: at its next checkpoint, or at once because it is hopeless."""
 

@@ -1,35 +1,39 @@
-"""One run as a task: claimed, trained, and recorded whatever happens to it.
+"""The life of a run, whatever it learns from: claimed, trained, recorded however it ends.
 
-This is the seam at which runs are started. A task holds plain values only, so that it can be sent
-to another process or another machine; :func:`execute` needs nothing but the task and the disk.
+This is the seam at which runs are started. A :class:`RunTask` can be sent to another process or
+another machine; :func:`execute` needs nothing but the task and the disk. What a run learns from is
+the business of the task's kind: :class:`.environment_task.EnvironmentTask`, or
+:class:`rl_runner.offline.learning.training.LogTask`.
 """
 
+import abc
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rl_runner.agents.registry import find_algorithm
-from rl_runner.config import EnvConfig, ExperimentConfig
-from rl_runner.envs import reason_for_single_copies
+from rl_runner.config import ExperimentConfig
 from rl_runner.errors import RunFolderError, RunnerError
 from rl_runner.runs.disk import is_full_disk
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
 from rl_runner.runs.provenance import now, with_provenance
-from rl_runner.runs.record import ExtendedFrom, RunRecord
-from rl_runner.training.reporting import Evaluated, Progress, Reporter, RunId, StopRequest
+from rl_runner.runs.record import Completion, ExtendedFrom, RunRecord
+from rl_runner.training.reporting import (
+    Evaluated,
+    Interrupted,
+    Progress,
+    Reporter,
+    RunId,
+    StopRequest,
+)
 
 HEARTBEAT_SECONDS = 10.0
 
 
-def folder_at(path: Path, config: ExperimentConfig) -> ExperimentFolder:
-    """Return the experiment's folder ``path``, which knows what its agents' files are called."""
-    return ExperimentFolder(path, find_algorithm(config.algo.name).weights_file)
-
-
 @dataclass(frozen=True)
-class RunTask:
+class RunTask(abc.ABC):
     """One seed of a resolved config, and where its results belong."""
 
     config: ExperimentConfig
@@ -38,9 +42,39 @@ class RunTask:
     fresh: bool = False
 
     @property
+    @abc.abstractmethod
+    def weights_file(self) -> str:
+        """The file name of what was learned."""
+
+    @property
+    @abc.abstractmethod
+    def modules(self) -> Sequence[str]:
+        """What a process imports for it; the fork server does so once for all runs."""
+
+    @abc.abstractmethod
+    def train(self, run: RunFolder, reporter: Reporter, stop: StopRequest) -> Completion:
+        """Train in a claimed folder, from where an earlier session was interrupted if possible.
+
+        :raises Interrupted: if it stopped because it was asked to
+        """
+
+    def new_record(self) -> RunRecord:
+        """Return what run.json says of a run that has not begun."""
+        config = self.config
+        return RunRecord(name=config.name, env=config.env.id, algo=config.algo.name, seed=self.seed)
+
+    def with_details(self, record: RunRecord) -> RunRecord:
+        """Add to the record of a run that begins what only this kind of task knows."""
+        return record
+
+    def describe_error(self, error: BaseException) -> str:
+        """Return in one line what went wrong."""
+        return " ".join(str(error).split()) if isinstance(error, RunnerError) else repr(error)
+
+    @property
     def experiment_folder(self) -> ExperimentFolder:
         """The folder of the experiment it belongs to."""
-        return folder_at(self.experiment, self.config)
+        return ExperimentFolder(self.experiment, self.weights_file)
 
     @property
     def folder(self) -> RunFolder:
@@ -74,10 +108,11 @@ class RunResult:
 
 
 def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
-    """Train one seed from where it stopped, unless it is finished or another process is at it.
+    """Train one seed, unless it is finished or another process is training it.
 
-    An exception of the run itself is recorded in its run.json and not raised. Raises RunFolderError
-    if the folder cannot be written.
+    An exception of the run itself is recorded in its run.json and not raised.
+
+    :raises RunFolderError: if the folder cannot be written, or its run.json is damaged
     """
     run = task.folder
     if not run.claim():
@@ -86,7 +121,7 @@ def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
     try:
         if task.fresh:
             run.clear()
-            run.write_record(new_record(task))
+            run.write_record(task.new_record())
         record = run.read_record()
         if record is None or not record.is_finished or not run.weights.is_file():
             reporter.run_started(task.run)
@@ -97,13 +132,13 @@ def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
         run.release()
 
 
-def look_again(result: RunResult, task: RunTask) -> RunResult:
-    """Return how a run stands by now that was left to another process."""
+def refresh_result(result: RunResult, task: RunTask) -> RunResult:
+    """Return the present state of a run that was left to another process."""
     run = task.folder
     if not result.elsewhere or run.is_claimed():
         return result
     try:
-        record = run.read_record() or new_record(task)
+        record = run.read_record() or task.new_record()
     except RunFolderError as error:
         record = RunRecord(status="failed", error=str(error))
     if record.status == "running":  # it was killed
@@ -116,34 +151,31 @@ def _train_and_record(
     task: RunTask, run: RunFolder, reporter: Reporter, stop: StopRequest
 ) -> RunRecord:
     """Train one seed and keep its run.json true to what happens."""
-    from rl_runner.training.resume.segments import Interrupted
-    from rl_runner.training.run import train_run
-
-    begun = replace(new_record(task), extended_from=_origin(run), status="running", started=now())
+    # Say that the run is under way, and on what
+    begun = replace(task.new_record(), extended_from=_origin(run), status="running", started=now())
     file = _RecordFile(run, with_provenance(begun))
     file.write()
     started = time.monotonic()
     try:
-        # Train
-        file.record = _with_stepping(file.record, task.config.env)
-        done = train_run(task.config, task.seed, run, _Heartbeat(reporter, file), stop)
+        file.record = task.with_details(file.record)
+        done = task.train(run, _Heartbeat(reporter, file), stop)
         file.change(
+            status="finished",
             timesteps=done.timesteps,
             training_seconds=done.training_seconds,
             results=done.results,
-            status="finished",
         )
     except (KeyboardInterrupt, Interrupted) as error:
-        # Somebody asked it to stop
+        # It was asked to stop, by Ctrl-C or through ``stop``
         status = "pruned" if stop.hopeless else "interrupted"
         file.change(status=status, timesteps=run.checkpoints.newest_timesteps())
         if isinstance(error, KeyboardInterrupt):
             raise
         file.change(stopped_at=error.timesteps)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - recorded with its traceback; other runs go on
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - recorded with its traceback; the other runs continue
         file.change(
             status="failed",
-            error=_describe(error, task.config.env),
+            error=task.describe_error(error),
             traceback=traceback.format_exc(),
             log_tail=tuple(run.log_tail()),
             disk_full=is_full_disk(error),  # then the run is not to blame
@@ -171,43 +203,15 @@ class _RecordFile:
         self._run.write_record(self.record)
 
 
-def _describe(error: BaseException, env: EnvConfig) -> str:
-    """Say in one line what went wrong."""
-    if isinstance(error, EOFError | ConnectionError) and env.vec == "subproc":
-        return "an environment's process ended; `env.vec: dummy` would show why"
-    return " ".join(str(error).split()) if isinstance(error, RunnerError) else repr(error)
-
-
 def _origin(run: RunFolder) -> ExtendedFrom | None:
     """Return the run that this one was extended from, while it has the checkpoints to show it."""
     before = run.read_record() if run.checkpoints.newest_timesteps() else None
     return None if before is None else before.extended_from
 
 
-def _with_stepping(record: RunRecord, env: EnvConfig) -> RunRecord:
-    """Add how the environment's copies are stepped, and why not as a batch."""
-    reason = reason_for_single_copies(env)
-    if reason is None:
-        return replace(record, vec="batched")
-    in_processes = env.vec == "subproc" and env.n_envs > 1
-    return replace(record, vec="subproc" if in_processes else "dummy", vec_reason=reason)
-
-
-def new_record(task: RunTask) -> RunRecord:
-    """Return what run.json says of a run that has not begun."""
-    return RunRecord(
-        status="pending",
-        name=task.config.name,
-        env=task.config.env.id,
-        algo=task.config.algo.name,
-        engine=task.config.algo.engine,
-        seed=task.seed,
-    )
-
-
 def announce(task: RunTask) -> None:
     """Let run.json say that the run is pending, unless it says something already."""
-    task.folder.announce(new_record(task))
+    task.folder.announce(task.new_record())
 
 
 def record_interruption(task: RunTask) -> RunResult:
@@ -232,7 +236,7 @@ def too_long(task: RunTask) -> str:
 def _record_from_outside(task: RunTask, **changes: Any) -> RunResult:
     """Add to run.json how the run ended, which its process could not say itself any more."""
     run = task.folder
-    record = replace(new_record(task), **changes, finished=now())
+    record = replace(task.new_record(), **changes, finished=now())
     try:
         before = run.read_record()
         record = record if before is None else replace(before, **changes, finished=record.finished)

@@ -1,41 +1,20 @@
 """Whole experiments: configs in, every seed trained, results out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from rl_runner.agents.registry import find_algorithm
-from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, load_config
+from rl_runner.config import ExperimentConfig, load_config
 from rl_runner.config.schema import TrainConfig
 from rl_runner.config.source import SourceMap
 from rl_runner.config.validation import validate_section
 from rl_runner.errors import ConfigError, Problem
-from rl_runner.evaluation.statistics.summary import Summary, summarize
-from rl_runner.runs.folder import ExperimentFolder
-from rl_runner.runs.layout import CONFIG
+from rl_runner.training.environment_task import EnvironmentTask, experiment_folder
+from rl_runner.training.experiment import ExperimentResult, begin_experiment, run_experiments
 from rl_runner.training.extend import begin_with_end_of, find_shorter
-from rl_runner.training.processes.launcher import run_here, run_in_processes
 from rl_runner.training.reporting import Reporter
 from rl_runner.training.resolve import Resolution, resolve
-from rl_runner.training.task import RunResult, RunTask, announce, look_again
 
 RUNS_DIR = Path("runs")
-
-
-@dataclass(frozen=True)
-class ExperimentResult:
-    """How an experiment ended."""
-
-    path: Path
-    name: str
-    hash: str
-    runs: tuple[RunResult, ...]
-
-    @property
-    def summary(self) -> Summary | None:
-        """Mean and interval over the finished runs; None if there are none."""
-        means = [run.mean_reward for run in self.runs if run.status == "finished"]
-        return summarize([mean for mean in means if mean is not None]) if means else None
 
 
 def train(
@@ -134,73 +113,19 @@ def train_resolved(
     configs = [resolution.config for resolution in resolutions]
     # Find every shorter experiment before anything is written: one may be missing.
     donors = [find_shorter(config, Path(runs_dir)) if extend else None for config in configs]
-    tasks: list[RunTask] = []
+    experiments: list[Sequence[EnvironmentTask]] = []
     for resolution, config, donor in zip(resolutions, configs, donors, strict=True):
         # Write config.yaml and report what was chosen.
         folder = experiment_folder(config, runs_dir)
-        folder.write_config(dump_config(_with_earlier_seeds(config, folder, reporter)))
-        reporter.experiment_started(config, folder.path, config.train.seeds)
+        begin_experiment(config, folder, reporter)
         for note in resolution.notes:
             reporter.note(note)
         # One task per seed, perhaps with the checkpoints of the shorter experiment.
-        of_seeds = [RunTask(config, seed, folder.path, fresh) for seed in config.train.seeds]
+        of_seeds = [
+            EnvironmentTask(config, seed, folder.path, fresh) for seed in config.train.seeds
+        ]
         if donor is not None:
             for task in of_seeds:
                 reporter.note(f"Seed {task.seed}: {begin_with_end_of(donor, task)}.")
-        tasks += of_seeds
-    result_of = _run_all(tasks, reporter, jobs=jobs, retries=retries)
-    return [
-        ExperimentResult(
-            folder.path,
-            config.name,
-            experiment_hash(config),
-            tuple(result_of[folder.path, seed] for seed in config.train.seeds),
-        )
-        for config in configs
-        for folder in [experiment_folder(config, runs_dir)]
-    ]
-
-
-def _run_all(
-    tasks: Sequence[RunTask], reporter: Reporter, *, jobs: int | None, retries: int
-) -> dict[tuple[Path, int], RunResult]:
-    """Run every task; return the results by experiment folder and seed.
-
-    An experiment that is listed twice is run once.
-    """
-    distinct = list({(task.experiment, task.seed): task for task in tasks}.values())
-    for task in distinct:
-        announce(task)
-    results = (
-        run_here(distinct, reporter)
-        if jobs is None
-        else run_in_processes(distinct, reporter, jobs=jobs, retries=retries)
-    )
-    return {
-        (task.experiment, task.seed): look_again(result, task)
-        for task, result in zip(distinct, results, strict=True)
-    }
-
-
-def _with_earlier_seeds(
-    config: ExperimentConfig, folder: ExperimentFolder, reporter: Reporter
-) -> ExperimentConfig:
-    """Add the seeds that are there already: config.yaml describes all runs of its folder."""
-    file = folder.path / CONFIG
-    if not file.exists():
-        return config
-    try:
-        earlier = load_config(file).train.seeds
-    except ConfigError as error:
-        reporter.note(f"{error} The file is written again, with the seeds that have a folder.")
-        earlier = folder.seeds()
-    seeds = tuple(sorted({*earlier, *config.train.seeds}))
-    return config.model_copy(update={"train": config.train.model_copy(update={"seeds": seeds})})
-
-
-def experiment_folder(config: ExperimentConfig, runs_dir: str | Path) -> ExperimentFolder:
-    """Return where a resolved config's results belong."""
-    weights_file = find_algorithm(config.algo.name).weights_file
-    return ExperimentFolder.place(
-        Path(runs_dir), config.name, experiment_hash(config), weights_file
-    )
+        experiments.append(of_seeds)
+    return run_experiments(experiments, reporter, jobs=jobs, retries=retries)

@@ -17,6 +17,7 @@ from rl_runner.config.tune import ObjectiveConfig, TuneConfig
 from rl_runner.evaluation.statistics.confidence import LEVEL
 from rl_runner.evaluation.statistics.differences import welch
 from rl_runner.evaluation.statistics.summary import Summary, summarize
+from rl_runner.training.environment_task import EnvironmentTask
 from rl_runner.training.processes.launcher import POLL_SECONDS, Launcher
 from rl_runner.training.task import RunResult, RunTask
 from rl_runner.tuning.objective import RunOutcome, over_seeds, score_of_run
@@ -158,7 +159,7 @@ def confirm(
         config = confirm_config(candidate.config, tune, candidate.label)
         experiment = write_experiment(config, folder.candidate(candidate.label))
         tasks[candidate.label] = [
-            RunTask(config, seed, experiment.path) for seed in config.train.seeds
+            EnvironmentTask(config, seed, experiment.path) for seed in config.train.seeds
         ]
     # Train them all.
     all_tasks = [task for group in tasks.values() for task in group]

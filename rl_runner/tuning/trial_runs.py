@@ -6,12 +6,12 @@ those that confirm its result. Trial 12's second run in a study with seed 0 is 1
 
 from pathlib import Path
 
-from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import ExperimentConfig, dump_config
 from rl_runner.config.schema import AlgoConfig
 from rl_runner.config.tune import TuneConfig
 from rl_runner.errors import DiskFullError, Problem
 from rl_runner.runs.folder import ExperimentFolder
+from rl_runner.training.environment_task import folder_at
 from rl_runner.training.resolve import resolve
 from rl_runner.training.task import RunResult
 from rl_runner.tuning.space.search_space import Values, set_values
@@ -89,7 +89,7 @@ def confirm_config(config: ExperimentConfig, tune: TuneConfig, label: str) -> Ex
 
 def write_experiment(config: ExperimentConfig, path: Path) -> ExperimentFolder:
     """Create a trial's or a candidate's experiment folder and write its config.yaml."""
-    folder = ExperimentFolder(path, find_algorithm(config.algo.name).weights_file)
+    folder = folder_at(path, config)
     folder.write_config(dump_config(config))
     return folder
 

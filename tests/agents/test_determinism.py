@@ -11,7 +11,8 @@ from stable_baselines3.common.save_util import load_from_zip_file
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.config import config_from_dict
 from rl_runner.evaluation.play.loaded_run import load_run
-from rl_runner.training.train import RunResult, train
+from rl_runner.training.task import RunResult
+from rl_runner.training.train import train
 
 CARTPOLE: dict[str, Any] = {"id": "CartPole-v1", "n_envs": 2}
 PENDULUM: dict[str, Any] = {"id": "Pendulum-v1", "time_limit": 40}

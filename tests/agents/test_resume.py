@@ -10,11 +10,12 @@ from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.config import ExperimentConfig, config_from_dict
 from rl_runner.evaluation.reproduction import differences
 from rl_runner.runs.folder import RunFolder
+from rl_runner.training.environment_task import EnvironmentTask
 from rl_runner.training.observers.callbacks import ProgressTicker
 from rl_runner.training.observers.episode_log import EpisodeLog
 from rl_runner.training.reporting import Progress, Reporter, StopRequest
 from rl_runner.training.resolve import resolve
-from rl_runner.training.task import RunResult, RunTask, execute
+from rl_runner.training.task import RunResult, execute
 from rl_runner.training.train import train
 
 HER = {
@@ -124,7 +125,7 @@ class Stopper(Reporter):
 
 def stop_at(timesteps: float, config: ExperimentConfig, path: Path) -> RunResult:
     stopper = Stopper(timesteps)
-    return execute(RunTask(resolve(config).config, 0, path), stopper, stopper.stop)
+    return execute(EnvironmentTask(resolve(config).config, 0, path), stopper, stopper.stop)
 
 
 def break_off_at(timestep: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from rl_runner.cli.display.results import show_unfinished
 from rl_runner.runs.record import RunRecord, Status
+from rl_runner.training.experiment import ExperimentResult
 from rl_runner.training.task import RunResult
-from rl_runner.training.train import ExperimentResult
 
 HERE = Path("runs/x")
 

@@ -11,7 +11,7 @@ import rl_runner.training.run as road
 from rl_runner import config_from_dict, train
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.saving import save_agent
-from rl_runner.training.train import RunResult
+from rl_runner.training.task import RunResult
 
 torch.set_num_threads(1)
 

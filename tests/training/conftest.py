@@ -12,11 +12,12 @@ from gymnasium import spaces
 from rl_runner import Reporter, config_from_dict, train
 from rl_runner.config import ExperimentConfig
 from rl_runner.runs.record import RunRecord
+from rl_runner.training.environment_task import EnvironmentTask
+from rl_runner.training.experiment import ExperimentResult
 from rl_runner.training.observers.callbacks import ProgressTicker
 from rl_runner.training.reporting import Progress, RunId
 from rl_runner.training.resolve import resolve
 from rl_runner.training.task import RunTask, announce
-from rl_runner.training.train import ExperimentResult
 
 torch.set_num_threads(1)
 
@@ -187,7 +188,7 @@ def config_of() -> Callable[..., ExperimentConfig]:
 @pytest.fixture
 def task(tmp_path: Path, config_of: Callable[..., ExperimentConfig]) -> RunTask:
     """Give a run that has been announced and has not begun."""
-    task = RunTask(resolve(config_of("cliff")).config, 0, tmp_path / "cliff-0123abcd")
+    task = EnvironmentTask(resolve(config_of("cliff")).config, 0, tmp_path / "cliff-0123abcd")
     announce(task)
     return task
 

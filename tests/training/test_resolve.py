@@ -299,7 +299,7 @@ def test_a_command_builds_nothing_more_to_report_its_notes(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(train_module, "run_here", lambda tasks, _: [None] * len(tasks))
-    monkeypatch.setattr(train_module, "look_again", lambda result, _: result)
+    monkeypatch.setattr(train_module, "refresh_result", lambda result, _: result)
     options = {"fresh": False, "jobs": None, "reporter": witness}
     train_module.train_many([counted], runs_dir=tmp_path, **options)
     assert len(witness.told("note")) == 2

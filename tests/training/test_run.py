@@ -12,7 +12,7 @@ from rl_runner.config import ExperimentConfig
 from rl_runner.evaluation.reproduction import differences
 from rl_runner.runs.folder import RunFolder
 from rl_runner.training.reporting import Progress, Reporter
-from rl_runner.training.train import RunResult
+from rl_runner.training.task import RunResult
 
 ConfigOf = Callable[..., ExperimentConfig]
 Witness = Any  # the reporter of conftest.py

@@ -10,7 +10,7 @@ from rl_runner.config import ExperimentConfig
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
 from rl_runner.training.reporting import StopRequest
-from rl_runner.training.task import RunTask, execute, look_again, new_record
+from rl_runner.training.task import RunTask, execute, refresh_result
 
 ConfigOf = Callable[..., ExperimentConfig]
 Diary = Any  # the environment class of conftest.py
@@ -44,14 +44,14 @@ def test_a_run_left_to_another_process_is_looked_at_again(task: RunTask, witness
     assert other.claim()
     left = execute(task, witness, StopRequest())
     assert (left.status, left.elsewhere) == ("running", True)
-    assert look_again(left, task).status == "running"
-    other.write_record(replace(new_record(task), status="running"))
+    assert refresh_result(left, task).status == "running"
+    other.write_record(replace(task.new_record(), status="running"))
     other.release()  # as if it had been killed
-    stopped = look_again(left, task)
+    stopped = refresh_result(left, task)
     assert (stopped.status, stopped.record.timesteps) == ("interrupted", 0)
     ours = execute(task, witness, StopRequest())
-    assert look_again(ours, task) is ours
-    now = look_again(left, task)
+    assert refresh_result(ours, task) is ours
+    now = refresh_result(left, task)
     assert (now.status, now.elsewhere) == ("finished", True)
     (other.path / "run.json").write_text("{", encoding="utf-8")
-    assert "--fresh" in look_again(left, task).record.error
+    assert "--fresh" in refresh_result(left, task).record.error

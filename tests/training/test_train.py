@@ -23,9 +23,10 @@ from rl_runner.evaluation.play.loaded_run import evaluate
 from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.runs.record import RunRecord, write_record
 from rl_runner.seeding import SeedTree
+from rl_runner.training.experiment import ExperimentResult
 from rl_runner.training.reporting import RunId
 from rl_runner.training.resolve import resolve
-from rl_runner.training.train import ExperimentResult, RunResult
+from rl_runner.training.task import RunResult
 
 Trained = Callable[[str], ExperimentResult]
 ConfigOf = Callable[..., ExperimentConfig]

@@ -1,6 +1,6 @@
 """``rl train``."""
 
-from pathlib import Path
+import functools
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,11 +17,13 @@ from rl_runner.cli.display.results import (
 from rl_runner.cli.exit_codes import FAILED, INTERRUPTED
 from rl_runner.errors import ConfigError, Problem
 from rl_runner.runs.machine import usable_cores
+from rl_runner.startup import start_fork_server
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rl_runner.config import ExperimentConfig
+    from rl_runner.training.experiment import ExperimentResult
 
 
 def train(
@@ -58,23 +60,18 @@ def train(
     """
     from rl_runner.cli.display.progress import choose_reporter
     from rl_runner.config import load_config
-    from rl_runner.training.processes.process import start_fork_server_for
 
     changes = options.with_seeds(overrides, seeds)
     loaded = [load_config(path, changes) for path in configs]
-    if any(config.data is not None for config in loaded):
-        _train_on_logs(loaded, runs_dir=runs_dir, fresh=fresh, extend=extend, as_json=as_json)
-        return
-    start_fork_server_for(config.algo for config in loaded)
-    from rl_runner.training.train import train_many  # both processes load torch meanwhile
+    on_logs = _learn_from_logs(loaded, extend=extend)
+    train_all = _prepare_logs() if on_logs else _prepare_environments(loaded, extend=extend)
 
     reporter = choose_reporter(quiet=quiet, verbose=verbose)
     try:
-        results = train_many(
+        results = train_all(
             loaded,
             runs_dir=runs_dir,
             fresh=fresh,
-            extend=extend,
             jobs=jobs or usable_cores(),
             reporter=reporter,
             retries=retries,
@@ -82,43 +79,51 @@ def train(
     finally:
         reporter.close()
 
-    documents = [result_document(result) for result in results]
+    describe = log_result_document if on_logs else result_document
+    documents = [describe(result) for result in results]
     if as_json:
         show_json(documents[0] if len(documents) == 1 else documents)
-    else:
-        for result, document in zip(results, documents, strict=True):
+    for result, document in zip(results, documents, strict=True):
+        if on_logs and not as_json:
+            show_log_result(result)
+        elif not as_json:
             show_result(result, document)
     if show_unfinished(results):
         raise typer.Exit(INTERRUPTED)
     if show_failures(results):
         raise typer.Exit(FAILED)
-    if not as_json and not quiet and console().is_terminal:
+    if not (as_json or quiet or on_logs) and console().is_terminal:
         show(f"To see the learning curves: rl dashboard {runs_dir}")
 
 
-def _train_on_logs(
-    configs: "Sequence[ExperimentConfig]",
-    *,
-    runs_dir: Path,
-    fresh: bool,
-    extend: bool,
-    as_json: bool,
-) -> None:
-    """Do the same for configs with a ``data`` section, which learn from logs."""
-    from rl_runner.offline.learning.training import train_many_on_logs
-
+def _learn_from_logs(configs: "Sequence[ExperimentConfig]", *, extend: bool) -> bool:
+    """Whether these configs have a ``data`` section; raises ConfigError if only some of them do."""
+    if all(config.data is None for config in configs):
+        return False
     if any(config.data is None for config in configs):
         what = "Some of these configs learn from logs, others in an environment."
         raise ConfigError(Problem(what, "CONFIG...", "Train them with two commands."))
     if extend:
         cure = "To continue from an earlier table, name its run in `data.continue_from`."
         raise ConfigError(Problem("Learning from logs has no budget to extend.", "--extend", cure))
-    results = train_many_on_logs(configs, runs_dir=runs_dir, fresh=fresh)
-    if as_json:
-        documents = [log_result_document(result) for result in results]
-        show_json(documents[0] if len(documents) == 1 else documents)
-    else:
-        for result in results:
-            show_log_result(result)
-    if any(run.record.status == "failed" for result in results for run in result.runs):
-        raise typer.Exit(FAILED)
+    return True
+
+
+def _prepare_environments(
+    configs: "Sequence[ExperimentConfig]", *, extend: bool
+) -> "Callable[..., list[ExperimentResult]]":
+    """Load what training in an environment needs, here and in the fork server at the same time."""
+    from rl_runner.training.environment_task import modules_for
+
+    start_fork_server(modules_for(config.algo for config in configs))
+    from rl_runner.training.train import train_many
+
+    return functools.partial(train_many, extend=extend)
+
+
+def _prepare_logs() -> "Callable[..., list[ExperimentResult]]":
+    """Do the same for learning from logs."""
+    start_fork_server(["rl_runner.offline.learning.training"])
+    from rl_runner.offline.learning.training import train_many_on_logs
+
+    return train_many_on_logs

@@ -77,7 +77,8 @@ def tune(
     from rl_runner.cli.display.study_progress import choose_reporter
     from rl_runner.cli.display.study_results import show_result
     from rl_runner.config import load_config
-    from rl_runner.training.processes.process import start_fork_server_for
+    from rl_runner.startup import start_fork_server
+    from rl_runner.training.environment_task import modules_for
 
     chosen = {
         "trials": trials,
@@ -86,7 +87,7 @@ def tune(
         "confirm.trials": confirm,
     }
     loaded = load_config(config, [*(overrides or []), *_as_overrides(chosen)])
-    start_fork_server_for([loaded.algo])
+    start_fork_server(modules_for([loaded.algo]))
     from rl_runner.tuning.tune import tune as run_study  # both processes load torch meanwhile
 
     reporter = choose_reporter(quiet=quiet)

@@ -10,12 +10,12 @@ from rl_runner.runs.record import Results, RunRecord
 
 if TYPE_CHECKING:
     from rl_runner.offline.judging.run_evaluation import Evaluation
-    from rl_runner.offline.learning.training import LogResult
+    from rl_runner.training.experiment import ExperimentResult
 
 Document = dict[str, Any]
 
 
-def log_result_document(result: "LogResult") -> Document:
+def log_result_document(result: "ExperimentResult") -> Document:
     """Describe an experiment on logs, run by run, for JSON."""
     runs = []
     for run in result.runs:
@@ -35,7 +35,7 @@ def log_result_document(result: "LogResult") -> Document:
     }
 
 
-def show_log_result(result: "LogResult") -> None:
+def show_log_result(result: "ExperimentResult") -> None:
     """Print what each run learned from its log, and how it was judged."""
     for run in result.runs:
         _show_run(run.path, run.record)
@@ -110,8 +110,7 @@ def _sessions(sessions: Document | None) -> str:
 def _show_run(path: Path, record: RunRecord) -> None:
     results = record.results
     if not record.is_finished or results is None:
-        show_message(f"{record.status}: {path}: {record.error or ''}")
-        return
+        return  # the command names it with the others that did not finish
     log, coverage = results.log or {}, results.coverage or {}
     show(
         f"{record.algo} learned from {log['interactions']:,} interactions of {log['users']:,} "

@@ -164,6 +164,8 @@ def _ending(record: RunRecord) -> str:
     if not record.is_finished:
         return record.status if record.error is None else f"{record.status}: {record.error}"
     last, took = record.last, duration(record.seconds)
+    if record.results is not None and record.results.log is not None:
+        return f"learned from {record.timesteps or 0:,} interactions ({took})"
     reward = f"{number(last.mean_reward)} ± {number(last.std_reward)}"
     exactly = last.exact_mean_reward
     exact = "" if exactly is None else f", exact mean {exactly:.4f}"

@@ -7,8 +7,8 @@ from rl_runner.cli.display.console import duration, number, show, show_message, 
 from rl_runner.runs.record import RunRecord
 
 if TYPE_CHECKING:
+    from rl_runner.training.experiment import ExperimentResult
     from rl_runner.training.task import RunResult
-    from rl_runner.training.train import ExperimentResult
 
 Document = dict[str, Any]
 

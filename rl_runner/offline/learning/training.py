@@ -1,12 +1,11 @@
-"""The side road: a config with a `data` section in, run folders like all others out."""
+"""Learning from logs: a config with a `data` section in, run folders like all others out."""
 
-import time
-import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from rl_runner.config import ExperimentConfig, dump_config, experiment_hash
+from rl_runner.config import ExperimentConfig, experiment_hash
 from rl_runner.offline.judging.judgement import Judgement, judge
 from rl_runner.offline.judging.judgement_plot import draw_judgement
 from rl_runner.offline.learning.learners import (
@@ -18,100 +17,102 @@ from rl_runner.offline.learning.learners import (
 from rl_runner.offline.learning.log_experiment import LogExperiment, held_out, resolve_on_logs
 from rl_runner.offline.logs.interactions import moment
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
-from rl_runner.runs.provenance import now, with_provenance
-from rl_runner.runs.record import AgentResult, Completion, Results, RunRecord
+from rl_runner.runs.record import AgentResult, Completion, Results
+from rl_runner.training.experiment import ExperimentResult, begin_experiment, run_experiments
+from rl_runner.training.reporting import Interrupted, Reporter, StopRequest
+from rl_runner.training.task import RunTask
 
 LEAST_INTERACTIONS = 1000  # the checklist before anything goes into production
 LEAST_REWARD = 0.3
 
 
 @dataclass(frozen=True)
-class LogRun:
-    """How one run on logs ended."""
+class LogTask(RunTask):
+    """One seed of an experiment that learns from logs.
 
-    seed: int
-    path: Path
-    record: RunRecord
+    :param loaded: its logs, if this process has read them; another process reads them again
+    """
 
+    loaded: LogExperiment | None = field(default=None, compare=False, repr=False)
 
-@dataclass(frozen=True)
-class LogResult:
-    """How an experiment on logs ended."""
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the logs out of what is sent to another process."""
+        return {**vars(self), "loaded": None}
 
-    path: Path
-    name: str
-    hash: str
-    runs: tuple[LogRun, ...]
+    @property
+    def weights_file(self) -> str:
+        """The file name of what was learned, which the learner decides."""
+        return find_learner(self.config).weights_file
+
+    @property
+    def modules(self) -> Sequence[str]:
+        """This module; the learner imports what it needs besides."""
+        return [__name__]
+
+    def train(self, run: RunFolder, reporter: Reporter, stop: StopRequest) -> Completion:
+        """Learn from the beginning: what an interrupted session learned is not kept.
+
+        :raises Interrupted: if it was asked to stop before it had learned
+        """
+        del reporter
+        run.clear()
+        experiment = self.loaded or resolve_on_logs(self.config)
+        if stop.is_set():
+            raise Interrupted(0)
+        return _learn(experiment, self.seed, run)
 
 
 def train_on_logs(
-    config: ExperimentConfig, *, runs_dir: str | Path = "runs", fresh: bool = False
-) -> LogResult:
+    config: ExperimentConfig,
+    *,
+    runs_dir: str | Path = "runs",
+    fresh: bool = False,
+    jobs: int | None = None,
+    reporter: Reporter | None = None,
+) -> ExperimentResult:
     """Learn from the logs that a config names, one run per seed, unless it is there already.
 
-    :param fresh: learn again even so
+    The parameters are those of :func:`train_many_on_logs`.
+
     :raises RunnerError: if the config, a log or the folder is at fault; nothing is written then
     """
-    experiment = resolve_on_logs(config)
-    row, resolved = find_learner(config), experiment.config
-    digest = experiment_hash(resolved)
-    folder = ExperimentFolder.place(Path(runs_dir), resolved.name, digest, row.weights_file)
-    folder.write_config(dump_config(resolved))
-    runs = [
-        LogRun(seed, run.path, _run(experiment, seed, run, fresh=fresh))
-        for seed in resolved.train.seeds
-        for run in [folder.run(seed)]
-    ]
-    return LogResult(folder.path, resolved.name, digest, tuple(runs))
+    reporter = reporter or Reporter()
+    return train_many_on_logs(
+        [config], runs_dir=runs_dir, fresh=fresh, jobs=jobs, reporter=reporter
+    )[0]
 
 
 def train_many_on_logs(
-    configs: Sequence[ExperimentConfig], *, runs_dir: str | Path, fresh: bool
-) -> list[LogResult]:
-    """Learn from several experiments' logs, one after another."""
-    return [train_on_logs(config, runs_dir=runs_dir, fresh=fresh) for config in configs]
+    configs: Sequence[ExperimentConfig],
+    *,
+    runs_dir: str | Path,
+    fresh: bool,
+    jobs: int | None,
+    reporter: Reporter,
+    retries: int = 0,
+) -> list[ExperimentResult]:
+    """Learn from several experiments' logs; check all of them before anything is written.
 
-
-def _run(experiment: LogExperiment, seed: int, run: RunFolder, *, fresh: bool) -> RunRecord:
-    """Learn in a claimed folder and keep its run.json true to what happens."""
-    if not run.claim():
-        return RunRecord(status="running")
-    try:
-        record = run.read_record()
-        if record is not None and record.is_finished and not fresh:
-            return record
-        run.clear()
-        record = with_provenance(replace(_new_record(experiment.config, seed), started=now()))
-        run.write_record(record)
-        started = time.monotonic()
-        try:
-            done = _learn(experiment, seed, run)
-            record = replace(
-                record, status="finished", timesteps=done.timesteps, results=done.results
-            )
-        except KeyboardInterrupt:
-            record = replace(record, status="interrupted")
-            raise
-        except Exception as error:  # noqa: BLE001 - recorded with its traceback
-            trace = traceback.format_exc()
-            record = replace(record, status="failed", error=repr(error), traceback=trace)
-        finally:
-            seconds = round(time.monotonic() - started, 3)
-            record = replace(record, finished=now(), seconds=seconds)
-            run.write_record(record)
-        return record
-    finally:
-        run.release()
-
-
-def _new_record(config: ExperimentConfig, seed: int) -> RunRecord:
-    return RunRecord(
-        status="running",
-        name=config.name,
-        env=config.env.id,
-        algo=config.algo.name,
-        seed=seed,
-    )
+    :param fresh: learn again what is learned already
+    :param jobs: how many seeds at a time, each in a process of its own; None: in this process
+    :param retries: how often a failed run is tried again (needs ``jobs``)
+    :raises RunnerError: as :func:`train_on_logs` does
+    """
+    # Check every config and its logs. Only runs in this process can use the logs once more.
+    loaded = []
+    for config in configs:
+        experiment = resolve_on_logs(config)
+        loaded.append((experiment.config, experiment if jobs is None else None))
+    # Write each config.yaml, and make one task per seed.
+    experiments = []
+    for config, logs in loaded:
+        weights_file = find_learner(config).weights_file
+        digest = experiment_hash(config)
+        folder = ExperimentFolder.place(Path(runs_dir), config.name, digest, weights_file)
+        begin_experiment(config, folder, reporter)
+        seeds = config.train.seeds
+        experiments.append([LogTask(config, seed, folder.path, fresh, logs) for seed in seeds])
+    return run_experiments(experiments, reporter, jobs=jobs, retries=retries)
 
 
 def _learn(experiment: LogExperiment, seed: int, run: RunFolder) -> Completion:

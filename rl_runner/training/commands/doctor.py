@@ -8,9 +8,10 @@ from rl_runner.config import ExperimentConfig, dump_config
 from rl_runner.errors import Problem, RunnerError
 from rl_runner.evaluation.reproduction import differences
 from rl_runner.training.commands.check import learning_at_once, probe_training
+from rl_runner.training.environment_task import EnvironmentTask
 from rl_runner.training.reporting import Progress, Reporter, StopRequest
 from rl_runner.training.resolve import resolve
-from rl_runner.training.task import RunResult, RunTask, execute
+from rl_runner.training.task import RunResult, execute
 
 SEGMENT_SECONDS = 3.0
 
@@ -83,8 +84,8 @@ def prove_resume(config: ExperimentConfig) -> ResumeProof:
         resumed = _run(short, Path(folder) / "halves", breaker)
         _require_finished(resumed)
         found = differences(
-            RunTask(short, 0, Path(folder) / "whole").folder,
-            RunTask(short, 0, Path(folder) / "halves").folder,
+            EnvironmentTask(short, 0, Path(folder) / "whole").folder,
+            EnvironmentTask(short, 0, Path(folder) / "halves").folder,
         )
     stopped_at = stopped.stopped_at or 0
     left = stopped_at if stopped_at == stopped.timesteps and 0 < stopped_at < every else 0
@@ -113,7 +114,7 @@ def _three_segments(config: ExperimentConfig, every: int) -> ExperimentConfig:
 def _run(
     config: ExperimentConfig, experiment: Path, reporter: Reporter, stop: StopRequest | None = None
 ) -> RunResult:
-    task = RunTask(config, 0, experiment)
+    task = EnvironmentTask(config, 0, experiment)
     task.experiment_folder.write_config(dump_config(config))
     return execute(task, reporter, stop or StopRequest())
 

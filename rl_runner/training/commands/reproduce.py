@@ -9,6 +9,7 @@ from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.reproduction import Reproduction, compare_runs
 from rl_runner.runs.find import find_runs
 from rl_runner.runs.layout import seed_number
+from rl_runner.training.environment_task import EnvironmentTask
 from rl_runner.training.reporting import Reporter, StopRequest
 from rl_runner.training.task import RunTask, execute
 
@@ -33,7 +34,7 @@ def find_finished(path: Path) -> FinishedRun:
             what = "Only training in an environment can be reproduced; this run learned from logs."
             cure = "`rl eval RUN --data LOG` evaluates a run that learned from a log."
             raise RunFolderError(Problem(what, str(path), cure))
-        task = RunTask(config, seed_number(place.name), place.parent)
+        task = EnvironmentTask(config, seed_number(place.name), place.parent)
         record = task.folder.read_record()
         if record is not None and record.is_finished:
             return FinishedRun(task, record.seconds or 0.0)
@@ -63,7 +64,7 @@ def _repeat(original: RunTask, experiment: Path, reporter: Reporter) -> RunTask:
 
     :raises RuntimeError: if it does not finish, with its traceback
     """
-    task = RunTask(original.config, original.seed, experiment)
+    task = EnvironmentTask(original.config, original.seed, experiment)
     task.experiment_folder.write_config(dump_config(task.config))
     result = execute(task, reporter, StopRequest())
     if result.status != "finished":

@@ -13,9 +13,10 @@ from rl_runner.evaluation.comparison.compare import check_same_environment
 from rl_runner.evaluation.comparison.experiments import Experiment, SeedRun, load_experiments
 from rl_runner.evaluation.comparison.scores import paired_differences
 from rl_runner.evaluation.statistics.sequential import FEWEST_PAIRS, Look, look_at
+from rl_runner.training.environment_task import experiment_folder
 from rl_runner.training.reporting import Reporter
 from rl_runner.training.resolve import Resolution, resolve
-from rl_runner.training.train import experiment_folder, train_resolved, with_seeds
+from rl_runner.training.train import train_resolved, with_seeds
 
 Outcome = Literal["decided", "undecided", "failed", "interrupted"]
 UNFINISHED = {"pending", "running", "interrupted", "crashed"}

@@ -16,11 +16,11 @@ from pebble import ProcessExpired
 from rl_runner.errors import RunnerError
 from rl_runner.runs.disk import is_full_disk
 from rl_runner.runs.record import RunRecord
+from rl_runner.startup import start_fork_server
 from rl_runner.training.processes.process import (
     GRACE_SECONDS,
     RunningTask,
     describe_exit,
-    start_fork_server_for,
     start_process,
 )
 from rl_runner.training.reporting import Reporter, StopRequest
@@ -154,7 +154,9 @@ class Launcher:
 
     def stopping_on_signals(self) -> contextlib.AbstractContextManager[None]:
         """Start the fork server; inside the context SIGINT and SIGTERM stop the runs."""
-        start_fork_server_for(task.config.algo for task, _ in self.waiting)
+        start_fork_server(
+            dict.fromkeys(module for task, _ in self.waiting for module in task.modules)
+        )
         return _handling_signals(self.stop)
 
     def _start_waiting(self) -> None:

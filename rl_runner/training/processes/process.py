@@ -12,35 +12,18 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from pebble import concurrent
 
-from rl_runner.agents.registry import ALGORITHMS
-from rl_runner.config.schema import AlgoConfig
 from rl_runner.runs.layout import seed_name
-from rl_runner.startup import start_fork_server
 from rl_runner.training.processes.worker import GIVE_UP, work
 from rl_runner.training.reporting import Reporter
 from rl_runner.training.task import RunResult, RunTask
 
 GRACE_SECONDS = 15.0  # for a run that was asked to stop
-
-
-def start_fork_server_for(algorithms: Iterable[AlgoConfig]) -> None:
-    """Start the fork server, and let it load what these algorithms need.
-
-    Call it early: the server loads while this process does other things. A second call changes
-    nothing.
-    """
-    modules: dict[str, None] = {}  # in order, each of them once
-    for algo in algorithms:
-        if algo.name in ALGORITHMS:  # an unknown one is refused later, with its place in the config
-            modules |= dict.fromkeys(ALGORITHMS[algo.name].modules_to_share(algo.engine))
-    start_fork_server(modules)
 
 
 def start_process(task: RunTask, *, verbose: bool) -> tuple[Future[RunResult], Connection]:

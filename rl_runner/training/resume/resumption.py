@@ -21,7 +21,7 @@ from rl_runner.runs.layout import NORMALIZATION
 from rl_runner.seeding import SeedTree
 from rl_runner.training.observers.callbacks import ProgressTicker
 from rl_runner.training.observers.observers import Observers
-from rl_runner.training.reporting import Progress, Reporter, RunId, StopRequest
+from rl_runner.training.reporting import Interrupted, Progress, Reporter, RunId, StopRequest
 from rl_runner.training.resume.checkpoint import (
     SavedProgress,
     is_exit,
@@ -36,7 +36,6 @@ from rl_runner.training.resume.checkpoint import (
 from rl_runner.training.resume.logging_interval import LoggingInterval
 from rl_runner.training.resume.replay import ReplayableEnv, ReplayMismatch
 from rl_runner.training.resume.segments import (
-    Interrupted,
     Segment,
     SegmentCallback,
     SegmentEnd,

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
-from rl_runner.training.reporting import StopRequest
+from rl_runner.training.reporting import Interrupted, StopRequest
 
 PATIENCE = 5.0  # seconds that a run asked to stop may take to come where nothing is half-done
 
@@ -35,17 +35,6 @@ class SegmentEnd(Exception):  # noqa: N818 - control flow, not an error
 
     An exception, because SB3 asks callbacks whether to continue only after a step, mid-rollout.
     """
-
-
-class Interrupted(Exception):  # noqa: N818 - control flow, not an error
-    """Raised through ``learn`` and out of training when a run has stopped because it was asked to.
-
-    :param timesteps: how far it was
-    """
-
-    def __init__(self, timesteps: int) -> None:
-        super().__init__(timesteps)
-        self.timesteps = timesteps
 
 
 @dataclass

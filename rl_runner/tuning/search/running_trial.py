@@ -16,6 +16,7 @@ import optuna
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import TuneConfig
 from rl_runner.runs.folder import ExperimentFolder
+from rl_runner.training.environment_task import EnvironmentTask
 from rl_runner.training.reporting import Evaluated, RunId
 from rl_runner.training.task import RunTask
 from rl_runner.tuning.objective import Curve, RunOutcome, over_seeds, score_of_run
@@ -62,7 +63,7 @@ class RunningTrial:
     def next_task(self) -> RunTask:
         """Return the run of the current seed."""
         seed = self.config.train.seeds[self.seed_index]
-        self.task = RunTask(self.config, seed, self.folder.path)
+        self.task = EnvironmentTask(self.config, seed, self.folder.path)
         return self.task
 
     def is_training(self, run: RunId) -> bool:

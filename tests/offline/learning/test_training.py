@@ -15,11 +15,12 @@ from rl_runner.offline.judging.run_evaluation import evaluate_on_logs
 from rl_runner.offline.learning.log_q_learning import LogQLearning
 from rl_runner.offline.learning.recommender import load_recommender
 from rl_runner.offline.learning.trained_run import load_trained
-from rl_runner.offline.learning.training import LogRun, train_on_logs
+from rl_runner.offline.learning.training import train_on_logs
 from rl_runner.offline.logs.interactions import read_interactions
 from rl_runner.offline.logs.log_files import LogReader, write_log
 from rl_runner.offline.logs.simulation import LogPlan, simulate_log
 from rl_runner.training.resolve import resolve
+from rl_runner.training.task import RunResult
 
 PERSON = RecommendationState(75, 60, 40, 80, 30, "music", "calm", "evening")
 
@@ -41,7 +42,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(log_file: Path, runs: Path) -> LogRun:
+def run(log_file: Path, runs: Path) -> RunResult:
     (done,) = train_on_logs(experiment(log_file), runs_dir=runs).runs
     assert done.record.status == "finished", done.record.traceback
     return done

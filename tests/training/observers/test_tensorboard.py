@@ -20,9 +20,9 @@ from rl_runner import config_from_dict, load_config, train
 from rl_runner.config import EnvConfig, ExperimentConfig, dump_config
 from rl_runner.config.yaml_text import parse_yaml
 from rl_runner.envs import build_env
+from rl_runner.training.experiment import ExperimentResult
 from rl_runner.training.observers.tensorboard import build_logger
 from rl_runner.training.resolve import resolve
-from rl_runner.training.train import ExperimentResult
 
 Trained = Callable[[str], ExperimentResult]
 ConfigOf = Callable[..., ExperimentConfig]

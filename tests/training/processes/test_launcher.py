@@ -18,6 +18,7 @@ from rl_runner.errors import DiskFullError, Problem
 from rl_runner.evaluation.reproduction import differences
 from rl_runner.runs.folder import RunFolder
 from rl_runner.runs.record import read_record
+from rl_runner.training.environment_task import EnvironmentTask
 from rl_runner.training.processes import launcher as launcher_module
 from rl_runner.training.processes.launcher import Launcher
 from rl_runner.training.processes.process import RunningTask
@@ -259,7 +260,7 @@ def test_a_run_whose_process_is_only_beginning_hears_of_the_wish_to_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(launcher_module, "GRACE_SECONDS", 1e9)
-    task = RunTask(resolve(config_from_dict(LONG)).config, 0, tmp_path)
+    task = EnvironmentTask(resolve(config_from_dict(LONG)).config, 0, tmp_path)
     launcher = Launcher(Reporter(), jobs=1)
     with launcher.stopping_on_signals():
         launcher.add(task)
@@ -273,8 +274,9 @@ def test_the_fork_server_survives_a_ctrl_c_while_it_loads_torch():
     script = """
 import os, signal, time
 from multiprocessing.forkserver import _forkserver
-from rl_runner.training.processes.process import start_fork_server_for
-start_fork_server_for([])
+from rl_runner.startup import start_fork_server
+from rl_runner.training.environment_task import modules_for
+start_fork_server(modules_for([]))
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 for _ in range(8):
     time.sleep(0.25)
@@ -303,7 +305,7 @@ def until_it_ends(launcher: Launcher) -> list[RunResult]:
 def test_a_hopeless_run_is_given_up_and_others_may_be_added_meanwhile(tmp_path: Path):
     short = {**LONG, "name": "short", "train": {"total_timesteps": 100, "seeds": [0]}}
     hopeless, other = (
-        RunTask(resolve(config_from_dict(config)).config, 0, tmp_path / str(config["name"]))
+        EnvironmentTask(resolve(config_from_dict(config)).config, 0, tmp_path / str(config["name"]))
         for config in (LONG, short)
     )
     reporter = Hearing()

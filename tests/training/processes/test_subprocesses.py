@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rl_runner import config_from_dict, load_run, train
-from rl_runner.training.train import RunResult
+from rl_runner.training.task import RunResult
 
 MODULE = """
     import gymnasium as gym

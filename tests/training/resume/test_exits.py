@@ -12,11 +12,12 @@ from gymnasium import spaces
 
 from rl_runner import config_from_dict
 from rl_runner.config import ExperimentConfig
+from rl_runner.training.environment_task import EnvironmentTask
 from rl_runner.training.reporting import Evaluated, Progress, Reporter, StopRequest
 from rl_runner.training.resolve import resolve
 from rl_runner.training.resume import segments
 from rl_runner.training.resume.logging_interval import LoggingInterval
-from rl_runner.training.task import RunResult, RunTask, execute
+from rl_runner.training.task import RunResult, execute
 
 pytestmark = pytest.mark.usefixtures("report_every_step")
 ConfigOf = Callable[..., ExperimentConfig]
@@ -87,7 +88,7 @@ class Stopping(Reporter):
 
 
 def run(config: ExperimentConfig, path: Path, reporter: Stopping) -> RunResult:
-    return execute(RunTask(resolve(config).config, 0, path), reporter, reporter.stop)
+    return execute(EnvironmentTask(resolve(config).config, 0, path), reporter, reporter.stop)
 
 
 def checkpoints(result: RunResult) -> set[str]:

@@ -1,0 +1,76 @@
+"""A run that trains an agent in an environment, as a task."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rl_runner.agents.registry import ALGORITHMS, find_algorithm
+from rl_runner.config import ExperimentConfig, experiment_hash
+from rl_runner.config.schema import AlgoConfig
+from rl_runner.envs import reason_for_single_copies
+from rl_runner.runs.folder import ExperimentFolder, RunFolder
+from rl_runner.runs.layout import experiment_name
+from rl_runner.runs.record import Completion, RunRecord
+from rl_runner.training.reporting import Reporter, StopRequest
+from rl_runner.training.task import RunTask
+
+TRAINING = "rl_runner.training.run"  # imports torch and SB3
+
+
+@dataclass(frozen=True)
+class EnvironmentTask(RunTask):
+    """One seed of an experiment in an environment."""
+
+    @property
+    def weights_file(self) -> str:
+        """The file name of the agent's parameters, which its algorithm decides."""
+        return find_algorithm(self.config.algo.name).weights_file
+
+    @property
+    def modules(self) -> Sequence[str]:
+        """torch, SB3, and what the algorithm needs beside them."""
+        return modules_for([self.config.algo])
+
+    def train(self, run: RunFolder, reporter: Reporter, stop: StopRequest) -> Completion:
+        """Train from the newest checkpoint, or from the beginning."""
+        from rl_runner.training.run import train_run
+
+        return train_run(self.config, self.seed, run, reporter, stop)
+
+    def new_record(self) -> RunRecord:
+        """Return what run.json says of a run that has not begun."""
+        return replace(super().new_record(), engine=self.config.algo.engine)
+
+    def with_details(self, record: RunRecord) -> RunRecord:
+        """Add how the environment's copies are stepped, and why not as a batch."""
+        env = self.config.env
+        reason = reason_for_single_copies(env)
+        if reason is None:
+            return replace(record, vec="batched")
+        in_processes = env.vec == "subproc" and env.n_envs > 1
+        return replace(record, vec="subproc" if in_processes else "dummy", vec_reason=reason)
+
+    def describe_error(self, error: BaseException) -> str:
+        """Return in one line what went wrong."""
+        if isinstance(error, EOFError | ConnectionError) and self.config.env.vec == "subproc":
+            return "an environment's process ended; `env.vec: dummy` would show why"
+        return super().describe_error(error)
+
+
+def modules_for(algorithms: Iterable[AlgoConfig]) -> list[str]:
+    """Return the modules that processes need which train with these algorithms."""
+    modules = {TRAINING: None}  # in order, each of them once
+    for algo in algorithms:
+        if algo.name in ALGORITHMS:  # an unknown one is refused later, with its place in the config
+            modules |= dict.fromkeys(ALGORITHMS[algo.name].modules_to_share(algo.engine))
+    return list(modules)
+
+
+def folder_at(path: Path, config: ExperimentConfig) -> ExperimentFolder:
+    """Return the experiment's folder ``path``, which knows what its agents' files are called."""
+    return ExperimentFolder(path, find_algorithm(config.algo.name).weights_file)
+
+
+def experiment_folder(config: ExperimentConfig, runs_dir: str | Path) -> ExperimentFolder:
+    """Return where a resolved config's results belong."""
+    return folder_at(Path(runs_dir) / experiment_name(config.name, experiment_hash(config)), config)

@@ -1,0 +1,100 @@
+"""A whole experiment, whatever it learns from: its config written, its tasks run, its results."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, load_config
+from rl_runner.errors import ConfigError
+from rl_runner.runs.folder import ExperimentFolder
+from rl_runner.runs.layout import CONFIG
+from rl_runner.training.processes.launcher import run_here, run_in_processes
+from rl_runner.training.reporting import Reporter
+from rl_runner.training.task import RunResult, RunTask, announce, refresh_result
+
+if TYPE_CHECKING:
+    from rl_runner.evaluation.statistics.summary import Summary
+
+
+@dataclass(frozen=True)
+class ExperimentResult:
+    """How an experiment ended."""
+
+    path: Path
+    name: str
+    hash: str
+    runs: tuple[RunResult, ...]
+
+    @property
+    def summary(self) -> "Summary | None":
+        """Mean and interval over the finished runs; None if there are none."""
+        from rl_runner.evaluation.statistics.summary import summarize
+
+        means = [run.mean_reward for run in self.runs if run.status == "finished"]
+        known = [mean for mean in means if mean is not None]
+        return summarize(known) if known else None
+
+
+def begin_experiment(
+    config: ExperimentConfig, folder: ExperimentFolder, reporter: Reporter
+) -> None:
+    """Write a resolved config into its folder, with the seeds that are there already."""
+    folder.write_config(dump_config(_with_earlier_seeds(config, folder, reporter)))
+    reporter.experiment_started(config, folder.path, config.train.seeds)
+
+
+def run_experiments(
+    experiments: Sequence[Sequence[RunTask]],
+    reporter: Reporter,
+    *,
+    jobs: int | None,
+    retries: int = 0,
+) -> list[ExperimentResult]:
+    """Run all tasks of several experiments; return one result for each experiment.
+
+    An experiment that is listed twice is run once.
+
+    :param experiments: for each experiment its tasks, at least one
+    :param jobs: how many runs at a time, each in a process of its own; None: in this process
+    :param retries: how often a failed run is tried again (needs ``jobs``)
+    """
+    # Announce all runs, so that lists show them before they begin.
+    tasks = {(task.experiment, task.seed): task for each in experiments for task in each}
+    distinct = list(tasks.values())
+    for task in distinct:
+        announce(task)
+    if jobs is None:
+        results = run_here(distinct, reporter)
+    else:
+        results = run_in_processes(distinct, reporter, jobs=jobs, retries=retries)
+    # Another process may have ended meanwhile a run that was left to it.
+    result_of = {
+        key: refresh_result(result, task)
+        for (key, task), result in zip(tasks.items(), results, strict=True)
+    }
+    return [
+        ExperimentResult(
+            each[0].experiment,
+            each[0].config.name,
+            experiment_hash(each[0].config),
+            tuple(result_of[task.experiment, task.seed] for task in each),
+        )
+        for each in experiments
+    ]
+
+
+def _with_earlier_seeds(
+    config: ExperimentConfig, folder: ExperimentFolder, reporter: Reporter
+) -> ExperimentConfig:
+    """Add the seeds that are there already: config.yaml describes all runs of its folder."""
+    file = folder.path / CONFIG
+    if not file.exists():
+        return config
+    try:
+        earlier = load_config(file).train.seeds
+    except ConfigError as error:
+        reporter.note(f"{error} The file is written anew, with the seeds that have a folder.")
+        earlier = folder.seeds()
+    seeds = tuple(sorted({*earlier, *config.train.seeds}))
+    return config.model_copy(update={"train": config.train.model_copy(update={"seeds": seeds})})
