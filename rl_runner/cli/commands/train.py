@@ -123,7 +123,7 @@ def _prepare_environments(
 
 def _prepare_logs() -> "Callable[..., list[ExperimentResult]]":
     """Do the same for learning from logs."""
-    start_fork_server(["rl_runner.offline.learning.training"])
-    from rl_runner.offline.learning.training import train_many_on_logs
+    from rl_runner.offline.learning.training import MODULES, train_many_on_logs
 
+    start_fork_server(MODULES)
     return train_many_on_logs

@@ -24,6 +24,7 @@ from rl_runner.training.task import RunTask
 
 LEAST_INTERACTIONS = 1000  # the checklist before anything goes into production
 LEAST_REWARD = 0.3
+MODULES = ("numba", "rl_runner.envs")
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class LogTask(RunTask):
 
     @property
     def modules(self) -> Sequence[str]:
-        """This module; the learner imports what it needs besides."""
-        return [__name__]
+        """What can be imported before a fork: polars starts threads, which a fork loses."""
+        return MODULES
 
     def train(self, run: RunFolder, reporter: Reporter, stop: StopRequest) -> Completion:
         """Learn from the beginning: what an interrupted session learned is not kept.

@@ -138,7 +138,7 @@ def test_progress_and_endings_are_reported_from_the_processes(tmp_path: Path):
             self.heard[progress.run.seed].append("progress")
 
         def run_ended(self, run: Any, record: Any) -> None:
-            self.heard[run.seed].append(record["status"])
+            self.heard[run.seed].append(record.status)
 
     (tmp_path / "marker").touch()
     config = experiment(tmp_path / "marker", "raise", total_timesteps=6000, seeds=2)
@@ -435,4 +435,4 @@ def test_a_log_that_is_no_text_does_not_hide_the_failure(task: RunTask, witness:
     (task.folder.path / "log.txt").write_bytes(b"fine\nnot \xff text\n")
     result = end(Launcher(witness, jobs=1), task, ProcessExpired("gone", -11))
     assert "SIGSEGV" in result.record.error
-    assert result.record.log_tail == ["fine", "not \ufffd text"]
+    assert result.record.log_tail == ("fine", "not \ufffd text")
