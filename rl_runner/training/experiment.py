@@ -94,7 +94,7 @@ def _with_earlier_seeds(
     try:
         earlier = load_config(file).train.seeds
     except ConfigError as error:
-        reporter.note(f"{error} The file is written anew, with the seeds that have a folder.")
+        reporter.note(f"{error} The file is written again, with the seeds that have a folder.")
         earlier = folder.seeds()
     seeds = tuple(sorted({*earlier, *config.train.seeds}))
     return config.model_copy(update={"train": config.train.model_copy(update={"seeds": seeds})})
