@@ -76,6 +76,7 @@ class ActorCriticNetworks:
         # How many numbers a layer-by-layer pass of one observation takes.
         self._actor_width = int(self.network.actor[:, OUTPUTS].sum())
         self._critic_width = int(self.network.critic[:, OUTPUTS].sum())
+        self._wider = max(self._actor_width, self._critic_width)
         self._acting_space = np.empty((2, 0), np.float32)
         self._workspaces = ActorCriticWorkspaces(*(np.empty(0, np.float32) for _ in range(3)))
 
@@ -91,7 +92,8 @@ class ActorCriticNetworks:
 
     def act(self, features: np.ndarray, rows: Rows) -> None:
         """Draw an action in each row; write actions, values and log-probabilities."""
-        n, network, space = len(features), self.network, self._acting_space_for(len(features))
+        n, network = len(features), self.network
+        space = self._acting_space_for(n)
         tables = (self.memory.values, network.actor, network.critic, network.is_tanh)
         if network.is_discrete:
             uniform = np.random.random(n)  # noqa: NPY002 - saved in every checkpoint
@@ -110,7 +112,7 @@ class ActorCriticNetworks:
 
     def _acting_space_for(self, n: int) -> np.ndarray:
         """Return (2, …) workspaces, of actor and critic, for n observations."""
-        size = n * max(self._actor_width, self._critic_width)
+        size = n * self._wider
         if self._acting_space.shape[1] < size:
             self._acting_space = np.empty((2, size), np.float32)
         return self._acting_space
@@ -128,11 +130,11 @@ class ActorCriticNetworks:
         """
         n_minibatches = math.ceil(len(indices) / batch_size)
         statistics = np.zeros((n_minibatches, kernels.N_STATISTICS))
-        before = self.optimizer.n_steps
-        self.optimizer.n_steps, n_evaluated = kernels.take_minibatches(
+        optimizer = self.optimizer.state
+        n_steps, n_evaluated = kernels.take_minibatches(
             self.network,
             self.memory.flat,
-            self.optimizer.state,
+            optimizer,
             rollout,
             indices,
             batch_size,
@@ -140,10 +142,11 @@ class ActorCriticNetworks:
             self._workspaces_for(min(batch_size, len(indices))),
             statistics,
         )
+        self.optimizer.n_steps = n_steps
         if not np.isfinite(self.memory.values).all():
             message = "the policy's parameters are no longer finite after an update"
             raise FloatingPointError(message)
-        return statistics[:n_evaluated], self.optimizer.n_steps - before == n_minibatches
+        return statistics[:n_evaluated], n_steps - optimizer.n_steps == n_minibatches
 
     def _workspaces_for(self, n: int) -> ActorCriticWorkspaces:
         """Return workspaces for minibatches of n rows."""
