@@ -3,17 +3,24 @@
 from pathlib import Path
 from typing import Any
 
+from rl_runner.agents.parameters import check_finite_parameters, parameter_not_finite
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.state import load_numbers, save_numbers
 from rl_runner.envs.normalization import load_statistics, save_statistics
 from rl_runner.errors import CheckpointError, Problem
 from rl_runner.runs.layout import COUNTERS, NORMALIZATION
 
+LOWER_THE_RATE = "Its training diverged: lower `learning_rate`, and train it again."
 TRAIN_AGAIN = "Train it again with this version: `rl train … --fresh`."
 
 
 def save_agent(agent: Agent, folder: Path, weights_file: str) -> None:
-    """Write the agent's file and, if its environment normalises, the statistics beside it."""
+    """Write the agent's file and, if its environment normalises, the statistics beside it.
+
+    :raises FloatingPointError: if its parameters are no longer finite. Every run saves its agent,
+        so none finishes with such a one
+    """
+    check_finite_parameters(agent)
     agent.save(str(folder / weights_file))
     save_numbers(agent, folder)
     if (vec_normalize := agent.get_vec_normalize_env()) is not None:
@@ -26,6 +33,9 @@ def load_agent(agent: Agent, folder: Path, weights_file: str) -> None:
     :raises CheckpointError: if a file is missing, damaged or of another config
     """
     load_parameters(agent, str(folder / weights_file))
+    if (name := parameter_not_finite(agent)) is not None:
+        what = f"The saved agent's parameters are not finite numbers: {name}."
+        raise CheckpointError(Problem(what, str(folder), LOWER_THE_RATE))
     try:
         load_numbers(agent, folder)
     except FileNotFoundError as error:

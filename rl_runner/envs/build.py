@@ -2,7 +2,8 @@
 
 The layers of an environment, from the inside to the outside::
 
-    gym.make → TimeLimit → env.wrappers → EpisodeSeeds → Monitor      each copy
+    gym.make → TimeLimit → env.wrappers → EpisodeSeeds
+             → ContractGuard → ExactMonitor                           each copy
     DummyVecEnv | SubprocVecEnv | PausableVecEnv                      all copies, stepped one by one
     VecFrameStack → VecNormalize                                      all copies
 
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 import gymnasium as gym
 
 from rl_runner.config.schema import DEFAULT_GAMMA, AlgoConfig, EnvConfig
+from rl_runner.envs.contract import ContractGuard
 from rl_runner.envs.episode_seeds import EpisodeSeeds
 from rl_runner.envs.specs import AnyEnv, explained, find_spec, load_wrapper, time_limit_of
 from rl_runner.errors import EnvError, Problem
@@ -76,16 +78,18 @@ def build_env(
     return venv
 
 
-def _build_copy(config: EnvConfig, seed: int, render_mode: str | None) -> AnyEnv:
+def _build_copy(config: EnvConfig, number: int, seed: int, render_mode: str | None) -> AnyEnv:
     """Build one copy of a vectorised environment, in the process that steps it."""
-    from stable_baselines3.common.monitor import Monitor
+    from rl_runner.envs.monitor import ExactMonitor
 
     # The environment, its time limit and the config's wrappers.
     env = make_single_env(config, render_mode=render_mode)
     # The first episode begins on the copy's seed, whatever seed SB3 passes.
     env = EpisodeSeeds(env, [seed])
+    # Nothing is computed from a result that breaks the contract.
+    env = ContractGuard(env, config.id, number)
     # Outermost, so that episode returns are those of the wrapped environment.
-    return Monitor(env)
+    return ExactMonitor(env)
 
 
 def make_single_env(
@@ -175,7 +179,8 @@ def _build_single_copies(
         raise EnvError(Problem(what, "env.vec", "Leave it to `env.vec: auto`."))
     # SB3's vectorised environments take functions, since a copy may be built in another process.
     makers: list[Callable[[], AnyEnv]] = [
-        functools.partial(_build_copy, config, seed, render_mode) for seed in seeds
+        functools.partial(_build_copy, config, number, seed, render_mode)
+        for number, seed in enumerate(seeds)
     ]
     # An evaluation's copies stay in this process, where each can be paused when it is done.
     if not training:

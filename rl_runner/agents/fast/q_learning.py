@@ -141,7 +141,7 @@ class FastQLearning(QLearning):
         """
         seconds = round(time.monotonic() - self._started_playing, 6)
         self.ep_info_buffer.extend(
-            {"r": round(episode_return, 6), "l": int(length), "t": seconds}
+            {"r": _without_noise(episode_return), "l": int(length), "t": seconds}
             for _, _, episode_return, length, _ in ended[-100:].tolist()
         )
         record = getattr(self.env, "record_unseen", None)
@@ -149,12 +149,17 @@ class FastQLearning(QLearning):
             record(
                 UnseenEpisode(
                     self.num_timesteps + (int(t) + 1) * self.n_envs,
-                    round(episode_return, 6),
+                    _without_noise(episode_return),
                     int(length),
                     bool(terminated),
                 )
                 for t, _, episode_return, length, terminated in ended.tolist()
             )
+
+
+def _without_noise(episode_return: float) -> float:
+    """Return a sum of rewards without the last digits, where rounding errors add up."""
+    return float(f"{episode_return:.12g}")
 
 
 def _due_timesteps(callback: BaseCallback) -> Iterator[float]:

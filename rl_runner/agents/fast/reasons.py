@@ -17,7 +17,6 @@ from stable_baselines3.common.distributions import (
     CategoricalDistribution,
     DiagGaussianDistribution,
 )
-from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -26,10 +25,19 @@ from torch import nn
 
 from rl_runner.agents.fast.features import features_of
 from rl_runner.agents.fast.memory import KINDS
+from rl_runner.envs.contract import ContractGuard
 from rl_runner.envs.episode_seeds import EpisodeSeeds
+from rl_runner.envs.monitor import ExactMonitor
 
 # Wrappers that change neither observations nor rewards nor transitions, except for the time limit.
-HARMLESS_WRAPPERS = {EpisodeSeeds, Monitor, OrderEnforcing, PassiveEnvChecker, TimeLimit}
+HARMLESS_WRAPPERS = {
+    ContractGuard,
+    EpisodeSeeds,
+    ExactMonitor,
+    OrderEnforcing,
+    PassiveEnvChecker,
+    TimeLimit,
+}
 
 N_TEST_STEPS = 500  # steps that are compared with an environment's transition table
 

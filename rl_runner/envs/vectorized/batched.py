@@ -21,6 +21,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from rl_runner.envs.contract.breaches import FINITE
+from rl_runner.errors import EnvError, Problem
+
 Info = dict[str, Any]
 END_KEYS = {"final_obs", "final_info", "_final_obs", "_final_info"}
 
@@ -49,7 +52,9 @@ class BatchedVecEnv(VecEnv):
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
         self._every_info = every_info
         self._first_seeds = [deque([seed]) for seed in seeds]
-        self._returns = np.zeros(self.num_envs)  # of the open episodes, summed in float64
+        # Returns of the open episodes: the sums, and what rounding has cut off them
+        self._returns = np.zeros(self.num_envs)
+        self._remainders = np.zeros(self.num_envs)
         self._lengths = np.zeros(self.num_envs, np.int64)
         self._started = time.time()
         self._actions: np.ndarray | None = None
@@ -80,6 +85,7 @@ class BatchedVecEnv(VecEnv):
         any_seed: Any = seeds if any(seed is not None for seed in seeds) else None
         obs, infos = self.env.reset(seed=any_seed)
         self._returns[:] = 0.0
+        self._remainders[:] = 0.0
         self._lengths[:] = 0
         self.reset_infos = _one_per_copy(infos, self.num_envs)
         return obs  # type: ignore[no-any-return]
@@ -91,9 +97,10 @@ class BatchedVecEnv(VecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         """Step all copies; those whose episode ended return the first observation of the next."""
         obs, rewards, terminated, truncated, batched_infos = self.env.step(self._actions)
+        self._check_finite(obs, rewards)
         dones = terminated | truncated
         # Monitor's statistics of the open episodes.
-        self._returns += rewards
+        self._add_to_returns(rewards)
         self._lengths += 1
         infos = _one_per_copy(batched_infos if self._every_info else {}, self.num_envs)
         if np.count_nonzero(dones):  # takes a tenth of the time of `dones.any()`
@@ -108,12 +115,35 @@ class BatchedVecEnv(VecEnv):
         info["terminal_observation"] = np.asarray(batched["final_obs"][i])
         info["TimeLimit.truncated"] = not terminated
         info["episode"] = {
-            "r": round(float(self._returns[i]), 6),
+            "r": float(self._returns[i] + self._remainders[i]),
             "l": int(self._lengths[i]),
             "t": round(time.time() - self._started, 6),
         }
-        self._returns[i] = 0.0
+        self._returns[i] = self._remainders[i] = 0.0
         self._lengths[i] = 0
+
+    def _add_to_returns(self, rewards: np.ndarray) -> None:
+        """Add one reward per copy and keep what rounding cuts off (Knuth's two-sum).
+
+        The sum of the two parts is that of ExactMonitor, which single copies have.
+        """
+        sums = self._returns + rewards
+        added = sums - self._returns
+        self._remainders += (self._returns - (sums - added)) + (rewards - added)
+        self._returns = sums
+
+    def _check_finite(self, obs: VecEnvObs, rewards: np.ndarray) -> None:
+        """Refuse rewards and observations that are not finite numbers, as single copies do.
+
+        :raises EnvError: naming the copy
+        """
+        for what, values in (("reward", rewards), ("observation", obs)):
+            if not isinstance(values, np.ndarray) or np.isfinite(values).all():
+                continue
+            copy = int(np.argwhere(~np.isfinite(values))[0][0])
+            where = f"(copy {copy}, step {self._lengths[copy] + 1} of its episode)"
+            message = f"{type(self.env).__name__} returned {what}s that are not finite {where}."
+            raise EnvError(Problem(message, cure=FINITE))
 
     def close(self) -> None:
         """Close the environment."""

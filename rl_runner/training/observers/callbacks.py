@@ -16,6 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Figure
 from stable_baselines3.common.vec_env import VecEnv
 
+from rl_runner.agents.parameters import check_finite_parameters
 from rl_runner.agents.saving import save_agent
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.schema import EvalConfig
@@ -116,6 +117,7 @@ class PeriodicEvaluation(EveryTimesteps):
         return self.episodes[-1].mean_reward if self.episodes else None
 
     def _on_time(self) -> None:
+        check_finite_parameters(self.model)
         episodes = play_episodes(
             self.model,
             self.env,
