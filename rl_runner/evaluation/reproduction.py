@@ -64,7 +64,7 @@ def compare_runs(before: RunFolder, after: RunFolder) -> Reproduction:
     found = differences(before, after)
     records = _record(before), _record(after)
     metrics = list(_metrics(*records))
-    weights = weights_hash(before.weights), weights_hash(after.weights)
+    weights = weights_hash(before.agents.weights), weights_hash(after.agents.weights)
     # If anything differs, let the tests decide; the error rate is shared among them (Bonferroni).
     verdict: Verdict = "bit-equal"
     if found or any(metric.before != metric.after for metric in metrics):
@@ -132,11 +132,14 @@ def differences(a: RunFolder, b: RunFolder) -> list[str]:
 
     :return: a phrase for each difference; empty if there is none (times are not compared)
     """
-    found = list(_different_arrays("weights", read_weights(a.weights), read_weights(b.weights)))
+    weights = read_weights(a.agents.weights), read_weights(b.agents.weights)
+    found = list(_different_arrays("weights", *weights))
     if _episodes(a) != _episodes(b):
         found.append("training episodes")
-    found += _different_arrays("evaluations", a.load_evaluations(), b.load_evaluations())
-    curves = _curves(a.tensorboard_dir), _curves(b.tensorboard_dir)
+    found += _different_arrays(
+        "evaluations", a.measurements.load_evaluations(), b.measurements.load_evaluations()
+    )
+    curves = _curves(a.measurements.tensorboard_dir), _curves(b.measurements.tensorboard_dir)
     found += [
         f"TensorBoard curve `{tag}`"
         for tag in sorted(curves[0].keys() | curves[1].keys())
@@ -185,7 +188,7 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
 
 def _episodes(run: RunFolder) -> list[list[str]]:
     """Return the rows of episodes.csv without their last column, the wall time."""
-    with run.episodes_file.open(encoding="utf-8", newline="") as file:
+    with run.measurements.episodes_file.open(encoding="utf-8", newline="") as file:
         return [row[:-1] for row in csv.reader(file)]
 
 

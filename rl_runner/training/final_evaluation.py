@@ -48,7 +48,7 @@ def evaluate_last_and_best(
 
     with closing(build_evaluation_env(config.env, episode_seeds, config.eval.n_envs)) as env:
         last = play(env)
-        load_agent(agent, run.checkpoint("best"), run.weights_file)
+        load_agent(agent, run.agents.find("best"), run.weights_file)
         best = play(env)
     best = best.selected_for(evaluation.best_mean_reward, evaluation.best_timesteps)
     return Results(last=last, best=best)

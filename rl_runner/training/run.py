@@ -71,7 +71,7 @@ def train_run(
                 break
 
         # Save the finished agent, before the best one is loaded over it.
-        run.save_final(functools.partial(save_agent, agent, weights_file=run.weights_file))
+        run.agents.save_final(functools.partial(save_agent, agent, weights_file=run.weights_file))
         timesteps, seconds = agent.num_timesteps, resumption.seconds
 
         # Evaluate the last and the best agent on episodes that nothing was selected on.
@@ -85,6 +85,6 @@ def _keep_halfway(agent: Agent, run: RunFolder, total: int) -> None:
 
     Before the checkpoint is written: a run that is killed in between does this again.
     """
-    if run.halfway_timesteps() < total / 2 <= agent.num_timesteps < total:
+    if run.agents.halfway_timesteps() < total / 2 <= agent.num_timesteps < total:
         save = functools.partial(save_agent, agent, weights_file=run.weights_file)
-        run.save_halfway(agent.num_timesteps, save)
+        run.agents.save_halfway(agent.num_timesteps, save)

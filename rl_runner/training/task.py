@@ -123,7 +123,7 @@ def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
             run.clear()
             run.write_record(task.new_record())
         record = run.read_record()
-        if record is None or not record.is_finished or not run.weights.is_file():
+        if record is None or not record.is_finished or not run.agents.weights.is_file():
             reporter.run_started(task.run)
             record = _train_and_record(task, run, reporter, stop)
         reporter.run_ended(task.run, record)

@@ -40,7 +40,7 @@ class RunOutcome:
 
 def load_curve(run: RunFolder) -> Curve:
     """Return the mean return of each periodic evaluation that a run has made."""
-    arrays = run.load_evaluations()
+    arrays = run.measurements.load_evaluations()
     means = arrays["returns"].mean(axis=1)
     if len(arrays.get("exact", ())) == len(means):
         means = arrays["exact"]

@@ -30,9 +30,9 @@ def edit(run: RunFolder, change: Change) -> None:
 
 
 def nudge_weights(run: RunFolder, by: float = 1e-12) -> None:
-    arrays = load_arrays(run.weights)
+    arrays = load_arrays(run.agents.weights)
     arrays["q_table"] = arrays["q_table"] + by
-    save_arrays(run.weights, arrays)
+    save_arrays(run.agents.weights, arrays)
 
 
 def test_a_run_is_bit_equal_to_itself(twins: tuple[RunFolder, RunFolder]):

@@ -129,11 +129,11 @@ def test_when_no_checkpoint_is_left_the_error_names_the_file_and_the_cure(
 ):
     config = config_of("cliff", checkpoint={"every": 40})
     run = broken_off(config, tmp_path, at=150)
-    os.truncate(run.episodes_file, 3)
+    os.truncate(run.measurements.episodes_file, 3)
     before = sorted(run.path.rglob("*"))
     (failed,) = train(config, runs_dir=tmp_path).runs
     assert failed.status == "failed"
-    for told in (str(run.episodes_file), "shorter than at the checkpoint", "--fresh"):
+    for told in (str(run.measurements.episodes_file), "shorter than at the checkpoint", "--fresh"):
         assert told in failed.record.error
     assert sorted(run.path.rglob("*")) == before
     (again,) = train(config, runs_dir=tmp_path, fresh=True).runs

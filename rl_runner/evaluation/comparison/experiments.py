@@ -168,7 +168,7 @@ def _finite(value: float | None) -> float | None:
 def _load_curve(run: RunFolder) -> Curve | None:
     """Read the periodic evaluations; None if there are none, or they cannot be read."""
     try:
-        arrays = run.load_evaluations()
+        arrays = run.measurements.load_evaluations()
         timesteps, returns = arrays["timesteps"], arrays["returns"].mean(axis=1)
     except (RunFolderError, KeyError, ValueError):
         return None
@@ -183,7 +183,9 @@ def _seconds_at(run: RunFolder, timesteps: np.ndarray) -> np.ndarray:
 
     types = {"timestep": pl.Float64, "wall_time": pl.Float64}
     try:
-        episodes = pl.read_csv(run.episodes_file, columns=[*types], schema_overrides=types)
+        episodes = pl.read_csv(
+            run.measurements.episodes_file, columns=[*types], schema_overrides=types
+        )
         made, seconds = (episodes[column].to_numpy() for column in types)
     except (OSError, pl.exceptions.PolarsError):
         return np.full(len(timesteps), np.nan)

@@ -13,8 +13,9 @@ from rl_runner.config import ExperimentConfig, load_config
 from rl_runner.envs import build_evaluation_env, build_training_env
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.play.episodes import Episodes, play_episodes
+from rl_runner.runs.agents import CheckpointName
 from rl_runner.runs.find import find_runs
-from rl_runner.runs.folder import CheckpointName, RunFolder
+from rl_runner.runs.folder import RunFolder
 from rl_runner.runs.layout import CONFIG
 from rl_runner.runs.record import RunRecord
 from rl_runner.seeding import SeedTree
@@ -89,7 +90,7 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
         raise RunFolderError(Problem("This run has never started.", str(path)))
     seed = record.seed
     # Build the agent as training did, and load the checkpoint's arrays into it.
-    files = None if checkpoint == "untrained" else folder.checkpoint(checkpoint)
+    files = None if checkpoint == "untrained" else folder.agents.find(checkpoint)
     env = build_training_env(config.env.in_this_process, config.algo, SeedTree(seed))
     algo = config.algo
     agent = build_agent(algorithm, algo.hyperparameters, env, SeedTree(seed).model, algo.engine)

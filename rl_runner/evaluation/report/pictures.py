@@ -91,7 +91,7 @@ def _stages(run_path: Path) -> list[str]:
     """Return the checkpoints that show how the agent learned, as far as they were kept."""
     from rl_runner.runs.folder import RunFolder
 
-    halfway = ["halfway"] if RunFolder(run_path).halfway_timesteps() else []
+    halfway = ["halfway"] if RunFolder(run_path).agents.halfway_timesteps() else []
     return ["untrained", *halfway, "last"]
 
 

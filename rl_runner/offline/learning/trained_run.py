@@ -66,9 +66,9 @@ def load_trained(path: Path) -> TrainedRun:
         raise RunFolderError(Problem("This run is not finished.", str(run)))
     learner = build_learner(config)
     try:
-        learner.load(folder.weights)
+        learner.load(folder.agents.weights)
     except (OSError, ValueError, KeyError) as error:
         what = f"The file of what it has learned cannot be loaded: {error}"
         cure = "It may be damaged. `rl train … --fresh` learns it again."
-        raise CheckpointError(Problem(what, str(folder.weights), cure)) from error
+        raise CheckpointError(Problem(what, str(folder.agents.weights), cure)) from error
     return TrainedRun(run, config, record, learner)

@@ -134,7 +134,7 @@ def _learn(experiment: LogExperiment, seed: int, run: RunFolder) -> Completion:
         if judgement is not None:
             draw_judgement(judgement, folder)
 
-    run.save_final(save)
+    run.agents.save_final(save)
     results = Results(
         last=_headline(judgement),
         log={

@@ -129,11 +129,11 @@ class PeriodicEvaluation(EveryTimesteps):
         self.timesteps.append(self.num_timesteps)
         self.episodes.append(episodes)
         self._log(episodes)
-        self.run.save_evaluations(self.arrays())
+        self.run.measurements.save_evaluations(self.arrays())
         if episodes.mean_reward > self.best_mean_reward or not self.best_timesteps:
             self.best_mean_reward = episodes.mean_reward
             self.best_timesteps = self.num_timesteps
-            self.run.save_best(self.num_timesteps, self._save_agent)
+            self.run.agents.save_best(self.num_timesteps, self._save_agent)
         self.report(self.num_timesteps, self.exact[-1] if self.exact else episodes.mean_reward)
 
     def _save_agent(self, folder: Path) -> None:
@@ -176,7 +176,7 @@ class PeriodicEvaluation(EveryTimesteps):
         if self.episodes:
             means = [episodes.mean_reward for episodes in self.episodes]
             best = int(np.argmax(means))
-            if self.timesteps[best] == self.run.best_timesteps():
+            if self.timesteps[best] == self.run.agents.best_timesteps():
                 self.best_mean_reward, self.best_timesteps = means[best], self.timesteps[best]
             for timesteps, mean in zip(self.timesteps, self.exact or means, strict=True):
                 self.report(timesteps, mean)

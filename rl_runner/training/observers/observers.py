@@ -33,8 +33,10 @@ class Observers:
         self.eval_env = build_evaluation_env(
             config.env, seeds.evaluation(config.eval.n_episodes), config.eval.n_envs
         )
-        self.episodes = EpisodeRecorder(run.open_episodes())
-        self.logger = build_logger(run.tensorboard_dir, reporter.metrics_file, reporter.note)
+        self.episodes = EpisodeRecorder(run.measurements.open_episodes())
+        self.logger = build_logger(
+            run.measurements.tensorboard_dir, reporter.metrics_file, reporter.note
+        )
         self.evaluation = build_evaluation_callback(
             config, self.eval_env, run, seeds, self._report_evaluation
         )

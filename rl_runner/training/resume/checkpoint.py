@@ -119,7 +119,7 @@ def newest_checkpoint(
         progress = read_progress(place)
         if progress is None:
             note(f"{place} was written by another version; it is skipped.")
-        elif missing := run.outputs.missing(progress.outputs):
+        elif missing := run.measurements.outputs.missing(progress.outputs):
             note(f"{missing[0]} is too short for {place}; it is skipped.")
             too_long = place, progress
         else:

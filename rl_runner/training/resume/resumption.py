@@ -191,7 +191,7 @@ class Resumption:
         if self._checkpoint is None:
             self._run.clear()
             return
-        self._run.outputs.cut(self.progress.outputs)
+        self._run.measurements.outputs.cut(self.progress.outputs)
         timesteps = f"{self.progress.timesteps:,}"
         self._reporter.note(f"Seed {self._seed} resumes from {timesteps} timesteps.")
 
@@ -295,7 +295,7 @@ class Resumption:
             last_counted=self._segment.last_counted,
             last_rollout_at=observers.logger.last_rollout_at,
             seconds=self.seconds,
-            outputs=self._run.outputs.sizes(),
+            outputs=self._run.measurements.outputs.sizes(),
             periodic={name: callback.state() for name, callback in observers.periodic.items()},
             recent_returns=tuple(observers.episodes.recent),
             metrics=pending_metrics(observers.logger),

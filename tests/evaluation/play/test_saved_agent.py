@@ -92,7 +92,7 @@ def test_the_best_agent_is_the_one_at_its_timestep(copy_of: Callable[[str], Path
         shutil.copy(path / "agent.json", folder)
         np.savez(folder / "q_table.npz", **arrays)
 
-    RunFolder(path, "q_table.npz").save_best(7, save)
+    RunFolder(path, "q_table.npz").agents.save_best(7, save)
     best: Any = load_run(path, "best").agent
     last: Any = load_run(path).agent
     np.testing.assert_array_equal(best.q_table, arrays["q_table"])

@@ -185,7 +185,7 @@ def test_the_agent_with_the_best_evaluation_is_kept(
     assert evaluation.best_timesteps == best
     assert evaluation.best_mean_reward == max(means)
     assert evaluation.last_mean_reward == means[-1]
-    assert (run.checkpoint("best") / "agent.txt").read_text() == f"agent at {best}"
+    assert (run.agents.find("best") / "agent.txt").read_text() == f"agent at {best}"
 
 
 def test_an_evaluation_that_is_not_a_number_ends_the_run(
@@ -193,24 +193,24 @@ def test_an_evaluation_that_is_not_a_number_ends_the_run(
 ):
     with pytest.raises(FloatingPointError):
         _evaluate_at(run, monkeypatch, [1.0, np.nan, 2.0])
-    assert run.load_evaluations()["timesteps"].tolist() == [10]
-    assert (run.checkpoint("best") / "agent.txt").read_text() == "agent at 10"
+    assert run.measurements.load_evaluations()["timesteps"].tolist() == [10]
+    assert (run.agents.find("best") / "agent.txt").read_text() == "agent at 10"
 
 
 def test_every_evaluation_is_on_disk_as_soon_as_it_is_made(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ):
     seen: list[list[int]] = []
-    save_best = run.save_best
+    save_best = run.agents.save_best
 
     def look(timesteps: int, save: Any) -> None:
-        seen.append(run.load_evaluations()["timesteps"].tolist())
+        seen.append(run.measurements.load_evaluations()["timesteps"].tolist())
         save_best(timesteps, save)
 
-    monkeypatch.setattr(run, "save_best", look)
+    monkeypatch.setattr(run.agents, "save_best", look)
     _evaluate_at(run, monkeypatch, [1.0, 2.0, 3.0])
     assert seen == [[10], [10, 20], [10, 20, 30]]
-    arrays = run.load_evaluations()
+    arrays = run.measurements.load_evaluations()
     assert arrays["returns"].tolist() == [[1.0] * 3, [2.0] * 3, [3.0] * 3]
     assert arrays["lengths"].tolist() == [[7] * 3] * 3
     assert arrays["seeds"].tolist() == SeedTree(0).evaluation(3)
