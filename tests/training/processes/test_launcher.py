@@ -220,7 +220,7 @@ def test_a_stopped_command_goes_on_where_it_was(
     again = start(tmp_path)
     _, err = again.communicate(timeout=300)
     assert again.returncode == 0, err
-    assert "goes on from" in err
+    assert "resumes from" in err
     resumed = run_folders(tmp_path)
     assert len(resumed) == len(undisturbed) == 2
     for a, b in zip(undisturbed, resumed, strict=True):
