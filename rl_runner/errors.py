@@ -14,8 +14,13 @@ recorded in the run's run.json with its traceback, the other runs continue, and 
 """
 
 import difflib
+import signal
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+MOST_CHARACTERS = 2_000  # of an error's text
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,10 @@ class RunnerError(Exception):
     def __init__(self, *problems: Problem) -> None:
         super().__init__("\n\n".join(str(problem) for problem in problems))
         self.problems = problems
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let the problems travel to another process, not only their text."""
+        return type(self), self.problems
 
 
 class ConfigError(RunnerError):
@@ -84,3 +93,55 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return ``Did you mean `x`?`` for the closest known word, or an empty string."""
     matches = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
     return f"Did you mean `{matches[0]}`?" if matches else ""
+
+
+def bounded(text: str, limit: int = MOST_CHARACTERS) -> str:
+    r"""Return a text that can be kept and shown, whatever it was.
+
+    If it is longer than ``limit`` characters, its middle is left out. What UTF-8 cannot encode (a
+    file name in another encoding, for example) is written as an escape: ``\udcff``.
+    """
+    if len(text) > limit:
+        half = limit // 2
+        left_out = f" … [{len(text) - 2 * half:,} characters left out] … "
+        text = text[:half] + left_out + text[-half:]
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def describe_exception(error: BaseException) -> str:
+    """Say on one line what went wrong, even if the exception cannot be turned into text.
+
+    An error of ours reads as its problems do; of any other exception, the type comes first.
+    """
+    if isinstance(error, RunnerError):
+        return " ".join(bounded(" ".join(map(_on_one_line, error.problems))).split())
+    kind = type(error).__name__
+    try:
+        text = " ".join(bounded(str(error)).split())
+    except Exception:  # noqa: BLE001 - an exception's own `__str__` may raise anything
+        return f"{kind} (its text is not available: `__str__` raised an exception)"
+    return f"{kind}: {text}" if text else kind
+
+
+def _on_one_line(problem: Problem) -> str:
+    where = f"({problem.where})" if problem.where else ""
+    return " ".join(part for part in (problem.what, where, problem.cure) if part)
+
+
+def place_of(error: BaseException) -> str:
+    """Return file, line and function where an exception was raised, in the user's code if any."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename]
+    if not frames:
+        return ""
+    frame = (own or frames)[-1]
+    return f"{frame.filename}:{frame.lineno}, in {frame.name}"
+
+
+def describe_exit(exitcode: int | None) -> str:
+    """Say how a process ended without a message of its own, as the end of a sentence."""
+    if exitcode is not None and exitcode < 0:
+        name = signal.Signals(-exitcode).name
+        hint = "; was it out of memory?" if name == "SIGKILL" else ""
+        return f"was ended by {name}{hint}"
+    return f"ended with exit code {exitcode}"

@@ -3,7 +3,7 @@
 The layers of an environment, from the inside to the outside::
 
     gym.make → TimeLimit → env.wrappers → EpisodeSeeds
-             → ContractGuard → ExactMonitor                           each copy
+             → ContractGuard → NamedFailures → ExactMonitor          each copy
     DummyVecEnv | SubprocVecEnv | PausableVecEnv                      all copies, stepped one by one
     VecFrameStack → VecNormalize                                      all copies
 
@@ -23,6 +23,7 @@ import gymnasium as gym
 from rl_runner.config.schema import DEFAULT_GAMMA, AlgoConfig, EnvConfig
 from rl_runner.envs.contract import ContractGuard
 from rl_runner.envs.episode_seeds import EpisodeSeeds
+from rl_runner.envs.failures import NamedFailures
 from rl_runner.envs.specs import AnyEnv, explained, find_spec, load_wrapper, time_limit_of
 from rl_runner.errors import EnvError, Problem
 from rl_runner.seeding import SeedTree
@@ -83,11 +84,13 @@ def _build_copy(config: EnvConfig, number: int, seed: int, render_mode: str | No
     from rl_runner.envs.monitor import ExactMonitor
 
     # The environment, its time limit and the config's wrappers.
-    env = make_single_env(config, render_mode=render_mode)
+    env = _make(config, render_mode=render_mode)
     # The first episode begins on the copy's seed, whatever seed SB3 passes.
     env = EpisodeSeeds(env, [seed])
     # Nothing is computed from a result that breaks the contract.
     env = ContractGuard(env, config.id, number)
+    # What the environment raises becomes an error that names it.
+    env = NamedFailures(env, config.id)
     # Outermost, so that episode returns are those of the wrapped environment.
     return ExactMonitor(env)
 
@@ -98,8 +101,14 @@ def make_single_env(
     """Build one time-limited copy with the config's wrappers, to inspect or to step by hand.
 
     :param check: let Gymnasium's passive checker watch the first reset and step
-    :raises EnvError: with the nearest known id, or the package to install
+    :raises EnvError: with the nearest known id, or the package to install; so do its methods, if
+        the environment raises an exception
     """
+    return NamedFailures(_make(config, render_mode=render_mode, check=check), config.id)
+
+
+def _make(config: EnvConfig, *, render_mode: str | None = None, check: bool = False) -> AnyEnv:
+    """Build the environment, its time limit and the config's wrappers."""
     limit, _ = time_limit_of(config)
     with explained(config, "built"):
         env: AnyEnv = gym.make(

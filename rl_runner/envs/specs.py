@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 
 from rl_runner.config.schema import EnvConfig, WrapperConfig
-from rl_runner.errors import EnvError, Problem, did_you_mean
+from rl_runner.errors import EnvError, Problem, describe_exception, did_you_mean
 
 DEFAULT_TIME_LIMIT = 1000  # steps, for environments that never truncate an episode themselves
 
@@ -91,6 +91,6 @@ def explained(config: EnvConfig, action: str) -> Iterator[None]:
         what = f"`{config.id}` needs a package that is not installed."
         raise EnvError(Problem(what, "env.id", str(error))) from None
     except Exception as error:
-        what = f"`{config.id}` could not be {action}: {type(error).__name__}: {error}"
+        what = f"`{config.id}` could not be {action}: {describe_exception(error)}"
         cure = "Check `env.id`, `env.kwargs` and `env.wrappers`."
         raise EnvError(Problem(what, "env", cure)) from error

@@ -50,12 +50,6 @@ class EnvironmentTask(RunTask):
         in_processes = env.vec == "subproc" and env.n_envs > 1
         return replace(record, vec="subproc" if in_processes else "dummy", vec_reason=reason)
 
-    def describe_error(self, error: BaseException) -> str:
-        """Return in one line what went wrong."""
-        if isinstance(error, EOFError | ConnectionError) and self.config.env.vec == "subproc":
-            return "an environment's process ended; `env.vec: dummy` would show why"
-        return super().describe_error(error)
-
 
 def modules_for(algorithms: Iterable[AlgoConfig]) -> list[str]:
     """Return the modules that processes need which train with these algorithms."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rl_runner.config import ExperimentConfig
-from rl_runner.errors import RunFolderError, RunnerError
+from rl_runner.errors import RunFolderError, bounded, describe_exception
 from rl_runner.runs.disk import is_full_disk
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
 from rl_runner.runs.provenance import now, with_provenance
@@ -30,6 +30,7 @@ from rl_runner.training.reporting import (
 )
 
 HEARTBEAT_SECONDS = 10.0
+MOST_TRACEBACK = 20_000  # characters
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,6 @@ class RunTask(abc.ABC):
     def with_details(self, record: RunRecord) -> RunRecord:
         """Add to the record of a run that begins what only this kind of task knows."""
         return record
-
-    def describe_error(self, error: BaseException) -> str:
-        """Return in one line what went wrong."""
-        return " ".join(str(error).split()) if isinstance(error, RunnerError) else repr(error)
 
     @property
     def experiment_folder(self) -> ExperimentFolder:
@@ -175,8 +172,8 @@ def _train_and_record(
     except (Exception, SystemExit) as error:  # noqa: BLE001 - recorded with its traceback; the other runs continue
         file.change(
             status="failed",
-            error=task.describe_error(error),
-            traceback=traceback.format_exc(),
+            error=describe_exception(error),
+            traceback=bounded(traceback.format_exc(), MOST_TRACEBACK),
             log_tail=tuple(run.log_tail()),
             disk_full=is_full_disk(error),  # then the run is not to blame
         )

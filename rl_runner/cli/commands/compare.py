@@ -73,7 +73,7 @@ def compare(
     from rl_runner.evaluation.comparison.compare import compare as compare_experiments
     from rl_runner.evaluation.comparison.experiments import load_experiments
     from rl_runner.evaluation.comparison.export import to_document, write_comparison
-    from rl_runner.evaluation.comparison.scales import load_scale_or_none
+    from rl_runner.evaluation.comparison.scales import load_scale_or_reason
 
     if threshold is not None and not math.isfinite(threshold):
         what = f"The threshold must be a finite mean return, not {threshold}."
@@ -88,8 +88,10 @@ def compare(
         _check_two(experiments, error_rate)
         decision = _train(experiments, max_seeds, batch, error_rate, jobs, quiet=quiet)
     loaded = load_experiments(experiments)
-    scale = load_scale_or_none(loaded[0].config.env, loaded[0].path.resolve().parent)
-    comparison = compare_experiments(loaded, scale=scale, threshold=threshold, agent=checkpoint)
+    scale, problem = load_scale_or_reason(loaded[0].config.env, loaded[0].path.resolve().parent)
+    comparison = compare_experiments(
+        loaded, scale=scale, scale_problem=problem, threshold=threshold, agent=checkpoint
+    )
     if as_json:
         document = to_document(comparison)
         if decision is not None:

@@ -174,7 +174,8 @@ def _incomplete_curves(rows: Sequence[Row]) -> Iterator[str]:
 
 def _no_scale(comparison: Comparison) -> Iterator[str]:
     if comparison.scale is None:
-        yield "The random policy could not be measured here, so returns are not normalised."
+        why = f": {comparison.scale_problem}" if comparison.scale_problem else "."
+        yield f"Returns are not normalised, because the random policy could not be measured{why}"
     elif comparison.scale.best is None:
         yield (
             f"No optimum and no reward threshold is known for {comparison.environment.id}, so "

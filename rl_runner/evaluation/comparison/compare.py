@@ -59,6 +59,7 @@ class Comparison:
     threshold: float | None
     rows: tuple[Row, ...]
     pairs: tuple[Pair, ...]
+    scale_problem: str = ""  # why there is no scale
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -80,6 +81,7 @@ def compare(
     experiments: Sequence[Experiment],
     *,
     scale: Scale | None = None,
+    scale_problem: str = "",
     threshold: float | None = None,
     agent: AgentName = "last",
 ) -> Comparison:
@@ -87,6 +89,7 @@ def compare(
 
     Exact returns are compared if every run has one, means over held-out episodes otherwise.
 
+    :param scale_problem: why there is no scale, for the caveats
     :param threshold: a mean return; the comparison says when each run first reached it. Default:
         the environment's own ``reward_threshold``, if the scale has one
     :raises RunFolderError: if the environments differ, or no run of any experiment has a result
@@ -109,9 +112,8 @@ def compare(
         for label, experiment in zip(labels, experiments, strict=True)
     )
     pairs = compare_pairs([(row.label, row.scores) for row in rows])
-    return Comparison(
-        experiments[0].config.env, agent, scoring.measure, scale, threshold, rows, pairs
-    )
+    env = experiments[0].config.env
+    return Comparison(env, agent, scoring.measure, scale, threshold, rows, pairs, scale_problem)
 
 
 def check_same_environment(experiments: Sequence[Experiment]) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from rl_runner.config import EnvConfig
 from rl_runner.envs.baselines import BaselineFactory, baselines_of, load_baseline, references_of
-from rl_runner.errors import EnvError, RunnerError
+from rl_runner.errors import RunnerError
 from rl_runner.runs.disk import write_aside
 from rl_runner.seeding import SeedTree
 
@@ -55,7 +55,7 @@ def load_scale(config: EnvConfig, cache_dir: Path) -> Scale:
 
     The result is the same if the cache is deleted, damaged or cannot be written.
 
-    :raises EnvError: if the environment cannot be built
+    :raises EnvError: as :func:`measure_scale` does
     """
     key, place = _key(config), cache_dir / CACHE
     kept = _read_cache(place)
@@ -70,18 +70,23 @@ def load_scale(config: EnvConfig, cache_dir: Path) -> Scale:
     return scale
 
 
-def load_scale_or_none(config: EnvConfig, cache_dir: Path) -> Scale | None:
-    """Return an environment's scale; None if the environment cannot be built."""
+def load_scale_or_reason(config: EnvConfig, cache_dir: Path) -> tuple[Scale | None, str]:
+    """Return an environment's scale, or None and a sentence that says why there is none.
+
+    The scale is an extra: results are compared without it if the environment cannot be built here,
+    or if it cannot be played by the random policy or by a baseline of its own.
+    """
     try:
-        return load_scale(config, cache_dir)
-    except EnvError:
-        return None
+        return load_scale(config, cache_dir), ""
+    except RunnerError as error:
+        return None, error.problems[0].what
 
 
 def measure_scale(config: EnvConfig) -> Scale:
     """Measure an environment's scale; see :class:`Scale`.
 
-    :raises EnvError: if the environment cannot be built
+    :raises EnvError: if the environment cannot be built, raises an exception while it is played, or
+        gives a return that is not finite
     """
     from rl_runner.envs.specs import find_spec
     from rl_runner.evaluation.play.baselines import RandomPolicy
@@ -93,11 +98,11 @@ def measure_scale(config: EnvConfig) -> Scale:
     if (table := transition_table(config)) is not None:
         return Scale(table.random_return(), 0.0, 0, table.optimal_return(), "optimum", threshold)
     # Estimated, from episodes
-    returns = _returns_of(RandomPolicy, config)
+    returns = _returns_of(RandomPolicy, config, "random")
     best, best_is = _upper_end(config, threshold)
     error = float(returns.std(ddof=1) / np.sqrt(len(returns)))
     references = {
-        name: float(_returns_of(load_baseline(config.id, name), config).mean())
+        name: float(_returns_of(load_baseline(config.id, name), config, name).mean())
         for name in references_of(config.id)
     }
     mean = float(returns.mean())
@@ -111,14 +116,15 @@ def _upper_end(
     own = baselines_of(config.id)
     for name, meaning in UPPER_ENDS.items():
         if name in own:
-            return float(_returns_of(load_baseline(config.id, name), config).mean()), meaning
+            returns = _returns_of(load_baseline(config.id, name), config, name)
+            return float(returns.mean()), meaning
     return (None, None) if threshold is None else (threshold, "reward_threshold")
 
 
-def _returns_of(build_policy: BaselineFactory, config: EnvConfig) -> np.ndarray:
+def _returns_of(build_policy: BaselineFactory, config: EnvConfig, name: str) -> np.ndarray:
     """Play episodes with an untrained policy and return their returns, (n_episodes,)."""
     from rl_runner.envs import build_evaluation_env, time_limit_of
-    from rl_runner.evaluation.play.baselines import BaselinePlayer
+    from rl_runner.evaluation.play.baselines import BaselinePlayer, check_finite_returns
     from rl_runner.evaluation.play.episodes import play_episodes
 
     # Long episodes are played less often.
@@ -128,7 +134,7 @@ def _returns_of(build_policy: BaselineFactory, config: EnvConfig) -> np.ndarray:
     with contextlib.closing(build_evaluation_env(config.as_it_is, episode_seeds, N_ENVS)) as env:
         player = BaselinePlayer(build_policy(env, seeds.policy_sampling), env.action_space)
         episodes = play_episodes(player, env, episode_seeds, sampling_seed=seeds.policy_sampling)
-    episodes.check_finite()
+    check_finite_returns(episodes, config.id, name)
     return episodes.returns
 
 

@@ -18,7 +18,7 @@ from rl_runner.config.schema import DEFAULT_GAMMA
 from rl_runner.envs import build_evaluation_env
 from rl_runner.envs.baselines import baselines_of, load_baseline
 from rl_runner.errors import ConfigError, EnvError, Problem, did_you_mean
-from rl_runner.evaluation.play.episodes import play_episodes
+from rl_runner.evaluation.play.episodes import Episodes, play_episodes
 from rl_runner.evaluation.play.exact_returns import ExactScore, ExactScorer
 from rl_runner.evaluation.play.policy_evaluation import Evaluation
 from rl_runner.policy import Policy
@@ -110,6 +110,7 @@ def evaluate_baseline(
 
     :param gamma: the discount factor for which ``greedy`` is optimal
     :raises ConfigError: if the environment has no such baseline
+    :raises EnvError: if the environment raises an exception, or a return is not finite
     """
     plain = config.as_it_is
     scorer = ExactScorer.for_env(plain)
@@ -121,7 +122,24 @@ def evaluate_baseline(
         policy, exact = _build(plain, name, env, seeds.policy_sampling, scorer, gamma)
         player = BaselinePlayer(policy, env.action_space)
         episodes = play_episodes(player, env, episode_seeds, sampling_seed=seeds.policy_sampling)
+    check_finite_returns(episodes, config.id, name)
     return Evaluation(label or config.id, name, seed, episodes, exact)
+
+
+def check_finite_returns(episodes: Episodes, env_id: str, name: str) -> None:
+    """Refuse a baseline's episodes if one of them has a return that is not finite.
+
+    :param name: of the baseline
+    :raises EnvError: with the first such return and the seed of its episode
+    """
+    bad = np.flatnonzero(~np.isfinite(episodes.returns))
+    if len(bad):
+        first = bad[0]
+        what = f"The policy `{name}` got the return {episodes.returns[first]} in `{env_id}` "
+        what += f"({len(bad)} of {len(episodes.returns)} episodes are not finite)."
+        where = f"the episode with seed {episodes.seeds[first]}"
+        cure = "Let the environment return finite rewards only: clip them, or end the episode."
+        raise EnvError(Problem(what, where, cure))
 
 
 def _check_name(config: EnvConfig, name: str, scorer: ExactScorer | None) -> None:

@@ -11,7 +11,7 @@ from rl_runner.evaluation.comparison.caveats import caveats
 from rl_runner.evaluation.comparison.compare import Comparison, Row, compare
 from rl_runner.evaluation.comparison.experiments import AgentName, Experiment, SeedRun
 from rl_runner.evaluation.comparison.pairs import Pair, verdict
-from rl_runner.evaluation.comparison.scales import Scale, load_scale_or_none
+from rl_runner.evaluation.comparison.scales import Scale, load_scale_or_reason
 from rl_runner.evaluation.report.pictures import Picture, agent_pictures, comparison_pictures
 from rl_runner.runs.record import GitState, RunRecord, read_record
 
@@ -201,10 +201,10 @@ def _environment(
 ) -> EnvironmentPart:
     # Compare the experiments, if any run has a result.
     first = experiments[0]
-    scale = load_scale_or_none(first.config.env, first.path.resolve().parent)
+    scale, problem = load_scale_or_reason(first.config.env, first.path.resolve().parent)
     comparison = None
     if any(experiment.finished for experiment in experiments):
-        comparison = compare(experiments, scale=scale, agent=agent)
+        comparison = compare(experiments, scale=scale, scale_problem=problem, agent=agent)
     labels = [e.path.name for e in experiments] if comparison is None else [
         row.label for row in comparison.rows
     ]  # fmt: skip

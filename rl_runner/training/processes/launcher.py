@@ -13,14 +13,13 @@ from types import FrameType
 
 from pebble import ProcessExpired
 
-from rl_runner.errors import RunnerError
+from rl_runner.errors import RunnerError, describe_exception, describe_exit
 from rl_runner.runs.disk import is_full_disk
 from rl_runner.runs.record import RunRecord
 from rl_runner.startup import start_fork_server
 from rl_runner.training.processes.process import (
     GRACE_SECONDS,
     RunningTask,
-    describe_exit,
     start_process,
 )
 from rl_runner.training.reporting import Reporter, StopRequest
@@ -194,9 +193,10 @@ class Launcher:
                 return record_interruption(task)
             if not running.is_overdue:
                 code = error.exitcode
-                return self._failed(task, describe_exit(code), by_signal=(code or 0) < 0)
+                text = f"the process {describe_exit(code)}"
+                return self._failed(task, text, by_signal=(code or 0) < 0)
         except BaseException as error:  # noqa: BLE001 - whatever it was, the other runs continue
-            return self._failed(task, repr(error))
+            return self._failed(task, describe_exception(error))
         else:
             if not (running.is_overdue and result.status == "interrupted"):
                 return result

@@ -100,12 +100,3 @@ class RunningTask:
             self.ask_to_stop()
         if overdue > GRACE_SECONDS:
             self.send(signal.SIGKILL)
-
-
-def describe_exit(exitcode: int | None) -> str:
-    """Return how a process ended that returned no result, as part of a sentence."""
-    if exitcode is not None and exitcode < 0:
-        name = signal.Signals(-exitcode).name
-        hint = "; was it out of memory?" if name == "SIGKILL" else ""
-        return f"the process was ended by {name}{hint}"
-    return f"the process ended with exit code {exitcode}"

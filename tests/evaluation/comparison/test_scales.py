@@ -12,7 +12,7 @@ from rl_runner.evaluation.comparison.scales import (
     FORMAT,
     Scale,
     load_scale,
-    load_scale_or_none,
+    load_scale_or_reason,
     measure_scale,
 )
 
@@ -111,7 +111,9 @@ def test_a_folder_that_cannot_be_written_does_not_matter(tmp_path: Path):
 
 def test_an_environment_that_is_not_installed_has_no_scale(tmp_path: Path):
     unknown = EnvConfig(id="Unknown-v0")
-    assert load_scale_or_none(unknown, tmp_path) is None
+    scale, reason = load_scale_or_reason(unknown, tmp_path)
+    assert scale is None
+    assert "Unknown-v0" in reason
     with pytest.raises(EnvError):
         load_scale(unknown, tmp_path)
 

@@ -14,7 +14,7 @@ import pytest
 from pebble import ProcessExpired
 
 from rl_runner.config import ExperimentConfig, config_from_dict
-from rl_runner.errors import DiskFullError, Problem
+from rl_runner.errors import DiskFullError, Problem, describe_exception
 from rl_runner.evaluation.reproduction import differences
 from rl_runner.runs.folder import RunFolder
 from rl_runner.runs.record import read_record
@@ -374,7 +374,7 @@ def test_whatever_a_future_raises_is_recorded(
 ):
     result = end(Launcher(witness, jobs=1), task, error)
     assert result.status == "failed"
-    assert result.record.error == repr(error)
+    assert result.record.error == describe_exception(error)
     assert task.folder.read_record() == result.record
     assert witness.told("run_ended") == [(0, "failed")]
 

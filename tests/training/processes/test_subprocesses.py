@@ -97,4 +97,6 @@ def test_a_failure_in_a_subprocess_is_recorded_with_the_way_to_its_cause(
 ):
     broken = train_robot("subproc", breaks=True)
     assert broken.status == "failed"
-    assert "`env.vec: dummy` would show why" in broken.record.error
+    assert "RuntimeError: the gripper came off" in broken.record.error
+    assert "subprocess_test_robot.py" in broken.record.error
+    assert "the gripper came off" in broken.record.traceback

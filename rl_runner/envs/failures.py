@@ -1,0 +1,90 @@
+"""Exceptions of an environment, translated where they enter: at each copy."""
+
+import functools
+import sys
+from typing import Any, NoReturn
+
+import gymnasium as gym
+
+from rl_runner.errors import EnvError, Problem, RunnerError, describe_exception, place_of
+
+
+class NamedFailures(gym.Wrapper[Any, Any, Any, Any]):
+    """Turns whatever one copy of an environment raises into an error that names the environment.
+
+    Every command then shows a panel, and a run records the panel's text with the traceback.
+    KeyboardInterrupt passes. An exception in ``close`` cannot affect a result any more: it is
+    written to standard error, which is the log of a run, and not raised.
+
+    :param name: the environment's id
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], name: str) -> None:
+        super().__init__(env)
+        self._name = name
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Reset; raises EnvError if the environment raises anything."""
+        try:
+            return self.env.reset(seed=seed, options=options)
+        except BaseException as error:  # noqa: BLE001 - an environment may raise anything
+            self._fail(error, "reset()")
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step; raises EnvError if the environment raises anything."""
+        try:
+            return self.env.step(action)
+        except BaseException as error:  # noqa: BLE001
+            self._fail(error, "step()")
+
+    def render(self) -> Any:
+        """Render; raises EnvError if the environment raises anything."""
+        try:
+            return self.env.render()
+        except BaseException as error:  # noqa: BLE001
+            self._fail(error, "render()")
+
+    def get_wrapper_attr(self, name: str) -> Any:
+        """Return an attribute; ``action_masks`` is asked at every step and is named like a step."""
+        found = super().get_wrapper_attr(name)
+        if name != "action_masks":
+            return found
+
+        @functools.wraps(found)
+        def named(*arguments: Any, **options: Any) -> Any:
+            try:
+                return found(*arguments, **options)
+            except BaseException as error:  # noqa: BLE001
+                self._fail(error, "action_masks()")
+
+        return named
+
+    def close(self) -> None:
+        """Close; an exception is written to standard error and ends nothing."""
+        try:
+            self.env.close()
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            what = f"`{self._name}` raised an exception in close(), which affects no result"
+            say_once(f"{what}: {describe_exception(error)} ({place_of(error)})")
+
+    def _fail(self, error: BaseException, method: str) -> NoReturn:
+        if isinstance(error, KeyboardInterrupt | RunnerError):
+            raise error
+        raise environment_error(self._name, error, method) from error
+
+
+def environment_error(name: str, error: BaseException, method: str) -> EnvError:
+    """Describe an exception that an environment raised in one of its methods.
+
+    :param method: for the message: ``"step()"``
+    """
+    what = f"`{name}` raised an exception in {method}: {describe_exception(error)}"
+    return EnvError(Problem(what, place_of(error)))
+
+
+@functools.cache
+def say_once(text: str) -> None:
+    """Write a line on standard error, which is the log of a run, unless it was written already."""
+    sys.stderr.write(text + "\n")
