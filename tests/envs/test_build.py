@@ -125,8 +125,8 @@ def test_gymnasiums_checker_watches_only_when_asked() -> None:
     "name", ["gymnasium.wrappers.FlattenObservation", "gymnasium.wrappers:FlattenObservation"]
 )
 def test_a_wrapper_is_given_by_its_dotted_name(name: str) -> None:
-    env = make_single_env(config_of("FrozenLake-v1", wrappers=[name]))
-    assert isinstance(env, gym.wrappers.FlattenObservation)
+    env: Any = make_single_env(config_of("FrozenLake-v1", wrappers=[name]))
+    assert isinstance(env.env, gym.wrappers.FlattenObservation)
     assert env.observation_space.shape == (16,)
 
 
@@ -139,16 +139,16 @@ def test_a_wrapper_takes_arguments() -> None:
 
 def test_wrappers_are_put_on_in_the_order_written() -> None:
     names = ["gymnasium.wrappers.FlattenObservation", "gymnasium.wrappers.TimeAwareObservation"]
-    env = make_single_env(config_of("FrozenLake-v1", wrappers=names))
-    assert isinstance(env, gym.wrappers.TimeAwareObservation)
-    assert isinstance(env.env, gym.wrappers.FlattenObservation)
+    env: Any = make_single_env(config_of("FrozenLake-v1", wrappers=names))
+    assert isinstance(env.env, gym.wrappers.TimeAwareObservation)
+    assert isinstance(env.env.env, gym.wrappers.FlattenObservation)
 
 
 def test_a_wrapper_stands_outside_the_time_limit() -> None:
     names = ["gymnasium.wrappers.TimeAwareObservation"]
     env: Any = make_single_env(config_of("Pendulum-v1", time_limit=9, wrappers=names))
-    assert isinstance(env.env, gym.wrappers.TimeLimit)
-    assert env.env._max_episode_steps == 9
+    assert isinstance(env.env.env, gym.wrappers.TimeLimit)
+    assert env.env.env._max_episode_steps == 9
 
 
 @pytest.mark.parametrize(

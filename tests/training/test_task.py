@@ -34,7 +34,7 @@ def test_an_environment_that_exits_fails_that_run_only(
     assert [run.status for run in runs] == ["finished", "failed", "finished"]
     failed = RunFolder(runs[1].path, "q_table.npz")
     record = failed.read_record()
-    assert record.error == "SystemExit(3)"
+    assert "raised an exception in step(): SystemExit: 3" in record.error
     assert "exit_or_step" in record.traceback
     assert not failed.is_claimed()
 

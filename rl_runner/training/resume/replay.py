@@ -14,6 +14,8 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from rl_runner.errors import describe_exception
+
 CHUNK = 1024  # steps
 
 
@@ -143,7 +145,7 @@ class ReplayableEnv(VecEnvWrapper):
             try:
                 obs = self.venv.reset() if actions is None else self.venv.step(actions)[0]
             except Exception as error:  # noqa: BLE001 - an environment may raise anything
-                return ReplayMismatch(f"it raised {error!r}")
+                return ReplayMismatch(f"it raised {describe_exception(error)}")
         if not history.ends_with(obs):
             return ReplayMismatch("it returned another observation")
         self.history = history

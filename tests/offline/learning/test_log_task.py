@@ -94,7 +94,7 @@ def test_a_failure_is_recorded_with_its_cause_and_the_other_seeds_learn(
         [config_of(log_file)], runs_dir=tmp_path, fresh=False, jobs=None, reporter=Reporter()
     )
     assert [run.status for run in result.runs] == ["failed", "finished"]
-    assert result.runs[0].record.error == "MemoryError('no more memory')"
+    assert result.runs[0].record.error == "MemoryError: no more memory"
 
 
 @pytest.mark.slow
