@@ -26,6 +26,7 @@ class Purpose(enum.IntEnum):
     FINAL_EVALUATION = 3
     POLICY_SAMPLING = 4  # actions drawn while a stochastic policy is evaluated
     REFERENCE = 5  # episodes of policies that need no training
+    PERIODIC_SAMPLING = 6  # the same as POLICY_SAMPLING, in periodic evaluations
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,15 @@ class SeedTree:
     def policy_sampling(self) -> int:
         """A seed for the actions of stochastic policies under evaluation (below 2**32)."""
         return int(self._words(Purpose.POLICY_SAMPLING, 0)[0])
+
+    @property
+    def periodic_sampling(self) -> int:
+        """The same for periodic evaluations (below 2**32).
+
+        An environment that draws from a global generator begins its episodes on this seed: with one
+        seed for both, the held-out episodes would be the periodic ones.
+        """
+        return int(self._words(Purpose.PERIODIC_SAMPLING, 0)[0])
 
     def train_envs(self, n_envs: int, segment: int = 0) -> list[int]:
         """One seed per training environment, different in each segment between checkpoints."""

@@ -4,7 +4,7 @@ The layers of an environment, from the inside to the outside::
 
     gym.make → TimeLimit → env.wrappers → EpisodeSeeds
              → ContractGuard → NamedFailures → ExactMonitor          each copy
-    DummyVecEnv | SubprocVecEnv | PausableVecEnv                      all copies, stepped one by one
+    PausableVecEnv | SubprocVecEnv                                    all copies, stepped one by one
     VecFrameStack → VecNormalize                                      all copies
 
 :func:`build_env` puts on the outer layers, :func:`_build_copy` the inner ones. Where an environment
@@ -24,6 +24,7 @@ from rl_runner.config.schema import DEFAULT_GAMMA, AlgoConfig, EnvConfig
 from rl_runner.envs.contract import ContractGuard
 from rl_runner.envs.episode_seeds import EpisodeSeeds
 from rl_runner.envs.failures import NamedFailures
+from rl_runner.envs.raw_rewards import RewardRecorder
 from rl_runner.envs.specs import AnyEnv, explained, find_spec, load_wrapper, time_limit_of
 from rl_runner.errors import EnvError, Problem
 from rl_runner.seeding import SeedTree
@@ -83,8 +84,11 @@ def _build_copy(config: EnvConfig, number: int, seed: int, render_mode: str | No
     """Build one copy of a vectorised environment, in the process that steps it."""
     from rl_runner.envs.monitor import ExactMonitor
 
-    # The environment, its time limit and the config's wrappers.
-    env = _make(config, render_mode=render_mode)
+    # The environment, its time limit and the config's wrappers. What it pays is recorded below the
+    # wrappers, which may change it.
+    env = _make(config, render_mode)
+    recorder = RewardRecorder(env) if config.wrappers else None
+    env = _wrapped(env if recorder is None else recorder, config)
     # The first episode begins on the copy's seed, whatever seed SB3 passes.
     env = EpisodeSeeds(env, [seed])
     # Nothing is computed from a result that breaks the contract.
@@ -92,7 +96,7 @@ def _build_copy(config: EnvConfig, number: int, seed: int, render_mode: str | No
     # What the environment raises becomes an error that names it.
     env = NamedFailures(env, config.id)
     # Outermost, so that episode returns are those of the wrapped environment.
-    return ExactMonitor(env)
+    return ExactMonitor(env, recorder)
 
 
 def make_single_env(
@@ -104,11 +108,12 @@ def make_single_env(
     :raises EnvError: with the nearest known id, or the package to install; so do its methods, if
         the environment raises an exception
     """
-    return NamedFailures(_make(config, render_mode=render_mode, check=check), config.id)
+    made = _wrapped(_make(config, render_mode, check=check), config)
+    return NamedFailures(made, config.id)
 
 
-def _make(config: EnvConfig, *, render_mode: str | None = None, check: bool = False) -> AnyEnv:
-    """Build the environment, its time limit and the config's wrappers."""
+def _make(config: EnvConfig, render_mode: str | None, *, check: bool = False) -> AnyEnv:
+    """Build the environment with its time limit, without the config's wrappers."""
     limit, _ = time_limit_of(config)
     with explained(config, "built"):
         env: AnyEnv = gym.make(
@@ -118,7 +123,12 @@ def _make(config: EnvConfig, *, render_mode: str | None = None, check: bool = Fa
             **({} if render_mode is None else {"render_mode": render_mode}),
             **config.kwargs,
         )
-        # In the order of the config: the last one listed is the outermost.
+    return env
+
+
+def _wrapped(env: AnyEnv, config: EnvConfig) -> AnyEnv:
+    """Put the config's wrappers on, in its order: the last one listed is the outermost."""
+    with explained(config, "built"):
         for wrapper in config.wrappers:
             env = load_wrapper(wrapper)(env, **wrapper.kwargs)
     return env
@@ -177,8 +187,6 @@ def _build_single_copies(
 
     :raises EnvError: if ``env.vec`` asks for a batch
     """
-    from stable_baselines3.common.vec_env import DummyVecEnv
-
     from rl_runner.envs.vectorized.pausable import PausableVecEnv
     from rl_runner.envs.vectorized.subproc import Float32SubprocVecEnv
 
@@ -191,12 +199,10 @@ def _build_single_copies(
         functools.partial(_build_copy, config, number, seed, render_mode)
         for number, seed in enumerate(seeds)
     ]
-    # An evaluation's copies stay in this process, where each can be paused when it is done.
-    if not training:
-        return PausableVecEnv(makers)
-    if config.vec == "subproc" and len(seeds) > 1:
+    if config.vec == "subproc" and len(seeds) > 1 and training:
         return Float32SubprocVecEnv(makers)
-    return DummyVecEnv(makers)
+    # An evaluation's copies stay in this process, where each can be paused when it is done.
+    return PausableVecEnv(makers)
 
 
 def _check_numeric(config: EnvConfig, venv: "VecEnv") -> None:

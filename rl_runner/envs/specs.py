@@ -14,6 +14,12 @@ DEFAULT_TIME_LIMIT = 1000  # steps, for environments that never truncate an epis
 
 AnyEnv = gym.Env[Any, Any]
 
+# Wrappers that keep running statistics, and the key of `env.normalize` that does the same
+NORMALIZING: dict[type[gym.Wrapper[Any, Any, Any, Any]], str] = {
+    gym.wrappers.NormalizeObservation: "observations",
+    gym.wrappers.NormalizeReward: "rewards",
+}
+
 
 def find_spec(config: EnvConfig) -> gym.envs.registration.EnvSpec:
     """Return Gymnasium's registry entry for ``env.id``.
@@ -61,6 +67,14 @@ def load_wrapper(config: WrapperConfig) -> Callable[..., AnyEnv]:
     if not (isinstance(found, type) and issubclass(found, gym.Wrapper)):
         what = f"`{config.name}` is not a Gymnasium wrapper."
         raise EnvError(Problem(what, "env.wrappers", did_you_mean(class_name, dir(module))))
+    for kind, key in NORMALIZING.items():
+        if issubclass(found, kind):
+            what = (
+                f"`{config.name}` keeps statistics that no checkpoint holds and no evaluation "
+                "shares: what is evaluated would not be what was trained."
+            )
+            cure = f"Use `env.normalize: {{{key}: true}}`, whose statistics are saved and shared."
+            raise EnvError(Problem(what, "env.wrappers", cure))
     return found
 
 

@@ -42,6 +42,8 @@ def evaluate_last_and_best(
             deterministic=config.eval.deterministic,
             sampling_seed=seeds.policy_sampling,
         )
+        if evaluation.notes is not None:
+            evaluation.notes.look_at_final(episodes)
         exact = scorer.score(agent) if scorer is not None else None
         described = episodes.describe() | ({} if exact is None else exact.describe())
         return AgentResult(**described)

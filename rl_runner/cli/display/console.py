@@ -77,10 +77,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str =
 
 
 def number(value: float | None, digits: int | None = None) -> str:
-    """Write a number for a table: three decimals below 10, else two; an em dash for None."""
+    """Write a number for a table: three decimals below 10, else two; an em dash for None.
+
+    A number that would look like 0 gets three significant digits instead.
+    """
     if value is None:
         return "—"
     decimals = (3 if abs(value) < 10 else 2) if digits is None else digits
+    if decimals and 0 < abs(value) < 10**-decimals:
+        return f"{value:.3g}"
     return f"{value:,.{decimals}f}"
 
 

@@ -85,6 +85,8 @@ def _notes(runs: list[dict[str, Any]]) -> list[str]:
     if sums:
         means = (f"{name} {number(sum(v) / len(v))}" for name, v in sorted(sums.items()))
         lines.append(f"Means over episodes: {', '.join(means)}.")
+    if "raw_return" in sums:
+        lines.append("Rewards are those that the wrappers return; raw_return is the environment's.")
     optima = {run["optimal_mean_reward"] for run in runs if "optimal_mean_reward" in run}
     lines += [f"The optimal policy's exact mean reward is {number(best, 4)}." for best in optima]
     return lines

@@ -168,5 +168,5 @@ def _ending(record: RunRecord) -> str:
         return f"learned from {record.timesteps or 0:,} interactions ({took})"
     reward = f"{number(last.mean_reward)} ± {number(last.std_reward)}"
     exactly = last.exact_mean_reward
-    exact = "" if exactly is None else f", exact mean {exactly:.4f}"
+    exact = "" if exactly is None else f", exact mean {number(exactly, 4)}"
     return f"{reward} over {last.n_episodes} held-out episodes{exact} ({took})"

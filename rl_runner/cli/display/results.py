@@ -45,6 +45,7 @@ def run_document(seed: int, path: str, record: RunRecord) -> Document:
         "status": record.status,
         "timesteps": record.timesteps,
         "mean_reward": last.mean_reward,
+        "raw_mean_reward": last.info.get("raw_return"),  # if wrappers change it
         "std_reward": last.std_reward,
         "best_mean_reward": best.mean_reward,
         "selection_optimism": best.selection_optimism,
@@ -58,6 +59,9 @@ def show_experiment(document: Document, seconds: dict[int, float | None] | None 
     columns = [
         "seed", "status", ">timesteps", ">mean reward", ">± std", ">best agent", ">optimism",
     ]  # fmt: skip
+    is_wrapped = any(run.get("raw_mean_reward") is not None for run in document["runs"])
+    if is_wrapped:
+        columns.insert(4, ">without wrappers")
     exactly = any(run["exact_mean_reward"] is not None for run in document["runs"])
     rows = [
         [
@@ -65,6 +69,7 @@ def show_experiment(document: Document, seconds: dict[int, float | None] | None 
             run["status"],
             number(run["timesteps"], 0),
             number(run["mean_reward"]),
+            *([number(run.get("raw_mean_reward"))] if is_wrapped else []),
             number(run["std_reward"]),
             number(run["best_mean_reward"]),
             number(run["selection_optimism"]),

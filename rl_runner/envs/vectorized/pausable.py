@@ -1,4 +1,4 @@
-"""Single copies for an evaluation; a copy is paused when all of its episodes have been played."""
+"""Single copies in this process; an evaluation pauses those whose episodes have been played."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +16,8 @@ class PausableVecEnv(DummyVecEnv):
     does not end. Episodes vary in length; without a pause, the copies that finish first would play
     episodes that nobody counts.
 
-    Infos are passed on as they are, while DummyVecEnv makes a deep copy of each at every step.
+    Infos are passed on as they are, while DummyVecEnv makes a deep copy of each at every step: an
+    info that cannot be copied (a lock, a generator) would end the run.
 
     :param makers: one function for each copy that builds its environment
     """

@@ -69,7 +69,9 @@ def _enlarged(picture: Image.Image) -> Image.Image:
 
 
 def _short(value: float) -> str:
-    return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
+    if value == round(value):
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) < 0.01 else f"{value:,.2f}"
 
 
 def _even(length: int) -> int:

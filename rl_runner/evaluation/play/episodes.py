@@ -1,6 +1,7 @@
 """Playing whole episodes with an agent or a baseline, on given seeds."""
 
 import contextlib
+import hashlib
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 
 from rl_runner.agents.protocol import Agent, takes_action_masks
 from rl_runner.envs.normalization import set_statistics, statistics
+from rl_runner.envs.raw_rewards import RAW_EPISODE_ENDED, RAW_RETURN
 from rl_runner.envs.vectorized.pausable import PausableVecEnv
 from rl_runner.evaluation.play.episode_info import EpisodeInfo
 from rl_runner.policy import Policy
@@ -35,6 +37,9 @@ class Episodes:
     lengths: np.ndarray  # (n,) int64
     successes: np.ndarray  # (n,) float64: the environment's info["is_success"], NaN without one
     extras: Mapping[str, np.ndarray] = field(default_factory=dict)  # by name (n,), see EpisodeInfo
+    # Whether the episodes follow from their seeds; not saved
+    starts: bytes = b""  # a digest of the first observations; equal seeds give equal starts
+    is_globally_random: bool = False  # a reset drew from a global generator
 
     def check_finite(self) -> None:
         """Raise FloatingPointError if a return is not finite: the mean would not be either."""
@@ -67,7 +72,11 @@ class Episodes:
         if not np.isnan(self.successes).all():
             described["success_rate"] = float(np.nanmean(self.successes))
         if self.extras:
-            described["info"] = {k: float(np.nanmean(v)) for k, v in self.extras.items()}
+            described["info"] = {
+                name: float(np.nanmean(values))
+                for name, values in self.extras.items()
+                if np.isfinite(values).any()
+            }
         return described
 
 
@@ -89,6 +98,7 @@ def play_episodes(
     :param sampling_seed: seeds the draws of a stochastic policy
     """
     _share_normalization(agent, env)
+    vec_normalize = unwrap_vec_normalize(env)
     # Assign the episodes to the copies of the environment.
     n_envs, n_episodes = env.num_envs, len(episode_seeds)
     returns, successes = np.zeros(n_episodes), np.full(n_episodes, np.nan)
@@ -102,7 +112,10 @@ def play_episodes(
     # Play until every queue is empty.
     wants_masks = takes_action_masks(type(agent))
     with _separate_randomness(agent, sampling_seed):
+        generators = _global_generators()
         obs = env.reset()
+        is_globally_random = _global_generators() != generators
+        starts = _digest(obs if vec_normalize is None else vec_normalize.get_original_obs())
         state, episode_start = None, np.ones(n_envs, dtype=bool)
         while any(queues):
             masks = (
@@ -124,7 +137,36 @@ def play_episodes(
                     if pausable is not None and not queues[i]:
                         pausable.pause(i)
     seeds = np.array(episode_seeds, dtype=np.int64)
-    return Episodes(seeds, returns, lengths, successes, extras.values)
+    reported = _without_equal_raw_returns(extras.values, returns)
+    return Episodes(seeds, returns, lengths, successes, reported, starts, is_globally_random)
+
+
+def _without_equal_raw_returns(
+    extras: dict[str, np.ndarray], returns: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Leave out the environment's own returns and ends if the wrappers change none of them."""
+    raw, ended = extras.get(RAW_RETURN), extras.get(RAW_EPISODE_ENDED)
+    if raw is None or ended is None:
+        return extras
+    same_returns, same_ends = np.allclose(raw, returns, rtol=1e-9, atol=0), np.all(ended == 1)
+    left_out = {RAW_EPISODE_ENDED} if same_ends else set()
+    left_out |= {RAW_RETURN} if same_returns and same_ends else set()
+    return {name: values for name, values in extras.items() if name not in left_out}
+
+
+def _global_generators() -> tuple[Any, ...]:
+    """Return the states of Python's and NumPy's global generators, to be compared."""
+    _, keys, *rest = np.random.get_state()  # noqa: NPY002 - the one that must not be drawn from
+    return random.getstate(), np.asarray(keys).tobytes(), *rest
+
+
+def _digest(obs: Any) -> bytes:
+    """Return a short digest of observations, bit by bit."""
+    hashed = hashlib.blake2b(digest_size=16)
+    parts = obs.values() if isinstance(obs, dict) else obs if isinstance(obs, tuple) else [obs]
+    for part in parts:
+        hashed.update(np.ascontiguousarray(part).tobytes())
+    return hashed.digest()
 
 
 def _share_normalization(agent: Agent | Player, env: VecEnv) -> None:

@@ -51,7 +51,9 @@ class Evaluation:
         # Columns that only some environments have
         if not np.isnan(self.episodes.successes).all():
             columns["is_success"] = self.episodes.successes.tolist()
-        return columns | {k: v.tolist() for k, v in sorted(self.episodes.extras.items())}
+        # What the environment reports, which may have the name of one of these columns
+        extras = sorted(self.episodes.extras.items())
+        return columns | {f"info/{k}" if k in columns else k: v.tolist() for k, v in extras}
 
 
 def evaluate_run(

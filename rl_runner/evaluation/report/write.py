@@ -75,9 +75,11 @@ def render(report: Report) -> str:
 
 
 def number(value: float | None) -> str:
-    """Format a number: three decimals below 10, one above."""
+    """Format a number: three decimals below 10, one above; what would look like 0 in full."""
     if value is None:
         return "–"
+    if 0 < abs(value) < 0.001:
+        return f"{value:.3g}".replace("-", "−")
     text = f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
     return text.replace("-", "−")
 

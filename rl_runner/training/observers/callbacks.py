@@ -25,6 +25,7 @@ from rl_runner.evaluation.play.episodes import Episodes, play_episodes
 from rl_runner.evaluation.play.exact_returns import ExactScorer
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
+from rl_runner.training.observers.evaluation_notes import EvaluationNotes
 from rl_runner.training.observers.tensorboard import ONLY_TENSORBOARD
 
 NOT_TENSORBOARD = ("tensorboard",)
@@ -99,9 +100,10 @@ class PeriodicEvaluation(EveryTimesteps):
     ) -> None:
         super().__init__(every)
         self.env = env
+        self.notes: EvaluationNotes | None = None  # is shown the episodes of every evaluation
         self.run = run
         self.episode_seeds = seeds.evaluation(config.n_episodes)
-        self.sampling_seed = seeds.policy_sampling
+        self.sampling_seed = seeds.periodic_sampling
         self.deterministic = config.deterministic
         self.report = report
         self.scorer = scorer
@@ -126,6 +128,8 @@ class PeriodicEvaluation(EveryTimesteps):
             sampling_seed=self.sampling_seed,
         )
         episodes.check_finite()
+        if self.notes is not None:
+            self.notes.look_at_periodic(episodes)
         self.timesteps.append(self.num_timesteps)
         self.episodes.append(episodes)
         self._log(episodes)
@@ -233,10 +237,14 @@ def build_evaluation_callback(
     run: RunFolder,
     seeds: SeedTree,
     report: Callable[[int, float], None],
+    note: Callable[[str], None],
 ) -> PeriodicEvaluation:
-    """Build the periodic evaluation that the config asks for."""
+    """Build the periodic evaluation that the config asks for.
+
+    :param note: is given what the evaluations show about the environment
+    """
     every = config.eval.every or config.train.total_timesteps
-    return PeriodicEvaluation(
+    evaluation = PeriodicEvaluation(
         eval_env,
         run,
         seeds,
@@ -245,6 +253,8 @@ def build_evaluation_callback(
         scorer=ExactScorer.for_env(config.env) if config.eval.deterministic else None,
         report=report,
     )
+    evaluation.notes = EvaluationNotes(config.env, note)
+    return evaluation
 
 
 def build_picture_callback(eval_env: VecEnv, every: int) -> GridPolicyPicture | None:

@@ -38,7 +38,7 @@ class Observers:
             run.measurements.tensorboard_dir, reporter.metrics_file, reporter.note
         )
         self.evaluation = build_evaluation_callback(
-            config, self.eval_env, run, seeds, self._report_evaluation
+            config, self.eval_env, run, seeds, self._report_evaluation, reporter.note
         )
         self.periodic: dict[str, EveryTimesteps] = {"evaluation": self.evaluation}
         if (picture := build_picture_callback(self.eval_env, self.evaluation.every)) is not None:
