@@ -87,6 +87,7 @@ def test_the_numbers_of_the_purposes_never_change():
         "FINAL_EVALUATION": 3,
         "POLICY_SAMPLING": 4,
         "REFERENCE": 5,
+        "PERIODIC_SAMPLING": 6,
     }
 
 
