@@ -15,8 +15,8 @@ from rl_runner.runs.layout import CHECKSUMS, EXIT
 class CheckpointStore:
     """The folder ``checkpoints/`` of a run: one folder per checkpoint, named by its timesteps.
 
-    ``exit-<timesteps>`` is one from which a run can go on, too: it was asked to stop there, between
-    two regular ones.
+    A run can also resume from ``exit-<timesteps>``: it was asked to stop there, between two regular
+    checkpoints.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,11 +45,11 @@ class CheckpointStore:
         return place
 
     def write_exit(self, timesteps: int, save: Callable[[Path], object]) -> None:
-        """Write what a run that was asked to stop needs to go on; an earlier exit is removed."""
+        """Write what an interrupted run needs to resume; remove an earlier exit checkpoint."""
         self.remove_others(EXIT, self.write(f"{EXIT}-{timesteps}", save))
 
     def whole_ones(self, warn: Callable[[str], None]) -> Iterator[Path]:
-        """Yield the undamaged checkpoints, newest first; ``warn`` hears of the damaged ones."""
+        """Yield the undamaged checkpoints, newest first; call ``warn`` for each damaged one."""
         for place in sorted([*self._regular(), *self._exits()], key=_timesteps, reverse=True):
             try:
                 verify(place)

@@ -1,4 +1,4 @@
-"""Whose a run is: one process at a time has it, and loses it when it ends, however it ends."""
+"""The claim to a run: one process at a time holds it, and it is lost when that process ends."""
 
 import fcntl
 from pathlib import Path
@@ -8,20 +8,20 @@ from filelock import FileLock, Timeout
 from rl_runner.runs.disk import writing
 from rl_runner.runs.layout import LOCK
 
-PEEK_SECONDS = 0.2  # somebody who only looks whether the run is claimed is gone by then
+PEEK_SECONDS = 0.2  # a process that only checks the claim holds the lock for less
 
 
 class Claim:
-    """This process's claim to a folder, if it has one: a lock that the operating system keeps."""
+    """This process's claim to a folder: a file lock, which the operating system releases."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = FileLock(folder / LOCK)
 
     def take(self) -> bool:
-        """Take the folder, which is made if need be; False if another process has it.
+        """Claim the folder, which is created if needed; False if another process holds the claim.
 
-        :raises RunFolderError: if nothing can be written there
+        :raises RunFolderError: if the folder cannot be written
         """
         try:
             with writing(self._folder):
@@ -32,17 +32,17 @@ class Claim:
         return True
 
     def release(self) -> None:
-        """Give the folder back."""
+        """Release the claim."""
         self._lock.release()
 
 
 def is_claimed(folder: Path) -> bool:
-    """Whether a process has the folder now. Looks without writing."""
+    """Whether a process holds the claim to a folder now; writes nothing."""
     try:
         with (folder / LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # for a moment
     except BlockingIOError:
         return True
-    except OSError:  # nobody has ever trained here
+    except OSError:  # no process has ever trained here
         return False
     return False

@@ -15,7 +15,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Explain what the operating system refuses: a full disk, a folder that is read-only."""
+    """Turn a refused write (a full disk, a read-only folder) into an error that explains it."""
     try:
         yield
     except OSError as error:
@@ -28,7 +28,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def is_full_disk(error: BaseException | None) -> bool:
-    """Whether a full disk is behind an error, also one that another library made of it."""
+    """Whether a full disk caused an error, also if another library replaced the first error."""
     while error is not None:
         if isinstance(error, DiskFullError) or getattr(error, "errno", None) in FULL:
             return True
@@ -37,7 +37,7 @@ def is_full_disk(error: BaseException | None) -> bool:
 
 
 def write_aside(place: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` make a file beside ``place``, then rename it over ``place``."""
+    """Let ``write`` create a temporary file beside ``place``, then rename it to ``place``."""
     aside = place.with_name(f".{place.name}.new")
     with writing(place):
         try:
@@ -45,7 +45,7 @@ def write_aside(place: Path, write: Callable[[Path], object]) -> None:
             aside.replace(place)
         except OSError as error:
             if error.filename == str(aside):
-                error.filename = str(place)  # nobody has heard of the other
+                error.filename = str(place)  # the temporary name would tell the reader nothing
             raise
 
 

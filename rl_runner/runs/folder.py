@@ -31,7 +31,7 @@ from rl_runner.runs.record import RunRecord, read_record, write_record
 class RunFolder:
     """The folder of one seed of an experiment.
 
-    :param weights_file: what its agent's file is called; only needed where the agent is
+    :param weights_file: the file name of its agent; only needed to save or load the agent
     """
 
     def __init__(self, path: Path, weights_file: str = "") -> None:
@@ -42,15 +42,15 @@ class RunFolder:
         self._claim = Claim(path)
 
     def claim(self) -> bool:
-        """Take the run for this process; False if another process has it."""
+        """Claim the run for this process; False if another process holds the claim."""
         return self._claim.take()
 
     def is_claimed(self) -> bool:
-        """Whether a process is training here now. Looks without writing."""
+        """Whether a process is training here now; writes nothing."""
         return is_claimed(self.path)
 
     def release(self) -> None:
-        """Give the folder back."""
+        """Release the claim."""
         self._claim.release()
 
     def clear(self) -> None:
@@ -63,7 +63,7 @@ class RunFolder:
                     entry.unlink()
 
     def begin_with(self, donor: "RunFolder", record: RunRecord) -> bool:
-        """Copy a finished run's files, to go on from its end; False if this run has begun.
+        """Copy a finished run's files, to continue from its end; False if this run has begun.
 
         :param record: this run's first run.json
         """
@@ -101,7 +101,7 @@ class RunFolder:
         write_record(self.path, record)
 
     def announce(self, record: RunRecord) -> None:
-        """Write the first run.json; nothing if there is one, or another process has the run."""
+        """Write the first run.json, unless there is one already or another process has the run."""
         if (self.path / RECORD).exists() or not self.claim():
             return
         try:
@@ -122,7 +122,7 @@ class RunFolder:
         """Return the last lines of log.txt, into which anything may have been printed."""
         try:
             text = (self.path / LOG).read_text(encoding="utf-8", errors="replace")
-        except OSError:  # it says why a run failed, and must not hide that it did
+        except OSError:  # this must not hide the failure that it helps to explain
             return []
         return text.splitlines()[-n_lines:]
 

@@ -1,8 +1,8 @@
-"""All runs below a folder, quickly: what has not changed since the last look is not read again.
+"""All runs below a folder, quickly: a run.json that has not changed is not read again.
 
-Ten thousand run.json files take over a second to read and a thirtieth to ``stat``. Their summaries
-are therefore kept in ``.index.json``, each with the size and time of the file it was made from. The
-index is a cache: it may be deleted, damaged or unwritable, and the answer stays the same.
+Reading ten thousand run.json files takes over a second, ``stat`` only a thirtieth of that. What
+lists show of them is therefore kept in ``.index.json``, with the size and time of each file. The
+index is a cache: if it is deleted, damaged or cannot be written, the result stays the same.
 """
 
 import contextlib
@@ -34,14 +34,14 @@ KEPT_RESULTS = (
 
 @dataclass(frozen=True)
 class IndexedRun:
-    """A run, the gist of its run.json, and when that was last written (seconds since 1970)."""
+    """A run, the part of its run.json that lists show, and when that was last written."""
 
     runs_dir: Path
     experiment: str
     folder: str
-    record: RunRecord  # what lists show; empty if run.json cannot be read
+    record: RunRecord  # only what lists show; empty if run.json cannot be read
     problem: str  # why it cannot be read; empty if it can
-    changed: float
+    changed: float  # seconds since 1970
 
     @property
     def path(self) -> Path:
@@ -50,7 +50,7 @@ class IndexedRun:
 
     @property
     def status(self) -> str:
-        """The recorded status; ``crashed`` for a run that says it runs while nobody trains it."""
+        """The recorded status; ``crashed`` if that is ``running`` while no process trains it."""
         if self.problem:
             return UNREADABLE
         if self.record.status == "running" and not is_claimed(self.path):
@@ -61,7 +61,7 @@ class IndexedRun:
 def runs_below(runs_dir: Path) -> list[IndexedRun]:
     """Return every run below a folder of experiments, by experiment and seed.
 
-    A run.json that cannot be read comes with the status ``unreadable`` and the error.
+    A run whose run.json cannot be read has the status ``unreadable``, and the error as ``problem``.
     """
     before = _read_index(runs_dir)
     after: dict[str, _Entry] = {}
@@ -84,7 +84,7 @@ def _recorded_runs(runs_dir: str) -> Iterator[tuple[str, str, os.stat_result]]:
     """Yield experiment, folder name and run.json's status; on strings, since Path is slow."""
     for experiment in _folders(runs_dir):
         for run in _folders(f"{runs_dir}/{experiment}"):
-            with contextlib.suppress(OSError):  # not a run, or gone since it was listed
+            with contextlib.suppress(OSError):  # not a run, or removed since it was listed
                 yield experiment, run, os.stat(f"{runs_dir}/{experiment}/{run}/{RECORD}")  # noqa: PTH116
 
 
@@ -151,7 +151,7 @@ def _read_index(runs_dir: Path) -> dict[str, _Entry]:
         contents = json.loads((runs_dir / INDEX).read_text(encoding="utf-8"))
         entries = contents["runs"].items() if contents["format"] == FORMAT else ()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}  # it is a cache, which is written anew
+        return {}  # it is only a cache, and is written again
     found = {}
     for key, raw in entries:
         with contextlib.suppress(ValueError, TypeError):

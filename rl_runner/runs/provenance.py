@@ -1,4 +1,4 @@
-"""What a result depends on besides its config: versions, machine, commit, command."""
+"""What a result depends on besides its config: package versions, machine, commit, command."""
 
 import importlib.metadata
 import os
@@ -41,7 +41,7 @@ def with_provenance(record: RunRecord) -> RunRecord:
 
 
 def _command() -> str:
-    """Return what can be pasted into a shell, without this machine's folders."""
+    """Return the command to paste into a shell, without the paths of this machine."""
     program = Path(sys.argv[0])
     is_package = program.name == "__main__.py"  # python -m package
     words = ["python", "-m", program.parent.name] if is_package else [program.name]
@@ -66,7 +66,7 @@ def _package_versions() -> dict[str, str]:
 def _git_state() -> GitState | None:
     """Return the commit of rl_runner's code, else of the working directory; None without either.
 
-    An installed copy may lie inside somebody else's repository, which does not track it.
+    An installed copy may lie inside another repository, which does not track it.
     """
     tracked = _git(CODE, "ls-files", "--error-unmatch", "__init__.py") is not None
     of, folder = ("rl_runner", CODE) if tracked else ("working directory", Path())

@@ -1,4 +1,4 @@
-"""run.json as typed data: what a run is, how it stands, what it ran on, and what it measured.
+"""run.json as typed data: what a run is, its status, what it runs on, and what it measured.
 
 :func:`read_record` reads every run.json that rl_runner has ever written and refuses a damaged one.
 A key that this version does not know is kept in ``extra`` and written back unchanged.
@@ -112,7 +112,7 @@ class RunRecord:
     vec: str | None = None  # how the copies of the environment are stepped
     vec_reason: str | None = None  # why not as a batch
     # How far it has come
-    heartbeat: str | None = None  # when it was last seen training
+    heartbeat: str | None = None  # the last time it noted that it is training
     timesteps: int | None = None  # trained, or from which an interrupted run will resume
     stopped_at: int | None = None  # timesteps at which an interrupted run stopped
     training_seconds: float | None = None  # of all sessions, without what was repeated
@@ -273,19 +273,22 @@ def _read(of: type, raw: Any, where: str = "") -> Any:
     if type(raw) is not dict:
         message = f"`{where.rstrip('.')}` is not an object."
         raise ValueError(message)
+    kinds = _FIELDS[of]
     known: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for key, value in raw.items():
-        kind = _FIELDS[of].get(key)
+        kind = kinds.get(key)
         if kind is None:
             extra[key] = value
+        elif value is None:
+            continue
         elif isinstance(kind, type):
-            known[key] = None if value is None else _read(kind, value, f"{where}{key}.")
-        elif value is not None:
-            if not kind.accepts(value):
-                message = f"`{where}{key}` is not {kind.noun}."
-                raise ValueError(message)
+            known[key] = _read(kind, value, f"{where}{key}.")
+        elif kind.accepts(value):
             known[key] = tuple(value) if kind.inside else value
+        else:
+            message = f"`{where}{key}` is not {kind.noun}."
+            raise ValueError(message)
     return of(**known, extra=extra)
 
 

@@ -1,4 +1,4 @@
-"""What training tells whoever watches: the command line draws it, a notebook may ignore it."""
+"""What training reports while it runs: the command line displays it, a notebook may ignore it."""
 
 import threading
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from rl_runner.runs.record import RunRecord
 
 @dataclass(frozen=True)
 class RunId:
-    """Which run a report is about."""
+    """The run that a report is about."""
 
     experiment: str
     seed: int
@@ -20,7 +20,7 @@ class RunId:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one run is."""
+    """How far one run has come."""
 
     run: RunId
     timesteps: int
@@ -32,7 +32,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What a periodic evaluation gave."""
+    """The result of a periodic evaluation."""
 
     run: RunId
     timesteps: int
@@ -42,7 +42,7 @@ class Evaluated:
 class Interrupted(Exception):  # noqa: N818 - control flow, not an error
     """A run has stopped because it was asked to.
 
-    :param timesteps: how far it was
+    :param timesteps: how far it had come
     """
 
     def __init__(self, timesteps: int) -> None:
@@ -56,35 +56,35 @@ class StopRequest(threading.Event):
     hopeless = False
 
     def give_up(self) -> None:
-        """Ask the run to end at once; nobody wants it to go on later."""
+        """Ask the run to end at once; it will not be resumed."""
         self.hopeless = True
         self.set()
 
 
 class Reporter:
-    """Listens to training; this one says nothing. Override what you want to hear."""
+    """Receives reports on training and ignores them. Override the methods that you need."""
 
     metrics_file: TextIO | None = None  # where every metric that TensorBoard gets is printed too
 
     def experiment_started(
         self, config: ExperimentConfig, path: Path, seeds: Sequence[int]
     ) -> None:
-        """Hear that training is about to begin in folder ``path``."""
+        """Handle the report that training is about to begin in folder ``path``."""
 
     def note(self, text: str) -> None:
-        """Hear of something worth knowing, e.g. a time limit that we had to choose."""
+        """Handle a message worth reading, e.g. on a time limit that rl_runner had to choose."""
 
     def run_started(self, run: RunId) -> None:
-        """Hear that a run begins."""
+        """Handle the report that a run begins."""
 
     def run_progress(self, progress: Progress) -> None:
-        """Hear how far a run is, a few times a second."""
+        """Handle the progress of a run; called a few times a second."""
 
     def run_evaluated(self, evaluated: Evaluated) -> None:
-        """Hear what a periodic evaluation gave; a run that goes on tells the earlier ones again."""
+        """Handle a periodic evaluation; a resumed run reports its earlier ones again."""
 
     def run_ended(self, run: RunId, record: RunRecord) -> None:
-        """Hear that a run ended (finished, failed, or was there already), with its run.json."""
+        """Handle a run's end (finished, failed, or finished before), with its run.json."""
 
     def close(self) -> None:
-        """Stop listening."""
+        """Release what the reporter holds, such as the terminal; no report follows."""

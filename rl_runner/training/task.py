@@ -111,14 +111,17 @@ def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
 
     :raises RunFolderError: if the folder cannot be written, or its run.json is damaged
     """
+    # Only one process may train a run.
     run = task.folder
     if not run.claim():
         reporter.note(f"Seed {task.seed} is being trained by another process; left to it.")
         return RunResult(task.seed, run.path, RunRecord(status="running"), elsewhere=True)
     try:
+        # With --fresh, forget what there is, even a damaged run.json.
         if task.fresh:
             run.clear()
             run.write_record(task.new_record())
+        # Train, unless the run is finished and its weights are there.
         record = run.read_record()
         if record is None or not record.is_finished or not run.agents.weights.is_file():
             reporter.run_started(task.run)
@@ -148,7 +151,7 @@ def _train_and_record(
     task: RunTask, run: RunFolder, reporter: Reporter, stop: StopRequest
 ) -> RunRecord:
     """Train one seed and keep its run.json true to what happens."""
-    # Say that the run is under way, and on what
+    # Say that the run is under way, and what it runs on.
     begun = replace(task.new_record(), extended_from=_origin(run), status="running", started=now())
     file = _RecordFile(run, with_provenance(begun))
     file.write()
@@ -163,7 +166,7 @@ def _train_and_record(
             results=done.results,
         )
     except (KeyboardInterrupt, Interrupted) as error:
-        # It was asked to stop, by Ctrl-C or through ``stop``
+        # It was asked to stop, by Ctrl-C or through ``stop``.
         status = "pruned" if stop.hopeless else "interrupted"
         file.change(status=status, timesteps=run.checkpoints.newest_timesteps())
         if isinstance(error, KeyboardInterrupt):
@@ -178,7 +181,7 @@ def _train_and_record(
             disk_full=is_full_disk(error),  # then the run is not to blame
         )
     finally:
-        # However it ended, say when
+        # However it ended, say when.
         file.change(finished=now(), seconds=round(time.monotonic() - started, 3))
         file.write()
     return file.record
@@ -212,7 +215,7 @@ def announce(task: RunTask) -> None:
 
 
 def record_interruption(task: RunTask) -> RunResult:
-    """Note in run.json that the run's process was killed because somebody asked it to stop."""
+    """Note in run.json that the run's process was killed after it was asked to stop."""
     resumes_at = task.folder.checkpoints.newest_timesteps()
     return _record_from_outside(task, status="interrupted", timesteps=resumes_at)
 

@@ -8,6 +8,7 @@ import torch
 
 import rl_runner
 import rl_runner.training.resolve as resolve_module
+import rl_runner.training.experiment as experiment_module
 import rl_runner.training.train as train_module
 from rl_runner import config_from_dict, load_config
 from rl_runner.agents.hyperparameters.constructor import hyperparameters_of
@@ -298,8 +299,8 @@ def test_a_command_builds_nothing_more_to_report_its_notes(
     witness: Any,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(train_module, "run_here", lambda tasks, _: [None] * len(tasks))
-    monkeypatch.setattr(train_module, "refresh_result", lambda result, _: result)
+    monkeypatch.setattr(experiment_module, "run_here", lambda tasks, _: [None] * len(tasks))
+    monkeypatch.setattr(experiment_module, "refresh_result", lambda result, _: result)
     options = {"fresh": False, "jobs": None, "reporter": witness}
     train_module.train_many([counted], runs_dir=tmp_path, **options)
     assert len(witness.told("note")) == 2
