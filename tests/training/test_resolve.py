@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import rl_runner
-import rl_runner.training.resolve as resolve_module
 import rl_runner.training.experiment as experiment_module
+import rl_runner.training.resolve as resolve_module
 import rl_runner.training.train as train_module
 from rl_runner import config_from_dict, load_config
 from rl_runner.agents.hyperparameters.constructor import hyperparameters_of
