@@ -7,7 +7,7 @@ The layers of an environment, from the inside to the outside::
     PausableVecEnv | SubprocVecEnv                                    all copies, stepped one by one
     VecFrameStack → VecNormalize                                      all copies
 
-:func:`build_env` puts on the outer layers, :func:`_build_copy` the inner ones. Where an environment
+:func:`build_env` puts on the outer layers, :func:`build_copy` the inner ones. Where an environment
 can step all its copies at once and gives the same numbers, one :class:`BatchedVecEnv` takes the
 place of the first two lines.
 
@@ -80,8 +80,14 @@ def build_env(
     return venv
 
 
-def _build_copy(config: EnvConfig, number: int, seed: int, render_mode: str | None) -> AnyEnv:
-    """Build one copy of a vectorised environment, in the process that steps it."""
+def build_copy(config: EnvConfig, number: int, seed: int, render_mode: str | None = None) -> AnyEnv:
+    """Build one copy of a vectorised environment, in the process that steps it.
+
+    :param number: which of the copies it is, for messages
+    :param seed: on which its first episode begins
+    :raises EnvError: as :func:`make_single_env` does; so do its methods, if the environment raises
+        an exception or returns what breaks its contract
+    """
     from rl_runner.envs.monitor import ExactMonitor
 
     # The environment, its time limit and the config's wrappers. What it pays is recorded below the
@@ -196,7 +202,7 @@ def _build_single_copies(
         raise EnvError(Problem(what, "env.vec", "Leave it to `env.vec: auto`."))
     # SB3's vectorised environments take functions, since a copy may be built in another process.
     makers: list[Callable[[], AnyEnv]] = [
-        functools.partial(_build_copy, config, number, seed, render_mode)
+        functools.partial(build_copy, config, number, seed, render_mode)
         for number, seed in enumerate(seeds)
     ]
     if config.vec == "subproc" and len(seeds) > 1 and training:

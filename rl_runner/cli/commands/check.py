@@ -45,5 +45,12 @@ def check(
         for report in reports
     ]
     show(table(columns, rows))
-    show("Valid. Times are estimated from a few seconds of training, without evaluations.")
+    for report in reports:
+        for warning in report.warnings:
+            show(f"Warning: {report.env}: {warning}")
+    n_warnings = sum(len(report.warnings) for report in reports)
+    verdict = (
+        f"Trains, with {n_warnings} warning{'s' * (n_warnings > 1)}." if n_warnings else "Valid."
+    )
+    show(f"{verdict} Times are estimated from a few seconds of training, without evaluations.")
     show("Nothing was written.")

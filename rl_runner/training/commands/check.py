@@ -1,8 +1,10 @@
 """Estimate what an experiment will cost by training it for a few seconds; nothing is written."""
 
+import re
 import resource
 import sys
 import time
+import warnings
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +14,14 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
-from rl_runner.config import ExperimentConfig, experiment_hash
+from rl_runner.config import EnvConfig, ExperimentConfig, experiment_hash
 from rl_runner.envs import build_training_env, make_single_env
+from rl_runner.envs.contract.trial import try_environment
 from rl_runner.seeding import SeedTree
 from rl_runner.training.resolve import Resolution, build_config_agent
 
 PROBE_SECONDS = 2.0
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Gymnasium's warnings have it
 MAX_PROBE_SECONDS = 15.0  # for an algorithm whose first cycle takes longer than that
 
 
@@ -37,6 +41,7 @@ class CheckReport:
     steps_per_second: float
     seconds_per_run: float  # training only, on one core
     megabytes: float  # peak of one training process with a full replay buffer
+    warnings: tuple[str, ...]  # what about the environment will surprise its user
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,13 @@ class Probe:
 
 
 def check_experiment(resolution: Resolution) -> CheckReport:
-    """Let Gymnasium check the environment, and train for about two seconds.
+    """Try the environment, let Gymnasium check it, and train for about two seconds.
 
-    :raises EnvError: if the environment cannot be built
+    :raises EnvError: if the environment cannot be built, raises an exception, or breaks the
+        contract of :mod:`rl_runner.envs.contract`
     """
     config = resolution.config
-    _check_env(config)
+    found = (*try_environment(config.env), *_gymnasium_warnings(config.env))
     probe = probe_training(config)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     kilobytes = peak / 1024 if sys.platform == "darwin" else peak  # macOS counts bytes
@@ -71,14 +77,19 @@ def check_experiment(resolution: Resolution) -> CheckReport:
         steps_per_second=probe.steps_per_second,
         seconds_per_run=total_timesteps / probe.steps_per_second,
         megabytes=kilobytes / 1024 + probe.replay_buffer_bytes / 2**20,
+        warnings=tuple(dict.fromkeys(found)),
     )
 
 
-def _check_env(config: ExperimentConfig) -> None:
-    """Let Gymnasium's checker watch one reset and one step of a single copy."""
-    with closing(make_single_env(config.env, check=True)) as env:
-        env.reset(seed=0)
-        env.step(env.action_space.sample())
+def _gymnasium_warnings(config: EnvConfig) -> tuple[str, ...]:
+    """Let Gymnasium's checker watch one reset and one step, and return its warnings as text."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with closing(make_single_env(config, check=True)) as env:
+            env.reset(seed=0)
+            env.step(env.action_space.sample())
+    texts = (str(each.message) for each in caught if issubclass(each.category, UserWarning))
+    return tuple(COLOUR.sub("", text).removeprefix("WARN: ").strip() for text in texts)
 
 
 class _Stopwatch(BaseCallback):

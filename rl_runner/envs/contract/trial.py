@@ -1,0 +1,146 @@
+"""A trial of an environment before it is trained in: some random steps, played three times.
+
+Training, evaluation and resuming rest on one thing: the same seed and the same actions give the
+same episode, in any copy, at any time. The first copy plays an episode twice and a second copy
+plays it once; what differs between them says what is wrong.
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rl_runner.config.schema import EnvConfig
+from rl_runner.envs.build import build_copy
+from rl_runner.envs.contract.observations import bounds_breach
+
+SEED = 20_240_229
+STEPS = 200
+SECONDS = 3.0  # of the first of the three games; slow environments play fewer steps
+
+USE_NP_RANDOM = (
+    "Its episodes do not follow from `reset(seed)`, so no result can be repeated and no run can "
+    "resume exactly. Begin `reset` with `super().reset(seed=seed)` and draw every random number "
+    "from `self.np_random`."
+)
+KEEPS_STATE = (
+    "Evaluations build copies of their own, without this state, and no checkpoint holds it: what "
+    "is evaluated is not what was trained. For running statistics use `env.normalize`."
+)
+
+
+@dataclass
+class Game:
+    """What was played from one reset: a digest of each result, and the actions."""
+
+    results: list[bytes]
+    actions: list[Any]
+
+    def first_difference(self, other: "Game") -> str | None:
+        """Say where two games on the same seed and actions differ; None if they do not."""
+        for step, (mine, theirs) in enumerate(zip(self.results, other.results, strict=False)):
+            if mine != theirs:
+                return f"differ from step {step} on" if step else "begin differently"
+        return None
+
+
+def try_environment(config: EnvConfig) -> tuple[str, ...]:
+    """Play some random steps and return warnings, each a few sentences.
+
+    :raises EnvError: if the environment cannot be built, raises an exception, or returns what
+        cannot be learned from
+    """
+    with closing(build_copy(config, 0, SEED)) as env:
+        warnings = _Bounds(env.observation_space)
+        first = _play(env, warnings=warnings)
+        again = _play(env, first.actions)
+    with closing(build_copy(config, 1, SEED)) as env:
+        elsewhere = _play(env, first.actions)
+    found = list(warnings.found)
+    if (difference := first.first_difference(elsewhere)) is not None:
+        found.append(f"Two copies reset on the same seed {difference}. {USE_NP_RANDOM}")
+    elif (difference := first.first_difference(again)) is not None:
+        found.append(
+            f"Two episodes of one copy on the same seed {difference}: {_suspects(config)} carries "
+            f"something from one episode into the next. {KEEPS_STATE}"
+        )
+    return tuple(found)
+
+
+class _Bounds:
+    """Remembers the first observation that is outside the bounds of its space."""
+
+    def __init__(self, space: gym.Space[Any]) -> None:
+        self._space = space
+        self.found: list[str] = []
+
+    def look_at(self, obs: Any) -> None:
+        if self.found or (breach := bounds_breach(self._space, obs)) is None:
+            return
+        cure = "Widen the bounds of `observation_space`, or clip what is returned."
+        self.found.append(f"An observation is not in its space: {breach}. {cure}")
+
+
+def _play(
+    env: gym.Env[Any, Any], actions: Sequence[Any] | None = None, warnings: _Bounds | None = None
+) -> Game:
+    """Reset on :data:`SEED` and step; new episodes begin where one ends.
+
+    :param actions: to repeat; None draws them
+    """
+    env.get_wrapper_attr("begin_episodes")([SEED])
+    env.action_space.seed(SEED)
+    obs, _ = env.reset()
+    game = Game([_digest(obs)], [])
+    began = time.monotonic()
+    n_steps = STEPS if actions is None else len(actions)
+    for step in range(n_steps):
+        if warnings is not None:
+            warnings.look_at(obs)
+            if time.monotonic() - began > SECONDS:
+                break
+        action = _draw(env) if actions is None else actions[step]
+        obs, reward, terminated, truncated, _ = env.step(action)
+        game.actions.append(action)
+        game.results.append(_digest(obs, float(reward), terminated, truncated))
+        if terminated or truncated:
+            obs, _ = env.reset()
+            game.results[-1] += _digest(obs)
+    return game
+
+
+def _draw(env: gym.Env[Any, Any]) -> Any:
+    """Draw an action, one that is valid now if the environment says which are."""
+    space = env.action_space
+    if isinstance(space, gym.spaces.Discrete) and env.has_wrapper_attr("action_masks"):
+        mask = np.asarray(env.get_wrapper_attr("action_masks")(), dtype=np.int8)
+        return space.sample(mask)
+    return space.sample()
+
+
+def _digest(*values: Any) -> bytes:
+    """Return a short digest of what was returned, bit by bit."""
+    hashed = hashlib.blake2b(digest_size=8)
+    for value in values:
+        if isinstance(value, Mapping):
+            hashed.update(_digest(*(value[key] for key in sorted(value, key=str))))
+        elif isinstance(value, tuple):
+            hashed.update(_digest(*value))
+        elif isinstance(value, str | bytes) or value is None:
+            hashed.update(repr(value).encode("utf-8", "replace"))
+        else:
+            hashed.update(np.ascontiguousarray(value).tobytes())
+    return hashed.digest()
+
+
+def _suspects(config: EnvConfig) -> str:
+    """Name what may carry state: the environment, and its wrappers if there are any."""
+    if not config.wrappers:
+        return f"`{config.id}`"
+    names = ", ".join(f"`{wrapper.name}`" for wrapper in config.wrappers)
+    return f"`{config.id}` or one of its wrappers ({names})"
