@@ -50,7 +50,9 @@ def check(
             show(f"Warning: {report.env}: {warning}")
     n_warnings = sum(len(report.warnings) for report in reports)
     verdict = (
-        f"Trains, with {n_warnings} warning{'s' * (n_warnings > 1)}." if n_warnings else "Valid."
+        f"It can be trained, with {n_warnings} warning{'s' * (n_warnings > 1)}."
+        if n_warnings
+        else "Valid."
     )
     show(f"{verdict} Times are estimated from a few seconds of training, without evaluations.")
     show("Nothing was written.")

@@ -77,6 +77,6 @@ def test_a_trial_warns_of_what_does_not_repeat(keys: dict[str, Any], expected: s
         assert expected in warning
 
 
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1", "Taxi-v3", "Tutor-v0"])
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1", "Taxi-v4", "Tutor-v0"])
 def test_known_environments_pass(env_id: str) -> None:
     assert try_environment(EnvConfig(id=env_id)) == ()

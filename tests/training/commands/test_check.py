@@ -160,7 +160,7 @@ def test_a_budget_shorter_than_the_look_is_no_problem(config_of: ConfigOf, budge
     assert report.steps_per_second > 0
 
 
-def test_gymnasiums_checker_watches_a_step(config_of: ConfigOf):
+def test_what_is_not_in_the_space_is_refused(config_of: ConfigOf):
     class Wrong(Slow):
         def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
             _, reward, terminated, truncated, info = super().step(action)
@@ -168,7 +168,7 @@ def test_gymnasiums_checker_watches_a_step(config_of: ConfigOf):
 
     gym.register("CheckTestWrong-v0", entry_point=Wrong, max_episode_steps=10)
     try:
-        with pytest.raises((UserWarning, EnvError), match="observation space"):
+        with pytest.raises(EnvError, match="whole numbers 0 to 3"):
             check(config_of("cliff", env={"id": "CheckTestWrong-v0"}))
     finally:
         del gym.registry["CheckTestWrong-v0"]
