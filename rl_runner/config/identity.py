@@ -14,6 +14,7 @@ NOT_HASHED = (
     ("train", "seeds"),
     ("train", "max_hours"),
     ("env", "vec"),
+    ("env", "return_bounds"),
     ("checkpoint", "keep_last"),
     ("checkpoint", "replay_buffer"),
     ("data", "path"),  # the events count, not the path to them; see `fingerprint`
@@ -36,12 +37,13 @@ def meaning_of(config: ExperimentConfig) -> dict[str, Any]:
 
     Left out are the name and description; the list of seeds (each seed is a run of its own, so
     that further seeds join the same experiment); ``env.vec`` (all ways of stepping give the same
-    numbers); the path to a log; and options about time limits and the files to keep. Call this
-    on a resolved config, in which every default is written out.
+    numbers) and ``env.return_bounds`` (which only the statistics use); the path to a log; and
+    options about time limits and the files to keep. Call this on a resolved config, in which every
+    default is written out.
     """
     meaning = config.to_dict()
     meaning.pop("tune", None)  # it describes a search for other hyperparameters
     for section, key in NOT_HASHED:
         if not section or section in meaning:
-            del (meaning[section] if section else meaning)[key]
+            (meaning[section] if section else meaning).pop(key, None)
     return meaning

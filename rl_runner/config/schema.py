@@ -4,6 +4,7 @@ Keys of ``algo`` other than ``name`` are the algorithm's own hyperparameters. Th
 algorithm, so :mod:`rl_runner.agents.hyperparameters` checks them against its constructor.
 """
 
+import math
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -68,6 +69,13 @@ def _normalize_from_bool(value: object) -> object:
     return {"observations": value, "rewards": value} if isinstance(value, bool) else value
 
 
+def _check_bounds(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+    if bounds is not None and not -math.inf < bounds[0] < bounds[1] < math.inf:
+        message = "give the lowest and the highest possible return of an episode, [low, high]"
+        raise ValueError(message)
+    return bounds
+
+
 RESERVED_ENV_KWARGS = {
     "max_episode_steps": "use `env.time_limit`",
     "render_mode": "the commands that draw choose it",
@@ -78,7 +86,11 @@ RESERVED_ENV_KWARGS = {
 
 
 class EnvConfig(Section):
-    """One environment, and how many copies of it are stepped together."""
+    """One environment, and how many copies of it are stepped together.
+
+    ``return_bounds`` are the lowest and the highest possible return of an episode. They change what
+    can be concluded from the results, not the results.
+    """
 
     id: Annotated[str, Field(min_length=1)]
     kwargs: dict[str, Any] = Field(default_factory=dict)
@@ -87,6 +99,9 @@ class EnvConfig(Section):
         Field(strict=False),
     ] = ()
     time_limit: Timesteps | None = None
+    return_bounds: Annotated[
+        tuple[float, float] | None, Field(strict=False), AfterValidator(_check_bounds)
+    ] = None
     normalize: Annotated[NormalizeConfig, BeforeValidator(_normalize_from_bool)] = NormalizeConfig()
     frame_stack: Annotated[int, Field(ge=1, le=1000)] = 1
     n_envs: Annotated[int, Field(ge=1, le=4096)] = 1
@@ -274,6 +289,8 @@ class ExperimentConfig(Section):
         """Return plain values, ready for YAML or JSON, in the order a person writes them."""
         absent = {name for name in ("tune", "data") if getattr(self, name) is None}
         plain: dict[str, Any] = _plain(self.model_dump(exclude=absent))
+        if self.env.return_bounds is None:
+            del plain["env"]["return_bounds"]
         return plain
 
 

@@ -12,6 +12,8 @@ class ActionMaskFromInfo(gym.Wrapper[Any, Any, Any, Any]):
     Gymnasium's Taxi does so; its mask is 0 for actions that would change nothing.
     """
 
+    keeps_rewards = True  # for the bounds of returns
+
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
         self._mask: np.ndarray | None = None

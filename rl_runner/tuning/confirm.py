@@ -14,13 +14,14 @@ import numpy as np
 
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import ObjectiveConfig, TuneConfig
+from rl_runner.evaluation.statistics.bounds import Bounds
 from rl_runner.evaluation.statistics.confidence import LEVEL
-from rl_runner.evaluation.statistics.differences import welch
+from rl_runner.evaluation.statistics.differences import difference_interval
 from rl_runner.evaluation.statistics.summary import Summary, summarize
 from rl_runner.training.environment_task import EnvironmentTask
 from rl_runner.training.processes.launcher import POLL_SECONDS, Launcher
 from rl_runner.training.task import RunResult, RunTask
-from rl_runner.tuning.objective import RunOutcome, over_seeds, score_of_run
+from rl_runner.tuning.objective import RunOutcome, over_seeds, score_bounds, score_of_run
 from rl_runner.tuning.study.study_folder import StudyFolder
 from rl_runner.tuning.study_reporter import StudyReporter, TrialReport
 from rl_runner.tuning.trial_runs import (
@@ -59,11 +60,12 @@ class Confirmed:
     scores: tuple[float, ...]  # per objective, over the seeds; empty if a run failed
     seeds: tuple[tuple[float, ...], ...]  # scores per objective, one per seed
     causes: tuple[str, ...]  # of failed runs
+    bounds: Bounds | None = None  # of the first objective, if they are known
 
     @property
     def summary(self) -> Summary | None:
         """Mean and interval of the first objective; None if a run failed."""
-        return summarize(self.seeds[0]) if self.scores else None
+        return summarize(self.seeds[0], self.bounds) if self.scores else None
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Improvement:
     """By how much one mean over seeds is better than another; below 0 it is worse."""
 
     mean: float
-    ci95: tuple[float, float] | None  # Welch's; None with fewer than two seeds or no spread
+    ci95: tuple[float, float] | None  # None with fewer than five seeds of either
 
     @classmethod
     def of(
@@ -79,16 +81,18 @@ class Improvement:
         objective: ObjectiveConfig,
         better: Sequence[float],
         worse: Sequence[float],
+        bounds: Bounds | None,
         n_together: int = 1,
     ) -> Self:
         """Compare the scores of two configs, one score per seed.
 
+        :param bounds: of the scores, if they are known
         :param n_together: how many such intervals hold jointly (Bonferroni)
         """
-        sign = 1.0 if objective.maximized else -1.0
-        a, b = sign * np.asarray(better), sign * np.asarray(worse)
-        compared = welch(a, b, 1 - (1 - LEVEL) / n_together)
-        ci95 = (compared.low, compared.high) if compared else None
+        a, b = np.asarray(better, dtype=float), np.asarray(worse, dtype=float)
+        if not objective.maximized:
+            a, b = b, a  # the smaller mean is the better one
+        ci95 = difference_interval(a, b, bounds, 1 - (1 - LEVEL) / n_together)
         return cls(float(a.mean() - b.mean()), ci95)
 
 
@@ -237,7 +241,8 @@ def _confirmed(
     )
     pairs = zip(tune.objective, seeds, strict=True)
     scores = tuple(over_seeds(objective, numbers) for objective, numbers in pairs)
-    return Confirmed(candidate, scores, seeds, ())
+    bounds = score_bounds(tune.objective[0], candidate.config)
+    return Confirmed(candidate, scores, seeds, (), bounds)
 
 
 def winner_of(tune: TuneConfig, confirmed: Sequence[Confirmed]) -> Confirmed | None:
@@ -257,7 +262,7 @@ def optimism_of(objective: ObjectiveConfig, item: Confirmed) -> Improvement | No
     trial = item.candidate.trial
     if trial is None or not item.scores:
         return None
-    return Improvement.of(objective, trial.seeds[0], item.seeds[0])
+    return Improvement.of(objective, trial.seeds[0], item.seeds[0], item.bounds)
 
 
 def gain_of(
@@ -272,4 +277,4 @@ def gain_of(
     start = next((other for other in confirmed if other.candidate.trial is None), None)
     if start is None or item is start or not (item.scores and start.scores):
         return None
-    return Improvement.of(objective, item.seeds[0], start.seeds[0], len(confirmed) - 1)
+    return Improvement.of(objective, item.seeds[0], start.seeds[0], item.bounds, len(confirmed) - 1)

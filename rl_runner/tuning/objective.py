@@ -9,6 +9,8 @@ from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import ObjectiveConfig
 from rl_runner.envs.specs import find_spec
 from rl_runner.errors import ConfigError, Problem, RunFolderError
+from rl_runner.evaluation.play.return_bounds import return_bounds
+from rl_runner.evaluation.statistics.bounds import Bounds
 from rl_runner.evaluation.statistics.ranks import interquartile_mean
 from rl_runner.runs.folder import RunFolder
 from rl_runner.runs.record import RunRecord
@@ -62,6 +64,17 @@ def score_of_run(objective: ObjectiveConfig, outcome: RunOutcome, total_timestep
             return float(next(reached, NEVER_REACHED * total_timesteps))
         case "wall_time":
             return outcome.training_seconds
+
+
+def score_bounds(objective: ObjectiveConfig, config: ExperimentConfig) -> Bounds | None:
+    """Return the bounds of a run's score; None where they are not known."""
+    match objective.measure:
+        case "final" | "best" | "last_mean":
+            return return_bounds(config.env)
+        case "time_to_threshold":
+            return Bounds(0.0, NEVER_REACHED * config.train.total_timesteps, "budget")
+        case "wall_time":
+            return None
 
 
 def over_seeds(objective: ObjectiveConfig, scores: Sequence[float]) -> float:

@@ -22,6 +22,7 @@ def show_comparison(comparison: "Comparison") -> None:
     digits = 3 if max(abs(row.scores).max(initial=0) for row in comparison.rows) < 10 else 1
     columns = ("experiment", ">seeds", ">mean", "95 %", ">IQM", "95 %", ">median", "95 %")
     show(table(columns, [_result_cells(row, digits) for row in comparison.rows], title))
+    show(_bounds_line(comparison))
     show(_learning_table(comparison))
     show(_scale_line(comparison))
     if comparison.pairs:
@@ -37,6 +38,13 @@ def _result_cells(row: "Row", digits: int) -> list[str]:
         value = None if estimate is None else estimate.value
         cells += [number(value, digits), interval(estimate.ci95 if estimate else None, digits)]
     return cells
+
+
+def _bounds_line(comparison: "Comparison") -> str:
+    bounds = comparison.bounds
+    if bounds is None:
+        return ""
+    return f"Possible: {number(bounds.low)} to {number(bounds.high)} ({bounds.source})."
 
 
 def _scale_line(comparison: "Comparison") -> str:
@@ -87,7 +95,7 @@ def _pair_table(comparison: "Comparison", digits: int) -> object:
         title = f"Differences of means from {first} (--json has all {len(pairs)} pairs)"
     if len(pairs) > MOST_PAIRS or len(pairs) == len(with_first):
         pairs, column = tuple(with_first), f"{first} − …"
-    columns = (column, ">difference", "95 %", ">p (Holm)", ">P(better)", "95 %", "claim")
+    columns = (column, ">difference", "95 %", ">p (Holm)", ">P(better)", "95 %", "first is")
     rows = [
         (
             pair.second if column.endswith("…") else f"{pair.first} − {pair.second}",

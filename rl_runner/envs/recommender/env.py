@@ -11,7 +11,7 @@ from gymnasium.vector.utils import batch_space
 from rl_runner.envs.recommender.domain import N_ACTIONS, STATE_SIZES, TRAITS
 from rl_runner.envs.recommender.kernel import MOOD, Outcome, People
 from rl_runner.envs.recommender.people import default_population
-from rl_runner.envs.recommender.rewards import rewards
+from rl_runner.envs.recommender.rewards import DEFAULT_WEIGHTS, rewards
 
 Observation = Literal["discrete", "one_hot", "moment"]
 
@@ -114,6 +114,7 @@ class RecommenderEnv(gym.Env[Any, Any]):
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's attribute
+    reward_range = DEFAULT_WEIGHTS.bounds
 
     def __init__(
         self, observation: Observation = "discrete", render_mode: str | None = None

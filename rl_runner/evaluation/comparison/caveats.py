@@ -19,8 +19,10 @@ def caveats(comparison: Comparison) -> list[str]:
         *_without_best_agent(comparison),
         *_partly_exact(comparison),
         *_undecided(comparison),
+        *_separated(comparison),
         *_few_seeds(comparison.rows),
-        *_equal_runs(comparison.rows),
+        *_equal_runs(comparison),
+        *_without_bounds(comparison),
         *_unequal(comparison),
         *_different_versions(comparison.rows),
         *_incomplete_curves(comparison.rows),
@@ -83,14 +85,14 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 
 def _undecided(comparison: Comparison) -> Iterator[str]:
-    open_pairs = [pair for pair in comparison.pairs if not pair.is_decided]
+    open_pairs = [pair for pair in comparison.pairs if pair.verdict == "not shown"]
     if not open_pairs:
         return
-    of = f"{len(open_pairs)} of {len(comparison.pairs)} differences"
+    of = f"{len(open_pairs)} of {len(comparison.pairs)} differences are"
     if len(comparison.pairs) == 1:
-        of = "The difference"
+        of = "The difference is"
     needed = [pair.seeds_needed for pair in open_pairs if pair.seeds_needed is not None]
-    text = f"{of} cannot be claimed with these seeds."
+    text = f"{of} not shown by these seeds."
     if needed:
         few, many = format_seeds(min(needed)), format_seeds(max(needed))
         count = few if few == many else f"{few} to {many}"
@@ -99,29 +101,62 @@ def _undecided(comparison: Comparison) -> Iterator[str]:
     yield text
 
 
+def _separated(comparison: Comparison) -> Iterator[str]:
+    """Explain pairs whose runs do not overlap, although no difference of means is shown."""
+    bounds = comparison.bounds
+    separated = [
+        pair
+        for pair in comparison.pairs
+        if pair.verdict == "not shown" and pair.probability_of_improvement.value in {0.0, 1.0}
+    ]
+    if separated and bounds is not None:
+        pairs = "; ".join(f"{pair.first} and {pair.second}" for pair in separated[:MOST_NAMED])
+        yield (
+            f"{pairs}: all runs of one are better than all runs of the other. Their means can "
+            f"still be equal: returns can be as low as {bounds.low:g} and as high as "
+            f"{bounds.high:g}, and results too rare for these seeds can outweigh the difference."
+        )
+
+
 def _few_seeds(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         n = len(row.scores)
         if n == 1:
             yield f"{row.label}: a single seed says nothing about other seeds, so no interval."
         elif 1 < n < ENOUGH_SEEDS:
+            runs = ", ".join(f"{score:g}" for score in row.scores)
             yield (
-                f"{row.label}: {n} seeds are too few for a claim; the median and the interquartile "
-                f"mean have intervals from {ENOUGH_SEEDS} seeds on."
+                f"{row.label}: {n} seeds are too few for a claim ({runs}). Comparisons need "
+                f"{ENOUGH_SEEDS}, and so do the intervals of the median and the interquartile mean."
             )
 
 
-def _equal_runs(rows: Sequence[Row]) -> Iterator[str]:
+def _equal_runs(comparison: Comparison) -> Iterator[str]:
     """Bound the share of further runs that may differ: 1 − .05^(1/n) (Clopper and Pearson)."""
-    equal: dict[int, list[str]] = {}
-    for row in rows:
-        if len(row.scores) > 1 and np.ptp(row.scores) == 0.0:
-            equal.setdefault(len(row.scores), []).append(row.label)
-    for n, labels in equal.items():
+    bounds = comparison.bounds
+    for row in comparison.rows:
+        n = len(row.scores)
+        if n < 2 or np.ptp(row.scores) > 0.0:
+            continue
+        score, could = float(row.scores[0]), "differ"
+        what = f"all {n} runs have the same result"
+        if bounds is not None and score == bounds.high:
+            what, could = f"{n} of {n} seeds reached the highest possible return", "be worse"
+        elif bounds is not None and score == bounds.low:
+            what, could = f"{n} of {n} seeds have the lowest possible return", "be better"
         share = 1 - 0.05 ** (1 / n)
         yield (
-            f"{', '.join(labels)}: all {n} runs have the same result, so the intervals have no "
-            f"width. Up to {share:.0%} of further runs could still differ (95 % confidence)."
+            f"{row.label}: {what}; up to {share:.0%} of further runs could {could} "
+            "(95 % confidence)."
+        )
+
+
+def _without_bounds(comparison: Comparison) -> Iterator[str]:
+    if comparison.bounds is None:
+        yield (
+            f"The possible range of returns is not known for {comparison.environment.id}: intervals"
+            " and tests assume that these runs show how much returns vary, so rare failures can"
+            " be missed. `env.return_bounds: [low, high]` in the configs would give it."
         )
 
 

@@ -1,7 +1,7 @@
 """Experiments side by side, as data: the source of tables, pictures and the report.
 
 The unit is the seed. Nothing is ranked: each pair comes with the interval of its difference, the
-probability of improvement, and whether the seeds there are decide it (:mod:`.pairs`).
+probability of improvement, and what the seeds there are show (:mod:`.pairs`).
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,8 @@ from rl_runner.evaluation.comparison.experiments import AgentName, Experiment
 from rl_runner.evaluation.comparison.pairs import Pair, compare_pairs
 from rl_runner.evaluation.comparison.scales import Scale
 from rl_runner.evaluation.comparison.scores import Measure, Scoring
+from rl_runner.evaluation.play.return_bounds import common_bounds
+from rl_runner.evaluation.statistics.bounds import Bounds
 from rl_runner.evaluation.statistics.confidence import LEVEL
 from rl_runner.evaluation.statistics.summary import Aggregates, Estimate, aggregate
 
@@ -59,6 +61,7 @@ class Comparison:
     threshold: float | None
     rows: tuple[Row, ...]
     pairs: tuple[Pair, ...]
+    bounds: Bounds | None = None  # of the scores; None where they are not known
     scale_problem: str = ""  # why there is no scale
 
     def to_dict(self) -> dict[str, Any]:
@@ -70,6 +73,7 @@ class Comparison:
             "agent": self.agent,
             "measure": self.measure,
             "level": LEVEL,
+            "bounds": None if self.bounds is None else asdict(self.bounds),
             "scale": None if self.scale is None else asdict(self.scale),
             "threshold": self.threshold,
             "experiments": [_row_dict(row) for row in self.rows],
@@ -93,6 +97,7 @@ def compare(
     :param threshold: a mean return; the comparison says when each run first reached it. Default:
         the environment's own ``reward_threshold``, if the scale has one
     :raises RunFolderError: if the environments differ, or no run of any experiment has a result
+    :raises OutOfBoundsError: if a score lies outside the bounds of the environment's returns
     """
     # Refuse what cannot be compared.
     check_same_environment(experiments)
@@ -101,19 +106,30 @@ def compare(
         where = "\n".join(str(experiment.path) for experiment in experiments)
         cure = "`rl train` runs the seeds that an experiment lacks."
         raise RunFolderError(Problem("No run here has a result yet.", where, cure))
-    # Choose the score and the threshold for all experiments together.
+    # Choose the score, its bounds and the threshold for all experiments together.
     scoring = Scoring.for_runs(runs, agent)
+    environments = [experiment.config.env for experiment in experiments]
+    bounds = common_bounds(environments, exact=scoring.measure == "exact")
     if threshold is None and scale is not None:
         threshold = scale.reward_threshold
     # Summarise each experiment, then compare each pair.
     labels = _labels(experiments)
     rows = tuple(
-        _row(label, experiment, scoring, scale, threshold)
+        _row(label, experiment, scoring, scale, threshold, bounds)
         for label, experiment in zip(labels, experiments, strict=True)
     )
-    pairs = compare_pairs([(row.label, row.scores) for row in rows])
-    env = experiments[0].config.env
-    return Comparison(env, agent, scoring.measure, scale, threshold, rows, pairs, scale_problem)
+    pairs = compare_pairs([(row.label, row.scores) for row in rows], bounds)
+    return Comparison(
+        environments[0],
+        agent,
+        scoring.measure,
+        scale,
+        threshold,
+        rows,
+        pairs,
+        bounds,
+        scale_problem,
+    )
 
 
 def check_same_environment(experiments: Sequence[Experiment]) -> None:
@@ -160,11 +176,12 @@ def _row(
     scoring: Scoring,
     scale: Scale | None,
     threshold: float | None,
+    bounds: Bounds | None,
 ) -> Row:
     runs = experiment.finished
     # The results: one score per run
     scores = np.array([score for run in runs if (score := scoring.score(run)) is not None])
-    aggregates = aggregate(scores.tolist()) if len(scores) else None
+    aggregates = aggregate(scores.tolist(), bounds) if len(scores) else None
     # How the runs got there
     seconds = [run.seconds for run in runs if run.seconds is not None]
     optimisms = [run.selection_optimism for run in runs if run.selection_optimism is not None]

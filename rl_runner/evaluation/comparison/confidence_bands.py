@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rl_runner.evaluation.comparison.experiments import Curve
+from rl_runner.evaluation.statistics.bounds import Bounds
 from rl_runner.evaluation.statistics.probabilities import share_interval
 from rl_runner.evaluation.statistics.ranks import interquartile_mean, interquartile_mean_interval
 
@@ -22,7 +23,7 @@ class Band:
     high: np.ndarray  # (n,)
 
 
-def learning_band(curves: Sequence[Curve]) -> Band | None:
+def learning_band(curves: Sequence[Curve], bounds: Bounds | None = None) -> Band | None:
     """Return the interquartile mean over runs at each timestep, and its pointwise interval.
 
     With fewer than four runs it is their mean; fewer than five have no interval. The mean's own
@@ -32,6 +33,7 @@ def learning_band(curves: Sequence[Curve]) -> Band | None:
     Runs evaluate at slightly different timesteps, so each curve is interpolated linearly between
     its evaluations, over the range of timesteps that all runs have.
 
+    :param bounds: of the returns, if they are known
     :return: None without curves, or if the runs have no timestep in common
     """
     if not curves:
@@ -48,7 +50,7 @@ def learning_band(curves: Sequence[Curve]) -> Band | None:
     # Interpolate and aggregate.
     returns = np.array([np.interp(grid, curve.timesteps, curve.returns) for curve in curves])
     nothing = np.full(len(grid), np.nan)
-    low, high = interquartile_mean_interval(returns) or (nothing, nothing)
+    low, high = interquartile_mean_interval(returns, bounds) or (nothing, nothing)
     return Band(grid, interquartile_mean(returns), low, high)
 
 

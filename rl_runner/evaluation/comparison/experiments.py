@@ -26,7 +26,7 @@ class Curve:
     """The periodic evaluations of one run, n of them."""
 
     timesteps: np.ndarray  # (n,) int64, increasing
-    returns: np.ndarray  # (n,) float64: the mean over the evaluation's episodes
+    returns: np.ndarray  # (n,) float64: the exact mean return if it is known, or over episodes
     seconds: np.ndarray  # (n,) float64 of training and evaluation; NaN if they were not recorded
 
 
@@ -170,6 +170,9 @@ def _load_curve(run: RunFolder) -> Curve | None:
     try:
         arrays = run.measurements.load_evaluations()
         timesteps, returns = arrays["timesteps"], arrays["returns"].mean(axis=1)
+        exact = arrays.get("exact")
+        if exact is not None and len(exact) == len(returns) and np.isfinite(exact).all():
+            returns = exact
     except (RunFolderError, KeyError, ValueError):
         return None
     if len(timesteps) == 0 or len(timesteps) != len(returns) or not np.isfinite(returns).all():

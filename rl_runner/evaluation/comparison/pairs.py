@@ -1,22 +1,37 @@
-"""Two experiments compared: the difference, and whether the seeds there are decide it.
+"""Two experiments compared: the difference of their means, and what can be claimed about it.
 
-:attr:`Pair.is_decided` is the one rule by which a difference is claimed; everything that prints,
-draws or writes a verdict asks it.
+There is one rule, :attr:`Pair.verdict`, and everything that prints, draws or writes a verdict asks
+it. With at least five seeds of each, the first experiment is *better* if the test of equal means
+rejects them at an error rate of 5 % over all pairs, and the interval of the probability of
+improvement lies above one half as well; *worse* is the opposite. Everything else is *not shown*.
+
+The intervals follow the same rule. That of the difference has the level at which Holm's method
+tests the pair, so it excludes zero exactly where the adjusted p value is below .05.
 """
 
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from rl_runner.evaluation.statistics.bounds import Bounds
 from rl_runner.evaluation.statistics.confidence import LEVEL, Interval
-from rl_runner.evaluation.statistics.differences import Welch, holm, seeds_needed, welch
+from rl_runner.evaluation.statistics.differences import (
+    FEWEST_TO_COMPARE,
+    MOST_SEEDS,
+    difference_interval,
+    holm,
+    levels_of_tests,
+    p_value_of_equal_means,
+    seeds_needed,
+)
 from rl_runner.evaluation.statistics.probabilities import probability_of_improvement
 from rl_runner.evaluation.statistics.summary import Estimate
 
 ERROR_RATE = 1 - LEVEL
-MOST_SEEDS_NAMED = 10_000  # larger numbers of needed seeds are not worth an exact figure
+Verdict = Literal["better", "worse", "not shown", "too few seeds"]
 
 
 @dataclass(frozen=True)
@@ -27,76 +42,81 @@ class Pair:
     second: str
     n: tuple[int, int]
     difference: float
-    ci95: Interval | None
-    p_value: float | None  # Welch's test; None without any spread, or with a single run
+    ci95: Interval | None  # at the level of the pair's test, at least 95 %; None if not tested
+    p_value: float | None  # of equal means; None with too few seeds, or without any spread
     p_adjusted: float | None  # for the number of pairs (Holm 1979)
     probability_of_improvement: Estimate  # that a run of the first beats one of the second
     seeds_needed: int | None  # of each, to show this difference with a probability of 80 %
 
     @property
+    def verdict(self) -> Verdict:
+        """What can be claimed about the first experiment: the rule of this module."""
+        if min(self.n) < FEWEST_TO_COMPARE:
+            return "too few seeds"
+        if self.p_adjusted is None or self.p_adjusted >= ERROR_RATE:
+            return "not shown"
+        low, high = self.probability_of_improvement.ci95 or (0.0, 1.0)
+        if self.difference > 0 and low > 0.5:
+            return "better"
+        return "worse" if self.difference < 0 and high < 0.5 else "not shown"
+
+    @property
     def is_decided(self) -> bool:
-        """Whether the difference can be claimed, at an error rate of 5 % over all pairs."""
-        return _is_significant(self.p_adjusted)
+        """Whether a difference can be claimed."""
+        return self.verdict in {"better", "worse"}
 
 
-def compare_pairs(scores: Sequence[tuple[str, np.ndarray]]) -> tuple[Pair, ...]:
+def compare_pairs(
+    scores: Sequence[tuple[str, np.ndarray]], bounds: Bounds | None = None
+) -> tuple[Pair, ...]:
     """Compare every pair of experiments.
 
     :param scores: label and (n,) scores of each experiment; those without scores are left out
+    :param bounds: of the scores, if they are known
     """
     couples = list(itertools.combinations([(a, s) for a, s in scores if len(s)], 2))
     # All tests come first, because each p value is adjusted for the number of tests.
-    tests = [welch(a, b) for (_, a), (_, b) in couples]
-    adjusted = holm([None if test is None else test.p_value for test in tests])
+    p_values = [p_value_of_equal_means(a, b, bounds) for (_, a), (_, b) in couples]
     return tuple(
-        _pair(first, second, test, p_adjusted, error_rate=ERROR_RATE / len(couples))
-        for (first, second), test, p_adjusted in zip(couples, tests, adjusted, strict=True)
+        _pair(first, second, bounds, p_value, p_adjusted, error_rate)
+        for (first, second), p_value, p_adjusted, error_rate in zip(
+            couples, p_values, holm(p_values), levels_of_tests(p_values, ERROR_RATE), strict=True
+        )
     )
 
 
 def _pair(
     first: tuple[str, np.ndarray],
     second: tuple[str, np.ndarray],
-    test: Welch | None,
+    bounds: Bounds | None,
+    p_value: float | None,
     p_adjusted: float | None,
-    *,
     error_rate: float,
 ) -> Pair:
     (label_a, a), (label_b, b) = first, second
     estimate, interval = probability_of_improvement(a, b)
-    is_open = test is not None and not _is_significant(p_adjusted)
+    has_enough = min(len(a), len(b)) >= FEWEST_TO_COMPARE
+    is_open = p_adjusted is not None and p_adjusted >= ERROR_RATE
     return Pair(
         label_a,
         label_b,
         (len(a), len(b)),
         float(a.mean() - b.mean()),
-        None if test is None else (test.low, test.high),
-        None if test is None else test.p_value,
+        difference_interval(a, b, bounds, 1 - error_rate),
+        p_value,
         p_adjusted,
-        Estimate(estimate, interval),
-        seeds_needed(a, b, error_rate=error_rate) if is_open else None,
+        Estimate(estimate, interval if has_enough else None),
+        seeds_needed(a, b, bounds, error_rate=error_rate) if is_open else None,
     )
-
-
-def _is_significant(p_adjusted: float | None) -> bool:
-    return p_adjusted is not None and p_adjusted < ERROR_RATE
 
 
 def verdict(pair: Pair) -> str:
     """Say in a few words what may be claimed about a pair."""
-    if pair.p_value is None:
-        if min(pair.n) < 2:
-            return "not testable with a single seed"
-        if pair.difference == 0.0:
-            return "all runs have the same result"
-        return "not testable: runs do not vary"
-    if pair.is_decided:
-        return "decided"
-    if pair.seeds_needed is None:
-        return "not decided"
-    return f"not decided (~{format_seeds(pair.seeds_needed)} seeds)"
+    if pair.seeds_needed is None or pair.is_decided:
+        return pair.verdict
+    return f"{pair.verdict} (~{format_seeds(pair.seeds_needed)} seeds)"
 
 
 def format_seeds(seeds: int) -> str:
     """Return a number of needed seeds as text."""
-    return f"{seeds:,}" if seeds < MOST_SEEDS_NAMED else f"more than {MOST_SEEDS_NAMED:,}"
+    return f"{seeds:,}" if seeds < MOST_SEEDS else f"more than {MOST_SEEDS:,}"

@@ -16,6 +16,7 @@ from rl_runner.evaluation.comparison.confidence_bands import (
 )
 from rl_runner.evaluation.comparison.experiments import Curve
 from rl_runner.evaluation.pictures.plot_style import GREY, experiment_colors, score_label
+from rl_runner.evaluation.statistics.bounds import Bounds
 from rl_runner.evaluation.statistics.ranks import FEWEST_FOR_RANKS
 
 if TYPE_CHECKING:
@@ -43,12 +44,17 @@ def draw_learning_curves(comparison: Comparison) -> "Figure":
     more than a factor of five share a logarithmic axis.
     """
     # Draw the bands and the reference lines.
-    bands = {row.label: band for row in comparison.rows if (band := band_of(row)) is not None}
+    bands = {
+        row.label: band
+        for row in comparison.rows
+        if (band := band_of(row, comparison.bounds)) is not None
+    }
     ends = [band.x[-1] for band in bands.values()]
     is_wide = max(ends) > WIDE_BUDGETS * min(ends)
     label = "timesteps (logarithmic)" if is_wide else "timesteps"
     references = _reference_lines(comparison)
-    y_label = "return of periodic evaluations (IQM)"
+    kind = "exact return" if comparison.measure == "exact" else "return"
+    y_label = f"{kind} of periodic evaluations (IQM)"
     figure = _draw_bands(comparison, bands, label, y_label, references, few_points=FEW_POINTS)
     # Scale the axis of timesteps.
     for axes in figure.axes:
@@ -74,7 +80,9 @@ def draw_performance_profiles(comparison: Comparison) -> "Figure":
     # All profiles span the same range of returns, a little wider than the scores.
     scores = np.concatenate([row.scores for row in comparison.rows])
     margin = 0.03 * (np.ptp(scores) or max(1.0, abs(scores[0])))
-    ends = scores.min() - margin, scores.max() + margin
+    ends = float(scores.min() - margin), float(scores.max() + margin)
+    if (bounds := comparison.bounds) is not None:
+        ends = max(bounds.low, ends[0]), min(bounds.high, ends[1])
     bands = {
         row.label: performance_profile(row.scores, _steps(row.scores, ends))
         for row in comparison.rows
@@ -87,9 +95,12 @@ def draw_performance_profiles(comparison: Comparison) -> "Figure":
     return figure
 
 
-def band_of(row: Row) -> Band | None:
-    """Return an experiment's learning curve; None if no run has readable evaluations."""
-    return learning_band(_curves_of(row))
+def band_of(row: Row, bounds: Bounds | None = None) -> Band | None:
+    """Return an experiment's learning curve; None if no run has readable evaluations.
+
+    :param bounds: of the returns, if they are known
+    """
+    return learning_band(_curves_of(row), bounds)
 
 
 def _curves_of(row: Row) -> list[Curve]:

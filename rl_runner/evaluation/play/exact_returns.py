@@ -28,6 +28,7 @@ class TransitionTable:
     rewards: np.ndarray  # (n_states, n_actions) expected immediate reward
     initial: np.ndarray  # (n_states,) probability of starting there
     time_limit: int
+    extremes: tuple[float, float] = (-np.inf, np.inf)  # the returns of the worst and best episode
 
     def policy_return(self, actions: np.ndarray) -> float:
         """Return the mean undiscounted return of a deterministic policy.
@@ -59,6 +60,13 @@ class TransitionTable:
         values = np.zeros(len(self.initial))
         for _ in range(self.time_limit):
             values = (self.rewards + self.continues @ values).max(axis=1)
+        return float(self.initial @ values)
+
+    def worst_return(self) -> float:
+        """Return the lowest mean return of any policy."""
+        values = np.zeros(len(self.initial))
+        for _ in range(self.time_limit):
+            values = (self.rewards + self.continues @ values).min(axis=1)
         return float(self.initial @ values)
 
     def optimal_actions(self) -> np.ndarray:
@@ -137,7 +145,36 @@ def _dense(table: Mapping[int, Any], initial: np.ndarray, time_limit: int) -> Tr
                 rewards[state, action] += probability * reward
                 if not terminated:
                     continues[state, action, next_state] += probability
-    return TransitionTable(continues, rewards, initial, time_limit)
+    extremes = (
+        _extreme_return(table, initial, time_limit, -1),
+        _extreme_return(table, initial, time_limit, 1),
+    )
+    return TransitionTable(continues, rewards, initial, time_limit, extremes)
+
+
+def _extreme_return(
+    table: Mapping[int, Any], initial: np.ndarray, time_limit: int, sign: int
+) -> float:
+    """Return the highest return of any possible episode (sign 1), or the lowest (sign −1)."""
+    # All possible outcomes, as parallel arrays
+    origins, targets, rewards, continues = [], [], [], []
+    for state, choices in table.items():
+        for outcomes in choices.values():
+            for probability, next_state, reward, terminated in outcomes:
+                if probability > 0:
+                    origins.append(state)
+                    targets.append(next_state)
+                    rewards.append(sign * reward)
+                    continues.append(not terminated)
+    origin, target = np.array(origins), np.array(targets)
+    reward, goes_on = np.array(rewards, dtype=float), np.array(continues)
+    # Backward induction over the remaining steps, where chance helps as well as the policy
+    values = np.zeros(len(initial))
+    for _ in range(time_limit):
+        following = np.full(len(initial), -np.inf)
+        np.maximum.at(following, origin, reward + np.where(goes_on, values[target], 0.0))
+        values = following
+    return sign * float(values[initial > 0].max())
 
 
 @dataclass(frozen=True)

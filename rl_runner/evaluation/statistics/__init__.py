@@ -2,16 +2,19 @@
 
 The percentile bootstrap, the usual choice, covers the true mean of normal returns in 83 % of cases
 at five runs where it promises 95 %, because five numbers resampled vary less than five new ones.
-So none of these intervals resamples. Their measured coverage is in docs/comparing.md. Nothing here
-draws a random number: the same runs give the same interval.
+So none of these intervals resamples. What is known of the returns decides which interval is used:
+with known bounds it never leaves them, and it needs no other assumption. Measured coverage is in
+docs/comparing.md. The same runs always give the same interval.
 
 Values have the shape (n, …), and the first axis is the runs.
 
 - :mod:`.confidence`: the confidence level that all intervals share
-- :mod:`.means`: the mean (Hall 1992)
+- :mod:`.bounds`: the range of the possible values
+- :mod:`.dirichlet_means`: the mean, and a difference of means, of bounded values (Gaffke 2005)
+- :mod:`.means`: the mean of unbounded values (Hall 1992)
 - :mod:`.ranks`: the median and the interquartile mean
-- :mod:`.differences`: two means (Welch 1947), p values of several tests (Holm 1979), seeds needed
-- :mod:`.probabilities`: a share of runs (Wilson), the probability of improvement (Newcombe)
-- :mod:`.sequential`: a test that may be repeated after every batch of seeds
+- :mod:`.differences`: two means compared, p values of several tests (Holm 1979), seeds needed
+- :mod:`.probabilities`: a share of runs, the probability of improvement (Wilson 1927)
+- :mod:`.sequential`: tests that may be repeated after every batch of seeds
 - :mod:`.summary`: what n runs amount to, from the modules above
 """

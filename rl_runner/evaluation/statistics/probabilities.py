@@ -22,30 +22,16 @@ def share_interval(share: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
 def probability_of_improvement(a: np.ndarray, b: np.ndarray) -> tuple[float, Interval]:
     """Return the probability that a run of A beats a run of B, and its interval.
 
-    The estimate is Mann and Whitney's U over nm, with ties counting half. The interval is
-    Newcombe's fifth method (Statistics in Medicine 25, 2006). Unlike the bootstrap it keeps its
-    level when every run of A beats every run of B: five against five still leave .65 possible.
+    The estimate is Mann and Whitney's U over nm, with ties counting half. Its variance is at most
+    θ(1 − θ)/min(n, m), whatever the two distributions (Birnbaum and Klose 1957). The interval is
+    the score interval with that variance, so it is Wilson's for a share of min(n, m) runs. It keeps
+    its level where returns have atoms (runs at a ceiling), and when every run of A beats every run
+    of B: five against five still leave .57 possible.
 
     :param a: (n,) of one experiment's runs
     :param b: (m,) of the other's
     """
     # The share of the nm pairs of runs in which A wins
     wins = (a[:, None] > b).mean() + (a[:, None] == b).mean() / 2
-    estimate, pairs = float(wins), len(a) * len(b)
-    balance = (len(a) + len(b)) / 2 - 1
-
-    def is_plausible(theta: float) -> bool:
-        """Whether the estimate lies within the error that ``theta`` would have if it were true."""
-        shape = 1 + balance * ((1 - theta) / (2 - theta) + theta / (1 + theta))
-        error = np.sqrt(theta * (1 - theta) / pairs * shape)
-        return bool(abs(estimate - theta) <= NORMAL_QUANTILE * error)
-
-    def end(outside: float) -> float:
-        """Bisect between the estimate and ``outside`` for the last plausible probability."""
-        inside = estimate
-        for _ in range(40):
-            middle = (inside + outside) / 2
-            inside, outside = (middle, outside) if is_plausible(middle) else (inside, middle)
-        return inside
-
-    return estimate, (end(0.0), end(1.0))
+    low, high = share_interval(wins, min(len(a), len(b)))
+    return float(wins), (float(low), float(high))

@@ -1,20 +1,23 @@
 """Intervals from the order of the runs: of the median, and of the interquartile mean (IQM)."""
 
+import functools
+
 import numpy as np
 from scipy.special import bdtr, stdtrit
 
+from rl_runner.evaluation.statistics.bounds import Bounds
 from rl_runner.evaluation.statistics.confidence import LEVEL, Interval
 
 FEWEST_FOR_RANKS = 5  # four runs span the median with a probability of only .875
+N_LEVELS = 4000  # placements of the runs that the bounded interquartile mean's interval weighs
 
 
 def median_interval(values: np.ndarray) -> Interval | None:
     """Return the interval of the median between two order statistics, for any distribution.
 
-    The chance that the d-th smallest lies below the median and the d-th largest above it is a
-    binomial sum. The ends are interpolated between the two d whose chances enclose the level
-    (Hettmansperger and Sheather 1986). Five values span the median with a probability of .9375;
-    fewer give None.
+    The chance that the d-th smallest is at most the median and the d-th largest at least the median
+    is bounded by a binomial sum, whatever the distribution. The largest d that holds the level is
+    taken. Five values span the median with a probability of .9375; fewer give None.
 
     :param values: (n,)
     """
@@ -22,19 +25,9 @@ def median_interval(values: np.ndarray) -> Interval | None:
     if n < FEWEST_FOR_RANKS:
         return None
     ordered = np.sort(values)
-
-    def coverage(d: int) -> float:
-        return 1.0 - 2.0 * float(bdtr(d - 1, n, 0.5))
-
-    if coverage(1) < LEVEL:
-        return float(ordered[0]), float(ordered[-1])
-    # The narrowest pair of order statistics that still holds the level, and the next narrower one.
-    d = max(d for d in range(1, n // 2 + 1) if coverage(d) >= LEVEL)
-    share = (coverage(d) - LEVEL) / (coverage(d) - coverage(d + 1))
-    weight = (n - d) * share / (d + (n - 2 * d) * share)
-    low = (1 - weight) * ordered[d - 1] + weight * ordered[d]
-    high = (1 - weight) * ordered[n - d] + weight * ordered[n - d - 1]
-    return float(low), float(high)
+    chances = 1.0 - 2.0 * bdtr(np.arange(n // 2), n, 0.5)  # of d = 1, 2, …
+    d = max(1, int((chances >= LEVEL).sum()))
+    return float(ordered[d - 1]), float(ordered[n - d])
 
 
 def interquartile_mean(values: np.ndarray) -> np.ndarray:
@@ -47,14 +40,19 @@ def interquartile_mean(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.sort(values, axis=0)[cut : len(values) - cut].mean(axis=0))
 
 
-def interquartile_mean_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the interval of the interquartile mean: the mean over a shifted half of the ranks.
+def interquartile_mean_interval(
+    values: np.ndarray, bounds: Bounds | None = None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the interval of the interquartile mean; fewer than five values give None.
 
-    As the median's interval lies between two order statistics, this one lies between the means of
-    two shifted middle halves. The shift is Student's quantile times the standard error, in ranks,
-    of the interquartile mean of uniform values, √(1/6n). Unlike the trimmed t interval it holds its
-    level where most runs reach a ceiling, and it never leaves the range of the runs. Fewer than
-    five values give None.
+    With bounds it is the model of :mod:`.dirichlet_means`: the values are placed at random levels
+    of the quantile function, and below the lowest and above the highest of them it may be at the
+    bound. The levels are the same for every sample of n values, so nothing here varies.
+
+    Without bounds it lies between the means of two shifted middle halves, as the median's interval
+    lies between two order statistics. The shift is Student's quantile times the standard error, in
+    ranks, of the interquartile mean of uniform values, √(1/6n). It never leaves the range of the
+    values, and so assumes that they show both sides of it.
 
     :param values: (n, …)
     :return: lower and upper ends, each (…)
@@ -62,13 +60,32 @@ def interquartile_mean_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndar
     n = len(values)
     if n < FEWEST_FOR_RANKS:
         return None
-    shift = float(stdtrit(n - 1, 0.5 + LEVEL / 2)) / np.sqrt(6 * n)
     ordered = np.sort(values, axis=0)
-    low, high = (
-        np.tensordot(_rank_weights(n, 0.25 + by, 0.75 + by), ordered, axes=1)
-        for by in (-shift, shift)
-    )
-    return low, high
+    if bounds is None:
+        shift = float(stdtrit(n - 1, 0.5 + LEVEL / 2)) / np.sqrt(6 * n)
+        low, high = (
+            np.tensordot(_rank_weights(n, 0.25 + by, 0.75 + by), ordered, axes=1)
+            for by in (-shift, shift)
+        )
+        return low, high
+    pseudo = np.ones((1, *values.shape[1:]))
+    weights, tail = _level_weights(n), (1 - LEVEL) / 2
+    lowest = np.concatenate([bounds.low * pseudo, ordered])
+    highest = np.concatenate([ordered, bounds.high * pseudo])
+    low = np.quantile(np.tensordot(weights, lowest, axes=1), tail, axis=0)
+    high = np.quantile(np.tensordot(weights, highest, axes=1), 1 - tail, axis=0)
+    return np.maximum(low, bounds.low), np.minimum(high, bounds.high)
+
+
+@functools.lru_cache(maxsize=8)
+def _level_weights(n: int) -> np.ndarray:
+    """Return (N_LEVELS, n + 1) each gap's weight in the middle half, for random levels of n values.
+
+    The levels of n ordered values are ordered uniform numbers. They come from a fixed stream.
+    """
+    levels = np.sort(np.random.default_rng(0).random((N_LEVELS, n)), axis=1)
+    edges = np.clip(np.pad(levels, ((0, 0), (1, 1)), constant_values=((0, 0), (0, 1))), 0.25, 0.75)
+    return np.asarray(2 * np.diff(edges, axis=1))
 
 
 def _rank_weights(n: int, begin: float, end: float) -> np.ndarray:
