@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, load_config
+from rl_runner.config.schema import EnvConfig
 from rl_runner.errors import ConfigError
 from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.runs.layout import CONFIG
@@ -25,15 +26,20 @@ class ExperimentResult:
     name: str
     hash: str
     runs: tuple[RunResult, ...]
+    env: EnvConfig | None = None  # None if it learned from a log, whose results are estimates
 
     @property
     def summary(self) -> "Summary | None":
-        """Mean and interval over the finished runs; None if there are none."""
-        from rl_runner.evaluation.statistics.summary import summarize
+        """Mean and interval over the finished runs, as `rl compare` has them; None without any."""
+        from rl_runner.evaluation.comparison.scores import summarize_scores
 
-        means = [run.mean_reward for run in self.runs if run.status == "finished"]
-        known = [mean for mean in means if mean is not None]
-        return summarize(known) if known else None
+        results = [run.record.last for run in self.runs if run.status == "finished"]
+        summarized = summarize_scores(
+            [result.mean_reward for result in results],
+            [result.exact_mean_reward for result in results],
+            self.env,
+        )
+        return None if summarized is None else summarized.summary
 
 
 def begin_experiment(
@@ -79,6 +85,7 @@ def run_experiments(
             each[0].config.name,
             experiment_hash(each[0].config),
             tuple(result_of[task.experiment, task.seed] for task in each),
+            each[0].config.env if each[0].config.data is None else None,
         )
         for each in experiments
     ]

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from rl_runner.cli.display.console import number, show, table
-from rl_runner.cli.display.results import Document, run_document, verdict
+from rl_runner.cli.display.results import Document, mean_document, run_document, verdict
 
 if TYPE_CHECKING:
     from rl_runner.evaluation.play.targets import EvaluatedGroup
@@ -23,6 +23,7 @@ def evaluation_document(group: "EvaluatedGroup") -> Document:
     """
     import numpy as np
 
+    from rl_runner.evaluation.play.return_bounds import return_bounds
     from rl_runner.evaluation.statistics.summary import summarize
     from rl_runner.runs.record import RunRecord, read_record
 
@@ -35,18 +36,17 @@ def evaluation_document(group: "EvaluatedGroup") -> Document:
             for path, record in records
         ]
         runs = [before | now for before, now in zip(known, runs, strict=True)]
-    values = [run["mean_reward"] for run in runs]
-    if not trained:
-        values = np.concatenate([each.episodes.returns for each in group.evaluations]).tolist()
-    summary = summarize(values)
-    return {
-        "experiment": group.path,
-        "name": group.name,
-        "hash": group.digest,
-        "runs": runs,
+    head = {"experiment": group.path, "name": group.name, "hash": group.digest, "runs": runs}
+    if trained:
+        return head | mean_document(runs, group.env) | {"interval_over": "runs"}
+    bounds = None if group.env is None else return_bounds(group.env)
+    returns = np.concatenate([each.episodes.returns for each in group.evaluations])
+    summary = summarize(returns.tolist(), bounds)
+    return head | {
         "mean_reward": summary.mean,
         "ci95": list(summary.ci95) if summary.ci95 else None,
-        "interval_over": "runs" if trained else "episodes",
+        "bounds": None if bounds is None else [bounds.low, bounds.high],
+        "interval_over": "episodes",
     }
 
 

@@ -7,32 +7,47 @@ from rl_runner.cli.display.console import duration, number, show, show_message, 
 from rl_runner.runs.record import RunRecord
 
 if TYPE_CHECKING:
+    from rl_runner.config import EnvConfig
     from rl_runner.training.experiment import ExperimentResult
     from rl_runner.training.task import RunResult
 
 Document = dict[str, Any]
-
-
-def experiment_document(path: str, name: str, digest: str, runs: Sequence[Document]) -> Document:
-    """Describe an experiment: its runs, and the mean over the finished ones with its interval."""
-    from rl_runner.evaluation.statistics.summary import summarize
-
-    means = [run["mean_reward"] for run in runs if run["mean_reward"] is not None]
-    summary = summarize(means) if means else None
-    return {
-        "experiment": path,
-        "name": name,
-        "hash": digest,
-        "runs": list(runs),
-        "mean_reward": summary.mean if summary else None,
-        "ci95": list(summary.ci95) if summary and summary.ci95 else None,
-    }
+FEWEST_SEEDS = 5  # for a claim, as in rl_runner.evaluation.statistics.differences
 
 
 def result_document(result: "ExperimentResult") -> Document:
-    """Describe an experiment that `rl train` has just trained, run by run."""
+    """Describe an experiment that `rl train` has just trained: its runs, and their mean."""
     runs = [run_document(run.seed, str(run.path), run.record) for run in result.runs]
-    return experiment_document(str(result.path), result.name, result.hash, runs)
+    head = {"experiment": str(result.path), "name": result.name, "hash": result.hash}
+    return {**head, "runs": runs, **mean_document(runs, result.env)}
+
+
+def mean_document(runs: Sequence[Document], env: "EnvConfig | None") -> Document:
+    """Describe the mean over runs and its interval, as `rl compare` would.
+
+    :param env: for the bounds of its returns; None if they are not known
+    """
+    from rl_runner.evaluation.comparison.scores import summarize_scores
+
+    sampled = [run["mean_reward"] for run in runs]
+    exact = [run.get("exact_mean_reward") for run in runs]
+    found = summarize_scores(sampled, [None] * len(runs), env)
+    document: Document = {
+        "mean_reward": found.summary.mean if found else None,
+        "ci95": list(found.summary.ci95) if found and found.summary.ci95 else None,
+    }
+    # The exact mean, where every run has one, replaces the sampled one in words.
+    scored = summarize_scores(sampled, exact, env)
+    if scored is None:
+        return document
+    if scored.measure == "exact":
+        document["exact_mean_reward"] = scored.summary.mean
+        document["exact_ci95"] = list(scored.summary.ci95) if scored.summary.ci95 else None
+    bounds = scored.bounds
+    return document | {
+        "bounds": None if bounds is None else [bounds.low, bounds.high],
+        "remark": scored.remark,
+    }
 
 
 def run_document(seed: int, path: str, record: RunRecord) -> Document:
@@ -95,42 +110,44 @@ def verdict(document: Document) -> str:
     finished = [run for run in document["runs"] if run["mean_reward"] is not None]
     if not finished:
         return "No run has finished."
-    mean = number(document["mean_reward"])
-    if document["ci95"] is None:
-        return f"Mean reward {mean} from a single seed: this says nothing about other seeds."
-    low, high = (number(end) for end in document["ci95"])
-    few = " Interpret with care: these are fewer than five seeds." if len(finished) < 5 else ""
-    return (
-        f"Mean reward {mean} over {len(finished)} seeds, "
-        f"95 % confidence interval {low} to {high}.{few}{_exactly(finished)}"
-    )
+    # Exact returns, which no episode's chance affects, come before sampled ones.
+    prefix, key, digits = ("Mean", "", None)
+    if document.get("exact_mean_reward") is not None:
+        prefix, key, digits = "Exact mean", "exact_", 4
+    mean = f"{prefix} reward {number(document[f'{key}mean_reward'], digits)}"
+    n, ends = len(finished), document[f"{key}ci95"]
+    if n == 1:
+        return f"{mean} from a single seed: this says nothing about other seeds."
+    if ends is None and n < FEWEST_SEEDS:
+        runs = ", ".join(number(run[f"{key}mean_reward"], digits) for run in finished)
+        return f"{mean} over {n} seeds ({runs}): too few seeds for an interval."
+    remark = f" Note: {document['remark']}." if document.get("remark") else ""
+    if ends is None:
+        return f"{mean} over {n} seeds, without an interval.{remark}"
+    few = " Too few seeds for a claim: comparisons need five." if n < FEWEST_SEEDS else ""
+    return f"{mean} over {n} seeds, {_interval_text(document, ends, digits)}.{few}{remark}"
 
 
-def _exactly(runs: Sequence[Document]) -> str:
-    """Say the same of the exact means, which no episode's chance affects, if every run has one."""
-    from rl_runner.evaluation.statistics.summary import summarize
-
-    means = [run.get("exact_mean_reward") for run in runs]
-    known = [mean for mean in means if mean is not None]
-    if len(known) < len(runs):
-        return ""
-    exact = summarize(known)
-    between = (
-        f", interval {number(exact.ci95[0], 4)} to {number(exact.ci95[1], 4)}" if exact.ci95 else ""
-    )
-    return f" The exact mean is {number(exact.mean, 4)}{between}."
+def _interval_text(document: Document, ends: Sequence[float], digits: int | None = None) -> str:
+    low, high = (number(end, digits) for end in ends)
+    text = f"95 % confidence interval {low} to {high}"
+    bounds = document.get("bounds")
+    if bounds is None:
+        return text
+    return f"{text} (possible: {number(bounds[0], digits)} to {number(bounds[1], digits)})"
 
 
 def _over_episodes(document: Document) -> str:
     """Say what the episodes of a policy without training show: they are the sample."""
     n = sum(run["n_episodes"] for run in document["runs"])
     mean = f"Mean reward {number(document['mean_reward'])} over {n:,} episodes"
+    exact = [run.get("exact_mean_reward") for run in document["runs"]]
+    if len(exact) == 1 and exact[0] is not None:
+        return f"{mean}. The exact mean is {number(exact[0], 4)}."
     if document["ci95"] is None:
-        return f"{mean}."
-    low, high = document["ci95"]
-    if low == high:
-        return f"{mean}, the same in all of them."
-    return f"{mean}, 95 % confidence interval {number(low)} to {number(high)}."
+        same = n > 1 and all(run["std_reward"] == 0.0 for run in document["runs"])
+        return f"{mean}, the same in all of them." if same else f"{mean}: too few for an interval."
+    return f"{mean}, {_interval_text(document, document['ci95'])}."
 
 
 def show_failures(results: "Sequence[ExperimentResult]") -> bool:

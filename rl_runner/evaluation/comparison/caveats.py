@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from rl_runner.evaluation.comparison.compare import Comparison, Row
 from rl_runner.evaluation.comparison.pairs import format_seeds
+from rl_runner.evaluation.comparison.scores import describe_equal_scores
 from rl_runner.evaluation.statistics.ranks import FEWEST_FOR_RANKS
 
 ENOUGH_SEEDS = FEWEST_FOR_RANKS
@@ -132,23 +131,9 @@ def _few_seeds(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _equal_runs(comparison: Comparison) -> Iterator[str]:
-    """Bound the share of further runs that may differ: 1 − .05^(1/n) (Clopper and Pearson)."""
-    bounds = comparison.bounds
     for row in comparison.rows:
-        n = len(row.scores)
-        if n < 2 or np.ptp(row.scores) > 0.0:
-            continue
-        score, could = float(row.scores[0]), "differ"
-        what = f"all {n} runs have the same result"
-        if bounds is not None and score == bounds.high:
-            what, could = f"{n} of {n} seeds reached the highest possible return", "be worse"
-        elif bounds is not None and score == bounds.low:
-            what, could = f"{n} of {n} seeds have the lowest possible return", "be better"
-        share = 1 - 0.05 ** (1 / n)
-        yield (
-            f"{row.label}: {what}; up to {share:.0%} of further runs could {could} "
-            "(95 % confidence)."
-        )
+        if said := describe_equal_scores(row.scores.tolist(), comparison.bounds):
+            yield f"{row.label}: {said}."
 
 
 def _without_bounds(comparison: Comparison) -> Iterator[str]:

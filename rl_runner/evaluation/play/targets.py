@@ -40,6 +40,7 @@ class EvaluatedGroup:
     digest: str = ""
     evaluations: list[Evaluation] = field(default_factory=list)
     paths: list[Path] = field(default_factory=list)  # of the runs; empty if it was not trained
+    env: EnvConfig | None = None  # whose returns these are
 
 
 def evaluate_targets(targets: Sequence[Path], options: EvaluationOptions) -> list[EvaluatedGroup]:
@@ -101,7 +102,7 @@ def _experiment(path: Path, runs: list[Path], options: EvaluationOptions) -> Eva
     config = load_config(path)
     evaluations = list(_evaluations(config, runs, options))
     digest = experiment_hash(config)
-    return EvaluatedGroup(config.name, str(path), digest, evaluations, runs)
+    return EvaluatedGroup(config.name, str(path), digest, evaluations, runs, config.env)
 
 
 def _evaluations(
@@ -127,13 +128,14 @@ def _baseline(config: ExperimentConfig, seed: int, options: EvaluationOptions) -
 
 
 def _config(config: ExperimentConfig, options: EvaluationOptions) -> EvaluatedGroup:
-    return EvaluatedGroup(config.env.id, evaluations=[_baseline(config, options.seed, options)])
+    found = _baseline(config, options.seed, options)
+    return EvaluatedGroup(config.env.id, evaluations=[found], env=config.env)
 
 
 def _environment(env: EnvConfig, options: EvaluationOptions) -> EvaluatedGroup:
     n_episodes = options.n_episodes or EvalConfig().final_episodes
     found = evaluate_baseline(env, options.policy or "", seed=options.seed, n_episodes=n_episodes)
-    return EvaluatedGroup(env.id, evaluations=[found])
+    return EvaluatedGroup(env.id, evaluations=[found], env=env)
 
 
 def _check_external(path: Path, options: EvaluationOptions) -> None:
@@ -158,4 +160,4 @@ def _external(path: Path, options: EvaluationOptions) -> EvaluatedGroup:
         n_episodes=options.n_episodes or EvalConfig().final_episodes,
         deterministic=options.deterministic is not False,
     )
-    return EvaluatedGroup(path.name, evaluations=[found])
+    return EvaluatedGroup(path.name, evaluations=[found], env=EnvConfig(id=options.env_id or ""))

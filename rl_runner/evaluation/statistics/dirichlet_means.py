@@ -7,6 +7,10 @@ bound. Gaffke (2005) proposed it; Learned-Miller and Thomas, "A new confidence i
 of a bounded random variable" (2020), measure it and compare it with others. That it holds its level
 for every distribution is conjectured and not proved; no counterexample is known.
 
+For a difference of two means, both pseudo-observations are at their worst for one end, and both at
+their best for the other. That is more cautious than necessary with few values, so each end then
+uses a tail of up to α, see :func:`_both_tails`.
+
 The distribution of the weighted mean is computed, not drawn. It is the B-spline recursion of de
 Boor applied to the step function, which is exact and numerically stable. Beyond :data:`MOST_EXACT`
 values the saddlepoint approximation of Lugannani and Rice (1980) takes its place.
@@ -21,6 +25,7 @@ from rl_runner.evaluation.statistics.confidence import LEVEL, Interval
 
 MOST_EXACT = 100  # values; the recursion takes their square in operations
 BISECTIONS = 50
+FEW = 20
 GRID = 160  # points over the range of each of two means, for their difference
 
 
@@ -46,7 +51,7 @@ def bounded_difference_interval(
     :param a: (n,) within the bounds
     :param b: (m,) within the bounds
     """
-    tail = (1 - level) / 2
+    tail = (1 - level) / _both_tails(a, b)
     reach = bounds.width
     tolerance = 1e-7 * reach
 
@@ -72,7 +77,7 @@ def difference_tails(a: np.ndarray, b: np.ndarray, bounds: Bounds, t: float) -> 
 
     :return: the probability that the difference is at most ``t`` if the missing mass of the first
         is at its worst and that of the second at its best, and that it is at least ``t`` in the
-        opposite case. ``t`` is outside the interval of level 1 − α if either is below α/2
+        opposite case. ``t`` is outside the interval if either is below the interval's tail
     """
     worst, best = _with(a, bounds.low), _with(b, bounds.high)
     below = 1 - _difference_exceeds(worst, best, t)
@@ -82,7 +87,18 @@ def difference_tails(a: np.ndarray, b: np.ndarray, bounds: Bounds, t: float) -> 
 
 def bounded_difference_p_value(a: np.ndarray, b: np.ndarray, bounds: Bounds) -> float:
     """Return the p value of equal means: the α at which the interval begins to exclude zero."""
-    return min(1.0, 2 * max(0.0, min(difference_tails(a, b, bounds, 0.0))))
+    smaller = max(0.0, min(difference_tails(a, b, bounds, 0.0)))
+    return min(1.0, _both_tails(a, b) * smaller)
+
+
+def _both_tails(a: np.ndarray, b: np.ndarray) -> float:
+    """Return by which number α is divided for the tail at each end of a difference's interval.
+
+    With up to :data:`FEW` values of each it is 1, with many it approaches 2. With 1, the coverage
+    of 95 % intervals, enumerated over all pairs of probabilities of two-valued results at the
+    bounds, is at least .950 for 5 and 5, 5 and 10, 5 and 20, and 10 and 10 values.
+    """
+    return 2 / (1 + min(1.0, FEW / min(len(a), len(b))))
 
 
 def normal_p_value(a: np.ndarray, b: np.ndarray, bounds: Bounds, n: int) -> float:

@@ -12,6 +12,8 @@ from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.comparison.compare import check_same_environment
 from rl_runner.evaluation.comparison.experiments import Experiment, SeedRun, load_experiments
 from rl_runner.evaluation.comparison.scores import paired_differences
+from rl_runner.evaluation.play.return_bounds import common_bounds
+from rl_runner.evaluation.statistics.bounds import Bounds
 from rl_runner.evaluation.statistics.sequential import FEWEST_PAIRS, Look, look_at
 from rl_runner.training.environment_task import experiment_folder
 from rl_runner.training.reporting import Reporter
@@ -32,6 +34,7 @@ class Decision:
     looks: tuple[Look, ...]  # one after each batch of seeds, the latest last
     without_result: tuple[str, ...]  # the runs that failed or were interrupted, with their reasons
     experiments: tuple[Experiment, Experiment]  # after the last batch
+    bounds: Bounds | None = None  # of the returns; None: differences are assumed to be normal
 
 
 def train_until_decided(
@@ -58,6 +61,8 @@ def train_until_decided(
     experiments = _load(first, second)
     check_same_environment(experiments)
     resolutions = [resolve(experiment.config) for experiment in experiments]
+    # The bounds of sampled returns hold for exact ones as well.
+    bounds = common_bounds([experiment.config.env for experiment in experiments])
     runs_dir = _runs_dir(experiments, resolutions)
     looks: list[Look] = []
     # Begin with the seeds that either experiment has, and enough new ones for a first look.
@@ -75,12 +80,14 @@ def train_until_decided(
             experiments = _load(first, second)
         # Look at the paired differences; stop if they decide, or if a run has no result.
         differences = paired_differences(*experiments)
-        looks.append(look_at(np.array(list(differences.values())), error_rate))
+        looks.append(look_at(np.array(list(differences.values())), error_rate, bounds))
         stopped = [run for experiment in experiments for run in experiment.missing]
         outcome = _outcome(looks[-1], stopped, n_left=max_seeds - len(seeds))
         if outcome is not None:
             reasons = tuple(f"{run.path}: {run.problem}" for run in stopped)
-            return Decision(outcome, error_rate, max_seeds, tuple(looks), reasons, experiments)
+            return Decision(
+                outcome, error_rate, max_seeds, tuple(looks), reasons, experiments, bounds
+            )
         seeds += _new_seeds(seeds, min(batch, max_seeds - len(seeds)))
 
 
