@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rl_runner.config.tune import ObjectiveConfig, TuneConfig
+from rl_runner.evaluation.statistics.bounds import Bounds
 from rl_runner.tuning.confirm import (
     Candidate,
     Confirmed,
@@ -25,7 +26,7 @@ FINAL, SECONDS = ObjectiveConfig(), ObjectiveConfig(measure="wall_time")
 
 
 def trial(number: int, *scores: float, outcome: Any = "complete") -> TrialReport:
-    spread = tuple((score - 1.0, score, score + 1.0) for score in scores)
+    spread = tuple((score - 1.0, score - 0.5, score, score + 0.5, score + 1.0) for score in scores)
     return TrialReport(number, {"gamma": 0.9}, outcome, scores, spread)
 
 
@@ -91,8 +92,8 @@ def test_a_candidate_with_a_failed_run_cannot_win():
 
 
 def test_optimism_is_what_the_search_promised_too_much():
-    searched = trial(0, 10.0)  # its seeds: 9, 10, 11
-    optimism = optimism_of(FINAL, confirmed(searched, 5.0, 6.0, 7.0))
+    searched = trial(0, 10.0)  # its seeds: 9 to 11
+    optimism = optimism_of(FINAL, confirmed(searched, 5.0, 5.5, 6.0, 6.5, 7.0))
     assert optimism is not None
     assert optimism.mean == pytest.approx(4.0)
     assert optimism.ci95 is not None
@@ -112,13 +113,13 @@ def test_one_seed_gives_no_interval_and_the_start_no_optimism():
 
 
 def test_the_gain_is_over_the_start_on_fresh_seeds_alone():
-    start = confirmed(None, 1.0, 2.0, 3.0)
-    items = [start, confirmed(trial(0, 99.0), 5.0, 6.0, 7.0)]
+    start = confirmed(None, 1.0, 1.5, 2.0, 2.5, 3.0)
+    items = [start, confirmed(trial(0, 99.0), 5.0, 5.5, 6.0, 6.5, 7.0)]
     gain = gain_of(FINAL, items[1], items)
     assert gain is not None
     assert gain.mean == pytest.approx(4.0)
     assert gain.ci95 is not None
-    half = stats.t.ppf(0.975, 4) * np.sqrt(1 / 3 + 1 / 3)  # equal spreads: Student's
+    half = stats.t.ppf(0.975, 8) * np.sqrt(0.625 / 5 + 0.625 / 5)  # equal spreads: Student's
     assert gain.ci95 == pytest.approx((4.0 - half, 4.0 + half))
     assert gain_of(FINAL, start, items) is None
     seconds = gain_of(SECONDS, items[1], items)
@@ -127,13 +128,28 @@ def test_the_gain_is_over_the_start_on_fresh_seeds_alone():
 
 
 def test_the_gains_of_all_candidates_hold_together():
-    start, best = confirmed(None, 1.0, 2.0, 3.0), confirmed(trial(0, 9.0), 5.0, 6.0, 7.0)
-    others = [confirmed(trial(i, 9.0), 4.0, 5.0, 6.0) for i in (1, 2)]
+    start = confirmed(None, 1.0, 1.5, 2.0, 2.5, 3.0)
+    best = confirmed(trial(0, 9.0), 5.0, 5.5, 6.0, 6.5, 7.0)
+    others = [confirmed(trial(i, 9.0), 4.0, 4.5, 5.0, 5.5, 6.0) for i in (1, 2)]
     gain = gain_of(FINAL, best, [start, best, *others])
     assert gain is not None
     assert gain.ci95 is not None
-    half = stats.t.ppf(1 - 0.025 / 3, 4) * np.sqrt(2 / 3)
+    half = stats.t.ppf(1 - 0.025 / 3, 8) * 0.5
     assert gain.ci95 == pytest.approx((4.0 - half, 4.0 + half))
+
+
+def test_the_gain_stays_within_the_bounds_of_the_objective():
+    bounds = Bounds(1.0, 500.0, "test")
+    items = [
+        replace(confirmed(each, *scores), bounds=bounds)
+        for each, scores in ((None, [100.0] * 5), (trial(0, 500.0), [500.0] * 5))
+    ]
+    gain = gain_of(FINAL, items[1], items)
+    assert gain is not None
+    assert gain.ci95 is not None
+    assert 0 < gain.ci95[0] < 400 < gain.ci95[1] <= 499
+    few = [replace(item, seeds=(item.seeds[0][:2],)) for item in items]
+    assert gain_of(FINAL, few[1], few) == replace(gain, ci95=None)
 
 
 def test_there_is_no_gain_without_a_result_of_both():

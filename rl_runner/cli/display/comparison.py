@@ -134,6 +134,12 @@ def show_decision(decision: "Decision", labels: list[str]) -> None:
                ">e-value", "decided")  # fmt: skip
     show("", table(columns, rows, f"{first} − {second}, seed by seed, after each batch"))
     show(_outcome_text(decision, labels))
+    if decision.bounds is None and decision.outcome in {"decided", "undecided"}:
+        show(
+            "The possible range of returns is not known, so the error rate assumes normal "
+            "differences: failures too rare to have occurred can be missed. "
+            "`env.return_bounds: [low, high]` in the configs removes the assumption."
+        )
 
 
 def _outcome_text(decision: "Decision", labels: list[str]) -> str:
@@ -169,6 +175,7 @@ def decision_document(decision: "Decision") -> dict[str, object]:
         "outcome": decision.outcome,
         "error_rate": decision.error_rate,
         "max_seeds": decision.max_seeds,
+        "bounds": None if decision.bounds is None else asdict(decision.bounds),
         "looks": [asdict(look) for look in decision.looks],
         "without_result": list(decision.without_result),
     }

@@ -130,11 +130,12 @@ def exceedance(values: np.ndarray, t: np.ndarray) -> np.ndarray:
     if len(values) > MOST_EXACT:
         return _saddlepoint_exceedance(values, t)
     chance = (values > t).astype(float)
+    smallest = np.maximum(1e-14 * (values[-1] - values[0]), 1e-250)  # differences below are ties
     for k in range(1, len(values)):
         # Combine neighbours: the share of their distance that lies above t weighs the upper one.
         low, high = values[:-k], values[k:]
         width = high - low
-        has_width = width > 0
+        has_width = width > smallest
         share = np.where(has_width, (high - t) / np.where(has_width, width, 1.0), high > t)
         share = np.clip(share, 0.0, 1.0)
         chance = share * chance[1:] + (1 - share) * chance[:-1]

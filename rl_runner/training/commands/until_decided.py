@@ -53,8 +53,8 @@ def train_until_decided(
     leaving it out would favour the experiment whose bad seeds crash.
 
     :param max_seeds: the largest number of seeds per experiment, including those already there
-    :param batch: seeds per experiment between two looks at the difference; with fewer than five,
-        the error rate is less certain if returns are very skewed
+    :param batch: seeds per experiment between two looks at the difference; with fewer than five
+        and unknown bounds, the error rate is less certain if returns are very skewed
     :param error_rate: the largest probability of calling equal means different
     :raises RunnerError: if the experiments cannot be compared, or seeds cannot be added to them
     """

@@ -12,6 +12,7 @@ from rl_runner.evaluation.comparison.compare import Comparison, compare
 from rl_runner.evaluation.comparison.experiments import load_experiments
 from rl_runner.evaluation.comparison.pairs import verdict
 from rl_runner.evaluation.comparison.scales import Scale
+from rl_runner.evaluation.statistics.bounds import Bounds, OutOfBoundsError
 from rl_runner.evaluation.statistics.summary import aggregate
 
 GOOD = [400.0, 420.0, 440.0, 460.0, 480.0]
@@ -27,7 +28,8 @@ def test_each_experiment_gets_a_row(tmp_path: Path):
     good, bad = write_experiment(tmp_path, "good", GOOD), write_experiment(tmp_path, "bad", BAD)
     comparison = _compare(good, bad)
     row = comparison.rows[0]
-    assert (row.label, row.aggregates) == ("good", aggregate(GOOD))
+    assert comparison.bounds == Bounds(1.0, 500.0, "environment")
+    assert (row.label, row.aggregates) == ("good", aggregate(GOOD, comparison.bounds))
     assert row.normalized is not None
     assert row.normalized.value == pytest.approx(1.05)
     assert row.aggregates is not None
@@ -56,11 +58,12 @@ def test_a_clear_difference_is_decided_and_an_unclear_one_says_how_many_seeds_it
 ):
     good, bad = write_experiment(tmp_path, "good", GOOD), write_experiment(tmp_path, "bad", BAD)
     close = write_experiment(tmp_path, "close", [score + 10 for score in GOOD])
-    pairs = {(pair.first, pair.second): pair for pair in _compare(good, bad, close).pairs}
-    clear, unclear = pairs["good", "bad"], pairs["good", "close"]
+    (clear,), (unclear,) = _compare(good, bad).pairs, _compare(good, close).pairs
     assert (clear.difference, clear.n, clear.is_decided) == (330.0, (5, 5), True)
     assert clear.probability_of_improvement.value == 1.0
-    assert (verdict(clear), clear.seeds_needed) == ("decided", None)
+    assert (verdict(clear), clear.seeds_needed) == ("better", None)
+    assert clear.ci95 is not None
+    assert 0 < clear.ci95[0] < clear.ci95[1] < 499
     assert (unclear.difference, unclear.is_decided) == (-10.0, False)
     assert unclear.ci95 is not None
     assert unclear.ci95[0] < 0 < unclear.ci95[1]
@@ -79,16 +82,47 @@ def test_p_values_are_adjusted_for_the_number_of_pairs(tmp_path: Path):
     assert [adjusted for _, adjusted in p_values] == pytest.approx(expected)
 
 
-def test_runs_without_spread_cannot_be_tested(tmp_path: Path):
-    flat = write_experiment(tmp_path, "flat", [500.0] * 5)
-    same = write_experiment(tmp_path, "same", [500.0] * 5, total_timesteps=2000)
-    low = write_experiment(tmp_path, "low", [10.0] * 5, total_timesteps=3000)
-    pairs = _compare(flat, same, low).pairs
-    assert [(pair.p_value, pair.ci95, pair.is_decided) for pair in pairs] == [
-        (None, None, False)
-    ] * 3
-    assert verdict(pairs[0]) == "all runs have the same result"
-    assert verdict(pairs[1]) == "not testable: runs do not vary"
+def test_runs_without_spread_can_be_tested_only_within_known_bounds(tmp_path: Path):
+    for env, verdicts in (
+        (CARTPOLE, ["not shown", "better", "better"]),
+        ({"id": "LunarLander-v3"}, ["not shown"] * 3),
+    ):
+        folder = tmp_path / str(env["id"])
+        flat = write_experiment(folder, "flat", [500.0] * 5, env=env)
+        same = write_experiment(folder, "same", [500.0] * 5, env=env, total_timesteps=2000)
+        low = write_experiment(folder, "low", [10.0] * 5, env=env, total_timesteps=3000)
+        assert [verdict(pair) for pair in _compare(flat, same, low).pairs] == verdicts
+
+
+@pytest.mark.parametrize("n", [4, 5, 12])
+def test_no_number_that_is_shown_contradicts_the_verdict(tmp_path: Path, n: int):
+    rng = np.random.default_rng(n)
+    paths = [
+        write_experiment(tmp_path, f"e{i}", np.clip(rng.normal(mean, 40, n), 1, 500).tolist())
+        for i, mean in enumerate((60, 80, 300, 420, 460))
+    ]
+    verdicts = set()
+    for pair in _compare(*paths).pairs:
+        verdicts.add(pair.verdict)
+        assert (pair.verdict == "too few seeds") == (n < 5) == (pair.ci95 is None)
+        if pair.ci95 is None:
+            continue
+        excludes_zero = not pair.ci95[0] <= 0 <= pair.ci95[1]
+        assert pair.p_adjusted is not None
+        assert excludes_zero == (pair.p_adjusted < 0.05)
+        low, high = pair.probability_of_improvement.ci95 or (0.0, 1.0)
+        excludes_half = not low <= 0.5 <= high
+        assert pair.is_decided == (excludes_zero and excludes_half)
+        assert (pair.verdict == "better") == (pair.is_decided and pair.difference > 0)
+    expected = {4: {"too few seeds"}, 5: {"not shown"}, 12: {"worse", "not shown"}}
+    assert verdicts == expected[n]
+
+
+def test_returns_outside_the_bounds_of_a_config_are_refused(tmp_path: Path):
+    env = {**CARTPOLE, "return_bounds": [1, 450]}
+    path = write_experiment(tmp_path, "good", GOOD, env=env)
+    with pytest.raises(OutOfBoundsError, match="460 was observed, but the config says"):
+        _compare(path)
 
 
 def test_exact_returns_are_compared_only_if_all_have_them(tmp_path: Path):
@@ -153,14 +187,14 @@ def test_every_limit_of_the_numbers_is_a_caveat(tmp_path: Path):
     assert "seed 2 failed: the motor burned out" in said
     assert "seed 3 finished, but its returns are not finite numbers" in said
     assert "nothing: 7 of 7 seeds have no result" in said
-    assert "failing: 3 seeds are too few" in said
+    assert "failing: 3 seeds are too few for a claim (400, 420, 480)" in said
     assert "single: a single seed says nothing" in said
     assert "budgets differ, from 500 to 1,000" in said
     assert "wrappers differ" in said
     assert "periodic evaluations of seed 4" in said
     assert "random policy could not be measured" in said
     assert [len(row.scores) for row in comparison.rows] == [3, 1, 0]
-    assert [verdict(pair) for pair in comparison.pairs] == ["not testable with a single seed"]
+    assert [verdict(pair) for pair in comparison.pairs] == ["too few seeds"]
 
 
 def test_a_best_agent_without_a_finite_return_is_named(tmp_path: Path):
@@ -183,15 +217,17 @@ def test_runs_without_exact_returns_are_named_if_others_have_them(tmp_path: Path
 def test_equal_runs_do_not_mean_certainty(tmp_path: Path):
     flat = write_experiment(tmp_path, "flat", [500.0] * 5)
     (said,) = caveats(_compare(flat))
-    assert "flat: all 5 runs have the same result" in said
-    assert "Up to 45% of further runs" in said
+    assert said == (
+        "flat: 5 of 5 seeds reached the highest possible return; up to 45% of further runs could "
+        "be worse (95 % confidence)."
+    )
 
 
 def test_different_versions_are_named(tmp_path: Path):
     one, other = write_experiment(tmp_path, "one", GOOD), write_experiment(tmp_path, "other", BAD)
     change_record(one / "seed-0", versions={"python": "3.11.7", "torch": "2.4.0"})
     change_record(other / "seed-3", versions={"python": "3.11.7", "torch": "2.5.1"})
-    (said,) = caveats(_compare(one, other))
+    said = caveats(_compare(one, other))[-1]
     assert said == "The runs were made with different versions: torch 2.4.0, 2.5.1."
 
 

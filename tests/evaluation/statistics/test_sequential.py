@@ -3,7 +3,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rl_runner.evaluation.statistics.sequential import critical_quantile, e_value, look_at
+from rl_runner.evaluation.statistics.bounds import Bounds
+from rl_runner.evaluation.statistics.sequential import (
+    betting_e_value,
+    critical_quantile,
+    e_value,
+    look_at,
+)
 
 Differences = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 LOOKS = range(5, 31, 5)
@@ -102,3 +108,44 @@ def test_pairs_that_all_differ_alike_have_no_spread_to_be_judged_by(value: float
     look = look_at(np.full(6, value), 0.05)
     assert not look.is_decided
     assert (look.e_value, look.interval) == (1.0, None)
+
+
+BOUNDS = Bounds(1.0, 500.0, "test")
+BOUNDED: dict[str, Differences] = {
+    "rare failures": lambda rng, shape: (
+        np.where(rng.random(shape) < 0.95, 500.0, 10.0) - rng.normal(475.5, 5, shape)
+    ),
+    "a fifth fail": lambda rng, shape: (
+        np.where(rng.random(shape) < 0.8, 500.0, 10.0) - rng.normal(402, 20, shape)
+    ),
+    "both half at the ceiling": _between(
+        lambda rng, shape: np.clip(rng.normal(500, 60, shape), 1, 500)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_with_bounds_equal_means_are_called_different_no_more_often_than_stated(name: str):
+    rng = np.random.default_rng(0)
+    samples = BOUNDED[name](rng, (30, N_SIMULATED))
+    capital = [betting_e_value(samples[:n], BOUNDS.width) for n in range(5, 31)]
+    assert (np.max(capital, axis=0) > 20).mean() <= 0.05
+
+
+def test_the_betting_interval_leaves_out_zero_exactly_when_the_e_value_is_large_enough():
+    rng = np.random.default_rng(1)
+    outcomes = set()
+    for mean in rng.uniform(0, 400, 60):
+        differences = np.clip(rng.normal(mean, 60, 12), -499, 499)
+        look = look_at(differences, 0.05, BOUNDS)
+        assert look.interval is not None
+        low, high = look.interval
+        assert -499 <= low <= look.difference <= high <= 499
+        assert look.is_decided == (not low <= 0 <= high)
+        outcomes.add(look.is_decided)
+    assert outcomes == {True, False}
+
+
+def test_with_bounds_equal_differences_are_evidence():
+    assert look_at(np.full(10, 400.0), 0.05, BOUNDS).is_decided
+    assert not look_at(np.zeros(30), 0.05, BOUNDS).is_decided
