@@ -29,7 +29,7 @@ def test_two_experiments_are_shown_with_intervals_and_claims(rl: Rl, tmp_path: P
     assert "0 is the random policy, 0.014 (exact); 1 is the optimum, 0.744" in shown
     assert "good − …" in shown
     assert "bad 0.610" in shown
-    assert "decided" in shown
+    assert "better" in shown
     assert "!" not in shown
 
 
@@ -40,7 +40,7 @@ def test_a_comparison_as_json(rl: Rl, tmp_path: Path):
     assert document["threshold"] == 0.5
     assert [row["label"] for row in document["experiments"]] == ["good", "bad"]
     assert document["experiments"][0]["reached"]["n"] == 5
-    assert document["pairs"][0]["verdict"] == "decided"
+    assert document["pairs"][0]["verdict"] == "better"
     assert document["caveats"] == []
     assert "until_decided" not in document
 

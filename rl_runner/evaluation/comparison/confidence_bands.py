@@ -1,7 +1,7 @@
 """Learning curves and performance profiles with confidence bands, as numbers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -50,6 +50,9 @@ def learning_band(curves: Sequence[Curve], bounds: Bounds | None = None) -> Band
     # Interpolate and aggregate.
     returns = np.array([np.interp(grid, curve.timesteps, curve.returns) for curve in curves])
     nothing = np.full(len(grid), np.nan)
+    if bounds is not None:  # sampled returns may exceed the bounds of exact ones
+        low_end, high_end = min(bounds.low, returns.min()), max(bounds.high, returns.max())
+        bounds = replace(bounds, low=float(low_end), high=float(high_end))
     low, high = interquartile_mean_interval(returns, bounds) or (nothing, nothing)
     return Band(grid, interquartile_mean(returns), low, high)
 

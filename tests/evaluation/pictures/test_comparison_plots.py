@@ -66,7 +66,7 @@ def tick_labels(axes: Axes, axis: str) -> list[str]:
     [
         ([[300.0]], {"learning-curves", "intervals", "performance-profiles"}),
         ([[math.nan, 5.0]], {"learning-curves", "intervals", "performance-profiles"}),
-        ([[0.0] * 5], {"learning-curves", "intervals", "performance-profiles"}),
+        ([[1.0] * 5], {"learning-curves", "intervals", "performance-profiles"}),
         (
             [[1.0, 2.0], [3.0, 4.0]],
             {"learning-curves", "intervals", "performance-profiles", "probability-of-improvement"},
@@ -98,13 +98,15 @@ def test_learning_curves_are_the_bands_over_timesteps(tmp_path: Path):
     figure = draw_learning_curves(comparison)
     (axes,) = figure.axes
     for row in comparison.rows:
-        band = band_of(row)
+        band = band_of(row, comparison.bounds)
         assert band is not None
         np.testing.assert_array_equal(
             points(line(axes, row.label)), np.column_stack([band.x, band.value])
         )
     areas = [area.get_paths()[0].vertices for area in axes.collections]
-    bands = [band for row in comparison.rows if (band := band_of(row)) is not None]
+    bands = [
+        band for row in comparison.rows if (band := band_of(row, comparison.bounds)) is not None
+    ]
     for area, band in zip(areas, bands, strict=True):
         assert np.asarray(area)[:, 1].min() == band.low.min()
         assert np.asarray(area)[:, 1].max() == band.high.max()
@@ -123,7 +125,7 @@ def test_many_experiments_get_a_panel_each_with_the_others_in_grey(tmp_path: Pat
     figure = draw_learning_curves(comparison)
     assert [axes.get_title() for axes in figure.axes] == [row.label for row in comparison.rows]
     for axes, row in zip(figure.axes, comparison.rows, strict=True):
-        band = band_of(row)
+        band = band_of(row, comparison.bounds)
         assert band is not None
         np.testing.assert_array_equal(points(line(axes, row.label))[:, 1], band.value)
         (grey,) = (each for each in axes.collections if isinstance(each, LineCollection))
