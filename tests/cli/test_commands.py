@@ -225,7 +225,8 @@ def test_a_missing_run_is_trained_again(rl: Rl, lake: Path):
     assert record_of(lake / "seed-1")["results"] == before["results"]
 
 
-def test_train_shows_a_table_to_people(rl: Rl, lake: Path, trained: Trained):
+@pytest.mark.usefixtures("trained")
+def test_train_shows_a_table_to_people(rl: Rl, lake: Path):
     outcome = rl("train", "lake.yaml", "-q")
     assert outcome.stderr == ""
     for word in ("lake", "seed", "finished", "mean reward", "300", "95 % confidence interval"):

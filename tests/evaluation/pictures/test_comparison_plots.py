@@ -108,6 +108,7 @@ def test_learning_curves_are_the_bands_over_timesteps(tmp_path: Path):
         band for row in comparison.rows if (band := band_of(row, comparison.bounds)) is not None
     ]
     for area, band in zip(areas, bands, strict=True):
+        assert band is not None
         assert np.asarray(area)[:, 1].min() == band.low.min()
         assert np.asarray(area)[:, 1].max() == band.high.max()
     assert axes.get_xlim()[0] == 0
