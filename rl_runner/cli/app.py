@@ -1,6 +1,8 @@
 """The command line ``rl``: the list of its commands, and the one place that catches errors."""
 
+import contextlib
 import functools
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -24,7 +26,7 @@ from rl_runner.cli.commands.simulate import simulate
 from rl_runner.cli.commands.train import train
 from rl_runner.cli.commands.tune import tune
 from rl_runner.cli.commands.watch import watch
-from rl_runner.cli.display.console import show, show_error
+from rl_runner.cli.display.console import only_results, separate_results, show, show_error
 from rl_runner.cli.exit_codes import INTERRUPTED, USER_MISTAKE
 from rl_runner.errors import RunnerError
 from rl_runner.startup import collect_rarely
@@ -86,7 +88,8 @@ def _with_error_boundary(command: Command) -> Command:
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
         try:
-            command(*arguments, **options)
+            with only_results():
+                command(*arguments, **options)
         except RunnerError as error:
             show_error(error)
             raise typer.Exit(USER_MISTAKE) from None
@@ -104,4 +107,11 @@ for _heading, _group in GROUPS.items():
 def main() -> None:
     """Run ``rl``."""
     collect_rarely()
-    app(prog_name="rl")
+    separate_results()
+    try:
+        app(prog_name="rl")
+    finally:
+        # What is printed while the interpreter exits is no result either.
+        results, sys.stdout = sys.stdout, sys.stderr
+        with contextlib.suppress(BrokenPipeError):
+            results.flush()

@@ -1,6 +1,9 @@
 """The claim to a run: one process at a time holds it, and it is lost when that process ends."""
 
+import contextlib
 import fcntl
+import os
+import socket
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -31,9 +34,26 @@ class Claim:
             return False
         return True
 
+    def sign(self) -> None:
+        """Write into the lock which process has it, for whoever waits for a run that hangs."""
+        with writing(self._folder):
+            (self._folder / LOCK).write_text(_holder(), encoding="utf-8")
+
     def release(self) -> None:
         """Release the claim."""
         self._lock.release()
+
+
+def holder_of(folder: Path) -> str:
+    """Return which process has a claimed folder, e.g. ``process 4711``; empty if it is unknown."""
+    text = ""
+    with contextlib.suppress(OSError, UnicodeDecodeError):  # an older version wrote nothing
+        text = (folder / LOCK).read_text(encoding="utf-8")[:300].strip()
+    return text.removesuffix(f" on {socket.gethostname()}")
+
+
+def _holder() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def is_claimed(folder: Path) -> bool:

@@ -11,7 +11,7 @@ from typing import IO
 
 from rl_runner.runs.agents import SavedAgents
 from rl_runner.runs.checkpoints import CheckpointStore
-from rl_runner.runs.claim import Claim, is_claimed
+from rl_runner.runs.claim import Claim, holder_of, is_claimed
 from rl_runner.runs.disk import writing
 from rl_runner.runs.layout import (
     CHECKPOINTS,
@@ -26,6 +26,10 @@ from rl_runner.runs.layout import (
 )
 from rl_runner.runs.measurements import Measurements
 from rl_runner.runs.record import RunRecord, read_record, write_record
+
+MOST_LOG = 10_000_000  # bytes of log.txt, beyond which only its end is kept
+KEPT_LOG = 1_000_000
+MOST_TAIL = 20_000  # bytes of it that run.json repeats
 
 
 class RunFolder:
@@ -48,6 +52,15 @@ class RunFolder:
     def is_claimed(self) -> bool:
         """Whether a process is training here now; writes nothing."""
         return is_claimed(self.path)
+
+    def sign_claim(self) -> None:
+        """Let :attr:`holder` name this process, which has the claim."""
+        self._claim.sign()
+
+    @property
+    def holder(self) -> str:
+        """Which process is training here, e.g. ``process 4711``; empty if it is unknown."""
+        return holder_of(self.path)
 
     def release(self) -> None:
         """Release the claim."""
@@ -118,10 +131,30 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             return (self.path / LOG).open("a", encoding="utf-8")
 
+    def trim_log(self) -> None:
+        """Shorten log.txt to its end if it has grown beyond :data:`MOST_LOG` bytes.
+
+        Processes that have it open for appending continue at its new end.
+        """
+        path = self.path / LOG
+        try:
+            if path.stat().st_size <= MOST_LOG:
+                return
+            with path.open("r+b") as log:
+                log.seek(-KEPT_LOG, os.SEEK_END)
+                end = log.read(KEPT_LOG)
+                log.truncate(0)
+            with path.open("ab") as log:
+                log.write(b"[The beginning of this log was left out: it was too long.]\n" + end)
+        except OSError:  # no log, or a full disk: training does not depend on it
+            return
+
     def log_tail(self, n_lines: int = 60) -> list[str]:
         """Return the last lines of log.txt, into which anything may have been printed."""
         try:
-            text = (self.path / LOG).read_text(encoding="utf-8", errors="replace")
+            with (self.path / LOG).open("rb") as log:
+                log.seek(-min(MOST_TAIL, log.seek(0, os.SEEK_END)), os.SEEK_END)
+                text = log.read(MOST_TAIL).decode(errors="replace")
         except OSError:  # this must not hide the failure that it helps to explain
             return []
         return text.splitlines()[-n_lines:]

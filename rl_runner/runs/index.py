@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rl_runner.errors import RunnerError
+from rl_runner.errors import RunnerError, bounded
 from rl_runner.runs.claim import is_claimed
 from rl_runner.runs.disk import write_aside
 from rl_runner.runs.layout import INDEX, RECORD, seed_number
@@ -21,6 +21,7 @@ from rl_runner.runs.record import AgentResult, Results, RunRecord, read_record, 
 
 FORMAT = 3
 UNREADABLE = "unreadable"
+MOST_OF_AN_ERROR = 300  # characters
 KEPT = ("status", "name", "env", "algo", "seed", "timesteps", "seconds", "error", "heartbeat")
 KEPT_RESULTS = (
     "mean_reward",
@@ -128,9 +129,12 @@ def _read_entry(run: Path, stat: os.stat_result) -> _Entry:
     try:
         record = read_record(run) or RunRecord()
     except RunnerError as error:
-        return _Entry(stat.st_mtime_ns, stat.st_size, RunRecord(), str(error))
+        return _Entry(
+            stat.st_mtime_ns, stat.st_size, RunRecord(), bounded(str(error), MOST_OF_AN_ERROR)
+        )
     results = Results(last=_gist(record.last), best=_gist(record.best))
     kept = {name: getattr(record, name) for name in KEPT}
+    kept["error"] = None if record.error is None else bounded(record.error, MOST_OF_AN_ERROR)
     return _Entry(stat.st_mtime_ns, stat.st_size, RunRecord(**kept, results=results))
 
 

@@ -184,7 +184,11 @@ def read_record(run: Path) -> RunRecord | None:
 def write_record(run: Path, record: RunRecord) -> None:
     """Replace the run.json in a run's folder, all or nothing."""
     text = json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n"
-    write_aside(run / RECORD, lambda path: path.write_text(text, encoding="utf-8"))
+    # A text that UTF-8 cannot encode becomes an escape, which JSON reads as the same text.
+    write_aside(
+        run / RECORD,
+        lambda path: path.write_text(text, encoding="utf-8", errors="backslashreplace"),
+    )
 
 
 class NewerFormatError(ValueError):

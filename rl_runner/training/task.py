@@ -92,6 +92,7 @@ class RunResult:
     path: Path
     record: RunRecord
     elsewhere: bool = False  # left to another process
+    holder: str = ""  # which one, if it is known
 
     @property
     def status(self) -> str:
@@ -114,8 +115,11 @@ def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
     # Only one process may train a run.
     run = task.folder
     if not run.claim():
-        reporter.note(f"Seed {task.seed} is being trained by another process; left to it.")
-        return RunResult(task.seed, run.path, RunRecord(status="running"), elsewhere=True)
+        holder = run.holder
+        by = f"another process ({holder})" if holder else "another process"
+        reporter.note(f"Seed {task.seed} is being trained by {by}; left to it.")
+        running = RunRecord(status="running")
+        return RunResult(task.seed, run.path, running, elsewhere=True, holder=holder)
     try:
         # With --fresh, forget what there is, even a damaged run.json.
         if task.fresh:
@@ -124,6 +128,7 @@ def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
         # Train, unless the run is finished and its weights are there.
         record = run.read_record()
         if record is None or not record.is_finished or not run.agents.weights.is_file():
+            run.sign_claim()
             reporter.run_started(task.run)
             record = _train_and_record(task, run, reporter, stop)
         reporter.run_ended(task.run, record)
@@ -181,7 +186,8 @@ def _train_and_record(
             disk_full=is_full_disk(error),  # then the run is not to blame
         )
     finally:
-        # However it ended, say when.
+        # However it ended, record when
+        run.trim_log()
         file.change(finished=now(), seconds=round(time.monotonic() - started, 3))
         file.write()
     return file.record
@@ -222,10 +228,26 @@ def record_interruption(task: RunTask) -> RunResult:
 
 def record_failure(task: RunTask, error: str, *, by_signal: bool = False) -> RunResult:
     """Note in run.json that the run's process ended without doing so itself."""
+    task.folder.trim_log()
     tail = tuple(task.folder.log_tail())
     return _record_from_outside(
         task, status="failed", error=error, log_tail=tail, ended_by_signal=by_signal
     )
+
+
+def record_own_end(task: RunTask, *, overdue: bool) -> None:
+    """Note in run.json that this process, which has the run's claim, ends itself and why."""
+    run = task.folder
+    before = run.read_record()
+    if before is None or before.status != "running":  # only its process did not end
+        return
+    timesteps = run.checkpoints.newest_timesteps()
+    if overdue:
+        error, tail = too_long(task), tuple(run.log_tail())
+        ended = replace(before, status="failed", error=error, log_tail=tail)
+    else:
+        ended = replace(before, status="interrupted", timesteps=timesteps)
+    run.write_record(replace(ended, finished=now()))
 
 
 def too_long(task: RunTask) -> str:

@@ -1,47 +1,117 @@
-"""The only place that prints: results on standard output, everything else on standard error."""
+"""The only place that prints: results on standard output, everything else on standard error.
 
+Whatever an environment prints in this process goes to standard error too, so that standard output
+holds nothing but the result (:func:`separate_results`, :func:`only_results`). Names, errors and
+records come from elsewhere: control characters in them are shown as escapes and never reach the
+terminal (:func:`visible`).
+"""
+
+import contextlib
 import json
+import os
+import re
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, TextIO
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.markup import escape
 from rich.panel import Panel
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from rl_runner.errors import RunnerError
+from rl_runner.errors import RunnerError, bounded
 
 PIPE_WIDTH = 120  # columns, where there is no terminal to ask
+
+MOST_OF_A_CELL = 1_000  # characters
+MOST_OF_A_MESSAGE = 10_000
+
+# All control characters but tab and newline; the marks that turn the direction of text; and what
+# UTF-8 cannot encode. Each of them can make a terminal show something else than what is there.
+UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+_results: list[TextIO] = []  # where the command under way prints its result, apart from sys.stdout
+
+
+def separate_results() -> None:
+    """Let everything that this process or its children print go to standard error, except results.
+
+    Call it once, at the start of a process that runs commands. Afterwards only ``sys.stdout`` leads
+    to the original standard output; compiled code and child processes do not know it.
+    """
+    sys.stdout.flush()
+    results = os.dup(1)
+    os.dup2(2, 1)
+    encoding = sys.stdout.encoding
+    sys.stdout = os.fdopen(results, "w", encoding=encoding, errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def only_results() -> Iterator[None]:
+    """Keep standard output for results; other code that prints there writes to standard error."""
+    _results.append(sys.stdout)
+    sys.stdout = sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout = _results.pop()
+
+
+def result_stream() -> TextIO:
+    """Return where results are printed."""
+    return _results[-1] if _results else sys.stdout
+
+
+def visible(text: str) -> str:
+    r"""Show control characters as escapes, e.g. ``\x1b``; newlines and tabs stay."""
+    return UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+class SafeConsole(Console):
+    """Rich's console, which shows control characters in texts as escapes."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Yield the segments of a renderable; only Rich's own contain control characters."""
+        for segment in super().render(renderable, options):
+            unsafe = not segment.control and UNSAFE.search(segment.text)
+            yield Segment(visible(segment.text), segment.style) if unsafe else segment
 
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console, a new one each time because tests and pipes replace the streams."""
-    stream = sys.stderr if stderr else sys.stdout
+    stream = sys.stderr if stderr else result_stream()
     width = None if stream.isatty() else PIPE_WIDTH
-    return Console(file=stream, width=width, highlight=False, soft_wrap=False, emoji=False)
+    return SafeConsole(file=stream, width=width, highlight=False, soft_wrap=False, emoji=False)
 
 
 def show(*renderables: Any) -> None:
     """Print results for people; strings without markup, since names may hold brackets."""
     for renderable in renderables:
-        console().print(Text(renderable) if isinstance(renderable, str) else renderable)
+        is_text = isinstance(renderable, str)
+        console().print(Text(visible(renderable)) if is_text else renderable)
 
 
 def show_text(text: str) -> None:
     """Print text as it is: no wrapping, no markup."""
-    sys.stdout.write(text)
+    result_stream().write(visible(text))
 
 
 def show_json(document: Any) -> None:
     """Print one JSON document; NaN, which JSON does not have, becomes null."""
-    sys.stdout.write(json.dumps(_without_nan(document), indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(_without_nan(document), indent=2, ensure_ascii=False)
+    text = UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    result_stream().write(text + "\n")
 
 
 def show_message(text: str) -> None:
     """Write one line on standard error, so that standard output holds results only."""
+    text = visible(bounded(text, MOST_OF_A_MESSAGE))
     console(stderr=True).print(escape(text), soft_wrap=True)
 
 
@@ -52,12 +122,16 @@ def show_error(error: RunnerError) -> None:
         if parts:
             parts.append(Text())
         if problem.where:
-            parts.append(Text(problem.where, style="cyan"))
-        parts.append(Text(problem.what))
+            parts.append(_part(problem.where, "cyan"))
+        parts.append(_part(problem.what))
         if problem.cure:
-            parts.append(Text(problem.cure, style="green"))
+            parts.append(_part(problem.cure, "green"))
     panel = Panel(Group(*parts), title=error.title, title_align="left", border_style="red")
     console(stderr=True).print(panel)
+
+
+def _part(text: str, style: str = "") -> Text:
+    return Text(visible(bounded(text, MOST_OF_A_MESSAGE)), style=style)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
@@ -66,14 +140,18 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str =
     Long cells wrap instead of being cut, because names may differ only at their ends.
     """
     built = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    built.title = escape(title) or None
+    built.title = escape(visible(title)) or None
     for column in columns:
         name = escape(column.removeprefix(">"))
         justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
         built.add_column(name, justify=justify, overflow="fold")
     for row in rows:
-        built.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
+        built.add_row(*map(_cell, row))
     return built
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else escape(visible(bounded(str(value), MOST_OF_A_CELL)))
 
 
 def number(value: float | None, digits: int | None = None) -> str:

@@ -14,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from rl_runner.cli.display.console import console, duration, number, show_message
+from rl_runner.cli.display.console import console, duration, number, show_message, visible
 from rl_runner.config import ExperimentConfig
 from rl_runner.runs.record import RunRecord
 from rl_runner.training import reporting
@@ -129,7 +129,7 @@ class LiveReporter(LineReporter):
 
     def say(self, text: str) -> None:
         """Write one line above the bars."""
-        self._bars.console.print(text, markup=False)
+        self._bars.console.print(visible(text), markup=False)
 
     def close(self) -> None:
         """Remove the bars from the terminal."""

@@ -176,6 +176,7 @@ def show_unfinished(results: "Sequence[ExperimentResult]") -> bool:
     theirs = [(label, run) for label, run in runs if run.elsewhere]
     stopped = [f"{label} {_where(run)}" for label, run in ours if run.status == "interrupted"]
     not_begun = [label for label, run in ours if run.status == "pending"]
+    training = [(label, run) for label, run in theirs if run.status == "running"]
     left = [
         f"{label} {_where(run)}" if run.status == "interrupted" else label
         for label, run in theirs
@@ -185,14 +186,21 @@ def show_unfinished(results: "Sequence[ExperimentResult]") -> bool:
         ("Interrupted", stopped),
         ("Not started", not_begun),
         ("Left to another process, which was interrupted", left),
-        ("In training by another process", _labels(theirs, "running")),
+        ("In training by another process", [_held(label, run) for label, run in training]),
         ("Trained by another process", _labels(theirs, "finished")),
     ):
         if parts:
             show_message(f"{heading}: {'; '.join(parts)}.")
+    if any(run.holder for _, run in training):
+        show_message("If that process hangs, end it and run the same command again.")
     if stopped or not_begun or left:
         show_message("Run the same command again to resume.")
     return bool(stopped or not_begun or left)
+
+
+def _held(label: str, run: "RunResult") -> str:
+    """Name a run and the process that trains it."""
+    return f"{label} ({run.holder})" if run.holder else label
 
 
 def _labels(runs: "Sequence[tuple[str, RunResult]]", status: str) -> list[str]:

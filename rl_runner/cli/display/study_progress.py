@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from rl_runner.cli.display.console import console, count, duration, number, show_message
+from rl_runner.cli.display.console import console, count, duration, number, show_message, visible
 from rl_runner.runs.record import RunRecord
 from rl_runner.training.reporting import Evaluated, RunId
 from rl_runner.training.reporting import Progress as RunProgress
@@ -132,7 +132,7 @@ class LiveReporter(LineReporter):
 
     def say(self, text: str) -> None:
         """Write one line above the display."""
-        self.live.console.print(text, markup=False, soft_wrap=True)
+        self.live.console.print(visible(text), markup=False, soft_wrap=True)
 
     def close(self) -> None:
         """Remove the display from the terminal."""

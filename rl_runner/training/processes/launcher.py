@@ -18,10 +18,10 @@ from rl_runner.runs.disk import is_full_disk
 from rl_runner.runs.record import RunRecord
 from rl_runner.startup import start_fork_server
 from rl_runner.training.processes.process import (
-    GRACE_SECONDS,
     RunningTask,
     start_process,
 )
+from rl_runner.training.processes.worker import GRACE_SECONDS
 from rl_runner.training.reporting import Reporter, StopRequest
 from rl_runner.training.task import (
     RunResult,

@@ -19,11 +19,9 @@ from multiprocessing.connection import Connection
 from pebble import concurrent
 
 from rl_runner.runs.layout import seed_name
-from rl_runner.training.processes.worker import GIVE_UP, work
+from rl_runner.training.processes.worker import GIVE_UP, GRACE_SECONDS, work
 from rl_runner.training.reporting import Reporter
 from rl_runner.training.task import RunResult, RunTask
-
-GRACE_SECONDS = 15.0  # for a run that was asked to stop
 
 
 def start_process(task: RunTask, *, verbose: bool) -> tuple[Future[RunResult], Connection]:

@@ -2,14 +2,20 @@
 
 import faulthandler
 import os
+import select
 import signal
+import threading
+import time
 from multiprocessing.connection import Connection
 from typing import Any
 
 from rl_runner.runs.record import RunRecord
 from rl_runner.training.reporting import Evaluated, Progress, Reporter, StopRequest
-from rl_runner.training.task import RunResult, RunTask, execute
+from rl_runner.training.task import RunResult, RunTask, execute, record_own_end
 
+GRACE_SECONDS = 15.0  # for a run that was asked to stop
+LAUNCHER_SECONDS = 5.0  # beyond that, in which the launcher ends it
+WATCH_SECONDS = 1.0
 GIVE_UP = "give up"  # the launcher's message to a run whose result is not needed
 
 
@@ -29,6 +35,7 @@ def work(task: RunTask, reports: Connection, verbose: bool) -> RunResult:
     if verbose:
         reporter.metrics_file = os.fdopen(os.dup(2), "w", buffering=1)
     _redirect_output(task)
+    _Watch(task, reports, stop).start()
     # From here on signals are safe: the launcher may send them once it knows the process id.
     reports.send(("pid", (os.getpid(),)))
     try:
@@ -46,6 +53,55 @@ def _redirect_output(task: RunTask) -> None:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     faulthandler.enable(file=2)
+
+
+class _Watch(threading.Thread):
+    """Keeps a run within its bounds while the main thread trains, or hangs in an environment.
+
+    Every second it shortens a log that has become too long, and asks the run to stop if its
+    launcher has ended, however that happened, or if it has exceeded ``train.max_hours``. A run that
+    does not stop is ended, after the traceback of where it hangs was written to its log.
+    """
+
+    def __init__(self, task: RunTask, reports: Connection, stop: StopRequest) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._task = task
+        self._stop = stop
+        self._launcher = select.poll()
+        self._launcher.register(reports, 0)  # only that it was closed, not that something arrived
+        hours = task.config.train.max_hours
+        self._deadline = None if hours is None else time.monotonic() + hours * 3600
+        if hours is not None:
+            # This timer needs no Python: code that never lets other threads run is ended, too.
+            last = hours * 3600 + 2 * GRACE_SECONDS
+            faulthandler.dump_traceback_later(last, exit=True, file=2)
+
+    def run(self) -> None:
+        """Watch until the process ends."""
+        asked_at: float | None = None  # monotonic seconds
+        while True:
+            is_alone = bool(self._launcher.poll(WATCH_SECONDS * 1000))
+            self._task.folder.trim_log()
+            seconds = time.monotonic()
+            is_overdue = self._deadline is not None and seconds > self._deadline
+            if not (is_alone or is_overdue):
+                continue
+            # Ask once, wait, and then end it. A launcher that is there may do so before.
+            if asked_at is None:
+                asked_at = seconds
+                self._stop.set()
+            if seconds - asked_at > GRACE_SECONDS + (0 if is_alone else LAUNCHER_SECONDS):
+                self._end(is_overdue=is_overdue)
+            if is_alone:
+                time.sleep(WATCH_SECONDS)
+
+    def _end(self, *, is_overdue: bool) -> None:
+        """Write where the main thread hangs and how the run stands, and end this process."""
+        try:
+            faulthandler.dump_traceback(file=2)
+            record_own_end(self._task, overdue=is_overdue)
+        finally:
+            os._exit(1)
 
 
 class _PipeReporter(Reporter):
