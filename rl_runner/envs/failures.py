@@ -1,7 +1,7 @@
 """Exceptions of an environment, translated where they enter: at each copy."""
 
 import functools
-import sys
+import logging
 from typing import Any, NoReturn
 
 import gymnasium as gym
@@ -14,7 +14,7 @@ class NamedFailures(gym.Wrapper[Any, Any, Any, Any]):
 
     Every command then shows a panel, and a run records the panel's text with the traceback.
     KeyboardInterrupt passes. An exception in ``close`` cannot affect a result any more: it is
-    written to standard error, which is the log of a run, and not raised.
+    logged and not raised.
 
     :param name: the environment's id
     """
@@ -62,12 +62,12 @@ class NamedFailures(gym.Wrapper[Any, Any, Any, Any]):
         return named
 
     def close(self) -> None:
-        """Close; an exception is written to standard error and ends nothing."""
+        """Close; an exception is logged and ends nothing."""
         try:
             self.env.close()
         except (Exception, SystemExit) as error:  # noqa: BLE001
             what = f"`{self._name}` raised an exception in close(), which affects no result"
-            say_once(f"{what}: {describe_exception(error)} ({place_of(error)})")
+            log_once(f"{what}: {describe_exception(error)} ({place_of(error)})")
 
     def _fail(self, error: BaseException, method: str) -> NoReturn:
         if isinstance(error, KeyboardInterrupt | RunnerError):
@@ -85,6 +85,6 @@ def environment_error(name: str, error: BaseException, method: str) -> EnvError:
 
 
 @functools.cache
-def say_once(text: str) -> None:
-    """Write a line on standard error, which is the log of a run, unless it was written already."""
-    sys.stderr.write(text + "\n")
+def log_once(text: str) -> None:
+    """Log a warning, which a run has in its log.txt, unless it was logged already."""
+    logging.getLogger(__name__).warning(text)

@@ -27,6 +27,7 @@ from rl_runner.agents.fast.features import features_of
 from rl_runner.agents.fast.memory import KINDS
 from rl_runner.envs.contract import ContractGuard
 from rl_runner.envs.episode_seeds import EpisodeSeeds
+from rl_runner.envs.failures import NamedFailures
 from rl_runner.envs.monitor import ExactMonitor
 
 # Wrappers that change neither observations nor rewards nor transitions, except for the time limit.
@@ -34,6 +35,7 @@ HARMLESS_WRAPPERS = {
     ContractGuard,
     EpisodeSeeds,
     ExactMonitor,
+    NamedFailures,
     OrderEnforcing,
     PassiveEnvChecker,
     TimeLimit,
