@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from rl_runner.config.section import Section
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])\Z")
+_MACHINE_ZONES = ("localtime", "posixrules", "Factory")  # files of the zone database, not zones
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -58,6 +59,8 @@ def checked_zone(name: str) -> str:
     :raises ValueError: if there is no time zone with this name
     """
     try:
+        if name in _MACHINE_ZONES or name.startswith(("posix/", "right/")):
+            raise ZoneInfoNotFoundError(name)  # noqa: TRY301 - the same message for all names
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         message = f"`{name}` is not a time zone; write UTC or Europe/Berlin"
@@ -94,6 +97,8 @@ class DataConfig(Section):
     min_interactions_per_user: Annotated[int, Field(ge=1, le=10**6)] = 5
     until: Moment | None = None  # default: the time of the log's last event
     timezone: Zone | None = None  # of timestamps without one; None refuses them
+    # Which instant a local time means that occurs twice, as clocks go back; None refuses it.
+    ambiguous_times: Literal["earliest", "latest"] | None = None
     continue_from: Annotated[str, Field(min_length=1)] | None = None  # an earlier run on logs
     rewards: dict[str, float] = Field(default_factory=dict)  # other weights of the seven terms
     fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")] | None = None  # of the events

@@ -46,4 +46,6 @@ def meaning_of(config: ExperimentConfig) -> dict[str, Any]:
     for section, key in NOT_HASHED:
         if not section or section in meaning:
             (meaning[section] if section else meaning).pop(key, None)
+    if meaning.get("data", {}).get("ambiguous_times", "") is None:
+        del meaning["data"]["ambiguous_times"]  # an option that older experiments did not have
     return meaning

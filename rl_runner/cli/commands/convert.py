@@ -1,7 +1,7 @@
 """``rl convert``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -30,6 +30,13 @@ def convert(
         str | None,
         typer.Option("--timezone", help="The time zone of timestamps without one, e.g. UTC."),
     ] = None,
+    ambiguous_times: Annotated[
+        Literal["earliest", "latest"] | None,
+        typer.Option(
+            "--ambiguous-times",
+            help="Which instant a local time means that occurs twice, when clocks go back.",
+        ),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Convert logs from other tools, or to Open Bandit arrays or Vowpal Wabbit text.
@@ -38,7 +45,7 @@ def convert(
     """
     from rl_runner.offline.logs.log_conversion import convert_log
 
-    n_rows, refusals = convert_log(source, out, columns, timezone)
+    n_rows, refusals = convert_log(source, out, columns, timezone, ambiguous_times)
     refused = refusals.to_dict()
     if as_json:
         show_json({"out": str(out), "written": n_rows, "refusals": refused})

@@ -58,8 +58,9 @@ def evaluate_on_logs(
             raise ConfigError(Problem(f"{error}.", f"--window {window}")) from None
     # The run, and the log in its terms: time zone and reward weights.
     trained = load_trained(run)
-    timezone = trained.config.data.timezone if trained.config.data else None
-    reader = LogReader(timezone, now or datetime.now(UTC))
+    data = trained.config.data
+    times = (data.timezone, data.ambiguous_times) if data else (None, None)
+    reader = LogReader(*times, now or datetime.now(UTC))
     log = read_interactions(find_files(paths), reader, trained.weights)
     # Judge by what it has not learned from.
     chosen = evaluation_window(log, window, trained.learned_until)

@@ -55,7 +55,7 @@ def resolve_on_logs(config: ExperimentConfig, now: datetime | None = None) -> Lo
     build_learner(config)
     # The run to continue from, and the logs.
     earlier = None if data.continue_from is None else _earlier_run(data.continue_from, config)
-    reader = LogReader(data.timezone, now or datetime.now(UTC))
+    reader = LogReader(data.timezone, data.ambiguous_times, now or datetime.now(UTC))
     log = read_interactions(find_files(data.path), reader, weights)
     if len(log) == 0:
         raise DataError(Problem("The logs hold no good rows.", ", ".join(data.path)))

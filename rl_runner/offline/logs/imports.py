@@ -115,9 +115,11 @@ def _expression(source: ColumnSource, schema: Mapping[str, Any]) -> pl.Expr:
 def _read(file: Path) -> pl.DataFrame:
     try:
         if file.suffix == ".csv":
-            frame = pl.read_csv(file, infer_schema=False)  # as text, which the checks convert
+            frame = pl.read_csv(
+                file, infer_schema=False, glob=False
+            )  # as text, which the checks convert
         elif file.suffix == ".parquet":
-            frame = pl.read_parquet(file)
+            frame = pl.read_parquet(file, glob=False)
         else:
             cure = "Give a .csv or .parquet file."
             raise DataError(

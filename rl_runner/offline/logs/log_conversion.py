@@ -9,6 +9,7 @@ from rl_runner.errors import ConfigError, Problem
 from rl_runner.offline.logs.exports import write_open_bandit, write_vowpal_wabbit
 from rl_runner.offline.logs.imports import import_log, read_mapping
 from rl_runner.offline.logs.interactions import read_interactions
+from rl_runner.offline.logs.local_times import AmbiguousTimes, check_zone
 from rl_runner.offline.logs.log_files import LOG_SUFFIXES, READABLE, LogReader, write_log
 from rl_runner.offline.logs.log_schema import COLUMNS
 from rl_runner.offline.logs.refusals import Refusals
@@ -18,7 +19,11 @@ EXPORTS = {".npz": write_open_bandit, ".vw": write_vowpal_wabbit}
 
 
 def convert_log(
-    source: Path, out: Path, columns: Path | None = None, timezone: str | None = None
+    source: Path,
+    out: Path,
+    columns: Path | None = None,
+    timezone: str | None = None,
+    ambiguous_times: AmbiguousTimes | None = None,
 ) -> tuple[int, Refusals]:
     """Write a log, or a foreign CSV or Parquet file, in the format that the name of ``out`` says.
 
@@ -26,6 +31,8 @@ def convert_log(
     text.
 
     :param columns: a mapping of the source's columns, see :mod:`rl_runner.offline.logs.imports`
+    :param timezone: what times without a zone mean; None refuses them
+    :param ambiguous_times: which instant is meant by a local time that occurs twice
     :return: how many rows were written, and which were refused
     :raises RunnerError: if a file or the mapping is wrong; then nothing is written
     """
@@ -40,7 +47,8 @@ def convert_log(
         except ValueError as error:
             raise ConfigError(Problem(f"{error}.", f"--timezone {timezone}")) from None
     # Export a log to another library's format.
-    reader = LogReader(timezone)
+    check_zone(timezone, f"--timezone {timezone}")
+    reader = LogReader(timezone, ambiguous_times)
     if out.suffix in EXPORTS:
         if columns is not None or source.suffix == ".csv":
             cure = "Convert the file to a .parquet log first, then export that log."

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from rl_runner.errors import ConfigError, DataError, Problem, did_you_mean
+from rl_runner.offline.logs.local_times import AmbiguousTimes, check_zone
 from rl_runner.offline.logs.log_schema import COLUMNS
 from rl_runner.offline.logs.refusals import Refusals
 from rl_runner.offline.logs.row_checks import LINE, REASON, split_good_and_bad
@@ -52,12 +53,19 @@ class LogReader:
     """Reads log files and collects what it refuses in :attr:`refusals`.
 
     :param timezone: what timestamps without a zone mean; None refuses them
+    :param ambiguous_times: which of two instants is meant when clocks go back; None refuses both
     :param now: later timestamps are refused; default: the clock
+    :raises ConfigError: if times cannot be converted from the time zone
     """
 
     timezone: str | None = None
+    ambiguous_times: AmbiguousTimes | None = None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     refusals: Refusals = field(default_factory=Refusals)
+
+    def __post_init__(self) -> None:
+        """Check the time zone before any file is read."""
+        check_zone(self.timezone, "data.timezone")
 
     def batches(self, files: Iterable[Path]) -> Iterator[Batch]:
         """Yield the checked rows of every file.
@@ -75,7 +83,7 @@ class LogReader:
     def check(self, raw: pl.DataFrame, file: Path) -> pl.DataFrame:
         """Return the good rows of a frame that has the schema's columns; count the others."""
         self.refusals.count_rows(file, len(raw))
-        good, bad = split_good_and_bad(raw, self.now, self.timezone)
+        good, bad = split_good_and_bad(raw, self.now, self.timezone, self.ambiguous_times)
         if len(bad):
             self.refusals.add(file, bad[LINE].to_list(), bad[REASON].to_list())
         return good
@@ -148,10 +156,14 @@ def find_files(patterns: Iterable[str], base: Path = Path()) -> list[Path]:
 
 
 def _matches(place: Path) -> list[str]:
-    """Return the file of exactly this name if there is one, else what the glob matches."""
-    if place.is_file():
+    """Return what a glob matches; the part of it that exists by exactly this name is no pattern."""
+    # Brackets are common in names of files and folders: `log[1].csv` is not `log1.csv`.
+    parts = place.parts
+    literal = max(n for n in range(len(parts) + 1) if n == 0 or Path(*parts[:n]).exists())
+    if literal == len(parts):
         return [str(place)]
-    return sorted(glob.glob(str(place), recursive=True))  # noqa: PTH207 - ** and absolute ones
+    pattern = Path(glob.escape(str(Path(*parts[:literal]))), *parts[literal:])
+    return sorted(glob.glob(str(pattern), recursive=True))  # noqa: PTH207 - ** and absolute ones
 
 
 def check_columns(found: Iterable[str], file: Path) -> None:
@@ -228,7 +240,8 @@ def _scalar(value: object, name: str) -> str | None:
         return None
     wanted = _JSON_TYPES[name]
     if isinstance(value, bool):
-        return str(value).lower() if wanted == pl.Boolean else f"{value} (a boolean)"
+        is_word = wanted in (pl.Boolean, pl.String)  # identities are checked later
+        return str(value).lower() if is_word else f"{value} (a boolean)"
     if isinstance(value, str):
         return value if wanted == pl.String else f"'{value}'"
     if isinstance(value, int | float) and wanted != pl.Boolean:

@@ -81,7 +81,7 @@ def _kind(reason: str) -> str:
         return f"{name} is {tail.partition(':')[0]}"
     if reason.startswith("unknown "):
         return " ".join(reason.split(" ")[:2])
-    for what in (" has no time zone", " does not exist in "):
+    for what in (" has no time zone", " does not exist in ", " occurs twice in "):
         if reason.startswith("timestamp ") and what in reason:
             return f"timestamp{what}{reason.partition(what)[2]}"
     return reason

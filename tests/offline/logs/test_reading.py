@@ -7,7 +7,7 @@ import pytest
 from offline_worlds import same
 
 from rl_runner.envs.recommender.domain import TRAITS, state_parts
-from rl_runner.errors import DataError
+from rl_runner.errors import ConfigError, DataError
 from rl_runner.offline.logs.interactions import read_interactions
 from rl_runner.offline.logs.log_files import LogReader, find_files, write_log
 from rl_runner.offline.logs.log_schema import COLUMNS
@@ -455,3 +455,40 @@ def test_a_time_that_the_clock_skipped_is_refused_as_such(frame, read_frame, as_
     (reason,) = reader.refusals.reasons
     assert reason == "timestamp does not exist in Europe/Berlin"
     assert refused(reader)[0][0] == 8
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
+@pytest.mark.parametrize(
+    ("which", "read"), [("earliest", "00:30"), ("latest", "01:30"), (None, None)]
+)
+def test_a_time_that_occurs_twice_is_refused_or_chosen(frame, read_frame, suffix, which, read):
+    twice = datetime(2025, 10, 26, 2, 30)  # noqa: DTZ001 - without a zone on purpose
+    naive = frame.head(3).with_columns(pl.col("ts").dt.replace_time_zone(None))
+    row = pl.int_range(pl.len())
+    changed = naive.with_columns(ts=pl.when(row == 2).then(pl.lit(twice)).otherwise("ts"))
+    if suffix == "jsonl":
+        changed = changed.with_columns(pl.col("ts").dt.strftime("%Y-%m-%d %H:%M:%S%.f"))
+    log, reader = read_frame(
+        changed, f"x.{suffix}", timezone="Europe/Berlin", ambiguous_times=which
+    )
+    if which is None:
+        (reason,) = reader.refusals.reasons
+        assert "timestamp occurs twice in Europe/Berlin" in reason
+        assert "`ambiguous_times`" in reason
+    else:
+        assert reader.refusals.n_refused == 0
+        assert log.last_time == datetime.fromisoformat(f"2025-10-26T{read}:00+00:00")
+
+
+@pytest.mark.parametrize("zone", ["localtime", "posix/Europe/Berlin", "+05:30"])
+def test_a_zone_that_only_this_machine_knows_is_refused(zone):
+    with pytest.raises(ConfigError, match="IANA"):
+        LogReader(zone)
+
+
+def test_a_folder_name_with_brackets_is_no_pattern(tmp_path):
+    for folder in ("logs[1]", "logs1"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.jsonl").touch()
+    found = find_files([str(tmp_path / "logs[1]" / "*.jsonl")])
+    assert found == [tmp_path / "logs[1]" / "a.jsonl"]

@@ -1,0 +1,81 @@
+"""Times as files write them: with a zone, or local times of a zone that is named elsewhere."""
+
+from typing import Literal
+
+import polars as pl
+
+from rl_runner.errors import ConfigError, Problem
+from rl_runner.offline.logs.log_schema import TIME
+
+AmbiguousTimes = Literal["earliest", "latest"]
+
+NAIVE = r"^\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s*$"
+NAIVE_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
+SHORT_ZONE = r"(:\d\d(?:\.\d+)?[+-]\d\d)$"  # such as +02, which means +02:00
+
+
+def as_time(
+    column: pl.Expr, given: pl.DataType, timezone: str | None, ambiguous: AmbiguousTimes | None
+) -> pl.Expr:
+    """Return times in UTC; null where the text is not a time, or a local time names no instant.
+
+    :param timezone: what times without a zone mean; None makes them null
+    :param ambiguous: which instant is meant by a time that occurs twice, when clocks go back; None
+        makes it null
+    """
+    if isinstance(given, pl.Datetime):
+        if given.time_zone is None:
+            return _localised(column, timezone, ambiguous)
+        return column.dt.convert_time_zone("UTC").cast(TIME)
+    if given == pl.String:
+        text = column.str.strip_chars().str.replace(" ", "T").str.replace(SHORT_ZONE, "${1}:00")
+        zoned = text.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+        naive = pl.coalesce(
+            text.str.to_datetime(form, time_unit="us", strict=False) for form in NAIVE_FORMATS
+        )
+        return pl.coalesce(zoned, _localised(naive, timezone, ambiguous))
+    return pl.lit(None, TIME)
+
+
+def why_not_a_time(column: pl.Expr, given: pl.DataType, timezone: str | None) -> pl.Expr:
+    """Return the reason why :func:`as_time` made a value null."""
+    text = column.cast(pl.String, strict=False)
+    told = text.fill_null("?")
+    reason = pl.format("ts is not a time with a zone: {}", told)
+    is_naive = text.str.contains(NAIVE).fill_null(value=False)
+    if timezone is None:
+        without = pl.format("timestamp {} has no time zone", told)
+    else:
+        twice = pl.format(
+            "timestamp {} occurs twice in {}, as clocks go back; choose with `ambiguous_times`",
+            told,
+            pl.lit(timezone),
+        )
+        never = pl.format("timestamp {} does not exist in {}", told, pl.lit(timezone))
+        occurs = as_time(column, given, timezone, "earliest").is_not_null()
+        without = pl.when(occurs).then(twice).otherwise(never)
+    return pl.when(is_naive).then(without).otherwise(reason)
+
+
+def check_zone(timezone: str | None, where: str) -> None:
+    """Raise ConfigError if times cannot be converted from this zone.
+
+    Python accepts names that depend on the machine, such as `localtime`; polars does not.
+    """
+    if timezone is None:
+        return
+    try:
+        pl.Series([], dtype=pl.Datetime("us")).dt.replace_time_zone(timezone)
+    except pl.exceptions.PolarsError:
+        what = f"Times cannot be converted from the zone `{timezone}`."
+        cure = "Write the zone's name in the IANA database, such as Europe/Berlin or UTC."
+        raise ConfigError(Problem(what, where, cure)) from None
+
+
+def _localised(naive: pl.Expr, timezone: str | None, ambiguous: AmbiguousTimes | None) -> pl.Expr:
+    if timezone is None:
+        return pl.lit(None, TIME)
+    zoned = naive.cast(pl.Datetime("us")).dt.replace_time_zone(
+        timezone, ambiguous=ambiguous or "null", non_existent="null"
+    )
+    return zoned.dt.convert_time_zone("UTC")
