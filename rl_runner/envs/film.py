@@ -6,6 +6,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from rl_runner.envs.contract.breaches import described
+from rl_runner.errors import EnvError, Problem
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -60,6 +63,46 @@ class EpisodeFilm(gym.Wrapper[Any, Any, Any, Any]):
     def _keep(self, ending: str = "") -> None:
         from PIL import Image
 
-        picture = Image.fromarray(np.asarray(self.env.render(), dtype=np.uint8))
-        picture.thumbnail((self.width, 4 * self.width))
+        picture = Image.fromarray(plain_picture(self.env.render()))
+        if self._frames:  # all frames of a video have one size
+            height, width = self._frames[0].pixels.shape[:2]
+            picture = (
+                picture if picture.size == (width, height) else picture.resize((width, height))
+            )
+        else:
+            picture.thumbnail((self.width, 4 * self.width))
         self._frames.append(Frame(np.asarray(picture), self._step, self._return, ending))
+
+
+def plain_picture(rendered: Any) -> np.ndarray:
+    """Return what ``render`` returned as (height, width, 3) uint8.
+
+    A list of pictures (``rgb_array_list``) counts as its last one. Grey pictures, pictures with
+    transparency, with the channels first, or with fractions from 0 to 1 are converted.
+
+    :raises EnvError: if it is not a picture
+    """
+    if isinstance(rendered, list | tuple) and rendered and np.ndim(rendered[0]) in {2, 3}:
+        rendered = rendered[-1]
+    try:
+        pixels = np.asarray(rendered)
+    except Exception:  # noqa: BLE001 - converting a foreign object may raise anything
+        raise _no_picture(rendered) from None
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.ndim == 3 and pixels.shape[2] not in {1, 3, 4} and pixels.shape[0] in {1, 3}:
+        pixels = np.moveaxis(pixels, 0, 2)
+    is_picture = pixels.ndim == 3 and pixels.shape[2] in {1, 3, 4} and pixels.size > 0
+    if not is_picture or pixels.dtype.kind not in "fiub":
+        raise _no_picture(rendered)
+    # Fractions and flags from 0 to 1 become bytes.
+    if pixels.dtype.kind in "fb":
+        numbers = np.nan_to_num(pixels.astype(np.float64))
+        pixels = numbers * 255 if numbers.max() <= 1 else numbers
+    colours = np.clip(pixels, 0, 255).astype(np.uint8)[..., :3]
+    return np.ascontiguousarray(np.broadcast_to(colours, (*colours.shape[:2], 3)))
+
+
+def _no_picture(rendered: Any) -> EnvError:
+    what = f"`render()` returned {described(rendered)} in the mode `rgb_array`, not a picture."
+    return EnvError(Problem(what, "", "Return an array (height, width, 3) of uint8."))

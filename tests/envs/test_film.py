@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from rl_runner.envs.film import EpisodeFilm
+from rl_runner.envs.film import EpisodeFilm, plain_picture
+from rl_runner.errors import EnvError
 
 
 class Counter(gym.Env[int, int]):
@@ -72,3 +73,31 @@ def test_wide_pictures_are_made_smaller_and_narrow_ones_left_alone(
     film = EpisodeFilm(Counter(), width=width)
     play(film, 7)
     assert {frame.pixels.shape for frame in film.film()} == {shape}
+
+
+@pytest.mark.parametrize(
+    ("rendered", "colour"),
+    [
+        (np.full((4, 5, 3), 7, np.uint8), (7, 7, 7)),
+        (np.full((4, 5), 7, np.uint8), (7, 7, 7)),
+        (np.full((4, 5, 1), 7, np.int64), (7, 7, 7)),
+        (np.full((4, 5, 4), (1, 2, 3, 255), np.uint8), (1, 2, 3)),
+        (np.full((3, 4, 5), 7, np.uint8), (7, 7, 7)),
+        (np.full((4, 5, 3), 1.0), (255, 255, 255)),
+        (np.full((4, 5, 3), 300.0), (255, 255, 255)),
+        (np.full((4, 5, 3), np.nan), (0, 0, 0)),
+        ([np.zeros((4, 5, 3)), np.ones((4, 5, 3))], (255, 255, 255)),
+    ],
+)
+def test_any_picture_becomes_bytes(rendered: Any, colour: tuple[int, int, int]) -> None:
+    pixels = plain_picture(rendered)
+    assert (pixels.shape, pixels.dtype) == ((4, 5, 3), np.uint8)
+    assert tuple(pixels[0, 0]) == colour
+
+
+@pytest.mark.parametrize(
+    "rendered", [None, "text", [], {}, 3, np.zeros((0, 0, 3)), np.zeros((4, 5, 2)), ["a", "b"]]
+)
+def test_what_is_not_a_picture_is_named(rendered: Any) -> None:
+    with pytest.raises(EnvError, match="not a picture"):
+        plain_picture(rendered)

@@ -9,6 +9,7 @@ from rl_runner.envs.film import Frame
 WIDEST_PANEL = 960  # pixels; wide enough for environments that draw text
 WIDEST_FRAME = 1440  # of several panels together
 NARROWEST_PANEL = 240  # smaller pictures are enlarged, or the text would not fit
+TALLEST_PANEL = 2400  # pixels, of an enlarged picture
 GAP = 6
 SMALLEST_LETTERS, LARGEST_LETTERS = 14, 24  # pixels
 BACKGROUND, TEXT, FAINT, ENDED = "#e6ebf0", "#1b2733", "#52616f", "#9a4a00"
@@ -64,8 +65,15 @@ def _enlarged(picture: Image.Image) -> Image.Image:
     factor = -(-NARROWEST_PANEL // picture.width)
     if factor == 1:
         return picture
+    # A picture that is far taller than wide is enlarged less, and gets margins instead.
+    factor = max(1, min(factor, TALLEST_PANEL // picture.height))
     size = (picture.width * factor, picture.height * factor)
-    return picture.resize(size, Image.Resampling.NEAREST)
+    enlarged = picture.resize(size, Image.Resampling.NEAREST)
+    if enlarged.width >= NARROWEST_PANEL:
+        return enlarged
+    panel = Image.new(picture.mode, (NARROWEST_PANEL, enlarged.height))
+    panel.paste(enlarged, ((NARROWEST_PANEL - enlarged.width) // 2, 0))
+    return panel
 
 
 def _short(value: float) -> str:
