@@ -96,3 +96,26 @@ print(" ".join({"numba", "sympy", "torch._dynamo"} & set(sys.modules)))
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert result.stdout.split() == []
+
+
+def test_ctrl_c_while_the_command_is_imported_ends_it_without_a_traceback(tmp_path: Path):
+    code = """
+import builtins, os, signal
+from rl_runner.__main__ import main
+
+def interrupting_import(name, *arguments, plain=builtins.__import__):
+    if name == "typer":
+        os.kill(os.getpid(), signal.SIGINT)
+    return plain(name, *arguments)
+
+builtins.__import__ = interrupting_import
+main()
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code, "algos"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "Interrupted.\n")

@@ -17,10 +17,7 @@ from rl_runner.errors import RunnerError, describe_exception, describe_exit
 from rl_runner.runs.disk import is_full_disk
 from rl_runner.runs.record import RunRecord
 from rl_runner.startup import start_fork_server
-from rl_runner.training.processes.process import (
-    RunningTask,
-    start_process,
-)
+from rl_runner.training.processes.process import RunningTask, start_process
 from rl_runner.training.processes.worker import GRACE_SECONDS
 from rl_runner.training.reporting import Reporter, StopRequest
 from rl_runner.training.task import (
@@ -146,7 +143,7 @@ class Launcher:
             running.drain(self.reporter)
             running.check_time()
             if self.stop_requests:
-                self._stop(running)
+                self._terminate(running)
             if running.future.done():
                 ended += self._take_result(running)
         return ended
@@ -156,7 +153,7 @@ class Launcher:
         start_fork_server(
             dict.fromkeys(module for task, _ in self.waiting for module in task.modules)
         )
-        return _handling_signals(self.stop)
+        return _handling_signals(self.request_stop)
 
     def _start_waiting(self) -> None:
         while self.waiting and len(self.running) < self.jobs and not self.stop_requests:
@@ -189,8 +186,10 @@ class Launcher:
             self.reporter.run_ended(task.run, record)
             return RunResult(task.seed, task.folder.path, record)
         except ProcessExpired as error:
-            if self.stop_requests:
-                return record_interruption(task)
+            if self.stop_requests:  # killed: its process could not report that it ended
+                result = record_interruption(task)
+                self.reporter.run_ended(task.run, result.record)
+                return result
             if not running.is_overdue:
                 code = error.exitcode
                 text = f"the process {describe_exit(code)}"
@@ -207,8 +206,12 @@ class Launcher:
         self.reporter.run_ended(task.run, result.record)
         return result
 
-    def stop(self) -> None:
-        """Ask the runs to write their checkpoints and end; start no more. A second call kills."""
+    def request_stop(self) -> None:
+        """Count a request to stop; from then on :meth:`poll` starts no run and ends those there.
+
+        After the first request the runs write their checkpoints, after a second they are killed.
+        A signal handler calls this method at any time, so it sends nothing itself.
+        """
         self.stop_requests += 1
         self.stop_requested_at = time.monotonic()
         if self.stop_requests == 1:
@@ -218,14 +221,14 @@ class Launcher:
             )
 
     def stop_and_wait(self) -> None:
-        """Stop and return when every run has ended; the results are on disk."""
-        self.stop()
+        """End all runs, and return when the last has ended; the results are on disk."""
+        self.request_stop()
         while self.busy:
             time.sleep(POLL_SECONDS)
             self.poll()
 
-    def _stop(self, running: RunningTask) -> None:
-        """Ask a run to stop; kill it at the second request, or if it takes too long."""
+    def _terminate(self, running: RunningTask) -> None:
+        """Send SIGTERM to a run; after a second request, or if it takes too long, SIGKILL."""
         if self.stop_requests > 1 or time.monotonic() - self.stop_requested_at > GRACE_SECONDS:
             running.send(signal.SIGKILL)
         else:

@@ -265,7 +265,7 @@ def test_a_run_whose_process_is_only_beginning_hears_of_the_wish_to_stop(
     with launcher.stopping_on_signals():
         launcher.add(task)
         launcher.poll()  # starts it
-        launcher.stop()
+        launcher.request_stop()
         (result,) = until_it_ends(launcher)
     assert result.status == "interrupted"
 
@@ -298,7 +298,7 @@ def until_it_ends(launcher: Launcher) -> list[RunResult]:
         time.sleep(0.05)
         if ended := launcher.poll():
             return [result for _, result in ended]
-    launcher.stop()  # asked again: now
+    launcher.request_stop()  # asked again: now
     pytest.fail("it has not stopped within a minute")
 
 
@@ -395,16 +395,17 @@ def test_a_process_that_ends_without_a_word_is_a_failure(
 def test_a_run_that_was_killed_on_request_was_interrupted(task: RunTask, witness: Witness):
     (task.folder.checkpoints.path / "80").mkdir(parents=True)
     launcher = Launcher(witness, jobs=1)
-    launcher.stop()
+    launcher.request_stop()
     (note,) = witness.told("note")
     assert "will resume from its last one" in note
     assert "Press Ctrl-C again to stop at once." in note
-    launcher.stop()
+    launcher.request_stop()
     assert witness.told("note") == [note]
     result = end(launcher, task, ProcessExpired("gone", -9))
     assert result.status == "interrupted"
     assert result.record.timesteps == 80
     assert result.record.error is None
+    assert witness.told("run_ended") == [(0, "interrupted")]
     assert task.folder.read_record() == result.record
 
 
