@@ -6,6 +6,7 @@ RunnerError                     anything that rl_runner refuses to do; exit code
 ├── RunFolderError              the results folder is missing, unreadable or in use
 │   └── DiskFullError           there is no space left to write
 ├── CheckpointError             a saved agent is missing or damaged
+├── OutOfBoundsError            a return lies outside the range declared for it
 ├── StudyError                  a study's storage is unreachable, or holds another study
 └── DataError                   a log is missing, damaged, too small, or has another schema
 

@@ -76,9 +76,11 @@ def play_in_window(run: Run, n_episodes: int, *, deterministic: bool = True) -> 
         )
     except Exception as error:
         # Only errors of the drawing libraries are explained; others are bugs and keep their trace.
-        if type(error).__module__.partition(".")[0] not in {"pygame", "glfw"}:
+        # An environment's exception is the cause of the error that names the environment.
+        cause = error.__cause__ or error
+        if type(cause).__module__.partition(".")[0] not in {"pygame", "glfw"}:
             raise
-        what = f"The window failed: {error}."
+        what = f"The window failed: {cause}."
         raise EnvError(Problem(what, "rl watch", RECORD_INSTEAD)) from error
     finally:
         env.close()
