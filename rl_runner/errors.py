@@ -3,6 +3,7 @@
 RunnerError                     anything that rl_runner refuses to do; exit code 2
 ├── ConfigError                 the YAML file, an override or a hyperparameter
 ├── EnvError                    the environment cannot be found, built or driven by the algorithm
+│   └── CodeError               a module that a config names cannot be imported, or has changed
 ├── RunFolderError              the results folder is missing, unreadable or in use
 │   └── DiskFullError           there is no space left to write
 ├── CheckpointError             a saved agent is missing or damaged
@@ -60,6 +61,10 @@ class EnvError(RunnerError):
     """The environment cannot be found, built, or driven by the chosen algorithm."""
 
     title = "Environment problem"
+
+
+class CodeError(EnvError):
+    """A module that a config names cannot be found or imported, or its source has changed."""
 
 
 class RunFolderError(RunnerError):

@@ -18,6 +18,7 @@ NOT_HASHED = (
     ("checkpoint", "keep_last"),
     ("checkpoint", "replay_buffer"),
     ("data", "path"),  # the events count, not the path to them; see `fingerprint`
+    ("code", "path"),  # the same of modules: their sources count
 )
 
 
@@ -37,12 +38,14 @@ def meaning_of(config: ExperimentConfig) -> dict[str, Any]:
 
     Left out are the name and description; the list of seeds (each seed is a run of its own, so
     that further seeds join the same experiment); ``env.vec`` (all ways of stepping give the same
-    numbers) and ``env.return_bounds`` (which only the statistics use); the path to a log; and
-    options about time limits and the files to keep. Call this on a resolved config, in which every
-    default is written out.
+    numbers) and ``env.return_bounds`` (which only the statistics use); the paths to a log and to
+    local modules; and options about time limits and the files to keep. Call this on a resolved
+    config, in which every default is written out.
     """
     meaning = config.to_dict()
     meaning.pop("tune", None)  # it describes a search for other hyperparameters
+    if config.code is None or not config.code.modules:
+        meaning.pop("code", None)  # only installed packages
     for section, key in NOT_HASHED:
         if not section or section in meaning:
             (meaning[section] if section else meaning).pop(key, None)

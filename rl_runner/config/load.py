@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -137,6 +138,7 @@ def _read_file(path: FilePath) -> tuple[Raw, SourceMap]:
         problem = Problem("The file is not UTF-8 text.", str(path), "Name a YAML file.")
         raise ConfigError(problem) from None
     raw, source = parse_yaml(text, str(path))
+    source = replace(source, folders=(os.path.abspath(path.parent),))  # noqa: PTH100 - links stay
     if raw is None:
         cure = "Write a config; `rl init ppo CartPole-v1` prints one to start from."
         raise ConfigError(Problem("The file is empty.", str(path), cure))
@@ -180,7 +182,7 @@ def _override(raw: Raw, source: SourceMap, override: str) -> tuple[Raw, SourceMa
     value, _ = parse_yaml(text, origin, line_numbers=False)
     changed = _replaced(raw, path, value, origin)
     places = {at: place for at, place in source.places.items() if at[: len(path)] != path}
-    return changed, SourceMap(source.origin, {**places, path: origin})
+    return changed, replace(source, places={**places, path: origin})
 
 
 def _replaced(node: object, path: Path, value: object, origin: str) -> Raw:

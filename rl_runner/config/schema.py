@@ -252,6 +252,22 @@ def plain_name(name: str) -> str:
     return name
 
 
+def _tuple_of_texts(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+class CodeConfig(Section):
+    """The user's own modules: where they are, and the source that the experiment was made with.
+
+    ``path`` lists folders in which modules are looked up, relative to the config's own; that folder
+    itself need not be listed. ``modules`` is written by rl_runner: the hash of the source of every
+    local module that is imported. An edited module makes another experiment.
+    """
+
+    path: Annotated[tuple[str, ...], BeforeValidator(_tuple_of_texts), Field(strict=False)] = ()
+    modules: dict[str, str] = Field(default_factory=dict)
+
+
 class ExperimentConfig(Section):
     """A whole experiment: one algorithm on one environment, over several seeds.
 
@@ -267,6 +283,7 @@ class ExperimentConfig(Section):
     checkpoint: CheckpointConfig = CheckpointConfig()
     tune: TuneConfig | None = None
     data: DataConfig | None = None
+    code: CodeConfig | None = None
 
     _source: SourceMap = PrivateAttr(default_factory=SourceMap)
 
@@ -287,7 +304,7 @@ class ExperimentConfig(Section):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for YAML or JSON, in the order a person writes them."""
-        absent = {name for name in ("tune", "data") if getattr(self, name) is None}
+        absent = {name for name in ("tune", "data", "code") if getattr(self, name) is None}
         plain: dict[str, Any] = _plain(self.model_dump(exclude=absent))
         if self.env.return_bounds is None:
             del plain["env"]["return_bounds"]

@@ -15,6 +15,8 @@ class SourceMap:
 
     origin: str = field(default="config", compare=False)
     places: dict[Path, str] = field(default_factory=dict, compare=False, repr=False)
+    # Of the files themselves, absolute: the config's own first, then those that it extends
+    folders: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def locate(self, path: Path) -> str:
         """Return ``file:line, key `a.b` `` for the longest known prefix of ``path``."""
@@ -26,4 +28,5 @@ class SourceMap:
 
     def overlaid(self, upper: "SourceMap") -> "SourceMap":
         """Return the positions after ``upper`` was laid over this file (``extends``, ``--set``)."""
-        return SourceMap(upper.origin, {**self.places, **upper.places})
+        folders = tuple(dict.fromkeys([*upper.folders, *self.folders]))
+        return SourceMap(upper.origin, {**self.places, **upper.places}, folders)

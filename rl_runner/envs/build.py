@@ -25,7 +25,14 @@ from rl_runner.envs.contract import ContractGuard
 from rl_runner.envs.episode_seeds import EpisodeSeeds
 from rl_runner.envs.failures import NamedFailures
 from rl_runner.envs.raw_rewards import RewardRecorder
-from rl_runner.envs.specs import AnyEnv, explained, find_spec, load_wrapper, time_limit_of
+from rl_runner.envs.specs import (
+    AnyEnv,
+    explained,
+    find_spec,
+    load_wrapper,
+    time_limit_of,
+    without_advice,
+)
 from rl_runner.errors import EnvError, Problem
 from rl_runner.seeding import SeedTree
 
@@ -121,9 +128,10 @@ def make_single_env(
 def _make(config: EnvConfig, render_mode: str | None, *, check: bool = False) -> AnyEnv:
     """Build the environment with its time limit, without the config's wrappers."""
     limit, _ = time_limit_of(config)
-    with explained(config, "built"):
+    find_spec(config)  # imports its module, with better errors than Gymnasium's
+    with explained(config, "built"), without_advice():
         env: AnyEnv = gym.make(
-            config.id,
+            config.id.rpartition(":")[2],
             max_episode_steps=limit,
             disable_env_checker=not check,
             **({} if render_mode is None else {"render_mode": render_mode}),

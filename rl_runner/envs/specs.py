@@ -1,14 +1,18 @@
 """Environments and wrappers by the names that a config gives them, and errors that say the cure."""
 
 import contextlib
-import importlib
+import inspect
+import re
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import gymnasium as gym
 
 from rl_runner.config.schema import EnvConfig, WrapperConfig
-from rl_runner.errors import EnvError, Problem, describe_exception, did_you_mean
+from rl_runner.errors import CodeError, EnvError, Problem, describe_exception, did_you_mean
+from rl_runner.local_code import KNOWN_PACKAGES, import_named
 
 DEFAULT_TIME_LIMIT = 1000  # steps, for environments that never truncate an episode themselves
 
@@ -31,10 +35,45 @@ def find_spec(config: EnvConfig) -> gym.envs.registration.EnvSpec:
         # gym.spec alone does not.
         module, _, env_id = config.id.rpartition(":")
         if module:
-            importlib.import_module(module)
+            _import_environments(module)
         if env_id not in gym.registry and "-v" not in env_id:
             raise gym.error.NameNotFound(env_id)  # gym.spec raises a bare gym.error.Error here
-        return gym.spec(env_id)
+        with without_advice():
+            return gym.spec(env_id)
+
+
+_registered_by: dict[str, list[str]] = {}  # module → the ids that appeared while it was imported
+
+
+def _import_environments(module: str) -> None:
+    """Import a module that registers environments, and remember which.
+
+    :raises CodeError: if it cannot be imported
+    """
+    before = set(gym.registry)
+    import_named(module)
+    new = [env_id for env_id in gym.registry if env_id not in before]
+    _registered_by.setdefault(module, []).extend(new)
+
+
+@contextlib.contextmanager
+def without_advice() -> Iterator[None]:
+    """Silence Gymnasium's advice to upgrade an old id; :func:`newer_version` gives it instead."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is out of date")
+        yield
+
+
+def newer_version(config: EnvConfig) -> str | None:
+    """Return the id of the newest version of an environment, if ``env.id`` is an older one."""
+    spec = find_spec(config)
+    versions = [
+        other
+        for other in gym.registry.values()
+        if (other.namespace, other.name) == (spec.namespace, spec.name) and other.version
+    ]
+    newest = max(versions, key=lambda other: other.version or 0, default=spec)
+    return newest.id if (newest.version or 0) > (spec.version or 0) else None
 
 
 def time_limit_of(config: EnvConfig) -> tuple[int, bool]:
@@ -59,10 +98,11 @@ def load_wrapper(config: WrapperConfig) -> Callable[..., AnyEnv]:
     """
     module_name, _, class_name = config.name.replace(":", ".").rpartition(".")
     try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        what = f"The wrapper `{config.name}` cannot be imported: {error}."
-        raise EnvError(Problem(what, "env.wrappers")) from None
+        module = import_named(module_name, "env.wrappers")
+    except CodeError as error:
+        what = f"The wrapper `{config.name}` cannot be imported."
+        problems = (Problem(f"{what} {p.what}", "env.wrappers", p.cure) for p in error.problems)
+        raise CodeError(*problems) from error.__cause__
     found = getattr(module, class_name, None)
     if not (isinstance(found, type) and issubclass(found, gym.Wrapper)):
         what = f"`{config.name}` is not a Gymnasium wrapper."
@@ -89,22 +129,120 @@ def explained(config: EnvConfig, action: str) -> Iterator[None]:
     except EnvError:
         raise
     except ModuleNotFoundError as error:
-        what = f"`{config.id}` needs the Python package `{error.name}`, which is not installed."
-        cure = f"Install it (`pip install {(error.name or '').partition('.')[0]}`) or check the id."
+        missing = error.name or "unknown"
+        what = f"`{config.id}` needs the Python package `{missing}`, which is not installed."
+        top = missing.partition(".")[0]
+        cure = f"Install the package that has it, for the Python at {sys.executable}."
+        if top in KNOWN_PACKAGES:
+            cure = f"Install it: `pip install {KNOWN_PACKAGES[top]}`."
+        raise EnvError(Problem(what, "env.id", cure)) from None
+    except gym.error.DeprecatedEnv as error:
+        known = did_you_mean(config.id.rpartition(":")[2], gym.registry)
+        what = f"`{config.id}` is an old version that Gymnasium no longer has."
+        cure = next(iter(re.findall(r"use `[^`]+`", str(error))), "").capitalize()
+        cure = f"{cure}." if cure else known or "`rl envs` lists what is installed."
         raise EnvError(Problem(what, "env.id", cure)) from None
     except gym.error.UnregisteredEnv:
-        # Suggest ids in the form in which they were written, with the package before the colon.
-        prefix = "".join(config.id.rpartition(":")[:2])
-        cure = (
-            did_you_mean(config.id, [prefix + known for known in gym.registry])
-            or "`rl envs` lists what is installed."
-        )
-        what = f"There is no environment `{config.id}`."
-        raise EnvError(Problem(what, "env.id", cure)) from None
+        raise _no_such_environment(config) from None
     except gym.error.DependencyNotInstalled as error:
         what = f"`{config.id}` needs a package that is not installed."
         raise EnvError(Problem(what, "env.id", str(error))) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         what = f"`{config.id}` could not be {action}: {describe_exception(error)}"
-        cure = "Check `env.id`, `env.kwargs` and `env.wrappers`."
+        cure = _misspelt_argument(config, error)
+        cure = cure or "Check `env.id`, `env.kwargs` and `env.wrappers`."
         raise EnvError(Problem(what, "env", cure)) from error
+
+
+# The modules that register the ids of known packages, by how the ids begin or end.
+_MODULE_OF_PREFIX = {
+    "ALE/": "ale_py",
+    "MiniGrid-": "minigrid",
+    "BabyAI-": "minigrid",
+    "MiniWorld-": "miniworld",
+    "highway-": "highway_env",
+    "merge-v": "highway_env",
+    "roundabout-": "highway_env",
+    "parking-": "highway_env",
+    "intersection-": "highway_env",
+    "racetrack-": "highway_env",
+    "Fetch": "gymnasium_robotics",
+    "HandManipulate": "gymnasium_robotics",
+    "HandReach": "gymnasium_robotics",
+    "AntMaze": "gymnasium_robotics",
+    "PointMaze": "gymnasium_robotics",
+    "Adroit": "gymnasium_robotics",
+    "FrankaKitchen": "gymnasium_robotics",
+    "Panda": "panda_gym",
+    "GymV21": "shimmy",
+    "GymV26": "shimmy",
+    "dm_control/": "shimmy",
+    "mo-": "mo_gymnasium",
+    "Vizdoom": "vizdoom",
+}
+_MODULE_OF_ATARI = re.compile(r"(NoFrameskip|Deterministic|-ram).*-v\d+\Z")
+
+
+def _no_such_environment(config: EnvConfig) -> EnvError:
+    """Return the error for an id that nothing has registered, with the ids it may have meant."""
+    module, _, env_id = config.id.rpartition(":")
+    what = f"There is no environment `{config.id}`."
+    if not module:
+        home = _home_of(env_id)
+        if home is not None:
+            cure = f"Its package registers it when it is imported: `env.id: {home}:{env_id}`."
+        elif re.search(r"\.py\b|/.*:", config.id) or "." in env_id:
+            cure = "Let its module register it with `gymnasium.register`, and name both: "
+            cure += "`env.id: module:Name-v0`."
+        else:
+            cure = did_you_mean(env_id, gym.registry) or "`rl envs` lists what is installed."
+        return EnvError(Problem(what, "env.id", cure))
+    own = _registered_by.get(module, [])
+    if isinstance(getattr(sys.modules.get(module), env_id, None), type):
+        cure = "It is a class there. Register it, and name its id: `gymnasium.register("
+        cure += f'"{env_id}-v0", entry_point="{module}:{env_id}")`.'
+    elif guess := did_you_mean(env_id, own):
+        cure = guess.replace("`", f"`{module}:", 1)
+    elif own:
+        cure = f"It has registered: {', '.join(f'`{each}`' for each in own[:10])}."
+    else:
+        cure = f"It has registered none: call `gymnasium.register` in {module}. "
+        cure = (cure + did_you_mean(env_id, gym.registry)).strip()
+    what = f"The module `{module}` was imported, but has not registered `{env_id}`."
+    return EnvError(Problem(what, "env.id", cure))
+
+
+def _home_of(env_id: str) -> str | None:
+    """Return the module that registers the id of a well-known package; None for other ids."""
+    if _MODULE_OF_ATARI.search(env_id):
+        return "ale_py"
+    return next((m for start, m in _MODULE_OF_PREFIX.items() if env_id.startswith(start)), None)
+
+
+def _misspelt_argument(config: EnvConfig, error: BaseException) -> str:
+    """Return what `env.kwargs` may have meant, if the environment does not take an argument."""
+    found = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    if not isinstance(error, TypeError) or found is None:
+        return ""
+    wrong = found[1]
+    for wrapper in config.wrappers:
+        if wrong in wrapper.kwargs:
+            return _known_arguments(load_wrapper(wrapper), wrong, f"`{wrapper.name}`")
+    if wrong not in config.kwargs:
+        return ""
+    entry_point = gym.registry[config.id.rpartition(":")[2]].entry_point
+    creator: object = entry_point
+    if isinstance(entry_point, str):
+        creator = gym.envs.registration.load_env_creator(entry_point)
+    return _known_arguments(creator, wrong, "the environment")
+
+
+def _known_arguments(creator: object, wrong: str, owner: str) -> str:
+    """Return the argument nearest to a wrong one, or all of them."""
+    try:
+        parameters = inspect.signature(creator).parameters  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return ""
+    known = [name for name in parameters if name not in {"self", "env", "render_mode"}]
+    listed = ", ".join(f"`{name}`" for name in known) or "none"
+    return did_you_mean(wrong, known) or f"The arguments of {owner} are: {listed}."

@@ -23,7 +23,7 @@ from rl_runner.runs.record import AgentResult, RunRecord
 Verdict = Literal["bit-equal", "statistically equal", "different"]
 ERROR_RATE = 0.01  # how often two equal agents are called different
 TIMINGS = {"time/fps"}  # the only TensorBoard scalars that may differ
-SURROUNDINGS = ("versions", "machine", "git")  # the sections of run.json that describe them
+SURROUNDINGS = ("code", "versions", "machine", "git")  # the sections of run.json that describe them
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Reproduction:
     differences: list[str]  # a phrase for each thing that is not bit-equal
     metrics: list[Metric]
     weights: tuple[str, str]  # SHA-256 of the arrays of each
-    surroundings: list[str]  # a line for each difference in packages, machine and commit
+    surroundings: list[str]  # a line for each difference in code, packages, machine and commit
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -115,7 +115,7 @@ def _welch(a: AgentResult, b: AgentResult) -> float:
 
 
 def _surroundings(before: RunRecord, after: RunRecord) -> list[str]:
-    """Return a line for each difference in packages, machine and commit."""
+    """Return a line for each difference in code, packages, machine and commit."""
     records = before.to_json(), after.to_json()
     lines = []
     for section in SURROUNDINGS:

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import IO
 
+from rl_runner.errors import Problem, RunFolderError
 from rl_runner.runs.agents import SavedAgents
 from rl_runner.runs.checkpoints import CheckpointStore
 from rl_runner.runs.claim import Claim, holder_of, is_claimed
@@ -46,8 +47,20 @@ class RunFolder:
         self._claim = Claim(path)
 
     def claim(self) -> bool:
-        """Claim the run for this process; False if another process holds the claim."""
+        """Claim the run for this process; False if another process holds the claim.
+
+        :raises RunFolderError: if the folder leads to another place, or cannot be written
+        """
+        self._refuse_links()
         return self._claim.take()
+
+    def _refuse_links(self) -> None:
+        """Refuse a folder that is a link: what training removes here would be removed there."""
+        for place in (self.path, self.path / CHECKPOINTS):
+            if place.is_symlink():
+                what = "This is a link to another folder, in which nothing is written or removed."
+                cure = f"Remove the link, or put the folder {place.resolve()} in its place."
+                raise RunFolderError(Problem(what, str(place), cure))
 
     def is_claimed(self) -> bool:
         """Whether a process is training here now; writes nothing."""
@@ -68,6 +81,7 @@ class RunFolder:
 
     def clear(self) -> None:
         """Remove everything that an earlier training left here, except claim, log and run.json."""
+        self._refuse_links()
         with writing(self.path):
             for entry in self.path.iterdir():
                 if entry.is_dir() and not entry.is_symlink():
@@ -115,8 +129,8 @@ class RunFolder:
 
     def announce(self, record: RunRecord) -> None:
         """Write the first run.json, unless there is one already or another process has the run."""
-        if (self.path / RECORD).exists() or not self.claim():
-            return
+        if self.path.is_symlink() or (self.path / RECORD).exists() or not self.claim():
+            return  # a link is refused by the run itself, so that others are trained
         try:
             if not (self.path / RECORD).exists():
                 self.write_record(record)
@@ -127,6 +141,7 @@ class RunFolder:
 
     def open_log(self) -> IO[str]:
         """Open log.txt for appending: what the run's process prints."""
+        self._refuse_links()
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             return (self.path / LOG).open("a", encoding="utf-8")

@@ -98,6 +98,7 @@ class RunRecord:
     format: int = FORMAT
     status: Status = "pending"
     name: str | None = None  # of the experiment
+    config_hash: str | None = None  # of the experiment too
     env: str | None = None
     algo: str | None = None
     engine: str | None = None
@@ -108,6 +109,7 @@ class RunRecord:
     command: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)  # of Python and the packages
     git: GitState | None = None
+    code: Mapping[str, str] = field(default_factory=dict)  # hashes of local modules' sources
     machine: Mapping[str, Any] = field(default_factory=dict)
     vec: str | None = None  # how the copies of the environment are stepped
     vec_reason: str | None = None  # why not as a batch

@@ -8,6 +8,7 @@ from rl_runner.agents.registry import ALGORITHMS, find_algorithm
 from rl_runner.config import ExperimentConfig, experiment_hash
 from rl_runner.config.schema import AlgoConfig
 from rl_runner.envs import reason_for_single_copies
+from rl_runner.envs.code import check_code, named_packages, use_code
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
 from rl_runner.runs.layout import experiment_name
 from rl_runner.runs.record import Completion, RunRecord
@@ -35,14 +36,18 @@ class EnvironmentTask(RunTask):
         """Train from the newest checkpoint, or from the beginning."""
         from rl_runner.training.run import train_run
 
+        check_code(self.config)
         return train_run(self.config, self.seed, run, reporter, stop)
 
     def new_record(self) -> RunRecord:
         """Return what run.json says of a run that has not begun."""
-        return replace(super().new_record(), engine=self.config.algo.engine)
+        code = {} if self.config.code is None else self.config.code.modules
+        return replace(super().new_record(), engine=self.config.algo.engine, code=code)
 
     def with_details(self, record: RunRecord) -> RunRecord:
-        """Add how the environment's copies are stepped, and why not as a batch."""
+        """Add the versions of named packages, and how the environment's copies are stepped."""
+        use_code(self.config)
+        record = replace(record, versions={**record.versions, **named_packages(self.config)})
         env = self.config.env
         reason = reason_for_single_copies(env)
         if reason is None:

@@ -7,7 +7,7 @@
 3. build the environment, choose the policy for its observations, and check that the algorithm takes
    its spaces;
 4. write out the defaults that depend on the budget;
-5. build the agent and choose its engine.
+5. build the agent, choose its engine, and note which local code was used.
 
 Environment and agent are built once and closed again. What the steps learn on the way is kept in
 the :class:`Resolution`, so that no caller has to build anything again to find it out.
@@ -31,6 +31,8 @@ from rl_runner.config.source import SourceMap
 from rl_runner.config.validation import validate_section
 from rl_runner.envs import build_env, time_limit_of
 from rl_runner.envs.catalog import describe_space
+from rl_runner.envs.code import use_code, with_code
+from rl_runner.envs.specs import newer_version
 from rl_runner.errors import ConfigError, EnvError, Problem, RunnerError
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class Resolution:
     time_limit_is_ours: bool  # neither the config nor the environment has one
     observation_space: str  # as `rl envs` shows it, e.g. Box(4,)
     action_space: str
+    newer_version: str | None  # of the environment, if `env.id` is an old one
     stock_reason: str | None  # why the compiled twin cannot run it; None if it can, or has no twin
 
     @property
@@ -58,6 +61,8 @@ class Resolution:
         if self.time_limit_is_ours:
             env_id, limit = self.config.env.id, self.time_limit
             notes.append(f"{env_id} has no time limit; episodes are truncated after {limit} steps.")
+        if self.newer_version is not None:
+            notes.append(f"{self.config.env.id} is an old version; {self.newer_version} is newer.")
         if self.stock_reason is not None:
             notes.append(f"Trained by the stock engine: {self.stock_reason}.")
         return tuple(notes)
@@ -91,10 +96,11 @@ def resolve(config: ExperimentConfig) -> Resolution:
     """
     source = config.source
     _refuse_data(config)
+    use_code(config)
     # 1. The algorithm and its hyperparameters.
     algorithm = find_algorithm(config.algo.name, source.locate(("algo", "name")))
-    checked = check_hyperparameters(algorithm, config.algo.hyperparameters, source)
     with _located(source):
+        checked = check_hyperparameters(algorithm, config.algo.hyperparameters, source)
         # 2. The time limit.
         limit, limit_is_ours = time_limit_of(config.env)
         env_config = config.env.model_copy(update={"time_limit": limit})
@@ -112,12 +118,13 @@ def resolve(config: ExperimentConfig) -> Resolution:
             where = source.locate(("algo", "engine"))
             engine = choose_engine(algorithm, config.algo.engine, agent, where)
             return Resolution(
-                config=_with_engine(complete, engine),
+                config=with_code(_with_engine(complete, engine)),
                 time_limit=limit,
                 time_limit_is_ours=limit_is_ours,
                 observation_space=describe_space(env.observation_space),
                 action_space=describe_space(env.action_space),
                 stock_reason=_stock_reason(algorithm, engine, agent),
+                newer_version=newer_version(env_config),
             )
 
 

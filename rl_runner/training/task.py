@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rl_runner.config import ExperimentConfig
-from rl_runner.errors import RunFolderError, bounded, describe_exception
+from rl_runner.config import ExperimentConfig, experiment_hash
+from rl_runner.errors import Problem, RunFolderError, bounded, describe_exception
 from rl_runner.runs.disk import is_full_disk
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
 from rl_runner.runs.provenance import now, with_provenance
@@ -62,7 +62,13 @@ class RunTask(abc.ABC):
     def new_record(self) -> RunRecord:
         """Return what run.json says of a run that has not begun."""
         config = self.config
-        return RunRecord(name=config.name, env=config.env.id, algo=config.algo.name, seed=self.seed)
+        return RunRecord(
+            name=config.name,
+            config_hash=experiment_hash(config),
+            env=config.env.id,
+            algo=config.algo.name,
+            seed=self.seed,
+        )
 
     def with_details(self, record: RunRecord) -> RunRecord:
         """Add to the record of a run that begins what only this kind of task knows."""
@@ -127,6 +133,7 @@ def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
             run.write_record(task.new_record())
         # Train, unless the run is finished and its weights are there.
         record = run.read_record()
+        _check_same_experiment(task, record)
         if record is None or not record.is_finished or not run.agents.weights.is_file():
             run.sign_claim()
             reporter.run_started(task.run)
@@ -135,6 +142,19 @@ def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
         return RunResult(task.seed, run.path, record)
     finally:
         run.release()
+
+
+def _check_same_experiment(task: RunTask, record: RunRecord | None) -> None:
+    """Refuse a folder whose run was made of another config: its results are not this task's.
+
+    :raises RunFolderError: naming both configs by their hashes
+    """
+    before = None if record is None else record.config_hash
+    now = experiment_hash(task.config)
+    if before not in {None, now}:
+        what = f"This run was made of another config ({before}) than the one to train ({now})."
+        cure = "Train in another folder, remove this one, or use `--fresh` to train it again."
+        raise RunFolderError(Problem(what, str(task.folder.path), cure))
 
 
 def refresh_result(result: RunResult, task: RunTask) -> RunResult:

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rl_runner.config import ExperimentConfig, load_config
+from rl_runner.config import ExperimentConfig, experiment_hash, load_config
 from rl_runner.config.schema import TrainConfig
 from rl_runner.config.source import SourceMap
 from rl_runner.config.validation import validate_section
+from rl_runner.envs.code import describe_changes
 from rl_runner.errors import ConfigError, Problem
+from rl_runner.runs.layout import CONFIG
 from rl_runner.training.environment_task import EnvironmentTask, experiment_folder
 from rl_runner.training.experiment import ExperimentResult, begin_experiment, run_experiments
 from rl_runner.training.extend import begin_with_end_of, find_shorter
@@ -92,6 +94,26 @@ def train_many(
     )
 
 
+def other_code_note(config: ExperimentConfig, place: Path) -> str:
+    """Return a sentence if the same config has an experiment that ran other code; else no text."""
+    if config.code is None:
+        return ""
+    for file in sorted(place.parent.glob(f"{config.name}-*/{CONFIG}")):
+        try:
+            other = load_config(file)
+        except ConfigError:  # written by another version, or edited
+            continue
+        repinned = other.model_copy(update={"code": config.code})
+        if other.code != config.code and experiment_hash(repinned) == experiment_hash(config):
+            before = {} if other.code is None else other.code.modules
+            changes = describe_changes(before, config.code.modules)
+            if changes:
+                listed = "; ".join(changes)
+                own = "This is an experiment of its own."
+                return f"The code differs from {file.parent}: {listed}. {own}"
+    return ""
+
+
 def train_resolved(
     resolutions: Sequence[Resolution],
     *,
@@ -119,6 +141,8 @@ def train_resolved(
         folder = experiment_folder(config, runs_dir)
         begin_experiment(config, folder, reporter)
         for note in resolution.notes:
+            reporter.note(note)
+        if note := other_code_note(config, folder.path):
             reporter.note(note)
         # One task per seed, perhaps with the checkpoints of the shorter experiment.
         of_seeds = [

@@ -12,7 +12,6 @@ checked value into the object that the constructor takes.
 """
 
 import functools
-import importlib
 import types
 import typing
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 from rl_runner.agents.schedules import build_schedule
 from rl_runner.config.schedules import ScheduleConfig
 from rl_runner.config.section import Section, text_like
+from rl_runner.local_code import import_named
 
 # Where short class names such as `Tanh` or `HerReplayBuffer` are looked up.
 CLASS_HOMES = (
@@ -206,12 +206,15 @@ def _names_subclass_of(base: type[Any]) -> Callable[[str], str]:
 
 
 def find_class(name: str) -> type[Any] | None:
-    """Return the class behind a dotted name, or behind a short one known to torch or SB3."""
+    """Return the class behind a dotted name, or behind a short one known to torch or SB3.
+
+    :raises CodeError: if its module cannot be imported
+    """
     module_name, _, class_name = name.replace(":", ".").rpartition(".")
     for home in (module_name,) if module_name else CLASS_HOMES:
         try:
-            found: type[Any] | None = getattr(importlib.import_module(home), class_name, None)
-        except (ImportError, ValueError, TypeError):
+            found: type[Any] | None = getattr(import_named(home, "algo"), class_name, None)
+        except (ValueError, TypeError):
             continue
         if found is not None:
             return found

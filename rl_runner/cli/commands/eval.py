@@ -110,6 +110,9 @@ def evaluate(
     )
     groups = evaluate_targets(targets or [], asked)
     documents = [evaluation_document(group) for group in groups]
+    for group in groups:
+        if group.note:
+            show_message(f"{group.path}: {group.note}")
     if as_json:
         show_json(documents[0] if len(documents) == 1 else documents)
     else:

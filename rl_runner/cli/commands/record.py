@@ -48,6 +48,8 @@ def record(
 
     (check_map_path if policy_map else check_picture_path)(out)
     agents, titles = load_checkpoints(run, checkpoint.split(","))
+    if agents[0].note:
+        show_message(agents[0].note)
     if policy_map:
         write_policy_maps(out, agents, titles)
     elif out.suffix == ".png":

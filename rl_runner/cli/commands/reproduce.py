@@ -63,4 +63,4 @@ def _show(path: str, found: "Reproduction") -> None:
     if found.surroundings:
         show("What it ran on differs:", *(f"  {line}" for line in found.surroundings))
     else:
-        show("The packages, machine and commit recorded are the same.")
+        show("The code, packages, machine and commit recorded are the same.")

@@ -24,6 +24,8 @@ def watch(
     check_display()
     (agent,), (title,) = load_checkpoints(run, [checkpoint])
     show_message(f"{agent.path}: {title}. Press Ctrl-C to stop.")
+    if agent.note:
+        show_message(agent.note)
     played = play_in_window(agent, episodes, deterministic=not stochastic)
     for episode_return, length in zip(played.returns, played.lengths, strict=True):
         show(f"Return {number(float(episode_return))} in {length} steps")

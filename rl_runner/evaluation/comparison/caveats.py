@@ -161,6 +161,16 @@ def _unequal(comparison: Comparison) -> Iterator[str]:
             "The environments' wrappers differ. If one of them changes rewards, these returns are "
             "not comparable."
         )
+    codes = [{} if config.code is None else config.code.modules for config in configs]
+    if any(code != codes[0] for code in codes):
+        differing = sorted(
+            {name for code in codes for name in code if code[name] != codes[0].get(name)}
+            | {name for name in codes[0] if any(name not in code for code in codes)}
+        )
+        yield (
+            f"The experiments ran different code ({', '.join(differing)}). If it changes the "
+            "environment, these returns are not comparable."
+        )
     # Evaluation settings
     if len({config.eval.deterministic for config in configs}) > 1:
         yield "Some agents were evaluated with deterministic actions and others with sampled ones."

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from rl_runner.config import ExperimentConfig, load_config
+from rl_runner.envs.code import use_code
 from rl_runner.errors import Problem, RunFolderError, RunnerError
 from rl_runner.runs.find import find_runs
 from rl_runner.runs.folder import RunFolder
@@ -105,6 +106,7 @@ def load_experiment(path: str | Path) -> Experiment:
         cure = f"Name the experiment it belongs to: {path.parent}"
         raise RunFolderError(Problem("This is a single run.", str(path), cure))
     config = load_config(path / CONFIG)
+    use_code(config)
     if config.data is not None:
         what = "This experiment learned from logs, so it has no episode returns to compare."
         cure = "Evaluate it on a log: `rl eval RUN --data LOG`."

@@ -142,8 +142,13 @@ def _key(config: EnvConfig) -> str:
     """Return a key of all that the scale depends on: the environment, not an agent's view of it."""
     import gymnasium
 
+    from rl_runner.envs.code import modules_of_env
+
     about = config.model_dump(include={"id", "kwargs", "wrappers", "time_limit"}, mode="json")
-    text = json.dumps({**about, "gymnasium": gymnasium.__version__}, sort_keys=True)
+    about |= {"gymnasium": gymnasium.__version__}
+    if modules := modules_of_env(config):
+        about |= {"code": modules}
+    text = json.dumps(about, sort_keys=True)
     return f"{config.id} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 

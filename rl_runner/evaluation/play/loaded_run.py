@@ -11,6 +11,7 @@ from rl_runner.agents.registry import find_algorithm
 from rl_runner.agents.saving import load_agent
 from rl_runner.config import ExperimentConfig, load_config
 from rl_runner.envs import build_evaluation_env, build_training_env
+from rl_runner.envs.code import code_note, use_code
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.play.episodes import Episodes, play_episodes
 from rl_runner.runs.agents import CheckpointName
@@ -34,6 +35,7 @@ class Run:
     record: RunRecord
     agent: Agent
     checkpoint: CheckpointName
+    note: str = ""  # that the code has changed since it was trained
 
     def evaluate(
         self, n_episodes: int | None = None, *, deterministic: bool | None = None
@@ -83,6 +85,7 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
     if config.data is not None:
         cure = "Judge it by a log: `rl eval RUN --data LOG`."
         raise RunFolderError(Problem("This run learned from a log.", str(path), cure))
+    use_code(config)
     algorithm = find_algorithm(config.algo.name, config.source.locate(("algo", "name")))
     folder = RunFolder(path, algorithm.weights_file)
     record = folder.read_record()
@@ -96,7 +99,7 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
     agent = build_agent(algorithm, algo.hyperparameters, env, SeedTree(seed).model, algo.engine)
     if files is not None:
         load_agent(agent, files, algorithm.weights_file)
-    return Run(path, config, seed, record, agent, checkpoint)
+    return Run(path, config, seed, record, agent, checkpoint, code_note(config))
 
 
 def load_checkpoints(path: Path, checkpoints: Sequence[str]) -> tuple[list[Run], list[str]]:

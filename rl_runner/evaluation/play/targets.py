@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rl_runner.config import EnvConfig, ExperimentConfig, experiment_hash, load_config
 from rl_runner.config.schema import EvalConfig
+from rl_runner.envs.code import code_note, use_code
 from rl_runner.errors import ConfigError, Problem, RunFolderError
 from rl_runner.evaluation.play.baselines import evaluate_baseline
 from rl_runner.evaluation.play.external_agents import check_trust, evaluate_external_agent
@@ -41,6 +42,7 @@ class EvaluatedGroup:
     evaluations: list[Evaluation] = field(default_factory=list)
     paths: list[Path] = field(default_factory=list)  # of the runs; empty if it was not trained
     env: EnvConfig | None = None  # whose returns these are
+    note: str = ""  # that the code has changed since they were trained
 
 
 def evaluate_targets(targets: Sequence[Path], options: EvaluationOptions) -> list[EvaluatedGroup]:
@@ -100,9 +102,10 @@ def _runs_by_experiment(targets: Sequence[Path]) -> dict[Path, list[Path]]:
 
 def _experiment(path: Path, runs: list[Path], options: EvaluationOptions) -> EvaluatedGroup:
     config = load_config(path)
+    note = code_note(config)
     evaluations = list(_evaluations(config, runs, options))
     digest = experiment_hash(config)
-    return EvaluatedGroup(config.name, str(path), digest, evaluations, runs, config.env)
+    return EvaluatedGroup(config.name, str(path), digest, evaluations, runs, config.env, note)
 
 
 def _evaluations(
@@ -128,6 +131,7 @@ def _baseline(config: ExperimentConfig, seed: int, options: EvaluationOptions) -
 
 
 def _config(config: ExperimentConfig, options: EvaluationOptions) -> EvaluatedGroup:
+    use_code(config)
     found = _baseline(config, options.seed, options)
     return EvaluatedGroup(config.env.id, evaluations=[found], env=config.env)
 

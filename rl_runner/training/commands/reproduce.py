@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rl_runner.config import dump_config, experiment_hash, load_config
+from rl_runner.envs.code import use_code, with_code
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.reproduction import Reproduction, compare_runs
 from rl_runner.runs.find import find_runs
@@ -45,7 +46,7 @@ def find_finished(path: Path) -> FinishedRun:
 def reproduce(finished: FinishedRun, reporter: Reporter) -> Reproduction:
     """Repeat a run and compare. Nothing is left on disk, and the run itself is only read.
 
-    :raises RuntimeError: if the repetition fails, with its traceback
+    :raises RunFolderError: if the repetition fails, with its traceback
     """
     task = finished.task
     with tempfile.TemporaryDirectory(prefix="rl-reproduce-") as folder:
@@ -62,12 +63,18 @@ def reproduce(finished: FinishedRun, reporter: Reporter) -> Reproduction:
 def _repeat(original: RunTask, experiment: Path, reporter: Reporter) -> RunTask:
     """Train the same seed in this process, in the folder ``experiment``; return the new task.
 
-    :raises RuntimeError: if it does not finish, with its traceback
+    It runs the code as it is now: a difference is a part of the comparison.
+
+    :raises RunFolderError: if it does not finish, with its traceback
     """
-    task = EnvironmentTask(original.config, original.seed, experiment)
+    use_code(original.config)
+    present_code = original.config.model_copy(update={"code": None})
+    config = with_code(present_code.with_source(original.config.source))
+    task = EnvironmentTask(config, original.seed, experiment)
     task.experiment_folder.write_config(dump_config(task.config))
     result = execute(task, reporter, StopRequest())
     if result.status != "finished":
-        message = f"the repetition failed: {result.record.traceback}"
-        raise RuntimeError(message)
+        what = f"The repetition failed: {result.record.error}"
+        cure = f"Its traceback:\n{result.record.traceback}" if result.record.traceback else ""
+        raise RunFolderError(Problem(what, str(original.folder.path), cure))
     return task

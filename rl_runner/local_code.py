@@ -1,0 +1,312 @@
+"""The user's own code: modules that a config names and that are not installed as packages.
+
+A config names modules: in ``env.id`` (``my_env:Corridor-v0``), in ``env.wrappers``, and in
+hyperparameters that take a class. They are looked up among the installed packages, on Python's
+path, and last in the *code folders*: the folder of the config, and those that ``code.path`` lists.
+
+A module outside the installed packages is *local*. Its source belongs to what an experiment is, so
+:func:`source_hashes` hashes it, together with every local module that it imports. Data files that
+an environment reads are not covered.
+"""
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import io
+import os
+import sys
+import sysconfig
+import tokenize
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+
+from rl_runner.errors import CodeError, Problem
+
+SWITCH = "RL_RUNNER_LOCAL_CODE"  # an environment variable, which every process of a run inherits
+FORBIDDEN = "0"
+HASH_LENGTH = 16
+INSTALLED = {"site-packages", "dist-packages"}  # names of folders
+OURS = "rl_runner"  # whose version and commit run.json names anyway
+
+# The packages on PyPI that have well-known modules of environments.
+KNOWN_PACKAGES = {
+    "ale_py": "ale-py",
+    "gymnasium_robotics": "gymnasium-robotics",
+    "highway_env": "highway-env",
+    "minigrid": "minigrid",
+    "miniworld": "miniworld",
+    "mo_gymnasium": "mo-gymnasium",
+    "panda_gym": "panda-gym",
+    "pettingzoo": "pettingzoo",
+    "pybullet_envs_gymnasium": "pybullet-envs-gymnasium",
+    "procgen": "procgen",
+    "shimmy": "shimmy",
+    "vizdoom": "vizdoom",
+    "sb3_contrib": "sb3-contrib",
+}
+
+_folders: list[str] = []  # the code folders that this process has on its path
+_first_hash: dict[Path, str] = {}  # of each source when this process first hashed it
+
+
+def forbid_local_code() -> None:
+    """Refuse local modules from now on, in this process and those it starts."""
+    os.environ[SWITCH] = FORBIDDEN
+
+
+def is_forbidden() -> bool:
+    """Whether local modules are refused."""
+    return os.environ.get(SWITCH) == FORBIDDEN
+
+
+def add_code_folders(folders: Iterable[str | Path]) -> None:
+    """Let modules be imported from these folders too, after all other places.
+
+    Processes that this one starts inherit the path. Nothing is added while local code is forbidden.
+    """
+    for folder in map(str, folders):
+        if not is_forbidden() and folder not in _folders:
+            _folders.append(folder)
+            sys.path.append(folder)
+            importlib.invalidate_caches()
+
+
+def import_named(name: str, where: str = "env.id") -> ModuleType:
+    """Import a module that a config names.
+
+    :param where: the key that names it
+    :raises CodeError: if it cannot be found or imported, or may not be
+    """
+    _check_allowed(name, where)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or name
+        if name == missing or name.startswith(f"{missing}."):
+            raise _not_found(missing, where) from None
+        what = f"The module `{name}` needs `{missing}`, which is not installed."
+        cure = f"Install the package that has it, for the Python at {sys.executable}."
+        raise CodeError(Problem(what, where, cure)) from None
+    except SystemExit as error:
+        what = f"The module `{name}` ({_place_of(name)}) ended while it was imported: it called "
+        what += f"sys.exit({'' if error.code is None else repr(error.code)})."
+        cure = "Put what only a script does below `if __name__ == '__main__':`."
+        raise CodeError(Problem(what, where, cure)) from None
+    except Exception as error:
+        what = f"The module `{name}` ({_place_of(name)}) could not be imported: "
+        what += f"{type(error).__name__}: {error}"
+        cure = f"Correct it; `python -c 'import {name}'` shows where."
+        raise CodeError(Problem(what, where, cure)) from error
+
+
+def _check_allowed(name: str, where: str) -> None:
+    """Refuse what is not a module of environments, and local code if it is forbidden."""
+    parts = name.split(".")
+    if not all(part.isidentifier() for part in parts):
+        what = f"`{name}` is not the name of a module."
+        cure = "Write a module without folder and `.py`, as in `import`: `my_env`."
+        raise CodeError(Problem(what, where, cure))
+    if parts[0] in sys.stdlib_module_names or (parts[-1] == "__main__" and len(parts) > 1):
+        what = f"`{name}` belongs to Python itself, or is a script. A config cannot import it."
+        cure = "Name the module of your environment, wrapper or class."
+        raise CodeError(Problem(what, where, cure))
+    if is_forbidden() and is_local(parts[0]):
+        what = f"`{name}` ({_place_of(parts[0])}) is not an installed package."
+        cure = "Local code is forbidden (`--no-local-code`). Leave that out if you trust the code."
+        raise CodeError(Problem(what, where, cure))
+
+
+def _not_found(name: str, where: str) -> CodeError:
+    """Say where a module was looked for; name a package only if it surely has that module."""
+    what = f"There is no module `{name}`: it is neither installed nor on Python's path"
+    what += f", and not in {', '.join(_folders)}." if _folders else "."
+    top = name.partition(".")[0]
+    if top in KNOWN_PACKAGES:
+        cure = f"Install it: `pip install {KNOWN_PACKAGES[top]}`."
+    elif is_forbidden():
+        cure = "Only installed packages are searched, because of `--no-local-code`."
+    else:
+        cure = f"Put {top}.py beside the config, name its folder in `code.path`, or set PYTHONPATH."
+    return CodeError(Problem(what, where, cure))
+
+
+def _place_of(name: str) -> str:
+    """Return the file of a module, for a message."""
+    spec = _spec_of(name)
+    return (spec and spec.origin) or "no file"
+
+
+# --- which modules are local ----------------------------------------------------------------------
+
+
+def is_local(name: str) -> bool:
+    """Whether a module is outside the installed packages, Python's own and rl_runner's."""
+    if name.partition(".")[0] in {OURS, *sys.stdlib_module_names} - {"__main__"}:
+        return False
+    spec = _spec_of(name)
+    if spec is None:
+        return False
+    places = [spec.origin] if spec.has_location else list(spec.submodule_search_locations or ())
+    return any(place and not _is_installed(Path(place)) for place in places)
+
+
+def folder_of(top: str) -> str | None:
+    """Return the folder from which a top-level module is imported; None if it has no place."""
+    spec = _spec_of(top)
+    if spec is None or top == "__main__":
+        return None
+    places = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin else [])]
+    return os.path.abspath(os.path.dirname(places[0])) if places else None  # noqa: PTH100, PTH120
+
+
+def package_versions(names: Iterable[str]) -> dict[str, str]:
+    """Return the versions of the installed packages that have these modules, by package."""
+    from importlib import metadata
+
+    tops = {name.partition(".")[0] for name in names} - {OURS, *sys.stdlib_module_names}
+    owners = metadata.packages_distributions() if tops else {}
+    packages = {package for top in tops for package in owners.get(top, ())}
+    return {package: metadata.version(package) for package in sorted(packages)}
+
+
+def source_hashes(names: Iterable[str]) -> dict[str, str]:
+    """Return the hash of each local module among ``names`` and of those that they import.
+
+    Imports inside functions count, too; they are read from the source, and nothing is imported.
+
+    :raises CodeError: if a source has changed since this process first hashed it
+    """
+    hashes: dict[str, str] = {}
+    pending = [parent for name in names for parent in _with_parents(name)]
+    seen: set[str] = set()
+    while pending:
+        name = pending.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        if not is_local(name):
+            continue
+        spec = _spec_of(name)
+        if spec is None or spec.origin is None or not os.path.isfile(spec.origin):  # noqa: PTH113
+            continue  # a namespace package has no file
+        source = Path(spec.origin)
+        _check_unambiguous(name, source)
+        hashes[name] = _hash_once(source)
+        if source.suffix == ".py":
+            is_package = spec.submodule_search_locations is not None
+            pending += _imports_of(source, name, is_package=is_package)
+    return dict(sorted(hashes.items()))
+
+
+def _spec_of(name: str) -> ModuleSpec | None:
+    """Return where a module is or would be imported from, without importing anything."""
+    if name == "__main__":
+        file = getattr(sys.modules[name], "__file__", None)
+        return None if file is None else importlib.util.spec_from_file_location(name, file)
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, "__spec__", None) is not None:
+        return loaded.__spec__
+    parent, _, _ = name.rpartition(".")
+    if not parent:
+        try:
+            return importlib.util.find_spec(name)
+        except (ImportError, ValueError, AttributeError):
+            return None
+    outer = _spec_of(parent)
+    if outer is None or outer.submodule_search_locations is None:
+        return None
+    return PathFinder.find_spec(name, list(outer.submodule_search_locations))
+
+
+@cache
+def _standard_library() -> tuple[Path, ...]:
+    paths = sysconfig.get_paths()
+    return tuple(Path(paths[key]).resolve() for key in ("stdlib", "platstdlib"))
+
+
+def _is_installed(file: Path) -> bool:
+    if file.name in {"built-in", "frozen"} or INSTALLED & set(file.parts):
+        return True
+    resolved = file.resolve()
+    return any(resolved.is_relative_to(library) for library in _standard_library())
+
+
+def _check_unambiguous(name: str, source: Path) -> None:
+    """Refuse a module of which two code folders have one each: the first would serve both."""
+    if "." in name or str(source.parent) not in _folders:
+        return
+    for folder in _folders:
+        spec = PathFinder.find_spec(name, [folder])
+        if spec is not None and spec.origin and not source.samefile(spec.origin):
+            what = f"Two folders have a module `{name}`, and this command has imported one of them."
+            where = f"{source}\n{spec.origin}"
+            cure = "Use one command for each, or give the modules different names."
+            raise CodeError(Problem(what, where, cure))
+
+
+# --- what a source says ---------------------------------------------------------------------------
+
+
+def _hash_once(source: Path) -> str:
+    """Return a source's hash; refuse one that changed after this process may have imported it."""
+    digest = hash_source(source.read_bytes())
+    if _first_hash.setdefault(source, digest) != digest:
+        what = "The source has changed while this process was using it."
+        cure = "Run the command again, or restart the notebook's kernel."
+        raise CodeError(Problem(what, str(source), cure))
+    return digest
+
+
+def hash_source(source: bytes) -> str:
+    """Return 16 hex digits over a source file; comments, blank lines and line ends do not count."""
+    try:
+        text = _without_comments(source)
+    except (tokenize.TokenError, SyntaxError, UnicodeDecodeError):  # compiled, for example
+        return hashlib.sha256(source).hexdigest()[:HASH_LENGTH]
+    return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
+
+
+def _without_comments(source: bytes) -> str:
+    """Cut comments out by their positions, and leave out lines on which nothing else stands."""
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+    text = io.StringIO(source.decode(encoding), newline=None).read()
+    lines = text.split("\n")
+    left_out = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        row, column = token.start[0] - 1, token.start[1]
+        if token.type == tokenize.COMMENT:
+            lines[row] = lines[row][:column].rstrip()
+        elif token.type == tokenize.NL and not lines[row].strip():
+            left_out.add(row)
+    return "\n".join(line for row, line in enumerate(lines) if row not in left_out).rstrip()
+
+
+def _imports_of(source: Path, name: str, *, is_package: bool) -> Iterator[str]:
+    """Yield the names of all modules that a source may import, with the packages they are in."""
+    try:
+        tree = ast.parse(source.read_bytes())
+    except (SyntaxError, ValueError):
+        return
+    package = name if is_package else name.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            levels = package.split(".") if package else []
+            outer = levels[: len(levels) - node.level + 1] if node.level else []
+            base = ".".join([*outer, *([node.module] if node.module else [])])
+            found = [base, *(f"{base}.{alias.name}" for alias in node.names)] if base else []
+        else:
+            continue
+        for each in found:
+            yield from _with_parents(each)
+
+
+def _with_parents(name: str) -> Iterator[str]:
+    """Yield ``a``, ``a.b``, ``a.b.c`` for ``a.b.c``: importing it runs all of them."""
+    parts = name.split(".")
+    yield from (".".join(parts[:n]) for n in range(1, len(parts) + 1))
