@@ -123,7 +123,7 @@ def _check_allowed(name: str, where: str) -> None:
 def _not_found(name: str, where: str) -> CodeError:
     """Say where a module was looked for; name a package only if it surely has that module."""
     what = f"There is no module `{name}`: it is neither installed nor on Python's path"
-    what += f", and not in {', '.join(_folders)}." if _folders else "."
+    what += f", and not in {', '.join(_folders[-3:])}." if _folders else "."
     top = name.partition(".")[0]
     if top in KNOWN_PACKAGES:
         cure = f"Install it: `pip install {KNOWN_PACKAGES[top]}`."

@@ -12,7 +12,7 @@ import gymnasium as gym
 
 from rl_runner.config.schema import EnvConfig, WrapperConfig
 from rl_runner.errors import CodeError, EnvError, Problem, describe_exception, did_you_mean
-from rl_runner.local_code import KNOWN_PACKAGES, import_named
+from rl_runner.local_code import KNOWN_PACKAGES, import_named, is_local
 
 DEFAULT_TIME_LIMIT = 1000  # steps, for environments that never truncate an episode themselves
 
@@ -139,8 +139,8 @@ def explained(config: EnvConfig, action: str) -> Iterator[None]:
     except gym.error.DeprecatedEnv as error:
         known = did_you_mean(config.id.rpartition(":")[2], gym.registry)
         what = f"`{config.id}` is an old version that Gymnasium no longer has."
-        cure = next(iter(re.findall(r"use `[^`]+`", str(error))), "").capitalize()
-        cure = f"{cure}." if cure else known or "`rl envs` lists what is installed."
+        named = re.search(r"use (`[^`]+`)", str(error))
+        cure = f"Use {named[1]}." if named else known or "`rl envs` lists what is installed."
         raise EnvError(Problem(what, "env.id", cure)) from None
     except gym.error.UnregisteredEnv:
         raise _no_such_environment(config) from None
@@ -191,13 +191,13 @@ def _no_such_environment(config: EnvConfig) -> EnvError:
         home = _home_of(env_id)
         if home is not None:
             cure = f"Its package registers it when it is imported: `env.id: {home}:{env_id}`."
-        elif re.search(r"\.py\b|/.*:", config.id) or "." in env_id:
+        elif re.search(r"\.py\b|/.*:", config.id) or "." in env_id or is_local(env_id):
             cure = "Let its module register it with `gymnasium.register`, and name both: "
             cure += "`env.id: module:Name-v0`."
         else:
             cure = did_you_mean(env_id, gym.registry) or "`rl envs` lists what is installed."
         return EnvError(Problem(what, "env.id", cure))
-    own = _registered_by.get(module, [])
+    own = _ids_of(module)
     if isinstance(getattr(sys.modules.get(module), env_id, None), type):
         cure = "It is a class there. Register it, and name its id: `gymnasium.register("
         cure += f'"{env_id}-v0", entry_point="{module}:{env_id}")`.'
@@ -210,6 +210,17 @@ def _no_such_environment(config: EnvConfig) -> EnvError:
         cure = (cure + did_you_mean(env_id, gym.registry)).strip()
     what = f"The module `{module}` was imported, but has not registered `{env_id}`."
     return EnvError(Problem(what, "env.id", cure))
+
+
+def _ids_of(module: str) -> list[str]:
+    """Return the ids that a module registered while it was imported, or of its own classes."""
+    own = _registered_by.get(module, [])
+    for spec in gym.registry.values():
+        entry_point = spec.entry_point
+        place = getattr(entry_point, "__module__", None) or str(entry_point).partition(":")[0]
+        if place == module and spec.id not in own:
+            own = [*own, spec.id]
+    return own
 
 
 def _home_of(env_id: str) -> str | None:
@@ -227,14 +238,15 @@ def _misspelt_argument(config: EnvConfig, error: BaseException) -> str:
     wrong = found[1]
     for wrapper in config.wrappers:
         if wrong in wrapper.kwargs:
-            return _known_arguments(load_wrapper(wrapper), wrong, f"`{wrapper.name}`")
+            known = _known_arguments(load_wrapper(wrapper), wrong, f"`{wrapper.name}`")
+            return f"{known} Check `env.wrappers`."
     if wrong not in config.kwargs:
         return ""
     entry_point = gym.registry[config.id.rpartition(":")[2]].entry_point
     creator: object = entry_point
     if isinstance(entry_point, str):
         creator = gym.envs.registration.load_env_creator(entry_point)
-    return _known_arguments(creator, wrong, "the environment")
+    return f"{_known_arguments(creator, wrong, 'the environment')} Check `env.kwargs`."
 
 
 def _known_arguments(creator: object, wrong: str, owner: str) -> str:

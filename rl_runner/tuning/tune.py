@@ -12,7 +12,7 @@ from rl_runner.config import ExperimentConfig, dump_config, load_config
 from rl_runner.config.identity import meaning_of, short_hash
 from rl_runner.config.schema import plain_name
 from rl_runner.config.tune import TuneConfig
-from rl_runner.errors import DiskFullError, Problem, StudyError
+from rl_runner.errors import ConfigError, DiskFullError, Problem, StudyError
 from rl_runner.tuning.confirm import Candidate, Confirmed, candidates, confirm, winner_of
 from rl_runner.tuning.objective import describe_objective
 from rl_runner.tuning.report.study_report import write_report
@@ -21,7 +21,13 @@ from rl_runner.tuning.search.pruners import build_pruner
 from rl_runner.tuning.search.search import Search, SearchTask
 from rl_runner.tuning.space.check_space import complete_tuning
 from rl_runner.tuning.space.search_space import SearchSpace, parents_first
-from rl_runner.tuning.study.storage import close_storage, open_storage, open_study, storage_lost
+from rl_runner.tuning.study.storage import (
+    close_storage,
+    differences,
+    open_storage,
+    open_study,
+    storage_lost,
+)
 from rl_runner.tuning.study.study_folder import BEST, START, StudyFolder
 from rl_runner.tuning.study.trial_report import trial_report
 from rl_runner.tuning.study_reporter import StudyPlan, StudyReporter, TrialReport
@@ -121,6 +127,7 @@ def _open(
     folder = StudyFolder(runs_dir / (_valid_name(name) or f"{start.name}-tune-{identity}"))
     directions = [MAXIMIZE if o.maximized else MINIMIZE for o in settings.objective]
     folder.check()
+    _check_earlier_runs(folder, description)
     if url is None:  # with a database, nothing is written before it has been reached
         folder.create()
         folder.claim()
@@ -136,6 +143,32 @@ def _open(
     space = SearchSpace(parents_first(settings.parameters))
     plain = start.model_copy(update={"tune": None}).with_source(start.source)
     return SearchTask(plain, settings, space, folder, study, storage, timeout)
+
+
+def _check_earlier_runs(folder: StudyFolder, description: dict[str, Any]) -> None:
+    """Refuse a folder whose runs were made of another starting config or search.
+
+    Runs are found by their places. If Optuna's storage has lost a study, or another one is named,
+    the runs that are here already would be taken for those of the new study.
+
+    :raises StudyError: with what differs
+    """
+    if not folder.has_runs:
+        return
+    cure = "Give this study another name with `--study`, or remove the folder."
+    try:
+        written = load_config(folder.path / START)
+    except ConfigError as error:
+        what = "This folder has runs, but its start.yaml does not say of which config: "
+        what += error.problems[0].what
+        raise StudyError(Problem(what, str(folder.path), cure)) from None
+    tune = TuneConfig() if written.tune is None else written.tune
+    before = _description(written.model_copy(update={"tune": None}), tune)
+    if before != description:
+        listed = "; ".join(differences(before, description))
+        what = f"The study `{folder.name}` was started with a different config: {listed}."
+        cure += " With the earlier config it is resumed."
+        raise StudyError(Problem(what, f"--study {folder.name}", cure))
 
 
 def _valid_name(name: str | None) -> str | None:

@@ -159,7 +159,7 @@ def test_a_wrapper_stands_outside_the_time_limit() -> None:
             "`gymnasium.wrappers.FlattenObservations` is not a Gymnasium wrapper.",
             "Did you mean `FlattenObservation`?",
         ),
-        ("os.path", "`os.path` is not a Gymnasium wrapper.", ""),
+        ("os.path", "The wrapper `os.path` cannot be imported. `os` belongs to Python", ""),
         ("gymnasium.Env", "`gymnasium.Env` is not a Gymnasium wrapper.", ""),
         ("no_such_package.Wrapper", "The wrapper `no_such_package.Wrapper` cannot be imported", ""),
     ],
@@ -187,7 +187,6 @@ def test_a_wrapper_that_does_not_take_its_arguments_is_refused() -> None:
         ("CartPol-v1", "Did you mean `CartPole-v1`?"),
         ("cartpole-v1", "Did you mean `CartPole-v1`?"),
         ("FrozenLake", "Did you mean `FrozenLake-v1`?"),
-        ("plain_envs:PlainNois-v0", "Did you mean `plain_envs:PlainNoise-v0`?"),
         ("Xyzzy", "`rl envs` lists what is installed."),
     ],
 )
@@ -196,18 +195,22 @@ def test_an_unknown_environment_is_refused_with_the_nearest(env_id: str, cure: s
     assert problem == Problem(f"There is no environment `{env_id}`.", "env.id", cure)
 
 
+def test_an_id_that_a_module_has_not_registered_is_refused_with_the_nearest_of_its_own() -> None:
+    problem = problem_of(config_of("plain_envs:PlainNois-v0"))
+    assert problem.what.startswith("The module `plain_envs` was imported, but has not registered")
+    assert problem.cure == "Did you mean `plain_envs:PlainNoise-v0`?"
+
+
 def test_a_version_that_is_gone_is_refused_with_the_one_there_is() -> None:
     problem = problem_of(config_of("Pendulum-v0"))
     assert "Pendulum-v1" in problem.what + problem.cure
 
 
-def test_a_package_that_is_not_installed_is_named() -> None:
-    assert problem_of(config_of("no_such_package.envs:Env-v0")) == Problem(
-        "`no_such_package.envs:Env-v0` needs the Python package `no_such_package`, which is not "
-        "installed.",
-        "env.id",
-        "Install it (`pip install no_such_package`) or check the id.",
-    )
+def test_a_module_that_nobody_has_is_named_and_no_strangers_package_recommended() -> None:
+    problem = problem_of(config_of("no_such_package.envs:Env-v0"))
+    assert problem.what.startswith("There is no module `no_such_package`")
+    assert problem.where == "env.id"
+    assert "pip install" not in problem.cure
 
 
 def test_a_module_missing_behind_a_known_environment_is_named() -> None:

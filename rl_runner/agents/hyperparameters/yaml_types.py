@@ -22,6 +22,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 from rl_runner.agents.schedules import build_schedule
 from rl_runner.config.schedules import ScheduleConfig
 from rl_runner.config.section import Section, text_like
+from rl_runner.errors import CodeError
 from rl_runner.local_code import import_named
 
 # Where short class names such as `Tanh` or `HerReplayBuffer` are looked up.
@@ -194,10 +195,14 @@ def _schedule_in_range(name: str) -> Callable[[ScheduleConfig], ScheduleConfig]:
 
 def _names_subclass_of(base: type[Any]) -> Callable[[str], str]:
     def check(name: str) -> str:
-        found = find_class(name)
+        try:
+            found, reason = find_class(name), ""
+        except CodeError as error:
+            found, reason = None, "".join(f". {p.what} {p.cure}" for p in error.problems)
         if not (isinstance(found, type) and issubclass(found, base)):
             message = (
-                f"`{name}` is not a {base.__name__}; give a class name such as package.module.Class"
+                f"`{name}` is not a {base.__name__}; give a class name such as "
+                f"package.module.Class{reason}"
             )
             raise ValueError(message)
         return name

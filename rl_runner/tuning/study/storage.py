@@ -218,14 +218,14 @@ def open_study(
         before = study.user_attrs.get(DESCRIPTION)
         what = f"The study `{name}` was not created by `rl tune`."
         if before is not None:
-            listed = "; ".join(_differences(before, description))
+            listed = "; ".join(differences(before, description))
             what = f"The study `{name}` was started with a different config: {listed}."
         cure = "Give this study another name with `--study`, or use the earlier config."
         raise StudyError(Problem(what, f"--study {name}", cure))
     return study
 
 
-def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Return up to five differences between two flat descriptions, in words."""
     missing = object()
     return [

@@ -80,6 +80,11 @@ class StudyFolder:
             cure = "Give the study another name with `--study`."
             raise StudyError(Problem("This is an experiment's folder.", str(self.path), cure))
 
+    @property
+    def has_runs(self) -> bool:
+        """Whether runs of a search or a confirmation are here."""
+        return any(self.path.glob("trials/*/seed-*")) or any(self.path.glob("confirm/*/seed-*"))
+
     def create(self) -> None:
         """Create the folder, unless it exists; raises RunFolderError if it cannot be written."""
         with writing(self.path):

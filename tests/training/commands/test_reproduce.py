@@ -62,5 +62,5 @@ def test_a_repetition_that_fails_says_why(experiment: Path, monkeypatch: pytest.
 
     finished = find_finished(experiment)
     monkeypatch.setattr("rl_runner.training.run.train_run", fail)
-    with pytest.raises(RuntimeError, match="the motor burned out"):
+    with pytest.raises(RunFolderError, match="the motor burned out"):
         reproduce(finished, Reporter())
