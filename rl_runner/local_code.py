@@ -10,6 +10,7 @@ an environment reads are not covered.
 """
 
 import ast
+import contextlib
 import hashlib
 import importlib
 import importlib.util
@@ -53,6 +54,20 @@ _folders: list[str] = []  # the code folders that this process has on its path
 _first_hash: dict[Path, str] = {}  # of each source when this process first hashed it
 
 
+@contextlib.contextmanager
+def keeping_working_directory() -> Iterator[None]:
+    """Return to this process's working directory after the user's code may have changed it.
+
+    Inside, nothing relative to the working directory can be relied on. The code itself may rely on
+    the folder that it has chosen, so this surrounds whole activities, not single calls.
+    """
+    before = os.getcwd()  # noqa: PTH109 - a text, like what chdir takes
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
 def forbid_local_code() -> None:
     """Refuse local modules from now on, in this process and those it starts."""
     os.environ[SWITCH] = FORBIDDEN
@@ -92,12 +107,12 @@ def import_named(name: str, where: str = "env.id") -> ModuleType:
         cure = f"Install the package that has it, for the Python at {sys.executable}."
         raise CodeError(Problem(what, where, cure)) from None
     except SystemExit as error:
-        what = f"The module `{name}` ({_place_of(name)}) ended while it was imported: it called "
+        what = f"The module `{name}` ({file_of(name)}) ended while it was imported: it called "
         what += f"sys.exit({'' if error.code is None else repr(error.code)})."
         cure = "Put what only a script does below `if __name__ == '__main__':`."
         raise CodeError(Problem(what, where, cure)) from None
     except Exception as error:
-        what = f"The module `{name}` ({_place_of(name)}) could not be imported: "
+        what = f"The module `{name}` ({file_of(name)}) could not be imported: "
         what += f"{type(error).__name__}: {error}"
         cure = f"Correct it; `python -c 'import {name}'` shows where."
         raise CodeError(Problem(what, where, cure)) from error
@@ -115,7 +130,7 @@ def _check_allowed(name: str, where: str) -> None:
         cure = "Name the module of your environment, wrapper or class."
         raise CodeError(Problem(what, where, cure))
     if is_forbidden() and is_local(parts[0]):
-        what = f"`{name}` ({_place_of(parts[0])}) is not an installed package."
+        what = f"`{name}` ({file_of(parts[0])}) is not an installed package."
         cure = "Local code is forbidden (`--no-local-code`). Leave that out if you trust the code."
         raise CodeError(Problem(what, where, cure))
 
@@ -134,7 +149,7 @@ def _not_found(name: str, where: str) -> CodeError:
     return CodeError(Problem(what, where, cure))
 
 
-def _place_of(name: str) -> str:
+def file_of(name: str) -> str:
     """Return the file of a module, for a message."""
     spec = _spec_of(name)
     return (spec and spec.origin) or "no file"

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import inspect
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from rl_runner import __version__
+from rl_runner.cli import options
 from rl_runner.cli.commands.algos import algos
 from rl_runner.cli.commands.check import check
 from rl_runner.cli.commands.compare import compare
@@ -29,6 +31,7 @@ from rl_runner.cli.commands.watch import watch
 from rl_runner.cli.display.console import only_results, separate_results, show, show_error
 from rl_runner.cli.exit_codes import INTERRUPTED, USER_MISTAKE
 from rl_runner.errors import RunnerError
+from rl_runner.local_code import forbid_local_code
 from rl_runner.startup import collect_rarely
 
 Command = Callable[..., None]
@@ -49,6 +52,8 @@ GROUPS: dict[str, dict[str, Command]] = {
     "Verify": {"doctor": doctor, "reproduce": reproduce},
     "Logs of interactions": {"simulate": simulate, "convert": convert},
 }
+# The commands that run environments, and with them the modules that configs name.
+RUN_CODE = {"train", "tune", "eval", "compare", "report", "record", "watch", "check", "reproduce"}
 COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 app = typer.Typer(
@@ -99,9 +104,28 @@ def _with_error_boundary(command: Command) -> Command:
     return run
 
 
+def _with_no_local_code(command: Command) -> Command:
+    """Give a command that loads configs the option to refuse modules that are not installed."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, no_local_code: bool = False, **keywords: Any) -> None:
+        if no_local_code:
+            forbid_local_code()
+        command(*arguments, **keywords)
+
+    signature = inspect.signature(command)
+    kind = inspect.Parameter.KEYWORD_ONLY
+    option = inspect.Parameter("no_local_code", kind, default=False, annotation=options.NoLocalCode)
+    parameters = [*signature.parameters.values(), option]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {**command.__annotations__, "no_local_code": options.NoLocalCode}
+    return run
+
+
 for _heading, _group in GROUPS.items():
     for _name, _command in _group.items():
-        app.command(_name, rich_help_panel=_heading)(_with_error_boundary(_command))
+        _whole = _with_no_local_code(_command) if _name in RUN_CODE else _command
+        app.command(_name, rich_help_panel=_heading)(_with_error_boundary(_whole))
 
 
 def main() -> None:

@@ -72,6 +72,13 @@ Stochastic = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show no progress.")]
+NoLocalCode = Annotated[
+    bool,
+    typer.Option(
+        "--no-local-code",
+        help="Refuse modules named in a config that are not installed packages.",
+    ),
+]
 
 Jobs = Annotated[
     int | None,

@@ -11,6 +11,7 @@ from rl_runner.envs.specs import find_spec
 from rl_runner.errors import CodeError, Problem
 from rl_runner.local_code import (
     add_code_folders,
+    file_of,
     folder_of,
     is_local,
     package_versions,
@@ -105,6 +106,17 @@ def named_packages(config: ExperimentConfig) -> dict[str, str]:
     """Return the versions of the installed packages that a config names modules of."""
     names = [*_modules_of_env(config.env), *_named_in(config.algo.hyperparameters)]
     return package_versions(name for name in names if not is_local(name))
+
+
+def describe_code(config: ExperimentConfig) -> list[str]:
+    """Return a phrase for each module or package that a config names beside the usual ones."""
+    usual = {"gymnasium", "stable-baselines3", "sb3-contrib", "torch"}
+    packages = [
+        f"{package} {version}"
+        for package, version in named_packages(config).items()
+        if package.lower().replace("_", "-") not in usual
+    ]
+    return [f"{name} ({file_of(name)})" for name in modules_of(config)] + packages
 
 
 def _modules_of_env(config: EnvConfig) -> list[str]:

@@ -34,6 +34,7 @@ from rl_runner.envs.catalog import describe_space
 from rl_runner.envs.code import use_code, with_code
 from rl_runner.envs.specs import newer_version
 from rl_runner.errors import ConfigError, EnvError, Problem, RunnerError
+from rl_runner.local_code import keeping_working_directory
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
@@ -85,6 +86,7 @@ def with_seeds(config: ExperimentConfig, seeds: Sequence[int]) -> ExperimentConf
     return config.model_copy(update={"train": train_section}).with_source(config.source)
 
 
+@keeping_working_directory()
 def resolve(config: ExperimentConfig) -> Resolution:
     """Write out every default of a config and check the result by building env and agent once.
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from rl_runner.config import ExperimentConfig, experiment_hash
 from rl_runner.errors import Problem, RunFolderError, bounded, describe_exception
+from rl_runner.local_code import keeping_working_directory
 from rl_runner.runs.disk import is_full_disk
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
 from rl_runner.runs.provenance import now, with_provenance
@@ -118,6 +119,15 @@ def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
 
     :raises RunFolderError: if the folder cannot be written, or its run.json is damaged
     """
+    # The environment may change the working directory: find everything without it.
+    place = task.folder.path
+    absolute = replace(task, experiment=task.experiment.absolute())
+    with keeping_working_directory():
+        return replace(_execute(absolute, reporter, stop), path=place)
+
+
+def _execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
+    """Do the same for a task whose folder is an absolute path."""
     # Only one process may train a run.
     run = task.folder
     if not run.claim():

@@ -198,7 +198,7 @@ def _names_subclass_of(base: type[Any]) -> Callable[[str], str]:
         try:
             found, reason = find_class(name), ""
         except CodeError as error:
-            found, reason = None, "".join(f". {p.what} {p.cure}" for p in error.problems)
+            found, reason = None, "".join(f". {p.what}" for p in error.problems).removesuffix(".")
         if not (isinstance(found, type) and issubclass(found, base)):
             message = (
                 f"`{name}` is not a {base.__name__}; give a class name such as "

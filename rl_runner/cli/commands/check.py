@@ -55,4 +55,10 @@ def check(
         else "Valid."
     )
     show(f"{verdict} Times are estimated from a few seconds of training, without evaluations.")
-    show("Nothing was written.")
+    code = dict.fromkeys(each for report in reports for each in report.code)
+    if code:
+        show("It runs code of yours and of other packages:", *(f"  {each}" for each in code))
+        show("`--no-local-code` refuses modules that are not installed packages.")
+    wraps = any(resolution.config.env.wrappers for resolution in resolutions)
+    theirs = " What an environment or a wrapper writes is its own." if code or wraps else ""
+    show(f"rl_runner wrote nothing.{theirs}")

@@ -18,6 +18,7 @@ import numpy as np
 from rl_runner.config import EnvConfig
 from rl_runner.envs.baselines import BaselineFactory, baselines_of, load_baseline, references_of
 from rl_runner.errors import RunnerError
+from rl_runner.local_code import keeping_working_directory
 from rl_runner.runs.disk import write_aside
 from rl_runner.seeding import SeedTree
 
@@ -50,6 +51,7 @@ class Scale:
         return (mean_return - self.random) / (self.best - self.random)
 
 
+@keeping_working_directory()
 def load_scale(config: EnvConfig, cache_dir: Path) -> Scale:
     """Return an environment's scale, measured once and cached in ``cache_dir``.
 

@@ -20,6 +20,7 @@ from rl_runner.evaluation.pictures.grid_policies import (
 from rl_runner.evaluation.pictures.video_files import check_picture_path
 from rl_runner.evaluation.play.exact_returns import TransitionTable, transition_table
 from rl_runner.evaluation.play.loaded_run import Run
+from rl_runner.local_code import keeping_working_directory
 from rl_runner.runs.disk import write_aside
 
 FORMATS = (".png", ".svg")
@@ -32,11 +33,13 @@ def check_map_path(path: Path) -> None:
     check_picture_path(path, FORMATS)
 
 
+@keeping_working_directory()
 def write_policy_maps(path: Path, runs: Sequence[Run], titles: Sequence[str]) -> None:
     """Draw the policies of several agents side by side into a PNG or SVG file.
 
     :raises EnvError: if the environment is not a grid world with a map
     """
+    path = path.absolute()  # the environment may change the working directory
     drawn = policy_maps(runs, titles, path.suffix.removeprefix("."))
     if drawn is None:
         what = f"{runs[0].config.env.id} has no map on which a policy could be drawn."

@@ -16,6 +16,7 @@ from rl_runner.evaluation.pictures.frames import compose, panel_width
 from rl_runner.evaluation.pictures.window import EVALUATE_INSTEAD, has_display
 from rl_runner.evaluation.play.episodes import play_episodes
 from rl_runner.evaluation.play.loaded_run import Run
+from rl_runner.local_code import keeping_working_directory
 from rl_runner.seeding import SeedTree
 
 RECORDER = "rl_runner.envs.film:EpisodeFilm"
@@ -33,6 +34,7 @@ class Video:
     frames_per_second: float
 
 
+@keeping_working_directory()
 def record_video(
     runs: Sequence[Run],
     titles: Sequence[str],
@@ -109,6 +111,7 @@ def render_fps(config: EnvConfig) -> float:
     return float(fps)
 
 
+@keeping_working_directory()
 def frame_strip(
     runs: Sequence[Run],
     titles: Sequence[str],

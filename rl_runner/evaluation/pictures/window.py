@@ -8,6 +8,7 @@ from rl_runner.envs import build_env, make_single_env
 from rl_runner.errors import EnvError, Problem
 from rl_runner.evaluation.play.episodes import Episodes, play_episodes
 from rl_runner.evaluation.play.loaded_run import Run
+from rl_runner.local_code import keeping_working_directory
 from rl_runner.seeding import SeedTree
 
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
@@ -48,6 +49,7 @@ def _is_display_reached() -> bool:
         pygame.display.quit()
 
 
+@keeping_working_directory()
 def play_in_window(run: Run, n_episodes: int, *, deterministic: bool = True) -> Episodes:
     """Play held-out episodes in a window, at the environment's own speed.
 

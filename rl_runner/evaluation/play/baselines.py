@@ -21,6 +21,7 @@ from rl_runner.errors import ConfigError, EnvError, Problem, did_you_mean
 from rl_runner.evaluation.play.episodes import Episodes, play_episodes
 from rl_runner.evaluation.play.exact_returns import ExactScore, ExactScorer
 from rl_runner.evaluation.play.policy_evaluation import Evaluation
+from rl_runner.local_code import keeping_working_directory
 from rl_runner.policy import Policy
 from rl_runner.seeding import SeedTree
 
@@ -93,6 +94,7 @@ class BaselinePlayer:
         return self.policy.predict(observation, state, episode_start, deterministic)
 
 
+@keeping_working_directory()
 def evaluate_baseline(
     config: EnvConfig,
     name: str,

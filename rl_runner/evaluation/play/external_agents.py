@@ -15,6 +15,7 @@ from rl_runner.errors import CheckpointError, ConfigError, Problem
 from rl_runner.evaluation.play.episodes import play_episodes
 from rl_runner.evaluation.play.exact_returns import exact_score
 from rl_runner.evaluation.play.policy_evaluation import Evaluation
+from rl_runner.local_code import keeping_working_directory
 from rl_runner.seeding import SeedTree
 
 
@@ -48,6 +49,7 @@ def load_external_agent(path: Path, algo: str) -> Any:
         raise CheckpointError(Problem(what, str(path), cure)) from error
 
 
+@keeping_working_directory()
 def evaluate_external_agent(
     path: Path,
     algo: str,

@@ -14,6 +14,7 @@ from rl_runner.envs import build_evaluation_env, build_training_env
 from rl_runner.envs.code import code_note, use_code
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.play.episodes import Episodes, play_episodes
+from rl_runner.local_code import keeping_working_directory
 from rl_runner.runs.agents import CheckpointName
 from rl_runner.runs.find import find_runs
 from rl_runner.runs.folder import RunFolder
@@ -37,6 +38,7 @@ class Run:
     checkpoint: CheckpointName
     note: str = ""  # that the code has changed since it was trained
 
+    @keeping_working_directory()
     def evaluate(
         self, n_episodes: int | None = None, *, deterministic: bool | None = None
     ) -> Episodes:
@@ -67,6 +69,7 @@ class Run:
             )
 
 
+@keeping_working_directory()
 def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
     """Load a run's trained agent. Nothing is unpickled: the config builds it, arrays fill it.
 

@@ -11,6 +11,7 @@ from rl_runner.errors import ConfigError, Problem
 from rl_runner.evaluation.play.episodes import Episodes
 from rl_runner.evaluation.play.exact_returns import ExactScore, exact_score
 from rl_runner.evaluation.play.loaded_run import Run
+from rl_runner.local_code import keeping_working_directory
 from rl_runner.runs.disk import write_aside, writing
 
 TABLE_FORMATS = (".csv", ".json")
@@ -56,6 +57,7 @@ class Evaluation:
         return columns | {f"info/{k}" if k in columns else k: v.tolist() for k, v in extras}
 
 
+@keeping_working_directory()
 def evaluate_run(
     run: Run, n_episodes: int | None = None, *, deterministic: bool | None = None
 ) -> Evaluation:

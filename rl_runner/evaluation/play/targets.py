@@ -12,6 +12,7 @@ from rl_runner.evaluation.play.baselines import evaluate_baseline
 from rl_runner.evaluation.play.external_agents import check_trust, evaluate_external_agent
 from rl_runner.evaluation.play.loaded_run import load_run
 from rl_runner.evaluation.play.policy_evaluation import Evaluation, evaluate_run
+from rl_runner.local_code import add_code_folders
 from rl_runner.runs.find import find_runs
 from rl_runner.runs.layout import RECORD, seed_number
 
@@ -66,6 +67,7 @@ def evaluate_targets(targets: Sequence[Path], options: EvaluationOptions) -> lis
     groups += [_config(config, options) for config in loaded]
     groups += [_external(path, options) for path in external]
     if options.env_id is not None and options.policy is not None:
+        add_code_folders([Path.cwd()])  # there is no config beside which its module could be
         groups.append(_environment(EnvConfig(id=options.env_id), options))
     return groups
 

@@ -16,7 +16,9 @@ from stable_baselines3.common.logger import Logger
 
 from rl_runner.config import EnvConfig, ExperimentConfig, experiment_hash
 from rl_runner.envs import build_training_env, make_single_env
+from rl_runner.envs.code import describe_code
 from rl_runner.envs.contract.trial import try_environment
+from rl_runner.local_code import keeping_working_directory
 from rl_runner.seeding import SeedTree
 from rl_runner.training.resolve import Resolution, build_config_agent
 
@@ -36,6 +38,7 @@ class CheckReport:
     action_space: str
     time_limit: int
     time_limit_is_ours: bool
+    code: tuple[str, ...]  # what it runs besides Gymnasium, SB3 and rl_runner
     total_timesteps: int
     n_runs: int
     steps_per_second: float
@@ -52,6 +55,7 @@ class Probe:
     replay_buffer_bytes: int  # of a full buffer; 0 without one
 
 
+@keeping_working_directory()
 def check_experiment(resolution: Resolution) -> CheckReport:
     """Try the environment, let Gymnasium check it, and train for about two seconds.
 
@@ -72,6 +76,7 @@ def check_experiment(resolution: Resolution) -> CheckReport:
         action_space=resolution.action_space,
         time_limit=resolution.time_limit,
         time_limit_is_ours=resolution.time_limit_is_ours,
+        code=tuple(describe_code(config)),
         total_timesteps=total_timesteps,
         n_runs=len(config.train.seeds),
         steps_per_second=probe.steps_per_second,

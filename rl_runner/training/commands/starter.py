@@ -1,6 +1,7 @@
 """Write a config to start from: every hyperparameter at its default value, with a comment."""
 
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -23,7 +24,8 @@ def starter_config(algo: str, env_id: str) -> str:
     """
     algorithm = find_algorithm(algo, "ALGO")
     known = hyperparameters_of(algorithm)
-    source = SourceMap("rl init", {("env",): "ENV", ("algo",): "ALGO"})
+    here = str(Path.cwd())  # where the config will probably be
+    source = SourceMap("rl init", {("env",): "ENV", ("algo",): "ALGO"}, (here,))
     raw: dict[str, Any] = {
         "env": {"id": env_id},
         "algo": {"name": algo},
