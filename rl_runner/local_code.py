@@ -31,7 +31,8 @@ SWITCH = "RL_RUNNER_LOCAL_CODE"  # an environment variable, which every process 
 FORBIDDEN = "0"
 HASH_LENGTH = 16
 INSTALLED = {"site-packages", "dist-packages"}  # names of folders
-OURS = "rl_runner"  # whose version and commit run.json names anyway
+OURS = "rl_runner"
+USUAL = {OURS, "gymnasium", "stable_baselines3", "sb3_contrib", "torch"}  # in every run.json
 
 # The packages on PyPI that have well-known modules of environments.
 KNOWN_PACKAGES = {
@@ -179,10 +180,13 @@ def folder_of(top: str) -> str | None:
 
 
 def package_versions(names: Iterable[str]) -> dict[str, str]:
-    """Return the versions of the installed packages that have these modules, by package."""
+    """Return the versions of the installed packages that have these modules, by package.
+
+    Left out are the packages that every run names.
+    """
     from importlib import metadata
 
-    tops = {name.partition(".")[0] for name in names} - {OURS, *sys.stdlib_module_names}
+    tops = {name.partition(".")[0] for name in names} - {*USUAL, *sys.stdlib_module_names}
     owners = metadata.packages_distributions() if tops else {}
     packages = {package for top in tops for package in owners.get(top, ())}
     return {package: metadata.version(package) for package in sorted(packages)}

@@ -110,13 +110,8 @@ def named_packages(config: ExperimentConfig) -> dict[str, str]:
 
 def describe_code(config: ExperimentConfig) -> list[str]:
     """Return a phrase for each module or package that a config names beside the usual ones."""
-    usual = {"gymnasium", "stable-baselines3", "sb3-contrib", "torch"}
-    packages = [
-        f"{package} {version}"
-        for package, version in named_packages(config).items()
-        if package.lower().replace("_", "-") not in usual
-    ]
-    return [f"{name} ({file_of(name)})" for name in modules_of(config)] + packages
+    local = [f"{name} ({file_of(name)})" for name in modules_of(config)]
+    return local + [f"{package} {version}" for package, version in named_packages(config).items()]
 
 
 def _modules_of_env(config: EnvConfig) -> list[str]:

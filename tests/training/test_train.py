@@ -140,7 +140,8 @@ def test_the_record_says_what_was_run_and_where(trained: Trained, name: str):
     record = _strict_json(result.path / "run.json")
     assert record == result.record.to_json()
     assert set(record) - {"heartbeat", "vec_reason"} == {  # not every run has these
-        *("format", "status", "name", "env", "algo", "engine", "seed", "started", "finished"),
+        *("format", "status", "name", "config_hash", "env", "algo", "engine", "seed", "started"),
+        *("finished",),
         *("seconds", "training_seconds", "command", "versions", "git", "machine", "timesteps"),
         *("results", "vec"),
     }
