@@ -22,6 +22,7 @@ from rl_runner.runs.record import AgentResult, RunRecord
 
 Verdict = Literal["bit-equal", "statistically equal", "different"]
 ERROR_RATE = 0.01  # how often two equal agents are called different
+FEWEST_EPISODES = 5  # of each, for a test
 TIMINGS = {"time/fps"}  # the only TensorBoard scalars that may differ
 SURROUNDINGS = ("code", "versions", "machine", "git")  # the sections of run.json that describe them
 
@@ -33,7 +34,7 @@ class Metric:
     name: str
     before: float
     after: float
-    p_value: float | None  # Welch's test over episodes; None if not tested
+    p_value: float | None  # of Welch's test over episodes; None if not tested
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def compare_runs(before: RunFolder, after: RunFolder) -> Reproduction:
 
     They are ``statistically equal`` if Welch's tests over the held-out episodes find no difference
     at an error rate of 1 % together. That does not prove equality: with few episodes, small
-    differences are not found.
+    differences are not found. With fewer than five there is no test, and they are ``different``.
 
     :raises RunFolderError: if a record or the evaluations cannot be read
     """
@@ -69,7 +70,7 @@ def compare_runs(before: RunFolder, after: RunFolder) -> Reproduction:
     verdict: Verdict = "bit-equal"
     if found or any(metric.before != metric.after for metric in metrics):
         tested = [metric.p_value for metric in metrics if metric.p_value is not None]
-        alike = all(p >= ERROR_RATE / len(tested) for p in tested)
+        alike = bool(tested) and all(p >= ERROR_RATE / len(tested) for p in tested)
         verdict = "statistically equal" if alike else "different"
     return Reproduction(verdict, found, metrics, weights, _surroundings(*records))
 
@@ -104,10 +105,15 @@ def _metrics(before: RunRecord, after: RunRecord) -> Iterator[Metric]:
             yield Metric(f"{agent} agent, exact mean reward", *exact, None)
 
 
-def _welch(a: AgentResult, b: AgentResult) -> float:
-    """Return the p value of two equal means, from means, standard deviations and sample sizes."""
+def _welch(a: AgentResult, b: AgentResult) -> float | None:
+    """Return the p value of two equal means, from means, standard deviations and sample sizes.
+
+    None with fewer than five episodes, which do not show how much returns vary.
+    """
     from scipy.stats import ttest_ind_from_stats
 
+    if min(a.n_episodes, b.n_episodes) < FEWEST_EPISODES:
+        return None
     if a.std_reward == b.std_reward == 0.0:  # the test would divide by zero
         return 1.0 if a.mean_reward == b.mean_reward else 0.0
     of_a, of_b = ([x.mean_reward, x.std_reward, x.n_episodes] for x in (a, b))

@@ -83,13 +83,21 @@ def _notes(runs: list[dict[str, Any]]) -> list[str]:
         for name, value in run.get("info", {}).items():
             sums.setdefault(name, []).append(value)
     if sums:
-        means = (f"{name} {number(sum(v) / len(v))}" for name, v in sorted(sums.items()))
+        kinds = {name: kind for run in runs for name, kind in run.get("info_values", {}).items()}
+        means = (_info_text(name, sum(v) / len(v), kinds) for name, v in sorted(sums.items()))
         lines.append(f"Means over episodes: {', '.join(means)}.")
     if "raw_return" in sums:
         lines.append("Rewards are those that the wrappers return; raw_return is the environment's.")
     optima = {run["optimal_mean_reward"] for run in runs if "optimal_mean_reward" in run}
     lines += [f"The optimal policy's exact mean reward is {number(best, 4)}." for best in optima]
     return lines
+
+
+def _info_text(name: str, mean: float, kinds: dict[str, dict[str, str]]) -> str:
+    """Return the mean of one of the environment's numbers, under its label; a rate in percent."""
+    kind = kinds.get(name, {})
+    label = kind.get("label") or name
+    return f"{label} {mean:.1%}" if kind.get("kind") == "rate" else f"{label} {number(mean)}"
 
 
 def _cell(key: str, value: float | None) -> str:

@@ -146,7 +146,7 @@ def _show_run(path: Path, record: RunRecord) -> None:
         show(f"Evaluated on held-out interactions, {log['holdout'][0]} to {log['holdout'][1]}:")
         show_judgement(dict(results.judgement))
     for item, holds in (results.checklist or {}).items():
-        mark = {True: "yes", False: "NO", None: "unknown"}[holds]
+        mark = {True: "yes", False: "no", None: "not shown"}[holds]
         by_a_model = " *" if item.endswith("over_sessions") else ""
         show(f"  {item.replace('_', ' ')}{by_a_model}: {mark}")
 

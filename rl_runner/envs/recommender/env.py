@@ -8,14 +8,22 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from rl_runner.envs.info_values import NOT_AVERAGED, InfoValue, InfoValues
 from rl_runner.envs.recommender.domain import N_ACTIONS, STATE_SIZES, TRAITS
 from rl_runner.envs.recommender.kernel import MOOD, Outcome, People
 from rl_runner.envs.recommender.people import default_population
-from rl_runner.envs.recommender.rewards import DEFAULT_WEIGHTS, rewards
+from rl_runner.envs.recommender.rewards import DEFAULT_WEIGHTS, OUTCOMES, rewards
 
 Observation = Literal["discrete", "one_hot", "moment"]
 
 TIME_LIMIT = 200  # fewer than one session in 100,000 is longer
+# What the numbers of a session's last step are; moods are categories.
+INFO_VALUES: InfoValues = {
+    "mood_before": NOT_AVERAGED,
+    "mood_after": NOT_AVERAGED,
+    **{name: InfoValue("rate", f"{name} (last step)") for name in OUTCOMES},
+    "completion_rate": InfoValue("mean", "completion rate (last step)"),
+}
 _N_TRAITS = len(TRAITS)
 _OFFSETS = np.concatenate([[0], np.cumsum(STATE_SIZES)[:-1]])
 
@@ -115,6 +123,7 @@ class RecommenderEnv(gym.Env[Any, Any]):
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's attribute
     reward_range = DEFAULT_WEIGHTS.bounds
+    info_values = INFO_VALUES
 
     def __init__(
         self, observation: Observation = "discrete", render_mode: str | None = None
@@ -158,6 +167,8 @@ class RecommenderVectorEnv(VectorEnv[Any, Any, Any]):
         "render_modes": [],
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
+
+    info_values = INFO_VALUES
 
     def __init__(
         self,

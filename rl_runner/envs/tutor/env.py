@@ -7,6 +7,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.error import InvalidAction, ResetNeeded
 
+from rl_runner.envs.info_values import NOT_AVERAGED, InfoValue, InfoValues
 from rl_runner.envs.tutor.options import Model, TutorOptions
 from rl_runner.envs.tutor.page.record import EpisodeRecord
 from rl_runner.envs.tutor.page.view import TutorView
@@ -16,6 +17,12 @@ from rl_runner.envs.tutor.simulator.observation import OBSERVATION_SIZE, observa
 from rl_runner.envs.tutor.simulator.state import MINUTES, RESPONSE, Learners, hidden_state
 from rl_runner.errors import EnvError, Problem, did_you_mean
 
+# What the numbers of an episode's last step are.
+INFO_VALUES: InfoValues = {
+    **dict.fromkeys((*model.FLAGS[2:], "correct"), NOT_AVERAGED),  # of that one step only
+    "left": InfoValue("rate", "learners who left"),
+    "graduated": InfoValue("rate", "learners who graduated"),
+}
 RENDER_MODES = ("human", "rgb_array", "ansi")
 
 
@@ -70,6 +77,7 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
         "render_fps": 2,
     }
     reward_range = model.REWARD_RANGE
+    info_values = INFO_VALUES
 
     def __init__(self, render_mode: str | None = None, **options: Any) -> None:
         self.options = TutorOptions.from_keywords(options)

@@ -9,7 +9,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from rl_runner.envs.tutor.env import as_actions, out_of_range
+from rl_runner.envs.tutor.env import INFO_VALUES, as_actions, out_of_range
 from rl_runner.envs.tutor.options import Model, TutorOptions
 from rl_runner.envs.tutor.simulator import model
 from rl_runner.envs.tutor.simulator.observation import observation_space
@@ -39,6 +39,8 @@ class TutorVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         "render_modes": [],
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
+
+    info_values = INFO_VALUES
 
     def __init__(
         self,

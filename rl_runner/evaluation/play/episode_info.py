@@ -2,14 +2,19 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import numpy as np
+
+from rl_runner.envs.info_values import NOT_AVERAGED, InfoValue, InfoValues
+from rl_runner.envs.raw_rewards import RAW_EPISODE_ENDED, RAW_RETURN
 
 REWARD_TERMS = "reward_terms"  # info key: this step's reward, split by name
 IGNORED = {"is_success", "terminal_observation"}  # has its own column; SB3's, not a measurement
 RENAMED = {"TimeLimit.truncated": "truncated"}  # from SB3's name to the plain one
 NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)
+ALWAYS = {RAW_RETURN, RAW_EPISODE_ENDED}  # our own measurements, averaged even if constant
 MOST_NAMES = 200  # of an environment that names every episode differently
 LONGEST_NAME = 100  # characters
 
@@ -27,6 +32,7 @@ class EpisodeInfo:
 
     def __init__(self, n_envs: int, n_episodes: int) -> None:
         self.values: dict[str, np.ndarray] = {}  # (n_episodes,) float64, NaN if not reported
+        self.flags: set[str] = set()  # the names whose values were all True or False
         self._n_episodes = n_episodes
         self._sums: list[dict[str, float]] = [{} for _ in range(n_envs)]
 
@@ -45,7 +51,13 @@ class EpisodeInfo:
         for key, value in info.items():
             name = _plain_name(key)
             if name not in IGNORED and (number := _finite(value)) is not None:
-                self._set(RENAMED.get(name, name), episode, number)
+                name = RENAMED.get(name, name)
+                is_flag = isinstance(value, bool | np.bool_)
+                if is_flag and name not in self.values:
+                    self.flags.add(name)
+                elif not is_flag:
+                    self.flags.discard(name)
+                self._set(name, episode, number)
         for name, total in self._sums[copy].items():
             self._set(f"{REWARD_TERMS}/{name}", episode, total)
         self._sums[copy] = {}
@@ -56,6 +68,27 @@ class EpisodeInfo:
                 return
             self.values[name] = np.full(self._n_episodes, np.nan)
         self.values[name][episode] = value
+
+
+def classify(
+    values: Mapping[str, np.ndarray], flags: AbstractSet[str], declared: InfoValues
+) -> dict[str, InfoValue]:
+    """Say what each number is: as declared, or else by the rule of :mod:`.envs.info_values`.
+
+    :param values: (n_episodes,) by name, NaN where an episode did not report it
+    :param flags: the names whose values are True or False
+    """
+    return {name: declared.get(name) or _kind(name, of, flags) for name, of in values.items()}
+
+
+def _kind(name: str, values: np.ndarray, flags: AbstractSet[str]) -> InfoValue:
+    if name.startswith(f"{REWARD_TERMS}/"):
+        return InfoValue("sum", f"{name.removeprefix(f'{REWARD_TERMS}/')} (sum of rewards)")
+    if name in flags:
+        return InfoValue("rate")
+    reported = values[np.isfinite(values)]
+    is_constant = len(reported) > 1 and np.ptp(reported) == 0.0
+    return NOT_AVERAGED if is_constant and name not in ALWAYS else InfoValue("mean")
 
 
 def _finite(value: Any) -> float | None:

@@ -13,10 +13,11 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 
 from rl_runner.agents.protocol import Agent, takes_action_masks
+from rl_runner.envs.info_values import NOT_AVERAGED, InfoValues
 from rl_runner.envs.normalization import set_statistics, statistics
 from rl_runner.envs.raw_rewards import RAW_EPISODE_ENDED, RAW_RETURN
 from rl_runner.envs.vectorized.pausable import PausableVecEnv
-from rl_runner.evaluation.play.episode_info import EpisodeInfo
+from rl_runner.evaluation.play.episode_info import EpisodeInfo, classify
 from rl_runner.policy import Policy
 
 
@@ -37,6 +38,7 @@ class Episodes:
     lengths: np.ndarray  # (n,) int64
     successes: np.ndarray  # (n,) float64: the environment's info["is_success"], NaN without one
     extras: Mapping[str, np.ndarray] = field(default_factory=dict)  # by name (n,), see EpisodeInfo
+    info_values: InfoValues = field(default_factory=dict)  # what each of the extras is
     # Whether the episodes follow from their seeds; not saved
     starts: bytes = b""  # a digest of the first observations; equal seeds give equal starts
     is_globally_random: bool = False  # a reset drew from a global generator
@@ -76,6 +78,7 @@ class Episodes:
                 name: float(np.nanmean(values))
                 for name, values in self.extras.items()
                 if np.isfinite(values).any()
+                and self.info_values.get(name, NOT_AVERAGED).kind != "not averaged"
             }
         return described
 
@@ -138,7 +141,17 @@ def play_episodes(
                         pausable.pause(i)
     seeds = np.array(episode_seeds, dtype=np.int64)
     reported = _without_equal_raw_returns(extras.values, returns)
-    return Episodes(seeds, returns, lengths, successes, reported, starts, is_globally_random)
+    kinds = classify(reported, extras.flags, _declared_infos(env))
+    return Episodes(seeds, returns, lengths, successes, reported, kinds, starts, is_globally_random)
+
+
+def _declared_infos(env: VecEnv) -> InfoValues:
+    """Return what the environment says of the numbers in its infos."""
+    try:
+        declared: InfoValues = env.get_attr("info_values", [0])[0]
+    except AttributeError:
+        return {}
+    return declared
 
 
 def _without_equal_raw_returns(

@@ -1,7 +1,7 @@
 """The evaluation of one policy in one environment, and the table of its episodes as a file."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,11 @@ class Evaluation:
         """
         exact = {} if self.exact is None else self.exact.describe()
         head = {"seed": self.seed, "policy": self.policy, "timesteps": self.timesteps}
-        return head | self.episodes.describe() | exact
+        described = self.episodes.describe()
+        if "info" in described:
+            kinds = {name: self.episodes.info_values[name] for name in described["info"]}
+            described["info_values"] = {name: asdict(kind) for name, kind in kinds.items()}
+        return head | described | exact
 
     def rows(self) -> dict[str, Sequence[Any]]:
         """Return one row per episode as columns of equal length, for a table."""

@@ -12,7 +12,8 @@ from rl_runner.offline.logs.interactions import Interactions
 
 ENOUGH = 100.0  # effective interactions below which no number is given
 ENOUGH_USERS = 30.0  # effective users: with fewer, intervals by resampling users are too narrow
-ODD_WEIGHTS = 0.1  # a mean weight that is clearly further from 1 means wrong propensities
+ODD_WEIGHTS = 0.1  # a mean weight that is clearly further from 1 hints at wrong propensities
+SURE = 0.999  # the level of the interval that decides so: a log must not be refused by chance
 MISSING_BY_CHANCE = 5.0  # fewer expected events than this may be missing by chance
 
 Totals = Mapping[str, np.ndarray]
@@ -30,6 +31,7 @@ class Support:
     mean_weight_ci95: Interval
     unsupported: float  # the share of the policy's actions that the logging policy never takes
     smallest_pscore: float = 1.0
+    mean_weight_ci999: Interval = (0.0, math.inf)
 
 
 def support_of(
@@ -56,6 +58,7 @@ def support_of(
         mean_weight_ci95=interval(totals, lambda t: t[name] / t["n"]),
         unsupported=float(elsewhere.sum() / len(log)),
         smallest_pscore=float(log.pscore.min()),
+        mean_weight_ci999=interval(totals, lambda t: t[name] / t["n"], SURE),
     )
 
 
@@ -75,7 +78,7 @@ def refusal_of(
     :return: both None if there is no reason; the number None if no amount would be enough
     """
     # Actions that the logging policy never takes: more data of the same kind does not help.
-    low, high = support.mean_weight_ci95
+    low, high = support.mean_weight_ci999
     if support.unsupported > ODD_WEIGHTS:
         why = f"{support.unsupported:.0%} of the actions of {subject} had no chance in the log "
         why += "(pscore 1). No amount of such data would be enough: keep an exploration slice."
@@ -93,9 +96,9 @@ def refusal_of(
     # … or because the logged propensities are wrong.
     if is_odd and (support.mean_weight < 1 or support.effective_sample >= enough):
         why = (
-            mean + f"the propensities are wrong, or actions of {subject} had no chance. No amount "
+            mean + f"most likely the propensities are wrong or actions of {subject} had no chance. "
         )
-        return why + "of such data would be enough: log `pscore` when the action is drawn.", None
+        return why + "More of such data would not help: log `pscore` when it is drawn.", None
     # Too small an effective sample, or too few effective users for intervals.
     why = f"{n:,} interactions amount to {support.effective_sample:.1f} effective ones for "
     why += f"{subject}; {enough:.0f} are needed."

@@ -39,11 +39,13 @@ def resampled_totals(
 
 
 def interval(
-    totals: Mapping[str, np.ndarray], statistic: Callable[[Mapping[str, np.ndarray]], np.ndarray]
+    totals: Mapping[str, np.ndarray],
+    statistic: Callable[[Mapping[str, np.ndarray]], np.ndarray],
+    level: float = LEVEL,
 ) -> Interval:
     """Return the percentile interval of a statistic of (replicates,) totals."""
     with np.errstate(divide="ignore", invalid="ignore"):
         values = statistic(totals)
-    tail = (1.0 - LEVEL) / 2.0
+    tail = (1.0 - level) / 2.0
     low, high = np.nanquantile(values, [tail, 1.0 - tail])
     return float(low), float(high)

@@ -165,7 +165,7 @@ def _headline(judgement: Judgement | None) -> AgentResult:
 def checklist(
     learner: LogLearner, n_interactions: int, judgement: Judgement | None
 ) -> dict[str, bool | None]:
-    """Return what should hold before the policy is deployed; None: it cannot be known."""
+    """Return what should hold before the policy is deployed; None: not shown either way."""
     headline = None if judgement is None else judgement.headline
     beyond_rule = None if headline is None else headline.versus_rule_based_ci95
     sessions = None if judgement is None else judgement.sessions
@@ -173,10 +173,20 @@ def checklist(
     lowest = getattr(learner, "eps", (0, 0, coverage["epsilon"]))[2]
     return {
         "at_least_1000_interactions": n_interactions >= LEAST_INTERACTIONS,
-        "average_reward_above_0.3": None if headline is None else headline.ci95[0] > LEAST_REWARD,
+        "average_reward_above_0.3": (
+            None if headline is None else _is_above(headline.ci95, LEAST_REWARD)
+        ),
         "epsilon_at_its_minimum": coverage["epsilon"] <= lowest,
-        "better_than_rule_based": (None if beyond_rule is None else beyond_rule[0] > 0),
+        "better_than_rule_based": None if beyond_rule is None else _is_above(beyond_rule, 0.0),
         "better_than_rule_based_over_sessions": (
-            None if sessions is None else sessions.versus_rule_based_ci95[0] > 0
+            None if sessions is None else _is_above(sessions.versus_rule_based_ci95, 0.0)
         ),
     }
+
+
+def _is_above(interval: Sequence[float], least: float) -> bool | None:
+    """Return whether an interval lies above a number; None if it contains the number."""
+    low, high = interval
+    if low > least:
+        return True
+    return False if high < least else None

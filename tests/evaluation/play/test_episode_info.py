@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -7,8 +7,9 @@ from gymnasium import spaces
 
 from rl_runner.config import EnvConfig
 from rl_runner.envs import build_env
+from rl_runner.envs.info_values import InfoValue
 from rl_runner.evaluation.play.baselines import RandomPolicy, evaluate_baseline
-from rl_runner.evaluation.play.episode_info import EpisodeInfo
+from rl_runner.evaluation.play.episode_info import EpisodeInfo, classify
 
 
 class Talkative(gym.Env[int, int]):
@@ -73,6 +74,50 @@ def test_the_description_averages_what_was_told():
     assert described["info"]["distance"] == found.extras["distance"].mean()
     assert described["success_rate"] == np.nanmean(found.successes)
     assert described["n_episodes"] == 30
+
+
+class Declaring(Talkative):
+    info_values: ClassVar = {"distance": InfoValue("not averaged"), "left": InfoValue("mean", "L")}
+
+
+gym.register("EvaluationTestDeclaring-v0", entry_point=Declaring, max_episode_steps=4)
+
+
+def test_an_environment_says_what_its_numbers_are():
+    config = EnvConfig(id="EvaluationTestDeclaring-v0")
+    found = evaluate_baseline(config, "random", seed=1, n_episodes=30).episodes
+    assert "distance" in found.extras
+    assert "distance" not in found.describe()["info"]
+    assert found.info_values["left"] == InfoValue("mean", "L")
+    assert found.info_values["truncated"].kind == "rate"
+    assert found.info_values["reward_terms/cost"].kind == "sum"
+
+
+def test_what_is_not_declared_is_decided_by_a_rule():
+    told = EpisodeInfo(1, 3)
+    for episode, (flag, number) in enumerate([(True, 1), (True, 2), (True, 2)]):
+        told.end(0, episode, {"flag": flag, "number": number, "code": 0.333, "mixed": flag})
+    told.end(0, 2, {"mixed": 0.5})
+    kinds = classify(told.values, told.flags, {})
+    assert {name: kind.kind for name, kind in kinds.items()} == {
+        "flag": "rate",
+        "number": "mean",
+        "code": "not averaged",
+        "mixed": "mean",
+    }
+
+
+@pytest.mark.parametrize(
+    ("env_id", "left_out", "rate"),
+    [("Recommender-v0", "mood_after", "like"), ("Tutor-v0", "correct", "graduated"),
+     ("FrozenLake-v1", "prob", "truncated")],
+)  # fmt: skip
+def test_codes_and_constants_are_not_averaged(env_id: str, left_out: str, rate: str):
+    evaluation = evaluate_baseline(EnvConfig(id=env_id), "random", seed=1, n_episodes=30)
+    assert left_out in evaluation.episodes.extras
+    described = evaluation.describe()
+    assert left_out not in described["info"]
+    assert described["info_values"][rate]["kind"] == "rate"
 
 
 def test_the_sums_of_one_copy_do_not_leak_into_its_next_episode_or_another_copy():
