@@ -24,6 +24,7 @@ from rl_runner.config import load_config
 from rl_runner.envs.tutor.options import TutorOptions
 from rl_runner.envs.tutor.planning import policies
 from rl_runner.envs.tutor.planning.bandit import train_bandit
+from rl_runner.envs.tutor.planning.lookahead import Lookahead
 from rl_runner.envs.tutor.planning.oracle import Oracle, load_values, start_value
 from rl_runner.envs.tutor.planning.qmdp import QMDP
 from rl_runner.evaluation.play.loaded_run import load_run
@@ -48,6 +49,7 @@ def main() -> None:
     few = seeds[: arguments.qmdp_episodes]
     if few:
         references["qmdp"] = play(lambda o, _: QMDP(o, values), options, few)
+        references["lookahead"] = play(lambda o, _: Lookahead(o, values), options, few)
     bottom = references["random"].returns.mean()
     mastery = references["mastery"].returns
 
@@ -72,7 +74,12 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="?", default="runs")
     parser.add_argument("--episodes", type=int, default=4000)
-    parser.add_argument("--qmdp-episodes", type=int, default=1000, help="QMDP is slow; 0: none")
+    parser.add_argument(
+        "--qmdp-episodes",
+        type=int,
+        default=1000,
+        help="of QMDP and the lookahead, which are slow; 0: none",
+    )
     parser.add_argument("--options", default="{}", help="JSON, as env.kwargs")
     return parser.parse_args()
 

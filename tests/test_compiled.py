@@ -85,6 +85,7 @@ def test_the_digest_is_of_contents(tmp_path: Path):
     ("file", "folder"),
     [
         ("envs/tutor/planning/qmdp.py", "envs/tutor"),  # calls envs/tutor/simulator
+        ("envs/tutor/planning/lookahead.py", "envs/tutor"),
         ("envs/tutor/simulator/kernel.py", "envs/tutor"),
         ("envs/vectorized/cartpole_dynamics.py", "envs/vectorized"),
         ("agents/fast/kernels/acting.py", "agents/fast"),

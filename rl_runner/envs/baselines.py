@@ -29,6 +29,7 @@ BASELINES: Mapping[str, Mapping[str, str]] = {
             "fixed_curriculum",
             "mastery",
             "qmdp",
+            "lookahead",
             "oracle",
         )
     },

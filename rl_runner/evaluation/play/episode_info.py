@@ -87,7 +87,7 @@ def _kind(name: str, values: np.ndarray, flags: AbstractSet[str]) -> InfoValue:
     if name in flags:
         return InfoValue("rate")
     reported = values[np.isfinite(values)]
-    is_constant = len(reported) > 1 and np.ptp(reported) == 0.0
+    is_constant = len(reported) > 1 and np.ptp(reported) <= 1e-9 * np.abs(reported).max()
     return NOT_AVERAGED if is_constant and name not in ALWAYS else InfoValue("mean")
 
 

@@ -6,6 +6,7 @@
 ``oracle``              sees the hidden learner and acts on exact values, kept on disk
 ``dynamic_programming`` computes these values by backward induction
 ``qmdp``                keeps the exact posterior and weighs the oracle's values with it
+``lookahead``           the same, one observation ahead: it also weighs what it would learn
 ``baselines``           builds each of them by name, for ``rl eval --policy``
 ======================= ===========================================================================
 """

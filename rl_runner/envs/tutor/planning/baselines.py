@@ -60,6 +60,16 @@ def qmdp(env: "VecEnv", seed: int) -> Tutor:
     return QMDP(options, load_values_shown(options))
 
 
+def lookahead(env: "VecEnv", seed: int) -> Tutor:
+    """Build :class:`rl_runner.envs.tutor.planning.lookahead.Lookahead`."""
+    from rl_runner.envs.tutor.planning.lookahead import Lookahead
+    from rl_runner.envs.tutor.planning.oracle import load_values_shown
+
+    del seed
+    options = env.get_attr("options")[0]
+    return Lookahead(options, load_values_shown(options))
+
+
 def bandit(env: "VecEnv", seed: int) -> Tutor:
     """Build a LinUCB bandit and train it on separate learners with the same options."""
     from rl_runner.envs.tutor.planning.bandit import train_bandit

@@ -6,8 +6,9 @@ state (1,620 hidden states with two modules per topic) and weighs the oracle's v
 
     a = argmax_a  Σ_s b(s) Q_t(s, a).
 
-It never acts to gain information, so in theory it is not a bound. It shows how much can be reached
-by knowing the model without seeing the hidden state.
+It is a policy that sees no more than an agent does, so its return is a lower bound on the best
+that is possible without seeing the hidden state. It never acts to gain information;
+:mod:`.lookahead` does, and reaches more.
 """
 
 import math
@@ -87,6 +88,10 @@ class QMDP(Tutor):
                     self.beliefs[i], self._rows[i], seen[i], reading[i], minutes[i], self._model
                 )
         self._rows = seen
+        return self.choose(seen)
+
+    def choose(self, seen: np.ndarray) -> np.ndarray:
+        """Return (n,) the actions of highest expected value for (n, N_COLUMNS) rows."""
         return qmdp_actions(seen, self.beliefs, self._model, self._values)
 
 

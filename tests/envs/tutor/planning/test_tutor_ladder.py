@@ -11,8 +11,12 @@ from rl_runner.envs.build import build_env
 from rl_runner.envs.tutor.options import TutorOptions
 from rl_runner.envs.tutor.planning import oracle, policies
 from rl_runner.envs.tutor.planning.bandit import train_bandit
+from rl_runner.envs.tutor.planning.dynamic_programming import action_values, type_of
+from rl_runner.envs.tutor.planning.lookahead import Lookahead, value_of_action
 from rl_runner.envs.tutor.planning.oracle import Oracle, load_values, start_value
-from rl_runner.envs.tutor.planning.qmdp import QMDP
+from rl_runner.envs.tutor.planning.qmdp import QMDP, count_hidden, hidden_index
+from rl_runner.envs.tutor.simulator.model import N_ACTIONS
+from rl_runner.envs.tutor.simulator.state import ENGAGEMENT, N_COLUMNS, TIME
 from rl_runner.envs.tutor.vector import TutorVectorEnv
 from rl_runner.errors import EnvError
 
@@ -116,6 +120,32 @@ def test_shortcuts_lose_to_the_fixed_curriculum(ladder):
 def test_the_same_policy_plays_the_same_episodes(ladder):
     again = play(simple(policies.Mastery), STANDARD, range(100))
     np.testing.assert_array_equal(again, ladder["mastery"][:100])
+
+
+def test_looking_one_observation_ahead_is_worth_more_than_qmdp_and_less_than_the_oracle():
+    options = TutorOptions(modules_per_topic=1, horizon=15)
+    values, n = load_values(options), 300
+    ahead = play(lambda o, _: Lookahead(o, values), options, range(n))
+    qmdp = play(lambda o, _: QMDP(o, values), options, range(n))
+    seen = play(oracle_of(values), options, range(n))
+    assert interval(seen - ahead)[0] > 0.0
+    assert interval(ahead - qmdp)[0] > -0.3
+    assert not np.array_equal(ahead, qmdp)
+
+
+@pytest.mark.parametrize("t", [0, 7])
+def test_where_nothing_is_hidden_looking_ahead_is_exact(t: int):
+    options = TutorOptions(modules_per_topic=1, horizon=15)
+    values, model_ = load_values(options), options.build_model()
+    row, expected = np.zeros(N_COLUMNS, dtype=np.int32), np.empty(N_ACTIONS)
+    row[TIME], row[ENGAGEMENT] = t, 3
+    belief = np.zeros(count_hidden(model_.n_levels))
+    belief[hidden_index(row, model_.n_levels)] = 1.0
+    action_values(row, model_, values[t, type_of(row)], expected)
+    found = [value_of_action(a, row, belief, model_, values) for a in range(N_ACTIONS)]
+    # The hidden state is not known after the step, so the values are at most the oracle's.
+    assert np.all(np.array(found) <= expected + 1e-4)
+    assert np.all(np.array(found) >= expected - 1.0)
 
 
 @pytest.mark.slow
