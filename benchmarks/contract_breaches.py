@@ -2,7 +2,7 @@
 
     python benchmarks/contract_breaches.py --count 300
 
-Every environment follows from its number (tests/cases/contract/breaches.py). A traceback, or a
+Every environment follows from its number (tests/cases/breaching_envs.py). A traceback, or a
 command that takes longer than thirty seconds, is a fault of rl_runner and listed with the number.
 """
 
@@ -14,7 +14,7 @@ import traceback
 import warnings
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "cases" / "contract"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "cases"))
 
 import rl_runner.training.commands.check as check_module
 

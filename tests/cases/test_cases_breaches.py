@@ -3,24 +3,21 @@
 from pathlib import Path
 
 import pytest
+from breach_trial import try_breach
 
 import rl_runner.training.commands.check as check_module
 
-FOLDER = Path(__file__).parent / "contract"
 DOCUMENTED = {"ok", "failed", "refused", "skipped"}
 
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(FOLDER)
     monkeypatch.setattr(check_module, "PROBE_SECONDS", 0.1)
     monkeypatch.setattr(check_module, "MAX_PROBE_SECONDS", 1.0)
 
 
 @pytest.mark.parametrize("n", range(0, 300, 20))
 def test_a_breach_is_a_panel_or_a_failed_run(n: int, tmp_path: Path) -> None:
-    from breach_trial import try_breach
-
     outcome = try_breach(n, tmp_path)
     endings = {outcome.check, outcome.train, outcome.evaluate, outcome.baseline}
     assert endings <= DOCUMENTED

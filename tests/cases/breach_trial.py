@@ -37,7 +37,11 @@ class Outcome:
 
 def config_of(n: int) -> ExperimentConfig:
     """Return the experiment in generated environment n; algorithm and wrapping vary with n."""
-    env: dict[str, Any] = {"id": "breaches:Breaching-v0", "kwargs": {"n": n}, "n_envs": 1 + n % 2}
+    env: dict[str, Any] = {
+        "id": "breaching_envs:Breaching-v0",
+        "kwargs": {"n": n},
+        "n_envs": 1 + n % 2,
+    }
     if n % 5 == 0:
         env["normalize"] = True
     raw = {
