@@ -216,7 +216,7 @@ def test_train_09_held_out_episodes_are_not_the_periodic_ones(
     notes = Notes()
     (run,) = train(loaded, runs_dir=config.parent / "runs", reporter=notes).runs
     assert run.record.status == "finished"
-    # The two periodic evaluations begin the same 20 episodes (a copy resets after its last one, too),
+    # The two periodic evaluations begin the same 20 episodes (a copy resets after the last),
     # and the last and the best agent the same 30.
     again = [n for n in Counter(starts.read_text().split()).values() if n > 1]
     assert set(again) == {2}
