@@ -12,7 +12,10 @@ from rl_runner.cli.display.logs import show_refused_rows
 
 def convert(
     source: Annotated[
-        Path, typer.Argument(metavar="LOG", help="A log, or another tool's .csv or .parquet file.")
+        Path,
+        typer.Argument(
+            metavar="LOG", help="A log, or another tool's .csv, .jsonl or .parquet file."
+        ),
     ],
     out: Annotated[
         Path,
@@ -37,6 +40,10 @@ def convert(
             help="Which instant a local time means that occurs twice, when clocks go back.",
         ),
     ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option("--encoding", help="The encoding of a CSV, e.g. latin-1. Default: UTF-8."),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Convert logs from other tools, or to Open Bandit arrays or Vowpal Wabbit text.
@@ -45,7 +52,7 @@ def convert(
     """
     from rl_runner.offline.logs.log_conversion import convert_log
 
-    n_rows, refusals = convert_log(source, out, columns, timezone, ambiguous_times)
+    n_rows, refusals = convert_log(source, out, columns, timezone, ambiguous_times, encoding)
     refused = refusals.to_dict()
     if as_json:
         show_json({"out": str(out), "written": n_rows, "refusals": refused})

@@ -83,7 +83,7 @@ def show_judgement(judgement: Document) -> None:
         "The table is about single recommendations, in states that the logging policy reached.",
         "Over whole sessions *:",
     )
-    show(_sessions(judgement["sessions"]))
+    show(_sessions(judgement["sessions"], judgement.get("no_sessions")))
     rates = [
         (name, f"{r['logged']:.3f}", f"{r['policy']:.3f}", interval(r["policy_ci95"], 3))
         for name, r in judgement["rates"].items()
@@ -93,9 +93,9 @@ def show_judgement(judgement: Document) -> None:
         show_message(f"Warning: {warning}.")
 
 
-def _sessions(sessions: Document | None) -> str:
+def _sessions(sessions: Document | None, no_sessions: str | None) -> str:
     if sessions is None:
-        return "  too few sessions begin in the log for an estimate."
+        return f"  no estimate: {no_sessions or 'too few sessions begin in the log'}."
     value = _with_interval(sessions["value"], sessions["ci95"])
     logging = _with_interval(sessions["logging"], sessions["logging_ci95"])
     rule = (

@@ -66,6 +66,7 @@ class Judgement:
     warnings: tuple[str, ...] = ()
     switch_threshold: float | None = None
     sessions: SessionJudgement | None = None  # the reward of whole sessions, by a model
+    no_sessions: str | None = None  # why there is no such estimate
     # Counts of importance weights, and the edges of their bins.
     weight_histogram: tuple[tuple[int, ...], tuple[float, ...]] = ((), ())
 
@@ -86,12 +87,14 @@ def judge(
     seed: int = 0,
     enough: float = ENOUGH,
     enough_users: float = ENOUGH_USERS,
+    reward_bounds: tuple[float, float] | None = None,
 ) -> Judgement:
     """Judge a policy by interactions that it has not learned from.
 
     :param policy: (n_states, n_actions) P(a | s)
     :param enough: the effective sample below which no number is given
     :param enough_users: the effective users below which no number is given
+    :param reward_bounds: of one interaction; an estimate outside of them is warned about
     """
     # The terms of the estimators, for the policy and for the rule-based one.
     models = CrossFit.of(log, seed)
@@ -114,6 +117,10 @@ def judge(
     is_supported = refusal is None
     of_rule = support_of(log, rule_table, rule.weight, ("rule:w", by_user, totals))
     no_rule, _ = refusal_of(of_rule, len(log), enough, enough_users, "the rule-based policy")
+    estimates = _estimates(log, target, None if no_rule else rule, totals) if is_supported else {}
+    sessions: SessionJudgement | str | None = None
+    if is_supported:
+        sessions = judge_sessions(log, policy, rule_table, seed, reward_bounds)
     return Judgement(
         interactions=len(log),
         users=len(by_user["n"]),
@@ -122,16 +129,15 @@ def judge(
         support=support,
         refusal=refusal,
         needed=needed,
-        estimates=_estimates(log, target, None if no_rule else rule, totals)
-        if is_supported
-        else {},
+        estimates=estimates,
         rates={
             name: _rate(name, column, actual, totals, is_supported=is_supported)
             for name, column in occurred.items()
         },
-        warnings=_warnings(support, no_rule) if is_supported else (),
+        warnings=_warnings(support, no_rule, estimates, reward_bounds) if is_supported else (),
         switch_threshold=target.threshold if math.isfinite(target.threshold) else None,
-        sessions=judge_sessions(log, policy, rule_table, seed) if is_supported else None,
+        sessions=sessions if isinstance(sessions, SessionJudgement) else None,
+        no_sessions=sessions if isinstance(sessions, str) else None,
         weight_histogram=_histogram(target.weight),
     )
 
@@ -189,11 +195,23 @@ def _rate(
     return Rate(logged, float(under_policy(actual)[0]), around)
 
 
-def _warnings(support: Support, no_rule: str | None) -> tuple[str, ...]:
+def _warnings(
+    support: Support,
+    no_rule: str | None,
+    estimates: dict[str, Estimate],
+    reward_bounds: tuple[float, float] | None,
+) -> tuple[str, ...]:
     warnings = []
     low, high = support.mean_weight_ci95
     if not low <= 1 <= high:
         warnings.append(f"the mean weight's interval, {low:.3f} to {high:.3f}, does not contain 1")
     if no_rule is not None:
         warnings.append(f"no comparison with the rule-based policy: {no_rule.rstrip('.')}")
+    if reward_bounds is not None:
+        low, high = reward_bounds
+        outside = [name for name, e in estimates.items() if not low <= e.value <= high]
+        if outside:
+            warnings.append(
+                f"{', '.join(outside)}: outside what a reward can be, {low:.3g} to {high:.3g}"
+            )
     return tuple(warnings)

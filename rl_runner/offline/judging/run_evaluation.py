@@ -65,7 +65,12 @@ def evaluate_on_logs(
     # Judge by what it has not learned from.
     chosen = evaluation_window(log, window, trained.learned_until)
     rows = log.take(chosen.mask(log))
-    judgement = judge(rows, trained.policy_table(), seed=trained.record.seed or 0)
+    judgement = judge(
+        rows,
+        trained.policy_table(),
+        seed=trained.record.seed or 0,
+        reward_bounds=trained.weights.bounds,
+    )
     folder = trained.path / JUDGED / rows.fingerprint()
     evaluation = Evaluation(trained, chosen, judgement, reader.refusals, folder)
     _write(evaluation)

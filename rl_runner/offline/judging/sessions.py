@@ -30,9 +30,12 @@ from rl_runner.offline.learning.reward_features import N_FEATURES, features, pol
 from rl_runner.offline.logs.interactions import Interactions
 
 ENOUGH_SESSIONS = 300
+LEAST_ENDED = 0.8  # the share of sessions that must end in the log
 MOST_INTERACTIONS = 300_000  # of a larger log, only some of the users are used
 RIDGE = 1.0
 _ROWS_AT_ONCE = 20_000
+
+_TITLES = {"policy": "judged", "rule": "rule-based", "logging": "logging"}
 
 Rows = np.ndarray
 FeaturesAt = Callable[[Rows], np.ndarray]  # (k,) rows of the log → (k, 207)
@@ -54,18 +57,23 @@ class SessionJudgement:
 
 
 def judge_sessions(
-    log: Interactions, policy: np.ndarray, rule: np.ndarray, seed: int
-) -> SessionJudgement | None:
-    """Estimate a policy's reward of a session; None if fewer than 300 sessions begin in the log.
+    log: Interactions,
+    policy: np.ndarray,
+    rule: np.ndarray,
+    seed: int,
+    reward_bounds: tuple[float, float] | None = None,
+) -> SessionJudgement | str:
+    """Estimate a policy's reward of a whole session, or return why the log does not allow it.
 
     :param policy: (n_states, n_actions) P(a | s)
     :param rule: the same for the rule-based policy
+    :param reward_bounds: of one interaction; default: those of the log
     """
-    # Sessions that begin in the log.
+    # With γ = 1 the sum of rewards only exists if sessions end, and the log must show it.
     log = _some_users(log, seed)
     starts = log.step == 0
-    if starts.sum() < ENOUGH_SESSIONS:
-        return None
+    if refusal := _why_not(log, starts):
+        return refusal
     # The influence of each interaction on the value of each policy, summed by user.
     links = _Links.of(log)
     columns = {
@@ -85,6 +93,22 @@ def judge_sessions(
 
         return float(mean(actual)[0]), interval(totals, mean)
 
+    # No session earns more than the longest one could.
+    low, high = reward_bounds or (float(log.reward.min()), float(log.reward.max()))
+    longest = int(log.step.max()) + 1
+    for name in columns:
+        value, around = estimate(name)
+        if (
+            not min(0, low) * longest
+            <= min(value, *around)
+            <= max(value, *around)
+            <= max(0, high) * longest
+        ):
+            return (
+                f"the estimate for the {_TITLES[name]} policy, {value:,.1f} ({around[0]:,.1f} to "
+                f"{around[1]:,.1f}), is outside what {longest} rewards of the longest session can "
+                "sum to"
+            )
     return SessionJudgement(
         int(starts.sum()),
         *estimate("policy"),
@@ -92,6 +116,23 @@ def judge_sessions(
         *estimate("policy", "logging"),
         *estimate("policy", "rule"),
     )
+
+
+def _why_not(log: Interactions, starts: np.ndarray) -> str | None:
+    """Return why a log says nothing about whole sessions; None if it does.
+
+    :param starts: (n,) whether a session begins
+    """
+    begun = int(starts.sum())
+    if begun < ENOUGH_SESSIONS:
+        return f"{begun:,} sessions begin in the log (`step` 0); {ENOUGH_SESSIONS} are needed"
+    ended = int(np.isin(log.session[starts], log.session[log.terminal]).sum())
+    if ended < LEAST_ENDED * begun:
+        return (
+            f"only {ended:,} of {begun:,} sessions end in the log (`terminal`), so that what a "
+            "whole session earns is not known"
+        )
+    return None
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,10 @@ def _learn(experiment: LogExperiment, seed: int, run: RunFolder) -> Completion:
         message = f"{outside} values lie outside what rewards can sum to: this is a bug"
         raise FloatingPointError(message)
     held = held_out(experiment)
-    judgement = None if held is None else judge(held, policy_table(learner), seed=seed)
+    judgement = None
+    if held is not None:
+        bounds = experiment.weights.bounds
+        judgement = judge(held, policy_table(learner), seed=seed, reward_bounds=bounds)
 
     def save(folder: Path) -> None:
         learner.save(folder / run.weights_file)

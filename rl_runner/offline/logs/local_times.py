@@ -8,6 +8,11 @@ from rl_runner.errors import ConfigError, Problem
 from rl_runner.offline.logs.log_schema import TIME
 
 AmbiguousTimes = Literal["earliest", "latest"]
+EpochUnit = Literal["s", "ms", "us", "ns"]
+
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_LATEST_SECOND = 2.5e11  # in the year 9892
 
 NAIVE = r"^\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s*$"
 NAIVE_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
@@ -55,6 +60,22 @@ def why_not_a_time(column: pl.Expr, given: pl.DataType, timezone: str | None) ->
         occurs = as_time(column, given, timezone, "earliest").is_not_null()
         without = pl.when(occurs).then(twice).otherwise(never)
     return pl.when(is_naive).then(without).otherwise(reason)
+
+
+def epoch_as_text(column: pl.Expr, given: pl.DataType, unit: EpochUnit) -> pl.Expr:
+    """Return times since 1970 as text with a zone; what is not such a number stays as it is."""
+    if isinstance(given, pl.Datetime):
+        return column
+    text = column.cast(pl.String).str.strip_chars()
+    number = text.cast(pl.Float64, strict=False)
+    possible = (number >= 0) & (number < _LATEST_SECOND * _PER_SECOND[unit])
+    # Whole numbers exactly, others (seconds with a fraction) to the microsecond.
+    whole = pl.when(possible).then(text).cast(pl.Int64, strict=False)
+    factor = _PER_SECOND["us"] / _PER_SECOND[unit]
+    exact = whole * int(factor) if factor >= 1 else whole // int(1 / factor)
+    rounded = pl.when(possible).then(number * factor).round().cast(pl.Int64, strict=False)
+    instant = pl.coalesce(exact, rounded).cast(TIME)
+    return pl.coalesce(instant.dt.strftime(TIME_FORMAT), text)
 
 
 def check_zone(timezone: str | None, where: str) -> None:

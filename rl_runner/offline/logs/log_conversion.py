@@ -10,9 +10,10 @@ from rl_runner.offline.logs.exports import write_open_bandit, write_vowpal_wabbi
 from rl_runner.offline.logs.imports import import_log, read_mapping
 from rl_runner.offline.logs.interactions import read_interactions
 from rl_runner.offline.logs.local_times import AmbiguousTimes, check_zone
-from rl_runner.offline.logs.log_files import LOG_SUFFIXES, READABLE, LogReader, write_log
+from rl_runner.offline.logs.log_files import LOG_SUFFIXES, LogReader, write_log
 from rl_runner.offline.logs.log_schema import COLUMNS
 from rl_runner.offline.logs.refusals import Refusals
+from rl_runner.offline.logs.sources import is_log
 from rl_runner.runs.disk import writing
 
 EXPORTS = {".npz": write_open_bandit, ".vw": write_vowpal_wabbit}
@@ -24,8 +25,9 @@ def convert_log(
     columns: Path | None = None,
     timezone: str | None = None,
     ambiguous_times: AmbiguousTimes | None = None,
+    encoding: str | None = None,
 ) -> tuple[int, Refusals]:
-    """Write a log, or a foreign CSV or Parquet file, in the format that the name of ``out`` says.
+    """Write a log, or a foreign table, in the format that the name of ``out`` says.
 
     ``.parquet`` and ``.jsonl`` are logs, ``.npz`` Open Bandit's arrays, ``.vw`` Vowpal Wabbit's
     text.
@@ -33,6 +35,7 @@ def convert_log(
     :param columns: a mapping of the source's columns, see :mod:`rl_runner.offline.logs.imports`
     :param timezone: what times without a zone mean; None refuses them
     :param ambiguous_times: which instant is meant by a local time that occurs twice
+    :param encoding: of a CSV; default: UTF-8
     :return: how many rows were written, and which were refused
     :raises RunnerError: if a file or the mapping is wrong; then nothing is written
     """
@@ -50,7 +53,7 @@ def convert_log(
     check_zone(timezone, f"--timezone {timezone}")
     reader = LogReader(timezone, ambiguous_times)
     if out.suffix in EXPORTS:
-        if columns is not None or source.suffix == ".csv":
+        if columns is not None or not is_log(source):
             cure = "Convert the file to a .parquet log first, then export that log."
             raise ConfigError(Problem("Foreign files are exported in two steps.", "--out", cure))
         log = read_interactions([source], reader)
@@ -59,9 +62,11 @@ def convert_log(
         EXPORTS[out.suffix](log, out)
         return len(log), reader.refusals
     # Or write a log, from a log or from a foreign file.
-    if columns is None and source.suffix in READABLE:
+    if columns is None and is_log(source):
         frame = pl.concat([batch.rows.select(*COLUMNS) for batch in reader.batches([source])])
     else:
-        frame = import_log(source, {} if columns is None else read_mapping(columns), reader)
+        frame = import_log(
+            source, {} if columns is None else read_mapping(columns), reader, encoding
+        )
     write_log(frame, out)
     return len(frame), reader.refusals

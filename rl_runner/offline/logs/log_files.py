@@ -15,15 +15,22 @@ from typing import Any
 import polars as pl
 
 from rl_runner.errors import ConfigError, DataError, Problem, did_you_mean
-from rl_runner.offline.logs.local_times import AmbiguousTimes, check_zone
+from rl_runner.offline.logs.local_times import TIME_FORMAT, AmbiguousTimes, check_zone
 from rl_runner.offline.logs.log_schema import COLUMNS
 from rl_runner.offline.logs.refusals import Refusals
 from rl_runner.offline.logs.row_checks import LINE, REASON, split_good_and_bad
+from rl_runner.offline.logs.sources import (
+    collect,
+    is_log,
+    open_bytes,
+    reading,
+    scan_parquet,
+    schema_of,
+)
 from rl_runner.runs.disk import write_aside, writing
 
-READABLE = (".parquet", ".jsonl", ".ndjson")
 LOG_SUFFIXES = (".parquet", ".jsonl")  # that are written
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
+NOT_AN_OBJECT = "not a JSON object"
 BATCH_ROWS = 1_000_000
 BATCH_BYTES = 64_000_000
 
@@ -72,13 +79,16 @@ class LogReader:
 
         :raises DataError: if a file is missing, damaged, lacks a column or is mostly bad
         """
+        empty = []
         for file in files:
             n_before = self.refusals.n_rows
             for raw in self._raw(file):
                 yield Batch(file, self.check(raw, file))
             if self.refusals.n_rows == n_before:
-                raise DataError(Problem("The file holds no rows.", str(file)))
+                empty.append(file.name)  # one of several parts may be, as Spark writes them
             self.refusals.refuse_mostly_bad_files()
+        if empty and self.refusals.n_rows == 0:
+            raise DataError(Problem("The file holds no rows.", ", ".join(empty)))
 
     def check(self, raw: pl.DataFrame, file: Path) -> pl.DataFrame:
         """Return the good rows of a frame that has the schema's columns; count the others."""
@@ -90,11 +100,11 @@ class LogReader:
 
     def _raw(self, file: Path) -> Iterator[pl.DataFrame]:
         """Yield the unchecked rows of a file, by its suffix."""
-        if file.suffix == ".parquet":
+        if file.suffix.lower() == ".parquet":
             return _read_parquet(file)
-        if file.suffix in READABLE:
+        if is_log(file):
             return self._read_json_lines(file)
-        cure = "Logs end in .parquet or .jsonl; `rl convert` turns a CSV into one."
+        cure = "Logs end in .parquet, .jsonl or .jsonl.gz; `rl convert` turns a CSV into one."
         if file.is_dir():
             cure = f"This is a folder; name the files in it: {file}/*.parquet."
         raise DataError(Problem("This file name is not that of a log.", str(file), cure))
@@ -130,7 +140,7 @@ class LogReader:
                 rows.append({LINE: number, **{name: row.get(name) for name in COLUMNS}})
             else:
                 self.refusals.count_rows(file, 1)
-                self.refusals.add(file, [number], ["not a JSON object"])
+                self.refusals.add(file, [number], [NOT_AN_OBJECT])
         columns = {name: [_scalar(row[name], name) for row in rows] for name in COLUMNS}
         lines = pl.Series(LINE, [row[LINE] for row in rows], pl.Int64)
         return pl.DataFrame(
@@ -192,34 +202,25 @@ def check_types(schema: Mapping[str, pl.DataType], file: Path) -> None:
 
 def _read_parquet(file: Path) -> Iterator[pl.DataFrame]:
     """Yield a file's rows in slices, each row numbered from 1."""
-    try:
-        lazy = pl.scan_parquet(file, glob=False)  # brackets in the name are meant literally
-        schema = lazy.collect_schema()
+    with reading(file, "Parquet file"):
+        lazy = scan_parquet(file)
+        schema = schema_of(lazy)
         check_columns(schema.names(), file)
         check_types(schema, file)
         wanted = lazy.select(*COLUMNS)
-        n_rows = int(wanted.select(pl.len()).collect().item())
-        for start in range(0, n_rows, BATCH_ROWS):
-            frame = wanted.slice(start, BATCH_ROWS).collect()
-            yield frame.with_row_index(LINE, start + 1).with_columns(pl.col(LINE).cast(int))
-    except FileNotFoundError:
-        what = "The file cannot be read: No such file or directory."
-        raise DataError(Problem(what, str(file))) from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        what = f"The Parquet file is incomplete or damaged: {str(error).splitlines()[0]}."
-        cure = "Copy it again."
-        raise DataError(Problem(what, str(file), cure)) from None
+        n_rows = int(collect(wanted.select(pl.len())).item())
+    for start in range(0, n_rows, BATCH_ROWS):
+        with reading(file, "Parquet file"):
+            frame = collect(wanted.slice(start, BATCH_ROWS))
+        yield frame.with_row_index(LINE, start + 1).with_columns(pl.col(LINE).cast(int))
 
 
 def _chunks(file: Path) -> Iterator[bytes]:
     """Yield a file in pieces of whole lines, each line ended."""
-    try:
-        with file.open("rb") as stream:
-            while piece := stream.read(BATCH_BYTES):
-                piece += stream.readline()
-                yield piece if piece.endswith(b"\n") else piece + b"\n"
-    except OSError as error:
-        raise DataError(Problem(f"The file cannot be read: {error.strerror}.", str(file))) from None
+    with reading(file), open_bytes(file) as stream:
+        while piece := stream.read(BATCH_BYTES):
+            piece += stream.readline()
+            yield piece if piece.endswith(b"\n") else piece + b"\n"
 
 
 def _keys_of_first_row(chunk: bytes, file: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """The rows of a log that were refused: how many, for which reasons, and examples."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from rl_runner.errors import DataError, Problem
 
 EXAMPLES = 5  # refused rows that are listed with their lines
+_EPOCH = re.compile(r": '?\d{9,19}(\.\d+)?'?$")
 TOLERATED = 0.5  # a file with a larger share of bad rows is refused as a whole
 
 
@@ -47,10 +49,22 @@ class Refusals:
             if n_bad > TOLERATED * n_rows:
                 listed = "; ".join(self.lines())
                 what = f"{n_bad:,} of {n_rows:,} rows are bad. {listed}."
-                cure = (
-                    "Correct the file, or leave it out of `data.path`. Nothing was learned from it."
-                )
+                cure = self._cure()
                 raise DataError(Problem(what, file, cure))
+
+    def _cure(self) -> str:
+        """Return what to do about the most frequent reason."""
+        reason = self.reasons.most_common(1)[0][0]
+        examples = [text for _, _, text in self.examples]
+        if "has no time zone" in reason:
+            return "Name the zone of the times: `data.timezone`, or `rl convert --timezone`."
+        is_epoch = "not a time" in reason and any(_EPOCH.search(text) for text in examples)
+        if is_epoch or "is before" in reason:
+            return (
+                "For seconds or milliseconds since 1970, map `ts: {column: ts, unit: ms}` by "
+                "`rl convert --columns`."
+            )
+        return "Correct the file, or leave it out of `data.path`. Nothing was learned from it."
 
     def lines(self) -> list[str]:
         """Return a line of text per kind of refusal, the most frequent first, then the examples."""
@@ -76,7 +90,7 @@ def _kind(reason: str) -> str:
     if reason.startswith("schema version"):
         return reason
     head, _, tail = reason.partition(" is ")
-    if tail.startswith(("not ", "in the future", "below")):
+    if tail.startswith(("not ", "in the future", "below", "before ")):
         name = head.split(" ")[0]
         return f"{name} is {tail.partition(':')[0]}"
     if reason.startswith("unknown "):

@@ -4,7 +4,7 @@ Checks across rows (duplicate events, sessions that run backwards) are in
 :mod:`rl_runner.offline.logs.interactions`.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -20,6 +20,7 @@ from rl_runner.offline.logs.log_schema import COLUMNS, RANGES, SCHEMA_VERSION, W
 
 LINE = "line"  # the column with the position of a row in its file, from 1
 REASON = "reason"
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)  # earlier times come from a wrong unit
 
 
 def split_good_and_bad(
@@ -84,6 +85,7 @@ def _findings(
         (pl.col("like") & pl.col("dislike"), pl.lit("liked and disliked at once")),
         (pl.col("complete") & pl.col("skip"), pl.lit("completed and skipped at once")),
         (pl.col("ts") > now, pl.format("timestamp {} is in the future", pl.col("ts"))),
+        (pl.col("ts") < EARLIEST, pl.format("timestamp {} is before 1990", pl.col("ts"))),
     ]
     return findings
 

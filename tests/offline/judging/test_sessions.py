@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -53,4 +55,20 @@ def test_looking_ahead_is_seen_over_sessions(long_log):
 
 
 def test_too_few_sessions_say_nothing(long_log):
-    assert judge_sessions(long_log.take(np.arange(200)), random_policy(), RULE, seed=0) is None
+    told = judge_sessions(long_log.take(np.arange(200)), random_policy(), RULE, seed=0)
+    assert "sessions begin in the log (`step` 0); 300 are needed" in told
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5])
+def test_sessions_that_do_not_end_in_the_log_say_nothing(long_log, share):
+    """With γ = 1 a sum without an end was estimated as 69,945; the truth is 10.7."""
+    chosen = np.random.default_rng(0).random(len(long_log)) < share
+    endless = dataclasses.replace(long_log, terminal=long_log.terminal & chosen)
+    told = judge_sessions(endless, random_policy(), RULE, seed=0)
+    assert "sessions end in the log (`terminal`)" in told
+
+
+def test_an_estimate_outside_what_rewards_can_sum_to_is_refused(long_log):
+    told = judge_sessions(long_log, random_policy(), RULE, seed=0, reward_bounds=(-0.01, 0.01))
+    assert "outside what" in told
+    assert "can sum to" in told
