@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 HERE = Path(__file__).parent
+SIMULATED = HERE.parents[1] / "configs" / "recommender" / "q_learning.yaml"
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_logs_05_ids_as_floats(rl, case):
             f"data: {{path: [day1.parquet, {second}.parquet], window: 20d, holdout: null, "
             "min_interactions_per_user: 1}\n"
         )
-        (run,) = rl("train", "c.yaml", "--json").document["experiments"][0]["runs"]
+        (run,) = rl("train", "c.yaml", "--json").document["runs"]
         users[second] = run["log"]["users"]
     assert users["day2f"] == users["day2i"]
 
@@ -71,10 +72,9 @@ def test_logs_07_sessions_that_never_end(rl):
         "name: ope\nenv: {id: Recommender-v0}\nalgo: {name: q_learning}\n"
         "data: {path: rand.parquet, window: 30d, holdout: null, min_interactions_per_user: 1}\n"
     )
-    Path("sim.yaml").write_text("name: sim\nenv: {id: Recommender-v0}\nalgo: {name: q_learning}\n")
     for name, policy in (("rand", "random"), ("ends", "myopic")):
         options = ["--interactions", 20_000, "--policy", policy, "--epsilon", 0.5]
-        rl("simulate", "sim.yaml", *options, "--out", f"{name}.parquet", "--seed", 3)
+        rl("simulate", SIMULATED, *options, "--out", f"{name}.parquet", "--seed", 3)
     written("ends.parquet").with_columns(terminal=pl.lit(value=False)).write_parquet(
         "endless.parquet"
     )
@@ -162,8 +162,7 @@ def test_logs_21_a_zone_that_is_a_file_of_this_machine(rl, case, zone):
 
 
 def test_attack_21_log_run_without_table(rl):
-    Path("sim.yaml").write_text("name: sim\nenv: {id: Recommender-v0}\nalgo: {name: q_learning}\n")
-    rl("simulate", "sim.yaml", "--interactions", 1500, "--policy", "random", "--out", "log.parquet")
+    rl("simulate", SIMULATED, "--interactions", 1500, "--policy", "random", "--out", "log.parquet")
     Path("c.yaml").write_text(
         "name: table\nenv: {id: Recommender-v0}\nalgo: {name: q_learning}\n"
         "data: {path: log.parquet, window: 30d, holdout: null}\n"

@@ -16,6 +16,7 @@ from rl_runner.offline.logs.log_schema import ACTIONS, OUTCOMES
 from rl_runner.offline.logs.refusals import Refusals
 
 DUPLICATE = "event_id occurred before"
+FEW_WRONG_TIMES = 0.01  # with a larger share, the log is in another order than that of time
 OUT_OF_ORDER = "time or step runs backwards within the session"
 
 
@@ -124,6 +125,8 @@ def read_interactions(
     )
     # Refuse the rows that contradict others, and sort the rest by time.
     log, line = _joined(parts)
+    if (better := _order_of_time(log)) is not None:
+        log, line, file_of = log.take(better), line[better], file_of[better]
     keep = _keep(log, line, order, file_of, reader.refusals)
     if not keep.all():
         reader.refusals.refuse_mostly_bad_files()
@@ -145,6 +148,21 @@ def _joined(parts: list[EncodedBatch]) -> tuple[Interactions, np.ndarray]:
     }
     log = Interactions(user=user, session=session, session_key=names, **columns)
     return log, np.concatenate([part.line for part in parts])
+
+
+def _order_of_time(log: Interactions) -> np.ndarray | None:
+    """Return (n,) the rows by time and step, if the order of the file contradicts many of them.
+
+    A log may be stored newest first, or shuffled. Where nearly all rows are in the order of time,
+    one that is not has a wrong time, and the order of the file tells which one.
+    """
+    n_sessions = int(log.session.max(initial=-1)) + 1
+    in_file = int(runs_backwards(log.session, log.ts, log.step, n_sessions).sum())
+    if in_file <= max(1, FEW_WRONG_TIMES * len(log)):
+        return None
+    order = np.lexsort((log.step, log.ts))
+    by_time = runs_backwards(log.session[order], log.ts[order], log.step[order], n_sessions)
+    return order if int(by_time.sum()) < in_file else None
 
 
 def _keep(

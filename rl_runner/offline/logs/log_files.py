@@ -118,7 +118,7 @@ class LogReader:
             n_lines = chunk.count(b"\n")
             try:
                 frame = pl.read_ndjson(io.BytesIO(chunk), schema=_JSON_TYPES)
-            except pl.exceptions.PolarsError:
+            except (pl.exceptions.PolarsError, RuntimeError):  # the latter in older versions
                 frame = None
             if frame is not None and len(frame) == n_lines:
                 yield frame.with_row_index(LINE, first_line).with_columns(pl.col(LINE).cast(int))

@@ -492,3 +492,29 @@ def test_a_folder_name_with_brackets_is_no_pattern(tmp_path):
         (tmp_path / folder / "a.jsonl").touch()
     found = find_files([str(tmp_path / "logs[1]" / "*.jsonl")])
     assert found == [tmp_path / "logs[1]" / "a.jsonl"]
+
+
+@pytest.mark.parametrize("order", ["newest first", "shuffled"])
+def test_rows_in_another_order_than_time_are_the_same_log(frame, log, read_frame, order):
+    changed = (
+        frame.reverse()
+        if order == "newest first"
+        else frame.sample(fraction=1.0, seed=1, shuffle=True)
+    )
+    again, reader = read_frame(changed)
+    assert reader.refusals.n_refused == 0
+    assert same(again, log)
+    assert again.fingerprint() == log.fingerprint()
+
+
+def test_a_shuffled_log_with_a_doubled_event_and_a_wrong_step_refuses_these(frame, read_frame):
+    last = frame.sort("ts").filter(pl.len().over("session_id") >= 3).group_by("session_id").last()
+    doubled = pl.concat([frame, frame[5:6]]).with_columns(
+        step=pl.when(pl.col("event_id") == last["event_id"][0]).then(0).otherwise("step")
+    )
+    kept, reader = read_frame(doubled.sample(fraction=1.0, seed=2, shuffle=True))
+    assert reader.refusals.to_dict()["reasons"] == {
+        "event_id occurred before": 1,
+        "time or step runs backwards within the session": 1,
+    }
+    assert len(kept) == len(frame) - 1
