@@ -5,14 +5,38 @@ from typing import TYPE_CHECKING, Any, cast
 
 import gymnasium as gym
 
-from rl_runner.agents.hyperparameters.constructor import build_keywords
+from rl_runner.agents.hyperparameters.constructor import (
+    build_keywords,
+    check_policy_name,
+)
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.registry import Algorithm
+from rl_runner.agents.spaces import policy_for
 from rl_runner.config.schema import Engine
+from rl_runner.config.source import SourceMap
 from rl_runner.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
+
+
+def choose_policy(
+    algorithm: Algorithm,
+    checked: Mapping[str, Any],
+    observations: gym.Space[Any],
+    source: SourceMap,
+) -> dict[str, Any]:
+    """Return the hyperparameters with ``policy: auto`` replaced; check a policy that is named.
+
+    :param observations: the space that the policy is chosen for
+    :raises ConfigError: if the algorithm has no such policy
+    """
+    chosen = dict(checked)
+    if chosen.get("policy") == "auto":
+        chosen["policy"] = policy_for(algorithm, observations)
+    elif "policy" in chosen:
+        check_policy_name(algorithm, chosen["policy"], source.locate(("algo", "policy")))
+    return chosen
 
 
 def build_agent(
@@ -28,6 +52,9 @@ def build_agent(
     :param engine: fast builds the algorithm's compiled twin, which computes on the CPU
     :raises ConfigError: if the algorithm's constructor refuses what is left to refuse
     """
+    if engine == "fast" and not algorithm.fast_path:
+        what = f"`engine: fast` is not available: {algorithm.name} has no compiled twin."
+        raise ConfigError(Problem(what, "algo.engine", "Set `engine: stock`."))
     n_actions = gym.spaces.utils.flatdim(env.action_space)
     keywords = build_keywords(algorithm, checked, n_actions)
     agent_class = algorithm.load_fast_class() if engine == "fast" else algorithm.load_class()

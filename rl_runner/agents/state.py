@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from rl_runner.arrays import load_arrays, save_arrays
+from rl_runner.runs.disk import parse_json
 from rl_runner.runs.layout import COUNTERS, RANDOM_STATES, REPLAY_BUFFER, STATE
 
 RECENT_EPISODES = ("ep_info_buffer", "ep_success_buffer")
@@ -31,8 +32,27 @@ def save_numbers(agent: Any, folder: Path) -> None:
 
 
 def load_numbers(agent: Any, folder: Path) -> None:
-    """Read what :func:`save_numbers` wrote; raises OSError or ValueError."""
-    for name, value in json.loads((folder / COUNTERS).read_text(encoding="utf-8")).items():
+    """Read what :func:`save_numbers` wrote into an agent built from the same config.
+
+    Only what such an agent has as a number is taken, so that the file cannot replace anything else.
+
+    :raises OSError: if the file cannot be read
+    :raises ValueError: if it is damaged, or holds anything but the agent's numbers
+    """
+    saved = parse_json((folder / COUNTERS).read_text(encoding="utf-8"))
+    if not isinstance(saved, dict):
+        message = f"{COUNTERS} does not hold a JSON object"
+        raise ValueError(message)
+    own = _numbers(agent)
+    for name, value in saved.items():
+        if name not in own:
+            message = f"`{name}` is not one of the agent's numbers"
+            raise ValueError(message)
+        kinds = (int, float) if type(own[name]) is float else (type(own[name]),)
+        if type(value) not in kinds:
+            message = f"`{name}` is not of the type {kinds[-1].__name__}"
+            raise ValueError(message)
+    for name, value in saved.items():
         setattr(agent, name, value)
 
 

@@ -21,6 +21,7 @@ from rl_runner.config.data import DataConfig, budget_from_log
 from rl_runner.config.section import Section, text_like
 from rl_runner.config.source import SourceMap
 from rl_runner.config.tune import TuneConfig
+from rl_runner.errors import ConfigError, Problem
 
 DEFAULT_SEEDS = 5  # fewer cannot support a claim (Agarwal et al. 2021)
 DEFAULT_GAMMA = 0.99  # SB3's
@@ -148,8 +149,14 @@ class AlgoConfig(Section):
 
     @property
     def discount(self) -> float:
-        """The discount factor γ; the default for an algorithm without one (ARS)."""
-        return float(self.hyperparameters.get("gamma", DEFAULT_GAMMA))
+        """The discount factor γ; the default for an algorithm without one (ARS).
+
+        :raises ConfigError: if it is not a number from 0 to 1
+        """
+        gamma = self.hyperparameters.get("gamma", DEFAULT_GAMMA)
+        if isinstance(gamma, bool) or not isinstance(gamma, int | float) or not 0 <= gamma <= 1:
+            raise ConfigError(Problem("`gamma` is not a number from 0 to 1.", "algo.gamma"))
+        return float(gamma)
 
 
 def _seeds_from_count(value: object) -> object:

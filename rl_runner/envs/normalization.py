@@ -24,15 +24,20 @@ def set_statistics(vec_normalize: "VecNormalize", arrays: "dict[str, np.ndarray]
     """Overwrite the statistics with those that :func:`statistics` returned.
 
     :raises KeyError: if a part is missing
-    :raises ValueError: if they are those of observations of a different shape
+    :raises ValueError: if they are not numbers, or those of observations of a different shape
     """
     for name, moments in _moments(vec_normalize).items():
-        if arrays[f"{name}/mean"].shape != np.shape(moments.mean):
-            message = f"the statistics of `{name}` have a different shape"
-            raise ValueError(message)
-        moments.mean = arrays[f"{name}/mean"].copy()
-        moments.var = arrays[f"{name}/var"].copy()
-        moments.count = float(arrays[f"{name}/count"])
+        found = {field: arrays[f"{name}/{field}"] for field in ("mean", "var", "count")}
+        for field, array in found.items():
+            if array.shape != np.shape(getattr(moments, field)):
+                message = f"the statistics of `{name}` have a different shape"
+                raise ValueError(message)
+            if array.dtype.kind not in "fiu":
+                message = f"`{name}/{field}` does not hold numbers"
+                raise ValueError(message)
+        moments.mean = found["mean"].copy()
+        moments.var = found["var"].copy()
+        moments.count = float(found["count"])
 
 
 def save_statistics(vec_normalize: "VecNormalize", path: Path) -> None:

@@ -1,14 +1,16 @@
 """The agents that a run keeps: the last, the best, the one halfway, one per checkpoint."""
 
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from rl_runner.errors import CheckpointError, Problem
-from rl_runner.runs.checkpoints import CheckpointStore, verify
-from rl_runner.runs.disk import read_text, write_aside, writing
-from rl_runner.runs.layout import BEST, CHECKPOINTS, HALFWAY
+from rl_runner.runs.checkpoints import TRAIN_AGAIN, CheckpointStore, verify
+from rl_runner.runs.disk import write_aside, writing
+from rl_runner.runs.layout import BEST, CHECKPOINTS, HALFWAY, number_after
 
+LONGEST_NAME = 100  # characters of a checkpoint's name, and more
 CheckpointName = str  # last, best, halfway, untrained, or a number of timesteps in digits
 
 
@@ -49,10 +51,15 @@ class SavedAgents:
         self._store.remove_others(HALFWAY, place)
 
     def best_timesteps(self) -> int:
-        """Return the timesteps of the agent kept as the best; 0 if there is none."""
-        kept = (read_text(self.path / CHECKPOINTS / BEST) or "").strip()
-        number = kept.removeprefix(f"{BEST}-")
-        return int(number) if number.isdigit() else 0
+        """Return the timesteps of the agent kept as the best; 0 if there is none.
+
+        :raises CheckpointError: if it is damaged
+        """
+        place = self._best()
+        if place is None:
+            return 0
+        verify(place, TRAIN_AGAIN)
+        return number_after(f"{BEST}-", place.name) or 0
 
     def halfway_timesteps(self) -> int:
         """Return the timesteps of the agent kept halfway; 0 if there is none."""
@@ -69,7 +76,7 @@ class SavedAgents:
         if name == "last":
             folder = self.path
         elif name == "best":
-            folder /= (read_text(folder / BEST) or "none").strip()
+            folder = self._best() or folder / "none"
         elif name == "halfway":
             folder /= f"{HALFWAY}-{self.halfway_timesteps()}"
         else:
@@ -89,5 +96,37 @@ class SavedAgents:
         """Return the timesteps and folder names of the agents below checkpoints/."""
         folder = self.path / CHECKPOINTS
         names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-        numbers = [(name.rpartition("-")[2], name) for name in names if not name.startswith(".")]
-        return [(int(number), name) for number, name in numbers if number.isdigit()]
+        numbers = [(number_after("", name.rpartition("-")[2]), name) for name in names]
+        return [
+            (number, name)
+            for number, name in numbers
+            if number is not None and not name.startswith(".")
+        ]
+
+    def _best(self) -> Path | None:
+        """Return the folder of the best agent; None if there is none yet.
+
+        A text file says which it is. If that file is damaged and only one ``best-<timesteps>`` is
+        kept, it is that one.
+
+        :raises CheckpointError: if the file is damaged and several are kept, or none
+        """
+        pointer = self._store.path / BEST
+        if not os.path.lexists(pointer):
+            return None
+        try:
+            with pointer.open(encoding="utf-8") as file:
+                name = file.read(LONGEST_NAME).strip()
+        except (OSError, UnicodeDecodeError):
+            name = ""
+        kept = self._store.named(f"{BEST}-")
+        if number_after(f"{BEST}-", name) is not None:
+            return self._store.path / name
+        if len(kept) == 1:
+            return kept[0]
+        what = "The file that says which agent is the best is damaged."
+        cure = TRAIN_AGAIN
+        if kept:
+            names = ", ".join(sorted(place.name for place in kept))
+            cure = f"Write one of these names into it: {names}. Or: {TRAIN_AGAIN}"
+        raise CheckpointError(Problem(what, str(pointer), cure))

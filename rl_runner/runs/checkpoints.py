@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rl_runner.errors import CheckpointError, Problem
-from rl_runner.runs.disk import flush_to_disk, writing
-from rl_runner.runs.layout import CHECKSUMS, EXIT
+from rl_runner.runs.disk import flush_to_disk, parse_json, writing
+from rl_runner.runs.layout import CHECKSUMS, EXIT, number_after
+
+TRAIN_AGAIN = "`rl train … --fresh` trains this seed again."
 
 
 class CheckpointStore:
@@ -92,10 +94,15 @@ class CheckpointStore:
 
     def _regular(self) -> list[Path]:
         """Return the regular checkpoints' folders, oldest first."""
-        return sorted((p for p in self.path.glob("[0-9]*") if p.name.isdigit()), key=_timesteps)
+        return sorted(self.named(""), key=_timesteps)
 
     def _exits(self) -> list[Path]:
-        return [p for p in self.path.glob(f"{EXIT}-*") if p.name.removeprefix(f"{EXIT}-").isdigit()]
+        return self.named(f"{EXIT}-")
+
+    def named(self, prefix: str) -> list[Path]:
+        """Return the entries whose names are ``prefix`` and a number."""
+        entries = self.path.iterdir() if self.path.is_dir() else ()
+        return [place for place in entries if number_after(prefix, place.name) is not None]
 
 
 def _timesteps(place: Path) -> int:
@@ -109,7 +116,9 @@ def verify(place: Path, cure: str = "") -> None:
     :raises CheckpointError: naming the first file that is missing or damaged
     """
     try:
-        sums = json.loads((place / CHECKSUMS).read_text(encoding="utf-8"))
+        sums = parse_json((place / CHECKSUMS).read_text(encoding="utf-8"))
+        if not sums:
+            raise CheckpointError(Problem("Its checksums are empty.", str(place), cure))
         damaged = [name for name, digest in sums.items() if _sha256(place / name) != digest]
     except (OSError, ValueError, AttributeError) as error:
         what = f"Incomplete checkpoint: {error}."

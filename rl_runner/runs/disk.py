@@ -2,9 +2,11 @@
 
 import contextlib
 import errno
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from filelock import Timeout
 
@@ -60,6 +62,25 @@ def read_text(path: Path) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise RunFolderError(Problem(f"Not readable: {error}", str(path))) from error
+
+
+def parse_json(text: str) -> Any:
+    """Return the value of a JSON document that a person may have edited.
+
+    :raises ValueError: if it is not JSON, is nested too deeply, or names half a character, which
+        could be neither printed nor written
+    """
+    try:
+        value = json.loads(text)
+        if "\\ud" in text.lower():
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        message = f"Not valid JSON: half a character ({error.object[error.start]!r})."
+        raise ValueError(message) from None
+    except (ValueError, RecursionError) as error:
+        message = f"Not valid JSON: {error}."
+        raise ValueError(message) from None
+    return value
 
 
 def flush_to_disk(path: Path) -> None:

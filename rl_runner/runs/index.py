@@ -15,7 +15,7 @@ from typing import Any
 
 from rl_runner.errors import RunnerError, bounded
 from rl_runner.runs.claim import is_claimed
-from rl_runner.runs.disk import write_aside
+from rl_runner.runs.disk import parse_json, write_aside
 from rl_runner.runs.layout import INDEX, RECORD, seed_number
 from rl_runner.runs.record import AgentResult, Results, RunRecord, read_record, record_from_json
 
@@ -152,7 +152,7 @@ def _text(value: Any) -> str:
 def _read_index(runs_dir: Path) -> dict[str, _Entry]:
     """Return the entries that are sound; none if there is no index, or it is damaged."""
     try:
-        contents = json.loads((runs_dir / INDEX).read_text(encoding="utf-8"))
+        contents = parse_json((runs_dir / INDEX).read_text(encoding="utf-8"))
         entries = contents["runs"].items() if contents["format"] == FORMAT else ()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}  # it is only a cache, and is written again

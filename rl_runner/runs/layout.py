@@ -27,7 +27,11 @@ state.json, random.npz, replay_buffer.npz, progress.json, evaluations.npz, and c
 all of them. An exit checkpoint adds open_episodes.npz and history.npz.
 """
 
+import re
 from pathlib import Path
+
+_NUMBER = re.compile("[0-9]{1,19}")
+MAX_SEED = 2**63  # not included
 
 # In a folder of experiments
 INDEX = ".index.json"
@@ -75,12 +79,24 @@ def seed_name(seed: int) -> str:
 
 
 def seed_number(folder_name: str) -> int:
-    """Return the seed in ``seed-7``; -1 for any other name."""
-    digits = folder_name.removeprefix(SEED_PREFIX)
-    return int(digits) if digits.isdigit() else -1
+    """Return the seed in ``seed-7``; -1 for any other name, also for ``seed-07``."""
+    seed = number_after(SEED_PREFIX, folder_name)
+    is_seed = seed is not None and seed < MAX_SEED and seed_name(seed) == folder_name
+    return seed if seed is not None and is_seed else -1
+
+
+def number_after(prefix: str, name: str) -> int | None:
+    """Return the number in a name such as ``best-600``; None for any other name.
+
+    Only the digits 0 to 9 make a number: `str.isdigit` also accepts ``²``, which `int` refuses.
+    """
+    digits = name.removeprefix(prefix)
+    is_number = name.startswith(prefix) and _NUMBER.fullmatch(digits) is not None
+    return int(digits) if is_number else None
 
 
 def recorded_runs(experiment: Path) -> list[Path]:
     """Return the folders of an experiment's runs that have a run.json, by seed."""
-    files = experiment.glob(f"{SEED_FOLDERS}/{RECORD}")
-    return sorted((file.parent for file in files), key=lambda run: seed_number(run.name))
+    folders = (file.parent for file in experiment.glob(f"{SEED_FOLDERS}/{RECORD}"))
+    by_seed = {seed_number(folder.name): folder for folder in folders}
+    return [by_seed[seed] for seed in sorted(by_seed) if seed >= 0]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from rl_runner.errors import Problem, RunFolderError
-from rl_runner.runs.disk import read_text, write_aside
+from rl_runner.runs.disk import parse_json, read_text, write_aside
 from rl_runner.runs.layout import RECORD
 
 FORMAT = 1  # of run.json; raise it when an older version could misread what is written
@@ -172,9 +172,7 @@ def read_record(run: Path) -> RunRecord | None:
     if text is None:
         return None
     try:
-        return record_from_json(json.loads(text))
-    except json.JSONDecodeError as error:
-        problem = Problem(f"Not valid JSON: {error}.", str(run / RECORD), EDITED)
+        return record_from_json(parse_json(text))
     except NewerFormatError as error:
         cure = "Update rl_runner, or train in another folder (`--runs-dir`)."
         problem = Problem(str(error), str(run / RECORD), cure)
@@ -228,19 +226,25 @@ class _Plain:
 
     types: tuple[type, ...]
     noun: str
-    inside: tuple[type, ...] | None = None  # of a list's elements
+    inside: tuple[type, ...] | None = None  # of a list's elements, or an object's values
 
-    def accepts(self, value: object) -> bool:
-        """Whether the value has the type, exactly: True is not a number."""
+    def accepts(self, value: Any) -> bool:
+        """Whether the value has the type, exactly: True is not a number, and 10**400 is too big."""
         if type(value) not in self.types:
             return False
-        return self.inside is None or all(type(each) in self.inside for each in value)  # type: ignore[attr-defined]
+        if type(value) is int:
+            return abs(value) < BIGGEST
+        if self.inside is None:
+            return True
+        values = value.values() if type(value) is dict else value
+        return all(type(each) in self.inside for each in values)
 
 
 _NUMBER = _Plain((int, float), "a number")
 _TEXT = _Plain((str,), "a text")
 _WHOLE = _Plain((int,), "a whole number")
 _OBJECT = _Plain((dict,), "an object")
+BIGGEST = 2**63
 _PLAIN: dict[Any, _Plain] = {
     float | None: _NUMBER,
     int | None: _WHOLE,
@@ -250,7 +254,7 @@ _PLAIN: dict[Any, _Plain] = {
     bool: _Plain((bool,), "true or false"),
     tuple[str, ...]: _Plain((list,), "a list of texts", (str,)),
     tuple[float, ...] | None: _Plain((list,), "a list of numbers", (int, float)),
-    Mapping[str, str]: _OBJECT,
+    Mapping[str, str]: _Plain((dict,), "an object of texts", (str,)),
     Mapping[str, Any]: _OBJECT,
     Mapping[str, Any] | None: _OBJECT,
 }
@@ -291,7 +295,7 @@ def _read(of: type, raw: Any, where: str = "") -> Any:
         elif isinstance(kind, type):
             known[key] = _read(kind, value, f"{where}{key}.")
         elif kind.accepts(value):
-            known[key] = tuple(value) if kind.inside else value
+            known[key] = tuple(value) if type(value) is list else value
         else:
             message = f"`{where}{key}` is not {kind.noun}."
             raise ValueError(message)

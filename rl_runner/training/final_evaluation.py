@@ -1,6 +1,8 @@
 """The end of a run: its last and its best agent, evaluated on held-out episodes."""
 
+from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -8,8 +10,10 @@ from rl_runner.agents.protocol import Agent
 from rl_runner.agents.saving import load_agent
 from rl_runner.config import ExperimentConfig
 from rl_runner.envs import build_evaluation_env
+from rl_runner.errors import CheckpointError, Problem
 from rl_runner.evaluation.play.episodes import play_episodes
 from rl_runner.evaluation.play.exact_returns import ExactScorer
+from rl_runner.runs.checkpoints import TRAIN_AGAIN
 from rl_runner.runs.folder import RunFolder
 from rl_runner.runs.record import AgentResult, Results
 from rl_runner.seeding import SeedTree
@@ -22,14 +26,16 @@ def evaluate_last_and_best(
     run: RunFolder,
     seeds: SeedTree,
     evaluation: PeriodicEvaluation,
+    note: Callable[[str], None],
 ) -> Results:
     """Evaluate the last and the best agent on held-out episodes that nothing selected on.
 
     The best was chosen for its periodic mean, which therefore flatters it; ``selection_optimism``
-    is by how much.
+    is by how much. If it was lost, because its files are damaged, there is no result of it.
 
     :param agent: the last agent; afterwards it has the best agent's parameters
     :param evaluation: the periodic evaluation that chose the best agent
+    :param note: is given a message if the best agent was lost
     """
     episode_seeds = seeds.final_evaluation(config.eval.final_episodes)
     scorer = ExactScorer.for_env(config.env) if config.eval.deterministic else None
@@ -50,7 +56,24 @@ def evaluate_last_and_best(
 
     with closing(build_evaluation_env(config.env, episode_seeds, config.eval.n_envs)) as env:
         last = play(env)
-        load_agent(agent, run.agents.find("best"), run.weights_file)
+        try:
+            load_agent(agent, _best_checkpoint(run, evaluation), run.weights_file)
+        except CheckpointError as error:
+            seed, why = seeds.run_seed, " ".join(str(error).split())
+            note(f"Seed {seed}: there is no result of the best agent. {why}")
+            return Results(last=last)
         best = play(env)
     best = best.selected_for(evaluation.best_mean_reward, evaluation.best_timesteps)
     return Results(last=last, best=best)
+
+
+def _best_checkpoint(run: RunFolder, evaluation: PeriodicEvaluation) -> Path:
+    """Return the folder of the agent that a periodic evaluation selected.
+
+    :raises CheckpointError: if it is lost
+    """
+    kept = run.agents.best_timesteps()
+    if not kept or kept != evaluation.best_timesteps:
+        what = "The agent with the best periodic evaluation is not kept any more."
+        raise CheckpointError(Problem(what, str(run.checkpoints.path), TRAIN_AGAIN))
+    return run.agents.find("best")

@@ -18,13 +18,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rl_runner.agents.build import build_agent
+from rl_runner.agents.build import build_agent, choose_policy
 from rl_runner.agents.engine import choose_engine, reason_against_fast
 from rl_runner.agents.hyperparameters.combinations import impossible_combinations
-from rl_runner.agents.hyperparameters.constructor import check_hyperparameters, check_policy_name
+from rl_runner.agents.hyperparameters.constructor import check_hyperparameters
 from rl_runner.agents.protocol import Agent, takes_action_masks
 from rl_runner.agents.registry import Algorithm, find_algorithm
-from rl_runner.agents.spaces import fitting_algorithms, policy_for, refusal
+from rl_runner.agents.spaces import fitting_algorithms, refusal
 from rl_runner.config import EnvConfig, ExperimentConfig
 from rl_runner.config.schema import AlgoConfig, Engine, TrainConfig
 from rl_runner.config.source import SourceMap
@@ -109,7 +109,7 @@ def resolve(config: ExperimentConfig) -> Resolution:
         copies = range(env_config.n_envs)
         with contextlib.closing(build_env(env_config.in_this_process, copies)) as env:
             # 3. The policy, and the fit between algorithm and environment.
-            checked = _choose_policy(algorithm, checked, env, source)
+            checked = choose_policy(algorithm, checked, env.observation_space, source)
             _check_spaces(algorithm, env_config, env)
             # 4. The defaults that depend on the budget.
             complete = _with_defaults(config, env_config, algorithm, checked)
@@ -145,18 +145,6 @@ def _refuse_data(config: ExperimentConfig) -> None:
         what = "This experiment learns from a log and steps no environment."
         cure = "`rl train` trains it, `rl eval RUN --data LOG` evaluates the result."
         raise ConfigError(Problem(what, config.source.locate(("data",)), cure))
-
-
-def _choose_policy(
-    algorithm: Algorithm, checked: Mapping[str, Any], env: "VecEnv", source: SourceMap
-) -> dict[str, Any]:
-    """Return the hyperparameters with ``policy: auto`` replaced; check a policy that is named."""
-    chosen = dict(checked)
-    if chosen.get("policy") == "auto":
-        chosen["policy"] = policy_for(algorithm, env.observation_space)
-    elif "policy" in chosen:
-        check_policy_name(algorithm, chosen["policy"], source.locate(("algo", "policy")))
-    return chosen
 
 
 def _check_spaces(algorithm: Algorithm, env_config: EnvConfig, env: "VecEnv") -> None:

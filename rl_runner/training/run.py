@@ -58,6 +58,9 @@ def train_run(
         while True:
             agent = build_config_agent(config, recorded_env, seeds.model)
             agent.set_logger(observers.logger)
+            if resumption.is_trained:
+                resumption.restore_trained(agent)
+                break
             with resumption.next_segment(agent) as segment:
                 agent.learn(
                     total - agent.num_timesteps,
@@ -75,7 +78,9 @@ def train_run(
         timesteps, seconds = agent.num_timesteps, resumption.seconds
 
         # Evaluate the last and the best agent on episodes that nothing was selected on.
-        results = evaluate_last_and_best(agent, config, run, seeds, observers.evaluation)
+        results = evaluate_last_and_best(
+            agent, config, run, seeds, observers.evaluation, reporter.note
+        )
         log_results(agent.logger, config, seed, timesteps, results)
         return Completion(timesteps, results, training_seconds=seconds)
 

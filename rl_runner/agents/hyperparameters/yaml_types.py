@@ -39,6 +39,7 @@ CLASS_HOMES = (
 # numbers at least 0.
 RANGES: dict[str, dict[str, float]] = {
     "alive_bonus_offset": {},
+    "batch_norm_momentum": {"gt": 0, "le": 1},
     "clip_range": {"gt": 0},
     "clip_range_vf": {"gt": 0},
     "delta_std": {"gt": 0},

@@ -86,6 +86,7 @@ def _document(run: "IndexedRun") -> dict[str, Any]:
         "algo": run.record.algo,
         **run_document(-1 if seed is None else seed, str(run.path), run.record),
         "status": run.status,
+        **({"problem": run.problem} if run.problem else {}),  # why it is unreadable
     }
 
 

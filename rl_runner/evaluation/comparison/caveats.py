@@ -55,7 +55,7 @@ def _without_best_agent(comparison: Comparison) -> Iterator[str]:
         if without:
             yield (
                 f"{row.label}: the {comparison.agent} agent of seed {_seeds(without)} has no "
-                "finite return and is left out, which may make the result look better than it is."
+                "result and is left out, which may make the result look better than it is."
             )
 
 

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 STATISTICS = ("mean", "median", "interquartile_mean")
 PICTURE_FORMATS = ("png", "svg")
+LATEX_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{character: f"\\{character}" for character in "_%&#${}"},
+}
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
@@ -83,7 +89,7 @@ def to_latex(comparison: Comparison) -> str:
     unit = "exact" if comparison.measure == "exact" else "held-out"
     lines = [
         f"% Mean {unit} return of the {comparison.agent} agent over seeds, 95 % intervals.",
-        *(f"% {text}" for text in caveats(comparison)),
+        *(f"% {' '.join(text.split())}" for text in caveats(comparison)),  # one line each
         r"\begin{tabular}{lrrrr}",
         r"\toprule",
         r"Experiment & Seeds & Mean & Median & Interquartile mean \\",
@@ -96,11 +102,16 @@ def to_latex(comparison: Comparison) -> str:
 
 
 def _latex_row(row: Row) -> str:
-    label = row.label.replace("\\", "/").replace("_", r"\_")
+    label = _latex_text(row.label)
     if row.aggregates is None:
         return f"{label} & 0 & -- & -- & -- \\\\"
     cells = (_latex_estimate(getattr(row.aggregates, name)) for name in STATISTICS)
     return f"{label} & {row.aggregates.n} & {' & '.join(cells)} \\\\"
+
+
+def _latex_text(text: str) -> str:
+    """Return any text as one line of LaTeX that prints it and does nothing else."""
+    return "".join(LATEX_SPECIAL.get(character, character) for character in " ".join(text.split()))
 
 
 def _latex_estimate(estimate: Estimate) -> str:

@@ -5,7 +5,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from rl_runner.agents.build import build_agent
+from rl_runner.agents.build import build_agent, choose_policy
+from rl_runner.agents.hyperparameters.constructor import check_hyperparameters
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.registry import find_algorithm
 from rl_runner.agents.saving import load_agent
@@ -77,6 +78,7 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
     :param checkpoint: ``last``, the agent at the end; ``best``, the one with the best periodic
         evaluation; ``halfway`` through the budget; ``untrained``; or timesteps in digits
     :raises RunFolderError: if ``path`` is not a run
+    :raises ConfigError: if its config.yaml was edited and is not valid any more
     :raises CheckpointError: if the agent is missing or damaged
     """
     # Read the config and the record.
@@ -95,11 +97,13 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
     if record is None or record.seed is None:
         raise RunFolderError(Problem("This run has never started.", str(path)))
     seed = record.seed
+    # Check the hyperparameters again: config.yaml may have been edited.
+    checked = check_hyperparameters(algorithm, config.algo.hyperparameters, config.source)
     # Build the agent as training did, and load the checkpoint's arrays into it.
     files = None if checkpoint == "untrained" else folder.agents.find(checkpoint)
     env = build_training_env(config.env.in_this_process, config.algo, SeedTree(seed))
-    algo = config.algo
-    agent = build_agent(algorithm, algo.hyperparameters, env, SeedTree(seed).model, algo.engine)
+    complete = choose_policy(algorithm, checked, env.observation_space, config.source)
+    agent = build_agent(algorithm, complete, env, SeedTree(seed).model, config.algo.engine)
     if files is not None:
         load_agent(agent, files, algorithm.weights_file)
     return Run(path, config, seed, record, agent, checkpoint, code_note(config))

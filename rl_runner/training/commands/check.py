@@ -5,7 +5,8 @@ import resource
 import sys
 import time
 import warnings
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +15,22 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 
+from rl_runner.agents.parameters import check_finite_parameters
+from rl_runner.agents.protocol import takes_action_masks
 from rl_runner.config import EnvConfig, ExperimentConfig, experiment_hash
-from rl_runner.envs import build_training_env, make_single_env
+from rl_runner.envs import build_evaluation_env, build_training_env, make_single_env
 from rl_runner.envs.code import describe_code
 from rl_runner.envs.contract.trial import try_environment
+from rl_runner.errors import ConfigError, Problem, RunnerError, describe_exception
 from rl_runner.local_code import keeping_working_directory
 from rl_runner.seeding import SeedTree
 from rl_runner.training.resolve import Resolution, build_config_agent
 
 PROBE_SECONDS = 2.0
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Gymnasium's warnings have it
+MAX_WAIT = 4  # times as long, at most, for so much to be computed
+MIN_REPLAY_UPDATES = 10
+PROBE_STEPS = 10  # of an evaluation
 MAX_PROBE_SECONDS = 15.0  # for an algorithm whose first cycle takes longer than that
 
 
@@ -103,15 +110,26 @@ class _Stopwatch(BaseCallback):
     def __init__(self) -> None:
         super().__init__()
         self.started = time.monotonic()
+        self.started_computing = time.process_time()
         self.marks: list[tuple[float, int]] = []  # (seconds, timesteps) at each cycle's beginning
 
     def _on_rollout_start(self) -> None:
         self.marks.append((time.monotonic() - self.started, self.model.num_timesteps))
 
     def _on_step(self) -> bool:
+        # On a busy machine seconds pass in which nothing is computed.
         elapsed = time.monotonic() - self.started
-        has_cycles = len(self.marks) != 1
-        return elapsed < PROBE_SECONDS or (not has_cycles and elapsed < MAX_PROBE_SECONDS)
+        seconds = max(time.process_time() - self.started_computing, elapsed / MAX_WAIT)
+        return seconds < (PROBE_SECONDS if self._has_learned else MAX_PROBE_SECONDS)
+
+    @property
+    def _has_learned(self) -> bool:
+        """Whether there was a whole cycle with updates; an agent without cycles always learns.
+
+        With a replay buffer a cycle is a step, and its one update may not show yet what goes wrong.
+        """
+        needed = MIN_REPLAY_UPDATES if hasattr(self.model, "replay_buffer") else 1
+        return len(self.marks) != 1 and getattr(self.model, "_n_updates", needed) >= needed
 
     @property
     def steps_per_second(self) -> float:
@@ -124,15 +142,53 @@ class _Stopwatch(BaseCallback):
 
 
 def probe_training(config: ExperimentConfig) -> Probe:
-    """Train a resolved config for about two seconds; nothing is written."""
+    """Train a resolved config for about two seconds, and act in an evaluation; nothing is written.
+
+    :raises ConfigError: if training fails, or leaves an agent that cannot act
+    :raises EnvError: if the environment fails
+    """
     torch.set_num_threads(1)
     with closing(build_training_env(config.env, config.algo, SeedTree(0))) as env:
         agent: Any = build_config_agent(learning_at_once(config), env, seed=0)
         agent.set_logger(Logger(folder=None, output_formats=[]))  # SB3 would make a folder
         stopwatch = _Stopwatch()
-        agent.learn(config.train.total_timesteps, stopwatch)
+        with _explained(config, agent):
+            agent.learn(config.train.total_timesteps, stopwatch)
+            check_finite_parameters(agent)
+            _probe_evaluation(config, agent)
         buffer_bytes = _array_bytes(getattr(agent, "replay_buffer", None))
         return Probe(stopwatch.steps_per_second, buffer_bytes)
+
+
+@contextmanager
+def _explained(config: ExperimentConfig, agent: Any) -> Iterator[None]:
+    """Turn whatever an algorithm raises while it learns or acts into a problem of the config."""
+    try:
+        yield
+    except RunnerError:  # the environment's, which say what is wrong
+        raise
+    except Exception as error:  # SB3 and torch raise all kinds for values that they cannot use
+        what = f"{config.algo.name} fails after {agent.num_timesteps:,} timesteps of training: "
+        what += describe_exception(error)
+        cure = "Change the hyperparameters that this names, or leave them at their defaults."
+        raise ConfigError(Problem(what, config.source.locate(("algo",)), cure)) from error
+
+
+def _probe_evaluation(config: ExperimentConfig, agent: Any) -> None:
+    """Let an agent act for a few steps as an evaluation does, whose statistics are frozen."""
+    masked = takes_action_masks(type(agent))
+    with closing(build_evaluation_env(config.env, [0], 1)) as env:
+        obs = env.reset()
+        state, episode_start = None, np.ones(1, dtype=bool)
+        for _ in range(PROBE_STEPS):
+            masks = {"action_masks": np.stack(env.env_method("action_masks"))} if masked else {}
+            actions, state = agent.predict(
+                obs, state, episode_start, config.eval.deterministic, **masks
+            )
+            if not np.isfinite(actions).all():
+                message = f"its actions are not finite numbers: {actions}"
+                raise FloatingPointError(message)
+            obs, _, episode_start, _ = env.step(actions)
 
 
 def learning_at_once(config: ExperimentConfig) -> ExperimentConfig:

@@ -167,11 +167,13 @@ class PeriodicEvaluation(EveryTimesteps):
             "exact": np.array(self.exact),  # (n,) exact mean returns; (0,) where there are none
         }
 
-    def restore_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+    def restore_arrays(self, arrays: Mapping[str, np.ndarray], kept_best: int) -> None:
         """Continue from what :meth:`arrays` returned, and find out which evaluation was the best.
 
-        If that one's agent has been replaced since, by one that this run may not produce again,
+        If that one's agent has been lost, or replaced by one that this run may not produce again,
         the agent of the next evaluation counts as the best so far.
+
+        :param kept_best: timesteps of the agent that is kept as the best; 0 if there is none
         """
         self.timesteps = [int(t) for t in arrays["timesteps"]]
         parts = (arrays["returns"], arrays["lengths"], arrays["successes"])
@@ -180,7 +182,7 @@ class PeriodicEvaluation(EveryTimesteps):
         if self.episodes:
             means = [episodes.mean_reward for episodes in self.episodes]
             best = int(np.argmax(means))
-            if self.timesteps[best] == self.run.agents.best_timesteps():
+            if self.timesteps[best] == kept_best:
                 self.best_mean_reward, self.best_timesteps = means[best], self.timesteps[best]
             for timesteps, mean in zip(self.timesteps, self.exact or means, strict=True):
                 self.report(timesteps, mean)

@@ -16,6 +16,7 @@ from stable_baselines3.common.logger import (
 )
 
 from rl_runner.config import ExperimentConfig, dump_config
+from rl_runner.runs.layout import number_after
 from rl_runner.runs.record import Results
 
 ONLY_TENSORBOARD = ("stdout", "log", "json", "csv")
@@ -112,7 +113,8 @@ def _wait_for_next_second(folder: Path, warn: Callable[[str], None]) -> None:
     seconds. Within the same second number 10 sorts before number 9, and TensorBoard discards events
     whose step is smaller than the one before.
     """
-    seconds = [int(file.name.split(".")[3]) for file in folder.glob("events.out.tfevents.*")]
+    names = [file.name.split(".") for file in folder.glob("events.out.tfevents.*")]
+    seconds = [number for name in names if (number := number_after("", name[3])) is not None]
     give_up = time.monotonic() + 1.5  # the clock may have been set back
     while seconds and int(time.time()) <= max(seconds):
         if time.monotonic() > give_up:

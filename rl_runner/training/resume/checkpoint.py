@@ -116,7 +116,11 @@ def newest_checkpoint(
     """
     too_long: tuple[Path | None, SavedProgress] = None, SavedProgress()
     for place in run.checkpoints.whole_ones(note):
-        progress = read_progress(place)
+        try:
+            progress = read_progress(place)
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            note(f"{place} cannot be read: {error!r}; it is skipped.")
+            continue
         if progress is None:
             note(f"{place} was written by another version; it is skipped.")
         elif missing := run.measurements.outputs.missing(progress.outputs):

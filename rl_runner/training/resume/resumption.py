@@ -16,6 +16,7 @@ from rl_runner.agents.state import end_open_trajectories, load_state
 from rl_runner.config import ExperimentConfig
 from rl_runner.envs import build_training_env
 from rl_runner.envs.normalization import load_statistics, set_statistics, statistics
+from rl_runner.errors import CheckpointError
 from rl_runner.runs.folder import RunFolder
 from rl_runner.runs.layout import NORMALIZATION
 from rl_runner.seeding import SeedTree
@@ -122,10 +123,24 @@ class Resumption:
             return
         for name, state in self.progress.periodic.items():
             observers.periodic[name].restore(state)
-        observers.evaluation.restore_arrays(read_evaluations(self._checkpoint))
+        evaluations = read_evaluations(self._checkpoint)
+        observers.evaluation.restore_arrays(evaluations, self._kept_best())
         observers.episodes.recent.extend(self.progress.recent_returns)
         observers.logger.last_rollout_at = self.progress.last_rollout_at
         restore_metrics(observers.logger, self.progress.metrics)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether nothing is left to learn: all that is missing is the end of the run."""
+        return self.progress.timesteps >= self._total
+
+    def restore_trained(self, agent: Agent) -> None:
+        """Give a new agent the state in which training ended.
+
+        Without calling ``learn``: it would reset the environment, and normalisation would learn
+        from the observations.
+        """
+        self._fill(agent)
 
     # --- segment by segment -------------------------------------------------------------------
 
@@ -164,8 +179,6 @@ class Resumption:
         self._segment = Segment(self._segment.index + 1, agent.num_timesteps)
         self._replay_buffer = getattr(agent, "replay_buffer", None)
         name = str(agent.num_timesteps)
-        if self._checkpoint is not None and self._checkpoint.name == name:
-            return  # a finished run, taken up again
         checkpoints = self._run.checkpoints
         self._checkpoint = checkpoints.write(name, lambda place: self._write(place, agent))
         checkpoints.keep_newest(self._config.checkpoint.keep_last)
@@ -194,6 +207,19 @@ class Resumption:
         self._run.measurements.outputs.cut(self.progress.outputs)
         timesteps = f"{self.progress.timesteps:,}"
         self._reporter.note(f"Seed {self._seed} resumes from {timesteps} timesteps.")
+
+    def _kept_best(self) -> int:
+        """Return the timesteps of the agent kept as the best; 0 if there is none, or it is lost."""
+        try:
+            return self._run.agents.best_timesteps()
+        except CheckpointError as error:
+            what = " ".join(problem.what for problem in error.problems)
+            self._reporter.note(
+                f"Seed {self._seed}: the best agent so far is lost. {what} "
+                f"({error.problems[0].where}) The agent of the next evaluation, if there is one, "
+                "counts as the best so far."
+            )
+            return 0
 
     def _replay(self, env: ReplayableEnv) -> ReplayMismatch | None:
         """Bring the environment back into the open episodes of an exit checkpoint."""

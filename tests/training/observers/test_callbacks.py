@@ -222,7 +222,7 @@ def test_a_run_that_goes_on_tells_its_earlier_evaluations_again(
     before = _evaluate_at(run, monkeypatch, [1.0, 3.0, 2.0])
     told: list[tuple[int, float]] = []
     after = _evaluation(run, report=lambda timesteps, mean: told.append((timesteps, mean)))
-    after.restore_arrays(before.arrays())
+    after.restore_arrays(before.arrays(), kept_best=20)
     assert told == [(10, 1.0), (20, 3.0), (30, 2.0)]
 
 
