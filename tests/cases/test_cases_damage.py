@@ -7,10 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
 from rl_runner import train
+from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.errors import RunFolderError
 from rl_runner.runs.folder import RunFolder
 from rl_runner.runs.measurements import Measurements
@@ -324,3 +328,77 @@ def test_attack_17_check_refuses_what_training_could_not_do(rl: Rl, name: str):
     assert outcome.exit_code == 2
     assert "Invalid config" in outcome.stderr
     assert f"{name}.yaml" in outcome.message
+
+
+# --- foreign agents -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Zip files that stock Stable-Baselines3 saved, each with its algorithm's name."""
+    folder = tmp_path_factory.mktemp("foreign")
+
+    def save(name: str, algo: str, policy: str, env: VecEnv, **keywords: Any) -> None:
+        cls: Any = ALGORITHMS[algo].load_class()
+        agent = cls(policy, env, device="cpu", seed=0, **keywords)
+        agent.set_logger(Logger(None, []))
+        agent.learn(32).save(folder / name)
+        env.close()
+
+    def cartpole() -> VecEnv:
+        return DummyVecEnv([lambda: gym.make("CartPole-v1")])
+
+    rollout = {"n_steps": 16, "batch_size": 16, "n_epochs": 1}
+    save("ppo", "ppo", "MlpPolicy", cartpole(), **rollout)
+    save("a2c", "a2c", "MlpPolicy", cartpole())
+    save("recurrent_ppo", "recurrent_ppo", "MlpLstmPolicy", cartpole(), **rollout)
+    save("dqn", "dqn", "MlpPolicy", cartpole(), buffer_size=100, learning_starts=10)
+    normalized = VecNormalize(cartpole())
+    save("normalized", "ppo", "MlpPolicy", normalized, **rollout)
+    normalized.save(str(folder / "statistics.pkl"))
+    rewards = VecNormalize(cartpole(), norm_obs=False)
+    save("rewards", "ppo", "MlpPolicy", rewards, **rollout)
+    return folder
+
+
+def eval_foreign(rl: Rl, file: Path, algo: str, *more: object) -> Any:
+    arguments = ("--algo", algo, "--env", "CartPole-v1", "--trust", "--episodes", 2, "--json")
+    return rl("eval", file, *arguments, *more)
+
+
+@pytest.mark.parametrize("algo", ["ppo", "a2c", "recurrent_ppo", "dqn", "trpo", "qrdqn"])
+@pytest.mark.parametrize("saved_by", ["ppo", "a2c", "recurrent_ppo", "dqn"])
+def test_a_foreign_agent_is_loaded_as_what_it_is_or_refused(
+    rl: Rl, foreign: Path, saved_by: str, algo: str
+):
+    outcome = eval_foreign(rl, foreign / f"{saved_by}.zip", algo)
+    if algo == saved_by:
+        assert outcome.exit_code == 0, outcome.message
+    else:
+        assert outcome.exit_code == 2
+        assert f"not saved by {algo}" in outcome.message or f"loaded as {algo}" in outcome.message
+
+
+def test_a_foreign_agent_that_saw_normalized_observations_needs_their_statistics(
+    rl: Rl, foreign: Path
+):
+    file = foreign / "normalized.zip"
+    refused = eval_foreign(rl, file, "ppo")
+    assert refused.exit_code == 2
+    assert "normalised by VecNormalize" in refused.message
+    assert "--normalization" in refused.message
+    with_statistics = eval_foreign(rl, file, "ppo", "--normalization", foreign / "statistics.pkl")
+    assert with_statistics.exit_code == 0
+    damaged = eval_foreign(rl, file, "ppo", "--normalization", foreign / "ppo.zip")
+    assert damaged.exit_code == 2
+    assert "The statistics cannot be loaded" in damaged.message
+
+
+def test_a_foreign_agent_whose_rewards_alone_were_normalized_needs_no_statistics(
+    rl: Rl, foreign: Path
+):
+    refused = eval_foreign(rl, foreign / "rewards.zip", "ppo")
+    assert refused.exit_code == 2  # the file does not tell that only rewards were normalised
+    assert "--normalization none" in refused.message
+    told = eval_foreign(rl, foreign / "rewards.zip", "ppo", "--normalization", "none")
+    assert told.exit_code == 0

@@ -63,6 +63,15 @@ def evaluate(
             "--trust", help="Load zip files not made by rl_runner; this runs pickled code."
         ),
     ] = False,
+    normalization: Annotated[
+        Path | None,
+        typer.Option(
+            "--normalization",
+            metavar="FILE",
+            help="The statistics that VecNormalize saved for the zip file (this runs pickled "
+            "code), or `none`.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -106,7 +115,15 @@ def evaluate(
     if out is not None:
         check_table_path(out)
     asked = EvaluationOptions(
-        episodes, checkpoint, policy, False if stochastic else None, env, seed, algo, trust
+        n_episodes=episodes,
+        checkpoint=checkpoint,
+        policy=policy,
+        deterministic=False if stochastic else None,
+        env_id=env,
+        seed=seed,
+        algo=algo,
+        trust=trust,
+        normalization=normalization,
     )
     groups = evaluate_targets(targets or [], asked)
     documents = [evaluation_document(group) for group in groups]

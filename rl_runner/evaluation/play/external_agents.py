@@ -4,11 +4,16 @@ Such a zip holds pickled Python objects, and unpickling runs whatever code its a
 It is opened only if the user says that the file is trusted.
 """
 
+import functools
+import json
+import zipfile
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from rl_runner.agents.registry import find_algorithm
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+
+from rl_runner.agents.registry import ALGORITHMS, find_algorithm
 from rl_runner.config import EnvConfig
 from rl_runner.envs import build_evaluation_env
 from rl_runner.errors import CheckpointError, ConfigError, Problem
@@ -17,6 +22,9 @@ from rl_runner.evaluation.play.exact_returns import exact_score
 from rl_runner.evaluation.play.policy_evaluation import Evaluation
 from rl_runner.local_code import keeping_working_directory
 from rl_runner.seeding import SeedTree
+
+SB3_FILE = "model.zip"
+NO_STATISTICS = Path("none")  # the user says that there is nothing to normalise
 
 
 def check_trust(path: Path, *, trusted: bool) -> None:
@@ -37,20 +45,106 @@ def load_external_agent(path: Path, algo: str) -> Any:
     :raises CheckpointError: if the file cannot be loaded as one
     """
     algorithm = find_algorithm(algo, f"--algo {algo}")
-    if algorithm.weights_file != "model.zip":
+    if algorithm.weights_file != SB3_FILE:
         what = f"{algo} is not one of Stable-Baselines3's algorithms."
         cure = "Name the algorithm that the file was saved with."
         raise ConfigError(Problem(what, f"--algo {algo}", cure))
+    _check_attributes(path, algo)
     try:
-        return algorithm.load_class().load(path, device="cpu")
+        agent = algorithm.load_class().load(path, device="cpu")
     except Exception as error:  # SB3's readers raise many kinds of errors for a damaged file
         what = f"The file cannot be loaded as {algo}: {type(error).__name__}: {error}"
         cure = "Check that `--algo` names its algorithm, and that this SB3 version can read it."
         raise CheckpointError(Problem(what, str(path), cure)) from error
+    _check_policy(path, algo, agent.policy)
+    return agent
+
+
+def _check_attributes(path: Path, algo: str) -> None:
+    """Refuse a file whose attributes are those of another algorithm; unpickles nothing.
+
+    The zip file does not name its algorithm, and SB3 loads what another one saved if only the
+    networks have the same shapes.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            saved = set(json.loads(file.read("data")))
+    except Exception:  # noqa: BLE001 - damaged; loading it will say how
+        return
+    own = {name: _saved_attributes(name) for name in ALGORITHMS if _is_sb3(name)}
+    known = frozenset().union(*own.values())
+    distance = {name: len((saved & known) ^ attributes) for name, attributes in own.items()}
+    closest = [name for name in own if distance[name] == min(distance.values())]
+    if algo not in closest:
+        _refuse_algorithm(path, algo, closest)
+
+
+def _check_policy(path: Path, algo: str, policy: object) -> None:
+    """Refuse a policy that belongs to other algorithms; a class of the user's own is taken."""
+    owners = [
+        name
+        for name in ALGORITHMS
+        if _is_sb3(name) and type(policy) in ALGORITHMS[name].load_class().policy_aliases.values()
+    ]
+    if owners and algo not in owners:
+        _refuse_algorithm(path, algo, owners)
+
+
+def _refuse_algorithm(path: Path, algo: str, likely: list[str]) -> NoReturn:
+    what = f"This file was not saved by {algo}, but by {' or '.join(likely)}."
+    raise ConfigError(Problem(what, str(path), f"Name it: `--algo {likely[0]}`."))
+
+
+def _is_sb3(name: str) -> bool:
+    return ALGORITHMS[name].weights_file == SB3_FILE
+
+
+@functools.cache
+def _saved_attributes(name: str) -> frozenset[str]:
+    """Return the names of the attributes that an algorithm saves, before it has built a network."""
+    cls: Any = ALGORITHMS[name].load_class()
+    policy = next(iter(cls.policy_aliases.values()))
+    agent = cls(policy, env=None, device="cpu", _init_setup_model=False)  # as SB3 loads it
+    return frozenset(vars(agent)) - frozenset(agent._excluded_save_params())
+
+
+def _saw_vec_normalize(agent: Any) -> bool:
+    """Whether the file shows that an agent was trained under a ``VecNormalize``.
+
+    On-policy algorithms keep an original observation then, and only then. Those with a replay
+    buffer keep one in any case, from which nothing follows.
+    """
+    keeps_original = agent._last_original_obs is not None  # noqa: SLF001 - there is no other trace
+    return keeps_original and not hasattr(agent, "replay_buffer_class")
+
+
+def _with_statistics(env: VecEnv, agent: Any, path: Path, statistics: Path | None) -> VecEnv:
+    """Normalise the observations as the agent's training did.
+
+    :param statistics: the file that ``VecNormalize.save`` wrote; None if none was named
+    :raises CheckpointError: if it is needed and not named, or cannot be loaded
+    """
+    if statistics == NO_STATISTICS or (statistics is None and not _saw_vec_normalize(agent)):
+        return env
+    if statistics is None:
+        what = "The agent was trained under VecNormalize, and the zip file does not hold its "
+        what += "statistics: without them the agent sees other observations than in training."
+        cure = "Name the file that `VecNormalize.save` wrote: `--normalization FILE.pkl`. If only "
+        cure += f"rewards were normalised, write `--normalization {NO_STATISTICS}`."
+        raise CheckpointError(Problem(what, str(path), cure))
+    try:
+        normalized = VecNormalize.load(str(statistics), env)
+    except Exception as error:  # unpickling raises anything
+        what = f"The statistics cannot be loaded: {type(error).__name__}: {error}"
+        cure = "Name the file that `VecNormalize.save` wrote, of the same environment."
+        raise CheckpointError(Problem(what, str(statistics), cure)) from error
+    normalized.training = False
+    normalized.norm_reward = False
+    return normalized
 
 
 @keeping_working_directory()
-def evaluate_external_agent(
+def evaluate_external_agent(  # noqa: PLR0913 - what `rl eval` asks for
     path: Path,
     algo: str,
     config: EnvConfig,
@@ -59,15 +153,20 @@ def evaluate_external_agent(
     n_episodes: int,
     deterministic: bool = True,
     n_envs: int = 10,
+    statistics: Path | None = None,
 ) -> Evaluation:
     """Play held-out episodes with a trusted external agent.
 
-    :raises ConfigError: if the agent's spaces are not the environment's
+    :param statistics: the file that ``VecNormalize.save`` wrote in the agent's training, or
+        :data:`NO_STATISTICS`
+    :raises ConfigError: if another algorithm saved it, or its spaces are not the environment's
+    :raises CheckpointError: if it cannot be loaded, or was trained with statistics that are missing
     """
     agent = load_external_agent(path, algo)
     seeds = SeedTree(seed)
     episode_seeds = seeds.final_evaluation(n_episodes)
-    with closing(build_evaluation_env(config, episode_seeds, n_envs)) as env:
+    with closing(build_evaluation_env(config, episode_seeds, n_envs)) as plain_env:
+        env = _with_statistics(plain_env, agent, path, statistics)
         # An agent of other spaces would fail deep inside SB3, or play nonsense.
         for what, ours, its in (
             ("observations", env.observation_space, agent.observation_space),

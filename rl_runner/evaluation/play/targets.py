@@ -31,6 +31,7 @@ class EvaluationOptions:
     seed: int = 0  # of the held-out episodes, if there is no run that has one
     algo: str | None = None  # of an external agent
     trust: bool = False  # whether an external agent may be unpickled
+    normalization: Path | None = None  # the statistics that VecNormalize saved for it, or `none`
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,10 @@ def _check_options(targets: Sequence[Path], options: EvaluationOptions) -> None:
         what = "A baseline has no checkpoints."
         cure = "Leave out `--policy` or `--checkpoint`."
         raise ConfigError(Problem(what, f"--checkpoint {options.checkpoint}", cure))
+    if options.normalization is not None and not has_zip:
+        what = "Only an agent in a zip file needs statistics; a run has its own."
+        where = f"--normalization {options.normalization}"
+        raise ConfigError(Problem(what, where, "Leave it out, or name a zip file."))
     if options.policy is not None and has_zip:
         what = "With `--policy` a baseline plays instead of the agent in the zip file."
         cure = "Leave out `--policy` or the zip file."
@@ -165,5 +170,6 @@ def _external(path: Path, options: EvaluationOptions) -> EvaluatedGroup:
         seed=options.seed,
         n_episodes=options.n_episodes or EvalConfig().final_episodes,
         deterministic=options.deterministic is not False,
+        statistics=options.normalization,
     )
     return EvaluatedGroup(path.name, evaluations=[found], env=EnvConfig(id=options.env_id or ""))
