@@ -385,7 +385,7 @@ def test_a_foreign_agent_that_saw_normalized_observations_needs_their_statistics
     file = foreign / "normalized.zip"
     refused = eval_foreign(rl, file, "ppo")
     assert refused.exit_code == 2
-    assert "normalised by VecNormalize" in refused.message
+    assert "trained under VecNormalize" in refused.message
     assert "--normalization" in refused.message
     with_statistics = eval_foreign(rl, file, "ppo", "--normalization", foreign / "statistics.pkl")
     assert with_statistics.exit_code == 0
