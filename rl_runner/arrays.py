@@ -1,5 +1,6 @@
 """Named arrays in npz files, never pickled."""
 
+import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,3 +30,19 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     except Exception as error:  # a changed bit can trip anything in zipfile, zlib and NumPy
         message = f"not an npz file, or a damaged one ({error or type(error).__name__})"
         raise ValueError(message) from error
+
+
+def generator_state(generator: np.random.Generator) -> np.ndarray:
+    """Return the state of a random generator as an array, for :func:`save_arrays`.
+
+    It is JSON text, because some generators have numbers of 128 bits.
+    """
+    return np.array(json.dumps(generator.bit_generator.state))
+
+
+def restore_generator(generator: np.random.Generator, state: np.ndarray) -> None:
+    """Bring a generator of the same kind to a :func:`generator_state`.
+
+    :raises ValueError: if it is not the state of such a generator
+    """
+    generator.bit_generator.state = json.loads(str(state))

@@ -102,7 +102,7 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
 
 
 def bounded(text: str, limit: int = MOST_CHARACTERS) -> str:
-    r"""Return a text that can be kept and shown, whatever it was.
+    r"""Return text in a form that can be stored and shown.
 
     If it is longer than ``limit`` characters, its middle is left out. What UTF-8 cannot encode (a
     file name in another encoding, for example) is written as an escape: ``\udcff``.

@@ -1,6 +1,6 @@
 """Whether what an agent has learned is still made of finite numbers.
 
-With NaN in every weight an agent goes on: the argmax of NaN is action 0, and a run that always
+With NaN in every weight an agent keeps acting: the argmax of NaN is action 0, and a run that always
 takes action 0 may even win. The same test serves every algorithm and both engines.
 """
 

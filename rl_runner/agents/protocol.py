@@ -8,7 +8,7 @@ it is dealing with.
 import inspect
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_checkable
 
 from rl_runner.policy import Policy
 
@@ -95,6 +95,7 @@ class Agent(Policy, Protocol):
         """Return the normalising layer of that environment, if there is one."""
 
 
+@runtime_checkable
 class PacedCallback(Protocol):
     """A callback that says when it has to be called next.
 
@@ -104,7 +105,7 @@ class PacedCallback(Protocol):
 
     @property
     def next_timestep(self) -> float:
-        """The environment timesteps at which it is due; infinity if it takes what comes."""
+        """The environment timesteps at which it is due; infinity if it needs no call of its own."""
 
 
 class UnseenEpisode(NamedTuple):
@@ -116,6 +117,7 @@ class UnseenEpisode(NamedTuple):
     terminated: bool  # False: the episode was truncated
 
 
+@runtime_checkable
 class EpisodeSink(Protocol):
     """An environment that records episodes played elsewhere.
 

@@ -15,7 +15,11 @@ from rl_runner.startup import skip_torch_compiler
 
 @dataclass(frozen=True)
 class Algorithm:
-    """Where an algorithm's class is, the file name of its weights, and its source."""
+    """Where an algorithm's class is, the file name of its weights, and its source.
+
+    A handwritten agent names its own ``weights_file``, because its format is not SB3's: ``.npz``
+    for :func:`rl_runner.arrays.save_arrays`, ``.pt`` for ``torch.save``.
+    """
 
     name: str
     import_path: str  # "module:Class"
@@ -33,7 +37,7 @@ class Algorithm:
         return _load(self.fast_path)
 
     def modules_to_share(self, engine: Engine) -> list[str]:
-        """Return what to import once before runs are forked, beside torch, so that none need.
+        """Return what to import before runs are forked, beside torch, so that no run imports it.
 
         Whatever steps one of torch's optimisers imports torch's compiler, over a second of work.
         """

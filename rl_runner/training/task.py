@@ -1,9 +1,8 @@
 """The life of a run, whatever it learns from: claimed, trained, recorded however it ends.
 
-This is the seam at which runs are started. A :class:`RunTask` can be sent to another process or
-another machine; :func:`execute` needs nothing but the task and the disk. What a run learns from is
-the business of the task's kind: :class:`.environment_task.EnvironmentTask`, or
-:class:`rl_runner.offline.learning.training.LogTask`.
+A :class:`RunTask` can be sent to another process or another machine; :func:`execute` needs nothing
+but the task and the disk. Its subclasses decide what a run learns from:
+:class:`.environment_task.EnvironmentTask`, or :class:`rl_runner.offline.learning.training.LogTask`.
 """
 
 import abc
@@ -185,7 +184,7 @@ def refresh_result(result: RunResult, task: RunTask) -> RunResult:
 def _train_and_record(
     task: RunTask, run: RunFolder, reporter: Reporter, stop: StopRequest
 ) -> RunRecord:
-    """Train one seed and keep its run.json true to what happens."""
+    """Train one seed; run.json says at every moment how far it has come, and how it ended."""
     # Say that the run is under way, and what it runs on.
     begun = replace(task.new_record(), extended_from=_origin(run), status="running", started=now())
     file = _RecordFile(run, with_provenance(begun))

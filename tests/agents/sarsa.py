@@ -8,7 +8,7 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from rl_runner.agents.handwritten import HandwrittenAgent
-from rl_runner.arrays import load_arrays, save_arrays
+from rl_runner.arrays import generator_state, load_arrays, restore_generator, save_arrays
 
 NOT_CHOSEN = -1
 
@@ -104,16 +104,16 @@ class Sarsa(HandwrittenAgent):
         return np.asarray(self.q_table[np.asarray(observation)].argmax(axis=-1)), state
 
     def save(self, path: str) -> None:
-        # Of the generator's 128-bit numbers only text keeps every digit.
-        state = repr(self.generator.bit_generator.state)
-        save_arrays(Path(path), {"q_table": self.q_table, "generator": np.array(state)})
+        generator = generator_state(self.generator)
+        save_arrays(Path(path), {"q_table": self.q_table, "generator": generator})
 
     def load_parameters(self, path: str) -> None:
-        import ast
-
         arrays = load_arrays(Path(path))
+        if arrays["q_table"].shape != self.q_table.shape:
+            message = f"the table has shape {arrays['q_table'].shape}, not {self.q_table.shape}"
+            raise ValueError(message)
         self.q_table[:] = arrays["q_table"]
-        self.generator.bit_generator.state = ast.literal_eval(str(arrays["generator"]))
+        restore_generator(self.generator, arrays["generator"])
 
 
 class ForgetfulSarsa(Sarsa):

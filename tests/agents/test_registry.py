@@ -42,10 +42,6 @@ def build_small(algorithm: Algorithm) -> tuple[Any, DummyVecEnv]:
     return build_agent(algorithm, checked, env, seed=1), env
 
 
-def test_protocol_methods_are_the_ones_meant() -> None:
-    assert {"learn", "predict", "save", "logger", "set_logger"} <= set(METHODS)
-
-
 @every_algorithm
 def test_the_class_loads_and_has_the_methods_of_an_agent(algorithm: Algorithm) -> None:
     cls = algorithm.load_class()

@@ -163,7 +163,7 @@ def test_the_record_says_what_was_run_and_where(trained: Trained, name: str):
     assert record["command"]
     started, finished = (datetime.fromisoformat(record[key]) for key in ("started", "finished"))
     assert 0 <= (finished - started).total_seconds() <= record["seconds"] + 1
-    assert 0 < record["seconds"] < 120
+    assert record["seconds"] > 0
 
 
 @pytest.mark.parametrize("name", ["q_learning", "ppo", "reinforce", "normalized"])

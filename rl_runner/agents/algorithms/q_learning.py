@@ -9,7 +9,6 @@ Every observation is a row of a table, every action a column. After each step,
 Actions are chosen ε-greedily, or by an upper confidence bound (Auer et al. 2002).
 """
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +22,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from rl_runner.agents.algorithms.state_index import StateIndex
 from rl_runner.agents.handwritten import HandwrittenAgent
-from rl_runner.arrays import load_arrays, save_arrays
+from rl_runner.arrays import generator_state, load_arrays, restore_generator, save_arrays
 
 MAX_ENTRIES = 50_000_000  # of the table; 800 MB with the visit counts
 
@@ -72,6 +71,7 @@ class QLearning(HandwrittenAgent):
         seed: int | None = None,
     ) -> None:
         super().__init__(env, stats_window_size)
+        # Refuse what a table cannot represent, and schedules that have no ratio.
         if not isinstance(env.action_space, spaces.Discrete):
             message = f"a table needs Discrete actions, not {env.action_space}"
             raise ValueError(message)
@@ -88,6 +88,7 @@ class QLearning(HandwrittenAgent):
         if exploration_schedule == "exponential" and lowest_eps <= 0:
             message = "an exponential schedule needs exploration_initial_eps and _final_eps above 0"
             raise ValueError(message)
+        # Keep the hyperparameters.
         self.lr_schedule = FloatSchedule(learning_rate)
         self.learning_rate_power = learning_rate_power
         self.learning_rate_min = learning_rate_min
@@ -97,6 +98,7 @@ class QLearning(HandwrittenAgent):
         self.exploration_fraction = exploration_fraction
         self.exploration_schedule = exploration_schedule
         self.ucb_coef = ucb_coef
+        # Begin with an empty table and no visits.
         self.rng = np.random.default_rng(seed)
         self.q_table = np.full((self.states.n_states, self.n_actions), initial_q)  # float64
         self.visits = np.zeros((self.states.n_states, self.n_actions), dtype=np.int64)
@@ -252,14 +254,13 @@ class QLearning(HandwrittenAgent):
 
     def save(self, path: str) -> None:
         """Write the table, the visit counts and the exploration's random state to an npz file."""
-        rng_state = json.dumps(self.rng.bit_generator.state)
         save_arrays(
             Path(path),
             {
                 "q_table": self.q_table,
                 "visits": self.visits,
                 "timesteps": np.array([self.num_timesteps, self._total_timesteps]),
-                "rng_state": np.array(rng_state),
+                "rng_state": generator_state(self.rng),
             },
         )
 
@@ -274,4 +275,4 @@ class QLearning(HandwrittenAgent):
         self.q_table[:] = arrays["q_table"]
         self.visits[:] = arrays["visits"]
         self.num_timesteps, self._total_timesteps = map(int, arrays["timesteps"])
-        self.rng.bit_generator.state = json.loads(str(arrays["rng_state"]))
+        restore_generator(self.rng, arrays["rng_state"])

@@ -139,6 +139,7 @@ class Reinforce(HandwrittenAgent):
         seed: int | None = None,
     ) -> None:
         super().__init__(env, stats_window_size)
+        # Refuse spaces and numbers of episodes that do not fit.
         if not isinstance(env.observation_space, OBSERVATIONS):
             message = f"REINFORCE needs vector observations, not {env.observation_space}"
             raise ValueError(message)
@@ -148,6 +149,7 @@ class Reinforce(HandwrittenAgent):
         if n_episodes % env.num_envs:
             message = f"n_episodes={n_episodes} is not a multiple of n_envs={env.num_envs}"
             raise ValueError(message)
+        # Seed torch before the networks draw their first weights, and keep the hyperparameters.
         if seed is not None:
             set_random_seed(seed)
         self.lr_schedule = FloatSchedule(learning_rate)
@@ -159,6 +161,7 @@ class Reinforce(HandwrittenAgent):
         self.vf_coef = vf_coef
         self.max_grad_norm = max_grad_norm
         self.device = get_device(device)
+        # Build the networks and the optimiser over both.
         n_features = get_flattened_obs_dim(env.observation_space)
         widths = [64, 64] if net_arch is None else net_arch
         tanh = activation == "tanh"

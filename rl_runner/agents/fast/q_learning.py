@@ -17,7 +17,7 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 from rl_runner.agents.algorithms.q_learning import QLearning
 from rl_runner.agents.fast.kernels.structures import OpenEpisodes, QLearningSettings, QTable
 from rl_runner.agents.fast.kernels.tabular import DRAWS, N_COLUMNS, learn_steps, read_dynamics
-from rl_runner.agents.protocol import UnseenEpisode
+from rl_runner.agents.protocol import EpisodeSink, PacedCallback, UnseenEpisode
 
 AT_ONCE = 60_000  # timesteps in one call of compiled code, at most: five milliseconds
 
@@ -144,9 +144,8 @@ class FastQLearning(QLearning):
             {"r": _without_noise(episode_return), "l": int(length), "t": seconds}
             for _, _, episode_return, length, _ in ended[-100:].tolist()
         )
-        record = getattr(self.env, "record_unseen", None)
-        if record is not None:
-            record(
+        if isinstance(self.env, EpisodeSink):
+            self.env.record_unseen(
                 UnseenEpisode(
                     self.num_timesteps + (int(t) + 1) * self.n_envs,
                     _without_noise(episode_return),
@@ -168,6 +167,6 @@ def _due_timesteps(callback: BaseCallback) -> Iterator[float]:
         return
     children = getattr(callback, "callbacks", None)
     if children is None:
-        yield getattr(callback, "next_timestep", 0)
+        yield callback.next_timestep if isinstance(callback, PacedCallback) else 0
     for child in children or ():
         yield from _due_timesteps(child)

@@ -32,7 +32,7 @@ class FastReinforce(Reinforce):
             self.all_parameters, self.optimizer, self.policy.body, self.value, log_std
         )
         features = features_of(self.observation_space)
-        assert features is not None  # noqa: S101 - reasons.py has been asked
+        assert features is not None  # noqa: S101 - checked in reasons.py
         self._flat_features = features
         self._prediction = FastPrediction(
             self.observation_space, MlpForward(self.policy.body), self._act

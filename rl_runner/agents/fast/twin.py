@@ -19,7 +19,7 @@ class CompiledTwin(BaseAlgorithm):
     def _setup_model(self) -> None:
         super()._setup_model()  # type: ignore[safe-super]  # SB3's class comes after this one
         features = features_of(self.observation_space)
-        assert features is not None  # noqa: S101 - reasons.py has been asked
+        assert features is not None  # noqa: S101 - checked in reasons.py
         self._features = features
 
     def _excluded_save_params(self) -> list[str]:

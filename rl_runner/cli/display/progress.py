@@ -41,7 +41,7 @@ class LineReporter(reporting.Reporter):
         self.say(f"{config.algo.name} on {config.env.id}, {steps}, seeds {listed} → {path}")
 
     def note(self, text: str) -> None:
-        """Print a note."""
+        """Print something that the user should know, with a prefix."""
         self.say(f"Note: {text}")
 
     def run_started(self, run: RunId) -> None:
@@ -69,7 +69,7 @@ class LineReporter(reporting.Reporter):
         )
 
     def say(self, text: str) -> None:
-        """Write one line."""
+        """Print a line on standard error, which may be a terminal or a file."""
         show_message(text)
 
 
@@ -128,7 +128,7 @@ class LiveReporter(LineReporter):
         super().run_ended(run, record)
 
     def say(self, text: str) -> None:
-        """Write one line above the bars."""
+        """Print a line above the bars, which stay at the bottom of the terminal."""
         self._bars.console.print(visible(text), markup=False)
 
     def close(self) -> None:

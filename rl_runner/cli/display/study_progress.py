@@ -40,7 +40,7 @@ class LineReporter(StudyReporter):
             self.say(f"{count(self.n_ended, 'trial')} completed earlier.")
 
     def note(self, text: str) -> None:
-        """Print a note."""
+        """Print something that the user should know, with a prefix."""
         self.say(f"Note: {text}")
 
     def trial_ended(self, trial: TrialReport) -> None:
@@ -64,7 +64,7 @@ class LineReporter(StudyReporter):
         return True
 
     def say(self, text: str) -> None:
-        """Write one line."""
+        """Print a line on standard error, which may be a terminal or a file."""
         show_message(text)
 
 
@@ -131,7 +131,7 @@ class LiveReporter(LineReporter):
         self.draw()
 
     def say(self, text: str) -> None:
-        """Write one line above the display."""
+        """Print a line above the display, which stays at the bottom of the terminal."""
         self.live.console.print(visible(text), markup=False, soft_wrap=True)
 
     def close(self) -> None:

@@ -27,26 +27,31 @@ def check_display() -> None:
     if not has_display():
         what = "There is no display on which a window could appear."
         raise EnvError(Problem(what, "rl watch", RECORD_INSTEAD))
-    if sys.platform.startswith("linux") and not _is_display_reached():
+    if sys.platform.startswith("linux") and not _try_display():
         named = ", ".join(f"{name}={os.environ[name]}" for name in DISPLAYS if os.environ.get(name))
         what = f"The display cannot be reached ({named}), so the window would not be visible."
         raise EnvError(Problem(what, "rl watch", RECORD_INSTEAD))
 
 
-def _is_display_reached() -> bool:
-    """Whether SDL, with which most environments draw, opens the display; True without pygame."""
+def _try_display() -> bool:
+    """Open a display with SDL, with which most environments draw, and close it if it was closed.
+
+    :return: whether it is one that can be seen; True without pygame
+    """
     if os.environ.get("SDL_VIDEODRIVER") or importlib.util.find_spec("pygame") is None:
         return True
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # or pygame prints a greeting
     import pygame
 
+    was_open = pygame.display.get_init()
     try:
-        pygame.display.init()
+        pygame.display.init()  # does nothing if it is open
         return pygame.display.get_driver() not in INVISIBLE_DRIVERS
     except pygame.error:
         return False
     finally:
-        pygame.display.quit()
+        if not was_open:
+            pygame.display.quit()
 
 
 @keeping_working_directory()

@@ -45,6 +45,3 @@ class Bounds:
             )
             raise OutOfBoundsError(Problem(what, "env.return_bounds", cure))
         return np.asarray(np.clip(values, self.low, self.high))
-
-
-RATE = Bounds(0.0, 1.0, "definition of a rate")

@@ -65,7 +65,7 @@ class EveryTimesteps(BaseCallback):
 
     @abstractmethod
     def _on_time(self) -> None:
-        """Do what is due."""
+        """Do what the callback exists for; the agent is at ``self.num_timesteps``."""
 
     def state(self) -> dict[str, Any]:
         """Return when it was last called and will be next, for a checkpoint."""

@@ -32,7 +32,7 @@ class EpisodeRecorder:
         self.recent: deque[float] = deque(maxlen=100)
 
     def record(self, episode: Episode) -> None:
-        """Take one finished episode."""
+        """Append a row to episodes.csv, and add the return to ``recent``."""
         self.recent.append(episode.episode_return)
         self._file.write(
             f"{episode.timestep},{episode.episode_return},{episode.length},"
@@ -40,7 +40,7 @@ class EpisodeRecorder:
         )
 
     def close(self) -> None:
-        """Close the file."""
+        """Close episodes.csv, which flushes the last rows to disk."""
         self._file.close()
 
     @property

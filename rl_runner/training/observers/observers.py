@@ -1,5 +1,7 @@
 """Everything that watches a run while it learns, opened, restored and closed together."""
 
+from contextlib import ExitStack
+
 from stable_baselines3.common.callbacks import BaseCallback
 
 from rl_runner.config import ExperimentConfig
@@ -30,15 +32,23 @@ class Observers:
         self._run_id = RunId(config.name, seed)
         self._total = config.train.total_timesteps
         self._reporter = reporter
-        self.eval_env = build_evaluation_env(
-            config.env, seeds.evaluation(config.eval.n_episodes), config.eval.n_envs
-        )
-        self.episodes = EpisodeRecorder(run.measurements.open_episodes())
-        self.logger = build_logger(
-            run.measurements.tensorboard_dir, reporter.metrics_file, reporter.note
-        )
+        with ExitStack() as opened:  # closes what is open already if a later step fails
+            eval_seeds = seeds.evaluation(config.eval.n_episodes)
+            self.eval_env = build_evaluation_env(config.env, eval_seeds, config.eval.n_envs)
+            opened.callback(self.eval_env.close)
+            self.episodes = EpisodeRecorder(run.measurements.open_episodes())
+            opened.callback(self.episodes.close)
+            self.logger = build_logger(
+                run.measurements.tensorboard_dir, reporter.metrics_file, reporter.note
+            )
+            opened.callback(self.logger.close)
+            self._build_callbacks(config, run, seeds)
+            self._opened = opened.pop_all()
+
+    def _build_callbacks(self, config: ExperimentConfig, run: RunFolder, seeds: SeedTree) -> None:
+        """Build the callbacks, which write to what is open."""
         self.evaluation = build_evaluation_callback(
-            config, self.eval_env, run, seeds, self._report_evaluation, reporter.note
+            config, self.eval_env, run, seeds, self._report_evaluation, self._reporter.note
         )
         self.periodic: dict[str, EveryTimesteps] = {"evaluation": self.evaluation}
         if (picture := build_picture_callback(self.eval_env, self.evaluation.every)) is not None:
@@ -52,9 +62,7 @@ class Observers:
 
     def close(self) -> None:
         """Close files and the evaluation's environment."""
-        self.logger.close()
-        self.episodes.close()
-        self.eval_env.close()
+        self._opened.close()
 
     def _report_evaluation(self, timesteps: int, mean_reward: float) -> None:
         self._reporter.run_evaluated(Evaluated(self._run_id, timesteps, mean_reward))

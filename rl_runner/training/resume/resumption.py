@@ -80,9 +80,10 @@ class Resumption:
         self._replay_buffer: object = None  # of the last segment, if this process has it
         self.progress = SavedProgress()  # when this process took the run up
         self._segment = Segment()
-        self._log_interval: LoggingInterval  # of the open segment
-        self._env: ReplayableEnv
-        self._observers: Observers
+        # Set by the method in the comment, before anything reads them:
+        self._env: ReplayableEnv  # restore
+        self._observers: Observers  # restore_observers
+        self._log_interval: LoggingInterval  # next_segment
 
     @property
     def seconds(self) -> float:
@@ -92,10 +93,10 @@ class Resumption:
     # --- opening ------------------------------------------------------------------------------
 
     def restore(self) -> ReplayableEnv:
-        """Bring the folder to where the run stands, and return an environment that is there too.
+        """Bring the folder back to the newest checkpoint; return an environment in the same state.
 
-        A new run stands at 0 timesteps, in an empty folder. A checkpoint to whose open episodes the
-        environment does not return is removed, and the one before it is taken.
+        A new run begins at 0 timesteps, in an empty folder. If the environment does not return to
+        the open episodes of a checkpoint, that one is removed and the one before it is taken.
 
         :raises Interrupted: if the run is asked to stop while actions are replayed
         :raises RunFolderError: if files have lost what every checkpoint relies on
@@ -117,7 +118,7 @@ class Resumption:
             self._discard_checkpoint(mismatch)
 
     def restore_observers(self, observers: Observers) -> None:
-        """Bring what watches the run to where the run stands; a new run is left as it is."""
+        """Give the observers their state of the newest checkpoint; those of a new run have none."""
         self._observers = observers
         if self._checkpoint is None:
             return

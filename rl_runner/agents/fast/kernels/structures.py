@@ -116,7 +116,7 @@ class ValueWorkspaces(NamedTuple):
 
 
 class Dynamics(NamedTuple):
-    """A finite Markov decision process; k is the most outcomes that a state and action have."""
+    """A finite Markov decision process; each state and action has at most k outcomes."""
 
     cumulated: Array  # (n_states, n_actions, k) probabilities, summed up; 2 where there is none
     next_states: Array  # (n_states, n_actions, k)

@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 
 def round_robin(env: "VecEnv", seed: int) -> Tutor:
-    """Build :class:`RoundRobin`."""
+    """Return the policy that suggests the topics in turn; it needs neither argument."""
     del env, seed
     return RoundRobin()
 
 
 def fixed_curriculum(env: "VecEnv", seed: int) -> Tutor:
-    """Build :class:`FixedCurriculum`."""
+    """Return the policy that teaches topic by topic, with quizzes; it needs neither argument."""
     del env, seed
     return FixedCurriculum()
 
 
 def greedy_gap(env: "VecEnv", seed: int) -> Tutor:
-    """Build :class:`GreedyGap`."""
+    """Return the policy that teaches the least known topic; it needs neither argument."""
     del env, seed
     return GreedyGap()
 
 
 def mastery(env: "VecEnv", seed: int) -> Tutor:
-    """Build :class:`Mastery`."""
+    """Return the fixed curriculum that repeats what failed; it needs neither argument."""
     del env, seed
     return Mastery()
 
@@ -51,7 +51,7 @@ def oracle(env: "VecEnv", seed: int) -> Tutor:
 
 
 def qmdp(env: "VecEnv", seed: int) -> Tutor:
-    """Build :class:`rl_runner.envs.tutor.planning.qmdp.QMDP`."""
+    """Build the QMDP policy, which weighs the oracle's values by what it believes of a learner."""
     from rl_runner.envs.tutor.planning.oracle import load_values_shown
     from rl_runner.envs.tutor.planning.qmdp import QMDP
 
