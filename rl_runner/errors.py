@@ -22,6 +22,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from rl_runner.redaction import redacted
+
 MOST_CHARACTERS = 2_000  # of an error's text
 
 
@@ -104,12 +106,17 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
 def bounded(text: str, limit: int = MOST_CHARACTERS) -> str:
     r"""Return text in a form that can be stored and shown.
 
-    If it is longer than ``limit`` characters, its middle is left out. What UTF-8 cannot encode (a
-    file name in another encoding, for example) is written as an escape: ``\udcff``.
+    Passwords and tokens are replaced by ``***``. If it is longer than ``limit`` characters, its
+    middle is left out. What UTF-8 cannot encode (a file name in another encoding, for example) is
+    written as an escape: ``\udcff``.
     """
+    length = len(text)
+    if length > 8 * limit:  # of the rest nothing is shown, so its secrets need not be found
+        text = text[: 4 * limit] + text[-4 * limit :]
+    text = redacted(text)
     if len(text) > limit:
         half = limit // 2
-        left_out = f" … [{len(text) - 2 * half:,} characters left out] … "
+        left_out = f" … [{length - 2 * half:,} characters left out] … "
         text = text[:half] + left_out + text[-half:]
     return text.encode("utf-8", "backslashreplace").decode()
 

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -89,9 +90,22 @@ def _problem_of_ends(parameter: ParameterConfig, low: Number, high: Number) -> s
         return f"a logarithmic scale needs `low` above 0, not {low}"
     if parameter.log and parameter.step is not None:
         return "give `log` or `step`, not both"
-    if parameter.step is not None and low < high < low + parameter.step:
-        return f"`step` {parameter.step} is larger than the range from `low` {low} to `high` {high}"
-    return ""
+    return "" if parameter.step is None else _problem_of_step(parameter.step, low, high)
+
+
+def _problem_of_step(step: Number, low: Number, high: Number) -> str:
+    """Return why steps from ``low`` never reach ``high``; empty if they do."""
+    # In decimals, as the numbers are written: 0.3 is three steps of 0.1.
+    first, size, end = (Decimal(str(number)) for number in (low, step, high))
+    if not (end - first) % size:
+        return ""
+    if size > end - first:
+        return f"`step` {step} is larger than the range from `low` {low} to `high` {high}"
+    last = first + (end - first) // size * size
+    return (
+        f"steps of {step} from `low` {low} do not reach `high` {high}: the last value would be "
+        f"{last}; write `high: {last}`, `high: {last + size}` or another `step`"
+    )
 
 
 def _with_dotted_names(value: object) -> object:

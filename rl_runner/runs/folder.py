@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from rl_runner.errors import Problem, RunFolderError
+from rl_runner.redaction import redacted
 from rl_runner.runs.agents import SavedAgents
 from rl_runner.runs.checkpoints import CheckpointStore
 from rl_runner.runs.claim import Claim, holder_of, is_claimed
@@ -165,14 +166,17 @@ class RunFolder:
             return
 
     def log_tail(self, n_lines: int = 60) -> list[str]:
-        """Return the last lines of log.txt, into which anything may have been printed."""
+        """Return the last lines of log.txt, into which anything may have been printed.
+
+        Secrets in them are hidden, since run.json and reports show these lines.
+        """
         try:
             with (self.path / LOG).open("rb") as log:
                 log.seek(-min(MOST_TAIL, log.seek(0, os.SEEK_END)), os.SEEK_END)
                 text = log.read(MOST_TAIL).decode(errors="replace")
         except OSError:  # this must not hide the failure that it helps to explain
             return []
-        return text.splitlines()[-n_lines:]
+        return redacted(text).splitlines()[-n_lines:]
 
 
 class ExperimentFolder:

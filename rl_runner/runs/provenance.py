@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rl_runner.redaction import redacted_arguments
 from rl_runner.runs.machine import processor_name
 from rl_runner.runs.record import GitState, RunRecord
 
@@ -41,11 +42,11 @@ def with_provenance(record: RunRecord) -> RunRecord:
 
 
 def _command() -> str:
-    """Return the command to paste into a shell, without the paths of this machine."""
+    """Return the command to paste into a shell, without this machine's paths and any secrets."""
     program = Path(sys.argv[0])
     is_package = program.name == "__main__.py"  # python -m package
     words = ["python", "-m", program.parent.name] if is_package else [program.name]
-    return shlex.join([*words, *sys.argv[1:]])
+    return shlex.join([*words, *redacted_arguments(sys.argv[1:])])
 
 
 def now() -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from optuna.exceptions import StorageInternalError
 from optuna.study import StudyDirection
+from sqlalchemy.exc import SQLAlchemyError
 
 from rl_runner.config import ExperimentConfig, dump_config, load_config
 from rl_runner.config.identity import meaning_of, short_hash
@@ -26,6 +27,7 @@ from rl_runner.tuning.study.storage import (
     differences,
     open_storage,
     open_study,
+    opening_explained,
     storage_lost,
 )
 from rl_runner.tuning.study.study_folder import BEST, START, StudyFolder
@@ -72,11 +74,20 @@ def tune(
         return _search_and_confirm(task, reporter, jobs)
     except DiskFullError as error:
         raise DiskFullError(*(replace(p, cure=RESUMABLE) for p in error.problems)) from error
-    except StorageInternalError as error:
+    except (StorageInternalError, SQLAlchemyError) as error:
         raise storage_lost(storage or str(task.folder.journal), error) from error
     finally:
         close_storage(task.storage)
         task.folder.release()
+
+
+def check_tuning(config: ExperimentConfig) -> None:
+    """Check a config's ``tune`` section, if it has one, as :func:`tune` does before it starts.
+
+    :raises ConfigError: if the search space is wrong, or none of its combinations can be trained
+    """
+    if config.tune is not None:
+        complete_tuning(resolve_start(config))
 
 
 def _search_and_confirm(task: SearchTask, reporter: StudyReporter, jobs: int) -> TuneResult:
@@ -131,13 +142,17 @@ def _open(
     if url is None:  # with a database, nothing is written before it has been reached
         folder.create()
         folder.claim()
+    storage = None
     try:
-        storage = open_storage(url, folder)
-        study = open_study(storage, folder.name, directions, identity, description)
+        with opening_explained(url, folder):
+            storage = open_storage(url, folder)
+            study = open_study(storage, folder.name, directions, identity, description)
         study.pruner = build_pruner(settings, start)
         written = start.model_copy(update={"tune": settings})
         folder.write(START, dump_config(written))
     except BaseException:
+        if storage is not None:
+            close_storage(storage)
         folder.release()
         raise
     space = SearchSpace(parents_first(settings.parameters))

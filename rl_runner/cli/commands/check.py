@@ -23,7 +23,13 @@ def check(
     from rl_runner.training.commands.check import check_experiment  # these load torch
     from rl_runner.training.resolve import resolve
 
-    resolutions = [resolve(config) for config in loaded]  # all of them, before any is trained
+    # All of them, before any is trained.
+    resolutions = [resolve(config) for config in loaded]
+    if any(config.tune is not None for config in loaded):
+        from rl_runner.tuning.tune import check_tuning
+
+        for config in loaded:
+            check_tuning(config)
     reports = []
     for resolution in resolutions:
         show_message(f"Training {resolution.config.name} for a few seconds …")

@@ -13,6 +13,7 @@ from rl_runner.evaluation.comparison.experiments import AgentName, Experiment, S
 from rl_runner.evaluation.comparison.pairs import Pair, verdict
 from rl_runner.evaluation.comparison.scales import Scale, load_scale_or_reason
 from rl_runner.evaluation.report.pictures import Picture, agent_pictures, comparison_pictures
+from rl_runner.redaction import redacted, redacted_yaml
 from rl_runner.runs.record import GitState, RunRecord, read_record
 
 MOST_PAIRS_UNFOLDED = 6  # longer tables of pairs are folded
@@ -226,7 +227,7 @@ def _experiment(
     results = {run.seed: _record(run) for run in experiment.finished}
     pictures = tuple(agent_pictures(experiment)) if with_pictures else ()
     optimum = scale.best if scale is not None and scale.best_is == "optimum" else None
-    text = dump_config(experiment.config)
+    text = redacted_yaml(dump_config(experiment.config))
     return ExperimentPart(label, experiment, results, text, optimum, pictures)
 
 
@@ -236,7 +237,7 @@ def _environment_name(experiment: Experiment) -> str:
     settings = [f"{key}={value!r}" for key, value in sorted(env.kwargs.items())]
     if env.time_limit is not None:
         settings.append(f"at most {env.time_limit:,} steps")
-    return f"{env.id} ({', '.join(settings)})" if settings else env.id
+    return redacted(f"{env.id} ({', '.join(settings)})") if settings else env.id
 
 
 def _record(run: SeedRun) -> RunRecord:
@@ -248,7 +249,7 @@ def _trace(run: SeedRun) -> str:
     if run.status == "unreadable":
         return ""
     record = _record(run)
-    return (record.traceback or "\n".join(record.log_tail)).strip()
+    return redacted((record.traceback or "\n".join(record.log_tail)).strip())
 
 
 def _surroundings(
@@ -280,4 +281,4 @@ def _facts(record: RunRecord) -> Iterator[tuple[tuple[str, str], str]]:
         commit = git.commit[:12] + (" with uncommitted changes" if git.dirty else "")
     yield ("Code and command", f"commit of {git.of}"), commit
     if record.command is not None:
-        yield ("Code and command", "command"), record.command
+        yield ("Code and command", "command"), redacted(record.command)  # older versions kept all

@@ -16,6 +16,7 @@ from stable_baselines3.common.logger import (
 )
 
 from rl_runner.config import ExperimentConfig, dump_config
+from rl_runner.redaction import redacted_yaml
 from rl_runner.runs.layout import number_after
 from rl_runner.runs.record import Results
 
@@ -128,7 +129,7 @@ def _wait_for_next_second(folder: Path, warn: Callable[[str], None]) -> None:
 
 def log_config(logger: Logger, config: ExperimentConfig) -> None:
     """Write the resolved config for TensorBoard's TEXT page."""
-    indented = "".join(f"    {line}\n" for line in dump_config(config).splitlines())
+    indented = "".join(f"    {line}\n" for line in redacted_yaml(dump_config(config)).splitlines())
     logger.record("config", indented, ONLY_TENSORBOARD)
     logger.dump(step=0)
 

@@ -183,7 +183,9 @@ def grid_axis(name: str, parameter: ParameterConfig) -> list[Any]:
         return list(range(distribution.low, distribution.high + 1, distribution.step))
     if isinstance(distribution, FloatDistribution) and distribution.step:
         n = round((distribution.high - distribution.low) / distribution.step)
-        return [distribution.low + i * distribution.step for i in range(n + 1)]
+        # Sums of floats may exceed `high` by a rounding error: 0.1 + 2 × 0.1 > 0.3.
+        values = (distribution.low + i * distribution.step for i in range(n + 1))
+        return [min(value, distribution.high) for value in values]
     if distribution.single():
         return [parameter.low]
     what = f"A grid needs a finite number of values for `{name}`."

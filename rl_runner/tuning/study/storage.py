@@ -9,6 +9,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import time
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
@@ -21,13 +22,21 @@ from optuna.storages.journal._file import LOCK_FILE_SUFFIX
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from rl_runner.errors import DiskFullError, Problem, StudyError
+from rl_runner.errors import (
+    DiskFullError,
+    Problem,
+    RunnerError,
+    StudyError,
+    describe_exception,
+)
+from rl_runner.redaction import redacted, redacted_url
 from rl_runner.runs.disk import is_full_disk
 from rl_runner.tuning.optuna_log import optuna_silenced
 from rl_runner.tuning.study.study_folder import StudyFolder
 from rl_runner.tuning.trial_runs import RETRIES
 
 RESUMABLE = "The runs are saved. When this is fixed, run the same command again to resume."
+NEW_STUDY = "Restore a copy of it, or start another study with `--study`. No run is lost."
 HEARTBEAT_SECONDS = 10
 GRACE_SECONDS = 60  # without a heartbeat, after which a trial counts as abandoned
 
@@ -44,9 +53,23 @@ def open_storage(url: str | None, folder: StudyFolder) -> BaseStorage:
         _remove_unfinished_line(folder)
         _check_lines(folder)
         return JournalStorage(Journal(folder.journal))
+    return _open_database(url)
+
+
+@contextlib.contextmanager
+def opening_explained(url: str | None, folder: StudyFolder) -> Iterator[None]:
+    """Turn what fails while a storage and its study are opened into StudyError.
+
+    Optuna, SQLAlchemy and the database's driver each raise exceptions of their own.
+    """
     try:
-        return _open_database(url)
+        yield
+    except RunnerError:
+        raise
     except Exception as error:
+        if url is None:
+            what = f"The study's journal cannot be read: {describe_exception(error)}."
+            raise StudyError(Problem(what, str(folder.journal), NEW_STUDY)) from error
         raise storage_unusable(url, error) from error
 
 
@@ -74,46 +97,48 @@ def _open_database(url: str) -> RDBStorage:
     raise AssertionError
 
 
+# What the text of a database's error says, and the cure. Each database has its own words.
+CURES = {
+    r"locked|lock timeout|could not obtain lock": "Another program is writing to the database. "
+    "Wait until it has finished, and run the same command again.",
+    r"read-?only|permission denied|command denied": "Make the database writable for your user, "
+    "or use another one.",
+    r"not a database|malformed|disk image": "It is not an SQLite database, or it is damaged. "
+    "Restore a copy of it, or name another file.",
+    r"table schema|alembic|revision": "Another version of Optuna created its tables. Install the "
+    "same version here, upgrade them with `optuna storage upgrade`, or use a new database.",
+    r"disk is full|no space": "Free some space, and run the same command again.",
+}
+
+
 def storage_unusable(url: str, error: Exception) -> StudyError:
     """Return the error for a database that cannot be opened, with a cure that fits the cause."""
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-    cure = "Check that the database is running, and its host, name, user and password."
+    text = _first_line(error)
+    cures = [cure for pattern, cure in CURES.items() if re.search(pattern, text, re.IGNORECASE)]
     if isinstance(error, ArgumentError | NoSuchModuleError | ValueError):
         cure = "Write the URL as Optuna does: `postgresql://user:password@host/database`."
-    if isinstance(error, ImportError):
+    elif isinstance(error, ImportError):
         cure = "Install its driver, for PostgreSQL `pip install psycopg[binary]`."
-    return StudyError(
-        Problem(
-            f"The storage cannot be used: {_first_line(error)}.",
-            _option_without_password(url),
-            cure,
-        )
-    )
+    else:
+        default = "Check that the database is running, and its host, name, user and password."
+        cure = next(iter(cures), default)
+    what = f"The storage cannot be used: {text}."
+    return StudyError(Problem(what, f"--storage {redacted_url(url)}", cure))
 
 
 def storage_lost(url: str, error: Exception) -> StudyError:
     """Return the error for a storage that failed during a search."""
     what = f"The storage failed: {_first_line(error)}."
     cure = "The runs are saved. When the storage is back, run the same command again to resume."
-    return StudyError(Problem(what, _option_without_password(url), cure))
+    return StudyError(Problem(what, f"--storage {redacted_url(url)}", cure))
 
 
 def _first_line(error: Exception) -> str:
     """Return the first line of an error's cause, without SQLAlchemy's references."""
     text = str(error.__cause__ or error).strip().partition("\n")[0]
-    return text.removesuffix(".")
-
-
-def _option_without_password(url: str) -> str:
-    """Return the command-line option with the URL, its password hidden."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        return f"--storage {make_url(url).render_as_string(hide_password=True)}"
-    except ArgumentError:
-        return f"--storage {url}"
+    return redacted(text).removesuffix(".")
 
 
 class Journal(JournalFileBackend):
@@ -185,9 +210,8 @@ def _check_lines(folder: StudyFolder) -> None:
         try:
             json.loads(line)
         except ValueError as error:
-            cure = "Restore a copy of it, or start another study with `--study`. No run is lost."
             what = f"The study's journal is damaged: {error}."
-            raise StudyError(Problem(what, f"{folder.journal}:{number}", cure)) from None
+            raise StudyError(Problem(what, f"{folder.journal}:{number}", NEW_STUDY)) from None
 
 
 def open_study(
@@ -201,7 +225,8 @@ def open_study(
 
     :param identity: a hash of ``description``; a study is resumed only with the same one
     :param description: the config and the search, flat, to name what is different
-    :raises StudyError: if a study of that name was started with a different config
+    :raises StudyError: if a study of that name was started with a different config, or was created
+        elsewhere with other directions
     """
     with optuna_silenced():
         study = optuna.create_study(
@@ -211,7 +236,10 @@ def open_study(
             load_if_exists=True,
         )
     known = study.user_attrs.get(IDENTITY)
-    if known is None and not study.get_trials(deepcopy=False):
+    is_empty = not study.get_trials(deepcopy=False)
+    if known is None and is_empty and study.directions != list(directions):
+        raise _other_directions(name, study.directions, directions)
+    if known is None and is_empty:
         study.set_user_attr(DESCRIPTION, description)
         study.set_user_attr(IDENTITY, identity)
     elif known != identity:
@@ -223,6 +251,19 @@ def open_study(
         cure = "Give this study another name with `--study`, or use the earlier config."
         raise StudyError(Problem(what, f"--study {name}", cure))
     return study
+
+
+def _other_directions(
+    name: str, theirs: Sequence[StudyDirection], ours: Sequence[StudyDirection]
+) -> StudyError:
+    """Return the error for an empty study of another program that would be searched backwards."""
+    has, needs = (" ".join(d.name.lower() for d in each) for each in (theirs, ours))
+    what = f"The study `{name}` exists with the directions `{has}`; the objectives need `{needs}`."
+    cure = (
+        "Delete that study, or choose another name with `--study`. `rl tune` creates its studies "
+        f"itself; `optuna create-study` needs `--directions {needs}`."
+    )
+    return StudyError(Problem(what, f"--study {name}", cure))
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

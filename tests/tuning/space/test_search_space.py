@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from rl_runner.config.tune import ParameterConfig
 from rl_runner.errors import ConfigError
 from rl_runner.tuning.optuna_log import optuna_silenced
-from rl_runner.tuning.space.search_space import SearchSpace, Values, parents_first, set_values
+from rl_runner.tuning.space.search_space import (
+    SearchSpace,
+    Values,
+    distribution_of,
+    grid_axis,
+    parents_first,
+    set_values,
+)
 
 
 def choice(*choices: Any, **when: Any) -> ParameterConfig:
@@ -145,3 +152,31 @@ def test_what_was_put_is_found_and_nothing_else_is_changed(tree: Any, path: list
     assert {k: v for k, v in changed.items() if k != path[0]} == {
         k: v for k, v in tree.items() if k != path[0]
     }
+
+
+@given(
+    low=st.integers(-300, 300),
+    step=st.integers(1, 30),
+    n=st.integers(1, 40),
+    digits=st.integers(0, 6),
+)
+def test_the_values_of_a_grid_are_those_that_optuna_accepts(low, step, n, digits):
+    def written(number: int) -> float:
+        return float(f"{number}e-{digits}")
+
+    parameter = ParameterConfig(
+        type="float", low=written(low), high=written(low + n * step), step=written(step)
+    )
+    axis = grid_axis("x", parameter)
+    assert len(axis) == n + 1
+    assert axis[-1] == pytest.approx(parameter.high)
+    assert all(distribution_of(parameter)._contains(value) for value in axis)
+
+
+@given(
+    low=st.integers(-50, 50), step=st.integers(1, 9), n=st.integers(1, 9), rest=st.integers(1, 8)
+)
+def test_steps_that_do_not_reach_the_end_are_refused(low, step, n, rest):
+    if rest % step:
+        with pytest.raises(ValueError, match="do not reach"):
+            ParameterConfig(type="int", low=low, high=low + n * step + rest % step, step=step)
