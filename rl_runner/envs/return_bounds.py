@@ -16,6 +16,7 @@ import gymnasium as gym
 from rl_runner.config.schema import EnvConfig
 from rl_runner.envs.build import make_single_env
 from rl_runner.envs.specs import load_wrapper, time_limit_of
+from rl_runner.local_code import keeping_working_directory
 
 Ends = tuple[float, float]
 
@@ -36,6 +37,7 @@ CLASSIC: Final[Mapping[str, Callable[[Mapping[str, Any], int], Ends]]] = {
 }
 
 
+@keeping_working_directory()
 def declared_bounds(config: EnvConfig) -> Ends | None:
     """Return the bounds of an episode's return that the environment declares; None without any.
 

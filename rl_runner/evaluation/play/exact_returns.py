@@ -16,6 +16,7 @@ import numpy as np
 from rl_runner.agents.protocol import takes_action_masks
 from rl_runner.config import EnvConfig
 from rl_runner.envs import make_single_env, time_limit_of
+from rl_runner.local_code import keeping_working_directory
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ class TransitionTable:
             actions = np.where(better, q_values.argmax(axis=1), actions)
 
 
+@keeping_working_directory()
 def transition_table(config: EnvConfig) -> TransitionTable | None:
     """Read an environment's transition table; None without one, or if wrappers may change it."""
     if config.wrappers:
