@@ -1,5 +1,6 @@
 """Estimate what an experiment will cost by training it for a few seconds; nothing is written."""
 
+import math
 import re
 import resource
 import sys
@@ -105,15 +106,30 @@ def _gymnasium_warnings(config: EnvConfig) -> tuple[str, ...]:
 
 
 class _Stopwatch(BaseCallback):
-    """Measure whole cycles of collecting steps and updating, then end training."""
+    """Measure whole cycles of collecting steps and updating, then end training.
+
+    A first cycle of more than ``PROBE_SECONDS`` may have compiled code for the first time on this
+    machine. It tells nothing about the others, so the measurement begins again after it.
+    """
+
+    next_timestep = math.inf  # compiled code may take as many steps at once as in training
 
     def __init__(self) -> None:
         super().__init__()
+        self.marks: list[tuple[float, int]] = []  # (seconds, timesteps) at each cycle's beginning
+        self._is_first_cycle = True
+        self._start()
+
+    def _start(self) -> None:
         self.started = time.monotonic()
         self.started_computing = time.process_time()
-        self.marks: list[tuple[float, int]] = []  # (seconds, timesteps) at each cycle's beginning
+        self.marks.clear()
 
     def _on_rollout_start(self) -> None:
+        if self._is_first_cycle and self.marks:
+            self._is_first_cycle = False
+            if time.monotonic() - self.started > PROBE_SECONDS:
+                self._start()
         self.marks.append((time.monotonic() - self.started, self.model.num_timesteps))
 
     def _on_step(self) -> bool:

@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -172,3 +173,18 @@ def test_what_is_not_in_the_space_is_refused(config_of: ConfigOf):
             check(config_of("cliff", env={"id": "CheckTestWrong-v0"}))
     finally:
         del gym.registry["CheckTestWrong-v0"]
+
+
+def test_a_first_cycle_that_compiles_does_not_count(monkeypatch: pytest.MonkeyPatch):
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    stopwatch = module._Stopwatch()
+    stopwatch.model = SimpleNamespace(num_timesteps=0)  # type: ignore[assignment]
+    for seconds, timesteps in [(0.0, 0), (20.0, 100), (20.5, 200), (21.0, 300)]:
+        now[0], stopwatch.model.num_timesteps = seconds, timesteps
+        stopwatch._on_rollout_start()
+    assert stopwatch.steps_per_second == 200
+
+
+def test_compiled_code_takes_as_many_steps_at_once_as_in_training():
+    assert module._Stopwatch().next_timestep == math.inf
