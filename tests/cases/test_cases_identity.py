@@ -13,8 +13,14 @@ import pytest
 import yaml
 
 from rl_runner import local_code
+from rl_runner.config import load_config
+from rl_runner.config.schema import CodeConfig
 from rl_runner.envs import specs
 from rl_runner.runs.record import read_record
+from rl_runner.training.environment_task import EnvironmentTask
+from rl_runner.training.reporting import Reporter, StopRequest
+from rl_runner.training.resolve import resolve
+from rl_runner.training.task import execute
 
 CASES = Path(__file__).parent
 REPOSITORY = CASES.parents[1]
@@ -125,6 +131,19 @@ def test_train_24_half_a_run_is_not_resumed_on_changed_code(case):
     )
     assert rl_command("train", old, "-q").returncode == 2
     assert not (old / "seed-0" / "model.zip").exists()
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_train_24_a_run_that_begins_late_refuses_code_that_changed_meanwhile(case):
+    case("train-24-edited-env")
+    config = resolve(load_config("config.yaml")).config
+    assert set(config.code.modules) == {"my_env"}
+    before = CodeConfig(path=config.code.path, modules={"my_env": "0" * 16})
+    task = EnvironmentTask(config.model_copy(update={"code": before}), 0, Path("runs/edited"))
+    result = execute(task, Reporter(), StopRequest())
+    assert result.status == "failed"
+    assert "`my_env` has changed" in result.record.error
+    assert not (result.path / "model.zip").exists()
 
 
 # --- train-01, train-18: a module beside the config -----------------------------------------------
