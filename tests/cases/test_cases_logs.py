@@ -144,7 +144,7 @@ def test_logs_17_encodings_words_and_files_that_do_not_exist(rl, case):
     assert rl("convert", "plain.csv", "--columns", "w.yaml", "--out", "w.parquet").exit_code == 0
     outcome = rl("convert", "nosuch.parquet", "--out", "out.parquet")
     assert outcome.exit_code == 2
-    assert "There is no such file" in outcome.message
+    assert "there is no such file" in outcome.message
 
 
 @pytest.mark.parametrize("name", ["pandas_offset", "etc_localtime"])

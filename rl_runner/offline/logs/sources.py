@@ -50,7 +50,8 @@ def reading(file: Path, kind: str = "file") -> Iterator[None]:
         here = file.parent
         beside = [path.name for path in here.iterdir()] if here.is_dir() else []
         cure = did_you_mean(file.name, beside) or "Check the path."
-        raise DataError(Problem("There is no such file.", str(file), cure)) from None
+        what = "The file cannot be read: there is no such file."
+        raise DataError(Problem(what, str(file), cure)) from None
     except (gzip.BadGzipFile, EOFError, zlib.error):
         what, cure = "The gzip file is incomplete or damaged.", "Copy it again."
         raise DataError(Problem(what, str(file), cure)) from None

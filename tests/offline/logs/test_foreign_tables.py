@@ -90,7 +90,7 @@ def test_an_unknown_encoding_is_refused(few, tmp_path):
         ("a.csv.gz", gzip.compress(b"a,b\n" * 999)[:40], "gzip file is incomplete or damaged"),
         ("a.jsonl.zst", b"", "zstd -d"),
         ("a.xlsx", b"", "which format"),
-        ("b.csv", None, "There is no such file"),
+        ("b.csv", None, "there is no such file"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused(tmp_path, name, data, told):
