@@ -4,6 +4,10 @@ An environment declares ``return_bounds``, of an episode, or ``reward_range``, o
 counts for as many steps as the time limit allows. Gymnasium's classic environments declare neither,
 so :data:`CLASSIC` follows from their source. A bound never comes from a ``reward_threshold``, which
 can be exceeded (CartPole: 475 of 500), nor from returns that were observed.
+
+Tutor-v0 and Recommender-v0 declare none. Their sessions may earn the largest reward at every step,
+so the possible returns (−244 to 256, −360 to 660) are so much wider than what any policy reaches
+(up to 11.1 and 13.6) that an interval which allows for them would say nothing.
 """
 
 import math

@@ -12,7 +12,7 @@ from rl_runner.envs.info_values import NOT_AVERAGED, InfoValue, InfoValues
 from rl_runner.envs.recommender.domain import N_ACTIONS, STATE_SIZES, TRAITS
 from rl_runner.envs.recommender.kernel import MOOD, Outcome, People
 from rl_runner.envs.recommender.people import default_population
-from rl_runner.envs.recommender.rewards import DEFAULT_WEIGHTS, OUTCOMES, rewards
+from rl_runner.envs.recommender.rewards import OUTCOMES, rewards
 
 Observation = Literal["discrete", "one_hot", "moment"]
 
@@ -122,7 +122,6 @@ class RecommenderEnv(gym.Env[Any, Any]):
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's attribute
-    reward_range = DEFAULT_WEIGHTS.bounds
     info_values = INFO_VALUES
 
     def __init__(

@@ -76,7 +76,6 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
         "render_modes": [*RENDER_MODES],
         "render_fps": 2,
     }
-    reward_range = model.REWARD_RANGE
     info_values = INFO_VALUES
 
     def __init__(self, render_mode: str | None = None, **options: Any) -> None:

@@ -139,7 +139,7 @@ def _equal_runs(comparison: Comparison) -> Iterator[str]:
 def _without_bounds(comparison: Comparison) -> Iterator[str]:
     if comparison.bounds is None:
         yield (
-            f"The possible range of returns is not known for {comparison.environment.id}: intervals"
+            f"No bounds of returns are known for {comparison.environment.id}: intervals"
             " and tests assume that these runs show how much returns vary, so rare failures can"
             " be missed. `env.return_bounds: [low, high]` in the configs would give it."
         )

@@ -1,7 +1,7 @@
 """The difference between two means: interval, p value, and how many seeds would show it.
 
-:func:`compare_means` is the one test of two means. It uses the bounds of the values if they are
-known (:mod:`.dirichlet_means`), and Welch's test otherwise.
+With fewer than a hundred values of each the bounds of the values are used if they are known
+(:mod:`.dirichlet_means`), and Welch's test otherwise.
 """
 
 from collections.abc import Sequence
@@ -10,13 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from rl_runner.evaluation.statistics.bounds import Bounds
+from rl_runner.evaluation.statistics.bounds import MANY, Bounds
 from rl_runner.evaluation.statistics.confidence import LEVEL, Interval
 from rl_runner.evaluation.statistics.dirichlet_means import (
-    MOST_EXACT,
     bounded_difference_interval,
     bounded_difference_p_value,
-    normal_p_value,
 )
 from rl_runner.evaluation.statistics.means import moments_of_mean
 
@@ -72,9 +70,9 @@ def p_value_of_equal_means(a: np.ndarray, b: np.ndarray, bounds: Bounds | None) 
     """
     if min(len(a), len(b)) < FEWEST_TO_COMPARE:
         return None
-    if bounds is not None:
-        return bounded_difference_p_value(a, b, bounds)
     test = welch(a, b)
+    if bounds is not None and (min(len(a), len(b)) < MANY or test is None):
+        return bounded_difference_p_value(a, b, bounds)
     return None if test is None else test.p_value
 
 
@@ -87,10 +85,14 @@ def difference_interval(
     """
     if min(len(a), len(b)) < FEWEST_TO_COMPARE:
         return None
-    if bounds is not None:
-        return bounded_difference_interval(a, b, bounds, level)
     test = welch(a, b)
-    return None if test is None else test.interval(level)
+    if bounds is not None and (min(len(a), len(b)) < MANY or test is None):
+        return bounded_difference_interval(a, b, bounds, level)
+    if test is None:
+        return None
+    low, high = test.interval(level)
+    reach = np.inf if bounds is None else bounds.width
+    return max(low, -reach), min(high, reach)
 
 
 def levels_of_tests(p_values: Sequence[float | None], error_rate: float) -> list[float]:
@@ -147,8 +149,6 @@ def seeds_needed(
     wanted = 2 * float(ndtr(ndtri(error_rate / 2) - ndtri(POWER)))
 
     def is_enough(n: int) -> bool:
-        if bounds is not None and n > MOST_EXACT:
-            return normal_p_value(a, b, bounds, n) < wanted
         p_value = p_value_of_equal_means(_stretched(a, n), _stretched(b, n), bounds)
         return p_value is not None and p_value < wanted
 

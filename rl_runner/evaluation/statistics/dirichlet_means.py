@@ -12,18 +12,16 @@ their best for the other. That is more cautious than necessary with few values, 
 uses a tail of up to α, see :func:`_both_tails`.
 
 The distribution of the weighted mean is computed, not drawn. It is the B-spline recursion of de
-Boor applied to the step function, which is exact and numerically stable. Beyond :data:`MOST_EXACT`
-values the saddlepoint approximation of Lugannani and Rice (1980) takes its place.
+Boor applied to the step function, which is exact and numerically stable. It takes the square of the
+number of values in operations.
 """
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import ndtr
 
 from rl_runner.evaluation.statistics.bounds import Bounds
 from rl_runner.evaluation.statistics.confidence import LEVEL, Interval
 
-MOST_EXACT = 100  # values; the recursion takes their square in operations
 BISECTIONS = 50
 FEW = 20
 GRID = 160  # points over the range of each of two means, for their difference
@@ -101,25 +99,6 @@ def _both_tails(a: np.ndarray, b: np.ndarray) -> float:
     return 2 / (1 + min(1.0, FEW / min(len(a), len(b))))
 
 
-def normal_p_value(a: np.ndarray, b: np.ndarray, bounds: Bounds, n: int) -> float:
-    """Approximate the p value that n runs of each would have, if they were distributed like these.
-
-    The weighted mean of n + 1 values v has the mean v̄ and the variance Σ(v − v̄)²/((n + 1)(n + 2)).
-    """
-
-    def moments(values: np.ndarray, bound: float) -> tuple[float, float]:
-        mean = (n * float(values.mean()) + bound) / (n + 1)
-        squares = n * float(((values - mean) ** 2).mean()) + (bound - mean) ** 2
-        return mean, squares / ((n + 1) * (n + 2))
-
-    tails = []
-    for of_a, of_b, sign in ((bounds.low, bounds.high, 1), (bounds.high, bounds.low, -1)):
-        (mean_a, variance_a), (mean_b, variance_b) = moments(a, of_a), moments(b, of_b)
-        error = max(np.sqrt(variance_a + variance_b), 1e-300)
-        tails.append(float(ndtr(-sign * (mean_a - mean_b) / error)))
-    return min(1.0, 2 * min(tails))
-
-
 def exceedance(values: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Return the probability that the Dirichlet-weighted mean of the values is above ``t``.
 
@@ -127,8 +106,6 @@ def exceedance(values: np.ndarray, t: np.ndarray) -> np.ndarray:
     :param t: (…), any shape that broadcasts with one of the values
     :return: (…)
     """
-    if len(values) > MOST_EXACT:
-        return _saddlepoint_exceedance(values, t)
     chance = (values > t).astype(float)
     smallest = np.maximum(1e-14 * (values[-1] - values[0]), 1e-250)  # differences below are ties
     for k in range(1, len(values)):
@@ -140,35 +117,6 @@ def exceedance(values: np.ndarray, t: np.ndarray) -> np.ndarray:
         share = np.clip(share, 0.0, 1.0)
         chance = share * chance[1:] + (1 - share) * chance[:-1]
     return np.asarray(chance[0])
-
-
-def _saddlepoint_exceedance(values: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Approximate :func:`exceedance` for many values (Lugannani and Rice 1980).
-
-    The weighted mean is above t exactly when Σ E_i (v_i − t) > 0 with independent exponential E_i.
-    The cumulant function of that sum is K(s) = −Σ log(1 − s (v_i − t)).
-    """
-    distance = values - t
-    low, high = distance.min(axis=0), distance.max(axis=0)
-    inside = (low < 0) & (high > 0)
-    low, high = np.where(inside, low, -1.0), np.where(inside, high, 1.0)
-    distance = np.where(inside, distance, 0.0)
-    # Solve K'(s) = 0 by bisection; K' increases from −∞ to ∞ between the two poles.
-    left, right = 1 / low, 1 / high
-    for _ in range(BISECTIONS):
-        s = (left + right) / 2
-        is_below = (distance / (1 - s * distance)).sum(axis=0) < 0
-        left, right = np.where(is_below, s, left), np.where(is_below, right, s)
-    s = (left + right) / 2
-    ratio = distance / (1 - s * distance)
-    signed_root = np.sign(s) * np.sqrt(np.maximum(0.0, 2 * np.log1p(-s * distance).sum(axis=0)))
-    scaled = s * np.sqrt((ratio**2).sum(axis=0))
-    # Close to the mean both terms vanish and their difference of reciprocals is numerically void.
-    near = np.abs(signed_root) < 1e-4
-    correction = 1 / np.where(near, 1.0, scaled) - 1 / np.where(near, 1.0, signed_root)
-    density = np.exp(-(signed_root**2) / 2) / np.sqrt(2 * np.pi)
-    tail = ndtr(-signed_root) + density * np.where(near, 0.0, correction)
-    return np.asarray(np.where(inside, np.clip(tail, 0.0, 1.0), (values > t).all(axis=0)))
 
 
 def _with(values: np.ndarray, bound: float) -> np.ndarray:

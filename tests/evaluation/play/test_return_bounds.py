@@ -17,11 +17,14 @@ KNOWN = [
     ("FrozenLake-v1", {}, (0.0, 1.0)),
     ("CliffWalking-v1", {"time_limit": 20}, (-2000.0, -13.0)),
     ("BitFlipping-v0", {}, (-10.0, 0.0)),
-    ("Recommender-v0", {"time_limit": 10}, (-18.0, 33.0)),
     ("CartPole-v1", {"wrappers": [WRAPPER + "FlattenObservation"]}, (1.0, 500.0)),
     ("LunarLander-v3", {"return_bounds": [-1000, 350]}, (-1000.0, 350.0)),
 ]
-UNKNOWN = [("LunarLander-v3", {}), ("CartPole-v1", {"wrappers": [WRAPPER + "ClipReward"]})]
+UNKNOWN = [
+    ("LunarLander-v3", {}),
+    ("Tutor-v0", {}),
+    ("CartPole-v1", {"wrappers": [WRAPPER + "ClipReward"]}),
+]
 
 
 def _env(env_id: str, options: dict) -> EnvConfig:
@@ -42,8 +45,8 @@ def test_there_are_none_where_nothing_is_known(env_id: str, options: dict):
 
 
 @pytest.mark.parametrize(
-    "env_id", ["CartPole-v1", "Pendulum-v1", "Taxi-v4", "CliffWalking-v1", "Tutor-v0",
-               "Recommender-v0", "MountainCarContinuous-v0", "BitFlipping-v0", "Blackjack-v1"],
+    "env_id", ["CartPole-v1", "Pendulum-v1", "Taxi-v4", "CliffWalking-v1",
+                "MountainCarContinuous-v0", "BitFlipping-v0", "Blackjack-v1"],
 )  # fmt: skip
 def test_random_episodes_stay_within_the_bounds(env_id: str):
     config = EnvConfig(id=env_id, time_limit=60 if env_id == "CliffWalking-v1" else None)

@@ -6,7 +6,6 @@ from scipy import stats
 
 from rl_runner.evaluation.statistics.bounds import Bounds
 from rl_runner.evaluation.statistics.dirichlet_means import (
-    MOST_EXACT,
     bounded_difference_interval,
     bounded_difference_p_value,
     bounded_mean_interval,
@@ -33,17 +32,10 @@ def test_the_exceedance_is_that_of_random_weights(n: int):
 
 
 def test_one_value_among_equal_ones_has_a_beta_distributed_weight():
-    for n in (5, MOST_EXACT - 1, MOST_EXACT + 100):  # by the recursion, and by the saddlepoint
+    for n in (5, 100, 1000):
         values = np.array([0.0] + [1.0] * n)
         share = stats.beta(1, n).ppf(0.975)
-        assert exceedance(values, np.array(1 - share)) == pytest.approx(0.975, abs=0.003)
-
-
-def test_the_saddlepoint_continues_the_recursion():
-    values = np.sort(np.random.default_rng(0).random(MOST_EXACT))
-    more = np.sort(np.concatenate([values, [values.mean()]]))
-    for t in values.mean() + np.array([-0.05, -0.01, 0.0, 0.03]):
-        assert exceedance(values, t) == pytest.approx(exceedance(more, t), abs=0.006)
+        assert exceedance(values, np.array(1 - share)) == pytest.approx(0.975)
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])

@@ -46,6 +46,16 @@ def test_with_bounds_no_interval_leaves_them(run_means: list[float]):
             assert estimate.value - 1e-9 <= high <= 500
 
 
+def test_many_values_have_halls_interval_within_the_bounds():
+    values = np.minimum(500.0, np.random.default_rng(0).normal(300, 150, 200).clip(1))
+    found, free = summarize(values.tolist(), CARTPOLE).ci95, summarize(values.tolist()).ci95
+    assert found == free
+    low, high = summarize([500.0] * 199 + [1.0], CARTPOLE).ci95 or (np.nan, np.nan)
+    assert 450 < low < high <= 500
+    low, high = summarize([500.0] * 200, CARTPOLE).ci95 or (np.nan, np.nan)
+    assert 490 < low < high == 500
+
+
 def test_a_return_outside_its_bounds_is_an_error_that_names_both():
     with pytest.raises(OutOfBoundsError, match=r"501 .* transition table .* 1 and 500") as caught:
         summarize([400.0, 501.0], Bounds(1.0, 500.0, "transition table"))

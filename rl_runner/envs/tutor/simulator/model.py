@@ -109,12 +109,6 @@ CLARIFY_ENGAGES: Final = 0.35
 CLARIFY_BORES: Final = 0.2
 ANSWER_RIGHT: Final = 0.85
 N_QUESTIONS: Final = 3
-
-# Bounds of a step's reward: a skip with a complaint, and a perfect quiz with praise.
-REWARD_RANGE: Final = (
-    SKIP_REWARD + NEGATIVE_REWARD + STEP_REWARD,
-    max(MODULE_REWARD, QUESTION_REWARD * N_QUESTIONS) + POSITIVE_REWARD + STEP_REWARD,
-)
 PASS_MARK: Final = 2
 SLIP: Final = 0.10
 GUESS: Final = 0.20
