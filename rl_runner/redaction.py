@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 HIDDEN = "***"
 SHORTEST_VALUE = 6  # characters of an environment variable's value; shorter ones are in every text
+WORKING_DIRECTORIES = {"PWD", "OLDPWD"}  # variables of the shell, and not passwords
 
 # Lengths are limited, so that long texts take linear time.
 
@@ -100,6 +101,8 @@ def _secrets_of_the_environment() -> Iterable[str]:
     values = {
         value
         for name, value in os.environ.items()
-        if len(value) >= SHORTEST_VALUE and _SECRET_NAME.fullmatch(name)
+        if len(value) >= SHORTEST_VALUE
+        and _SECRET_NAME.fullmatch(name)
+        and name not in WORKING_DIRECTORIES
     }
     return sorted(values, key=len, reverse=True)  # one may be part of another

@@ -124,3 +124,10 @@ def test_no_password_of_a_url_survives(password: str):
 @given(st.text())
 def test_redacting_again_changes_nothing(text: str):
     assert redacted(redacted(text)) == redacted(text)
+
+
+def test_the_shells_working_directory_is_not_a_password(monkeypatch):
+    monkeypatch.setenv("PWD", "/home/someone/project")
+    monkeypatch.setenv("OLDPWD", "/home/someone")
+    text = "There is no file /home/someone/project/config.yaml"
+    assert redacted(text) == text
