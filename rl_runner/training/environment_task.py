@@ -20,7 +20,13 @@ TRAINING = "rl_runner.training.run"  # imports torch and SB3
 
 @dataclass(frozen=True)
 class EnvironmentTask(RunTask):
-    """One seed of an experiment in an environment."""
+    """One seed of an experiment in an environment.
+
+    The runs of a study have no rows of their own on TensorBoard's HPARAMS page (``has_hparams``):
+    there is one for each trial.
+    """
+
+    has_hparams: bool = True
 
     @property
     def weights_file(self) -> str:
@@ -37,7 +43,7 @@ class EnvironmentTask(RunTask):
         from rl_runner.training.run import train_run
 
         check_code(self.config)
-        return train_run(self.config, self.seed, run, reporter, stop)
+        return train_run(self.config, self.seed, run, reporter, stop, has_hparams=self.has_hparams)
 
     def new_record(self) -> RunRecord:
         """Return what run.json says of a run that has not begun."""

@@ -27,10 +27,13 @@ def train_run(
     run: RunFolder,
     reporter: Reporter,
     stop: StopRequest | None = None,
+    *,
+    has_hparams: bool = True,
 ) -> Completion:
     """Train one seed of a resolved config in its claimed folder, from where it was interrupted.
 
     :param stop: set it to ask the run to stop
+    :param has_hparams: whether the run is a row of TensorBoard's HPARAMS page
     :return: what to add to run.json
     :raises Interrupted: if it stopped because it was asked to
     """
@@ -81,7 +84,7 @@ def train_run(
         results = evaluate_last_and_best(
             agent, config, run, seeds, observers.evaluation, reporter.note
         )
-        log_results(agent.logger, config, seed, timesteps, results)
+        log_results(agent.logger, config, seed, timesteps, results, has_hparams=has_hparams)
         return Completion(timesteps, results, training_seconds=seconds)
 
 

@@ -163,7 +163,8 @@ def confirm(
         config = confirm_config(candidate.config, tune, candidate.label)
         experiment = write_experiment(config, folder.candidate(candidate.label))
         tasks[candidate.label] = [
-            EnvironmentTask(config, seed, experiment.path) for seed in config.train.seeds
+            EnvironmentTask(config, seed, experiment.path, has_hparams=False)
+            for seed in config.train.seeds
         ]
     # Train them all.
     all_tasks = [task for group in tasks.values() for task in group]

@@ -154,3 +154,57 @@ def test_no_error_shows_the_password_of_a_storage(rl, tmp_path: Path, url: str):
     assert outcome.exit_code == 2
     assert "--storage" in outcome.message
     assert "HUNTER2" not in outcome.stdout + outcome.stderr
+
+
+def test_the_hparams_page_of_a_study_has_a_row_per_trial(tmp_path: Path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    from rl_runner.config import load_config
+    from rl_runner.tuning.report.tensorboard_log import log_trial
+    from rl_runner.tuning.study_reporter import TrialReport
+
+    tune = load_config(CASES / "logs-11-hparams-page" / "mine.yaml").tune
+    assert tune is not None
+    trials = [
+        TrialReport(0, {"clip_range_vf": None, "policy_kwargs.net_arch": [64, 64]}, "pruned"),
+        TrialReport(1, {"clip_range_vf": 0.2, "policy_kwargs.net_arch": [32]}, "complete", (9.5,)),
+        TrialReport(2, {"clip_range_vf": 0.2}, "complete", (8.0,)),  # a condition did not hold
+    ]
+    pages = []
+    for trial in trials:
+        folder = tmp_path / f"trial-{trial.number}"
+        folder.mkdir()
+        log_trial(folder, trial, tune)
+        events = EventAccumulator(str(folder)).Reload()
+        contents = events.PluginTagToContent("hparams")
+        pages.append({t: HParamsPluginData.FromString(c) for t, c in contents.items()})
+        if trial.scores:
+            assert events.Scalars("tune/final")[0].value == trial.scores[0]
+    # Whichever trial TensorBoard finds first, it finds the same columns and scores.
+    experiments = [page["_hparams_/experiment"].experiment for page in pages]
+    assert experiments[0] == experiments[1] == experiments[2]
+    names = {info.name for info in experiments[0].hparam_infos}
+    assert names == {"outcome", "clip_range_vf", "policy_kwargs.net_arch"}
+    assert [info.name.tag for info in experiments[0].metric_infos] == ["tune/final"]
+    rows = [page["_hparams_/session_start_info"].session_start_info.hparams for page in pages]
+    assert [row["clip_range_vf"].string_value for row in rows] == ["null", "0.2", "0.2"]
+    assert rows[1]["policy_kwargs.net_arch"].string_value == "[32]"
+    assert "policy_kwargs.net_arch" not in rows[2]
+
+
+@pytest.mark.slow
+def test_no_run_of_a_study_has_a_row_on_the_hparams_page(rl, tmp_path: Path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    config = copy_of("attack-02-storage-password", "config.yaml", tmp_path)
+    small = ["--trials", 1, "--set", "tune.seeds=1", "--set", "train.total_timesteps=200"]
+    small += ["--set", "tune.confirm.seeds=2", "--set", "checkpoint.every=null"]
+    assert rl("tune", config, *small, "-q", "--study", "s").exit_code == 0
+    for run in (*Path("runs/s/trials").glob("*/seed-*"), *Path("runs/s/confirm").glob("*/seed-*")):
+        events = EventAccumulator(str(run)).Reload()
+        assert "final/last_mean_reward" in events.Tags()["scalars"]
+        with pytest.raises(KeyError):
+            events.PluginTagToContent("hparams")
+    trial = EventAccumulator("runs/s/trials/trial-0000").Reload()
+    assert "_hparams_/experiment" in trial.PluginTagToContent("hparams")

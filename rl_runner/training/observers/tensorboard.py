@@ -135,9 +135,15 @@ def log_config(logger: Logger, config: ExperimentConfig) -> None:
 
 
 def log_results(
-    logger: Logger, config: ExperimentConfig, seed: int, timesteps: int, results: Results
+    logger: Logger,
+    config: ExperimentConfig,
+    seed: int,
+    timesteps: int,
+    results: Results,
+    *,
+    has_hparams: bool = True,
 ) -> None:
-    """Write the held-out results as scalars, and hparams with them for the HPARAMS page."""
+    """Write the held-out results as scalars, and as a row of the HPARAMS page if it has one."""
     metrics = {
         f"final/{agent}_mean_reward": result.mean_reward
         for agent, result in (("last", results.last), ("best", results.best))
@@ -145,8 +151,9 @@ def log_results(
     }
     for tag, value in metrics.items():
         logger.record(tag, value)
-    hyperparameters = {"seed": seed, **_flat(config)}
-    logger.record("hparams", HParam(hyperparameters, metrics), ONLY_TENSORBOARD)
+    if has_hparams:
+        hyperparameters = {"seed": seed, **_flat(config)}
+        logger.record("hparams", HParam(hyperparameters, metrics), ONLY_TENSORBOARD)
     logger.dump(step=timesteps)
 
 

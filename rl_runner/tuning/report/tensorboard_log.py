@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rl_runner.config.tune import TuneConfig
+from rl_runner.config.tune import ParameterConfig, TuneConfig
 from rl_runner.runs.disk import writing
 from rl_runner.tuning.study_reporter import TrialReport
 
@@ -17,8 +17,12 @@ EVENTS = "events.out.tfevents*"
 
 
 def log_trial(folder: Path, trial: TrialReport, tune: TuneConfig) -> None:
-    """Write a trial's hyperparameters and scores, replacing those of an earlier session."""
-    from stable_baselines3.common.logger import HParam
+    """Write a trial's hyperparameters and scores, replacing those of an earlier session.
+
+    TensorBoard takes the columns of its HPARAMS page from the first run that it finds. Every trial
+    therefore names all parameters of the space, with the same types, also those that it lacks.
+    """
+    from torch.utils.tensorboard.summary import hparams
 
     if trial.outcome == "complete":
         scores = trial.scores
@@ -28,8 +32,15 @@ def log_trial(folder: Path, trial: TrialReport, tune: TuneConfig) -> None:
         f"tune/{objective.measure}": score
         for objective, score in zip(tune.objective, scores, strict=True)
     }
-    hyperparameters = {"outcome": trial.outcome, **{k: _plain(v) for k, v in trial.values.items()}}
-    _write(folder, {**metrics, "hparams": HParam(hyperparameters, metrics)}, trial.number)
+    parameters = tune.parameters
+    columns = {name: 0.0 if _is_numeric(p) else "" for name, p in parameters.items()}
+    row = {
+        name: value if _is_numeric(parameters[name]) else _text(value)
+        for name, value in trial.values.items()
+    }
+    experiment, _, _ = hparams({"outcome": "", **columns}, metrics)
+    _, start, end = hparams({"outcome": trial.outcome, **row}, metrics)
+    _write(folder, metrics, trial.number, (experiment, start, end))
 
 
 def log_study(folder: Path, pictures: Sequence[Path], text: str) -> None:
@@ -48,8 +59,12 @@ def _image(path: Path) -> Any:
         return Logged(np.asarray(file.convert("RGB")), "HWC")
 
 
-def _write(folder: Path, values: Mapping[str, Any], step: int) -> None:
+def _write(
+    folder: Path, values: Mapping[str, Any], step: int, summaries: Sequence[Any] = ()
+) -> None:
     """Replace the event files of a folder.
+
+    :param summaries: TensorBoard's own messages, written beside the values
 
     :raises DiskFullError: if there is no space
     :raises RunFolderError: if the folder cannot be written
@@ -60,6 +75,9 @@ def _write(folder: Path, values: Mapping[str, Any], step: int) -> None:
         for file in folder.glob(EVENTS):
             file.unlink()
         writer = TensorBoardOutputFormat(str(folder))
+        for summary in summaries:
+            file: Any = writer.writer.file_writer
+            file.add_summary(summary)
         writer.write(dict(values), dict.fromkeys(values, ()), step)
         writer.close()
 
@@ -74,5 +92,10 @@ def _silent_threads() -> Iterator[None]:
         threading.excepthook = before
 
 
-def _plain(value: Any) -> bool | str | float | int:
-    return value if isinstance(value, bool | int | float | str) else json.dumps(value)
+def _is_numeric(parameter: ParameterConfig) -> bool:
+    """Whether every value of a parameter is a number; a column has one type."""
+    return all(isinstance(choice, int | float) for choice in parameter.choices or ())
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

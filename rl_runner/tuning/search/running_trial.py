@@ -63,7 +63,7 @@ class RunningTrial:
     def next_task(self) -> RunTask:
         """Return the run of the current seed."""
         seed = self.config.train.seeds[self.seed_index]
-        self.task = EnvironmentTask(self.config, seed, self.folder.path)
+        self.task = EnvironmentTask(self.config, seed, self.folder.path, has_hparams=False)
         return self.task
 
     def is_training(self, run: RunId) -> bool:
