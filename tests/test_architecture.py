@@ -3,7 +3,11 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import rl_runner
 
@@ -155,3 +159,19 @@ def test_no_two_test_files_share_a_name():
     files = set((ROOT / "tests").rglob("*.py")) - inputs
     names = [path.name for path in files if path.name != "conftest.py"]
     assert sorted(set(names)) == sorted(names)
+
+
+def test_every_package_that_is_imported_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lists = [project["dependencies"], *project["optional-dependencies"].values()]
+    declared = {canonicalize_name(Requirement(line).name) for lines in lists for line in lines}
+    declared |= {"pydantic-core", "pygame"}  # a part of pydantic; an extra of gymnasium
+    imported = {name.partition(".")[0] for path in MODULES for name in _imported(_tree(path))}
+    providers = packages_distributions()
+    used = {
+        canonicalize_name(providers[name][0])
+        for name in imported - {"rl_runner"}
+        if name in providers and name not in sys.stdlib_module_names
+    }
+    assert used - declared == set()
+    assert {"optuna", "sqlalchemy", "torch"} <= used

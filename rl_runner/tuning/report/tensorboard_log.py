@@ -22,7 +22,7 @@ def log_trial(folder: Path, trial: TrialReport, tune: TuneConfig) -> None:
     TensorBoard takes the columns of its HPARAMS page from the first run that it finds. Every trial
     therefore names all parameters of the space, with the same types, also those that it lacks.
     """
-    from torch.utils.tensorboard.summary import hparams
+    from torch.utils.tensorboard import summary
 
     if trial.outcome == "complete":
         scores = trial.scores
@@ -38,6 +38,7 @@ def log_trial(folder: Path, trial: TrialReport, tune: TuneConfig) -> None:
         name: value if _is_numeric(parameters[name]) else _text(value)
         for name, value in trial.values.items()
     }
+    hparams: Any = summary.hparams  # has no types
     experiment, _, _ = hparams({"outcome": "", **columns}, metrics)
     _, start, end = hparams({"outcome": trial.outcome, **row}, metrics)
     _write(folder, metrics, trial.number, (experiment, start, end))
@@ -75,9 +76,9 @@ def _write(
         for file in folder.glob(EVENTS):
             file.unlink()
         writer = TensorBoardOutputFormat(str(folder))
+        event_file: Any = writer.writer.file_writer
         for summary in summaries:
-            file: Any = writer.writer.file_writer
-            file.add_summary(summary)
+            event_file.add_summary(summary)
         writer.write(dict(values), dict.fromkeys(values, ()), step)
         writer.close()
 
