@@ -100,7 +100,7 @@ def test_a_time_limit_of_ours_is_reported_as_such():
 @pytest.mark.parametrize("name", ["cliff", "ppo", "reinforce"])
 def test_the_numbers_are_plausible(config_of: ConfigOf, name: str):
     report = check(config_of(name, train={"total_timesteps": 1_000_000}))
-    assert 20 < report.steps_per_second < 1e6
+    assert 0 < report.steps_per_second < 1e8
     assert report.seconds_per_run == pytest.approx(1_000_000 / report.steps_per_second)
     assert 50 < report.megabytes < 20_000
     assert all(math.isfinite(v) for v in dataclasses.astuple(report) if isinstance(v, float))
