@@ -69,11 +69,11 @@ def test_logs_06_no_id_becomes_a_person(rl, case, name):
 @pytest.mark.slow
 def test_logs_07_sessions_that_never_end(rl):
     Path("c.yaml").write_text(
-        "name: ope\nenv: {id: Recommender-v0}\nalgo: {name: q_learning}\n"
-        "data: {path: rand.parquet, window: 30d, holdout: null, min_interactions_per_user: 1}\n"
+        "name: ope\nenv: {id: Recommender-v0}\nalgo: {name: q_learning, gamma: 0}\n"
+        "data: {path: rand.parquet, window: 9d, holdout: 5d, min_interactions_per_user: 1}\n"
     )
     for name, policy in (("rand", "random"), ("ends", "myopic")):
-        options = ["--interactions", 20_000, "--policy", policy, "--epsilon", 0.5]
+        options = ["--interactions", 40_000, "--policy", policy, "--epsilon", 0.5]
         rl("simulate", SIMULATED, *options, "--out", f"{name}.parquet", "--seed", 3)
     written("ends.parquet").with_columns(terminal=pl.lit(value=False)).write_parquet(
         "endless.parquet"
@@ -81,7 +81,7 @@ def test_logs_07_sessions_that_never_end(rl):
     rl("train", "c.yaml")
     (run,) = Path("runs").glob("ope-*")
     ends, endless = (
-        rl("eval", run, "--data", f"{name}.parquet", "--window", "20d", "--json").document
+        rl("eval", run, "--data", f"{name}.parquet", "--window", "4d", "--json").document
         for name in ("ends", "endless")
     )
     assert 0 < ends["sessions"]["value"] < 30
