@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_experiments import fitting_env
 
-from rl_runner.agents.build import build_agent
+from rl_runner.agents.build import build_agent, choose_policy
 from rl_runner.agents.hyperparameters.constructor import check_hyperparameters
 from rl_runner.agents.parameters import named_parameters, parameter_not_finite
 from rl_runner.agents.protocol import Agent
@@ -17,20 +18,16 @@ from rl_runner.config.source import SourceMap
 from rl_runner.envs import build_env
 from rl_runner.errors import CheckpointError
 
-CONTINUOUS = {"ddpg", "sac", "td3", "tqc", "crossq"}
-
 
 def agent_of(name: str) -> Agent:
     algorithm = find_algorithm(name)
-    env_id = "FrozenLake-v1" if name == "q_learning" else "CartPole-v1"
-    env_id = "Pendulum-v1" if name in CONTINUOUS else env_id
-    policy = {} if name in {"q_learning", "reinforce"} else {"policy": "MlpPolicy"}
-    policy = {"policy": "MlpLstmPolicy"} if name == "recurrent_ppo" else policy
-    env = build_env(EnvConfig(id=env_id, vec="dummy"), [0])
-    return build_agent(algorithm, check_hyperparameters(algorithm, policy, SourceMap("")), env, 0)
+    env = build_env(EnvConfig(**fitting_env(name), vec="dummy"), [0])
+    checked = check_hyperparameters(algorithm, {}, SourceMap(""))
+    chosen = choose_policy(algorithm, checked, env.observation_space, SourceMap(""))
+    return build_agent(algorithm, chosen, env, 0)
 
 
-@pytest.mark.parametrize("name", sorted(set(ALGORITHMS) - {"maskable_ppo"}))
+@pytest.mark.parametrize("name", ALGORITHMS)
 def test_one_nan_is_found_and_refused(name: str, tmp_path: Path) -> None:
     agent = agent_of(name)
     assert parameter_not_finite(agent) is None

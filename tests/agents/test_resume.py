@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_determinism import EXPERIMENTS
+from small_experiments import EXPERIMENTS
 
 from rl_runner.agents import state
 from rl_runner.agents.fast import q_learning as fast_q_learning

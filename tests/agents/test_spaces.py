@@ -1,6 +1,8 @@
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
+from small_experiments import fitting_env
 from stable_baselines3.common.vec_env import DummyVecEnv
 from tiny_envs import Match
 
@@ -50,12 +52,17 @@ def test_actions_an_algorithm_takes_are_found_out(name: str) -> None:
     assert supported_spaces(name)[1] == ACTIONS[name]
 
 
-@pytest.mark.parametrize("name", [name for name in ALGORITHMS if name != "q_learning"])
-def test_all_but_the_table_take_vectors_and_numbers(name: str) -> None:
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_network_takes_vectors_and_numbers_and_a_table_what_is_finite(name: str) -> None:
     observations, _ = supported_spaces(name)
-    assert {"Box", "Discrete", "MultiBinary"} <= set(observations)
+    env = gym.make(fitting_env(name)["id"])
+    assert type(env.observation_space).__name__ in observations
+    if "Box" in observations:
+        assert {"Discrete", "MultiBinary"} <= set(observations)
+        assert "Tuple" not in observations
+    else:
+        assert set(observations) <= {*ALL_FINITE, "Tuple"}
     assert ("Dict" in observations) == (name not in TAKE_NO_DICT)
-    assert "Tuple" not in observations
 
 
 def test_the_table_takes_whatever_is_finite_and_nothing_else() -> None:
@@ -121,9 +128,10 @@ def test_fitting_algorithms_are_those_that_take_both_spaces(
     ]
 
 
-def test_only_the_table_fits_a_tuple() -> None:
-    tuple_space = OBSERVATION_SPACES["Tuple"]
-    assert fitting_algorithms(tuple_space, ACTION_SPACES["Discrete"]) == ["q_learning"]
+def test_only_tables_fit_a_tuple() -> None:
+    fitting = fitting_algorithms(OBSERVATION_SPACES["Tuple"], ACTION_SPACES["Discrete"])
+    assert "q_learning" in fitting
+    assert not any("Box" in supported_spaces(name)[0] for name in fitting)
 
 
 def test_a_continuous_task_is_offered_the_continuous_algorithms() -> None:

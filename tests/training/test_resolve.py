@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import pytest
 import torch
+from small_experiments import fitting_env
 
 import rl_runner
 import rl_runner.training.experiment as experiment_module
@@ -21,20 +22,14 @@ from rl_runner.training.resolve import build_config_agent, resolve
 
 CONFIGS = Path(rl_runner.__file__).parents[1] / "configs"
 SHIPPED = [file for file in sorted(CONFIGS.glob("**/*.yaml")) if load_config(file).data is None]
-CONTINUOUS = {"sac", "td3", "ddpg", "tqc", "crossq"}
 
 ConfigOf = Callable[..., ExperimentConfig]
 
 
 def _minimal(algo: str) -> dict[str, Any]:
     """Write the least that a person could write for this algorithm."""
-    env: dict[str, Any] = {"id": "Pendulum-v1" if algo in CONTINUOUS else "CartPole-v1"}
-    if algo == "q_learning":
-        env = {"id": "FrozenLake-v1"}
-    if algo == "maskable_ppo":
-        wrapper = "rl_runner.envs.masking.ActionMaskFromInfo"
-        env = {"id": "Taxi-v4", "wrappers": [wrapper]}
-    return {"env": env, "algo": {"name": algo}, "train": {"total_timesteps": 100_000}}
+    env, train_section = fitting_env(algo), {"total_timesteps": 100_000}
+    return {"env": env, "algo": {"name": algo}, "train": train_section}
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)
