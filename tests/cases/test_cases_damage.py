@@ -2,7 +2,11 @@
 
 import contextlib
 import json
+import os
 import shutil
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -402,3 +406,46 @@ def test_a_foreign_agent_whose_rewards_alone_were_normalized_needs_no_statistics
     assert "--normalization none" in refused.message
     told = eval_foreign(rl, foreign / "rewards.zip", "ppo", "--normalization", "none")
     assert told.exit_code == 0
+
+
+# --- encodings ------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252", "utf-8"])
+def test_every_command_can_write_to_a_terminal_of_any_encoding(
+    trained: Path, tmp_path: Path, encoding: str
+):
+    experiment = shutil.copytree(trained, tmp_path / "runs" / trained.name)
+
+    def fail(record: dict[str, Any]) -> None:
+        record.update(status="failed", error="the motor said 💥 — twice")
+        del record["results"]
+
+    edit_record(experiment / "seed-1", fail)
+    script = """
+        from rl_runner.cli.app import main
+        import sys
+        sys.argv = ["rl", *sys.argv[1:]]
+        main()
+    """
+    surroundings = {**os.environ, "PYTHONIOENCODING": encoding, "LC_ALL": "C", "COLUMNS": "100"}
+    for arguments in (
+        ["compare", experiment],
+        ["compare", experiment, "--json"],
+        ["runs", "--runs-dir", tmp_path / "runs"],
+        ["runs", "--runs-dir", tmp_path / "nothing…💥"],
+        ["eval", experiment, "--policy", "nothing…💥"],
+    ):
+        outcome = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
+            env=surroundings,
+            capture_output=True,
+            check=False,
+        )
+        told = outcome.stderr.decode(encoding)
+        assert "Traceback" not in told
+        assert outcome.returncode == (2 if arguments[0] == "eval" else 0), told
+        if "--json" in arguments:
+            caveats = json.loads(outcome.stdout.decode(encoding))["caveats"]
+            assert any("said 💥 — twice" in text for text in caveats)

@@ -6,7 +6,9 @@ records come from elsewhere: control characters in them are shown as escapes and
 terminal (:func:`visible`).
 """
 
+import codecs
 import contextlib
+import io
 import json
 import os
 import re
@@ -34,6 +36,44 @@ MOST_OF_A_MESSAGE = 10_000
 UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+# How the typographic characters of our own texts are spelled where a terminal's encoding (Latin-1,
+# ASCII) does not have them. Everything else is shown as an escape.
+SPELL_OUT = "rl_runner.spell_out"
+SPELLINGS = {
+    "—": "-",
+    "–": "-",
+    "−": "-",
+    "…": "...",
+    "×": "x",
+    "±": "+-",
+    "·": "*",
+    "≥": ">=",
+    "≤": "<=",
+    "→": "->",
+    "≈": "~",
+    "ε": "epsilon",
+    "γ": "gamma",
+    "λ": "lambda",
+    "“": '"',
+    "”": '"',
+    "’": "'",
+    "√": "sqrt",
+    "∞": "inf",
+    "²": "^2",
+}
+
+
+def _spell_out(error: UnicodeError) -> tuple[str, int]:
+    """Replace what a stream cannot encode; an error handler of :mod:`codecs`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    spelled = (SPELLINGS.get(each) or each.encode("unicode_escape").decode() for each in text)
+    return "".join(spelled), error.end
+
+
+codecs.register_error(SPELL_OUT, _spell_out)
+
 _results: list[TextIO] = []  # where the command under way prints its result, apart from sys.stdout
 
 
@@ -47,7 +87,9 @@ def separate_results() -> None:
     results = os.dup(1)
     os.dup2(2, 1)
     encoding = sys.stdout.encoding
-    sys.stdout = os.fdopen(results, "w", encoding=encoding, errors="backslashreplace")
+    sys.stdout = os.fdopen(results, "w", encoding=encoding, errors=SPELL_OUT)
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors=SPELL_OUT)
 
 
 @contextlib.contextmanager
@@ -106,7 +148,12 @@ def show_json(document: Any) -> None:
     """Print one JSON document; NaN, which JSON does not have, becomes null."""
     text = json.dumps(_without_nan(document), indent=2, ensure_ascii=False)
     text = UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    result_stream().write(text + "\n")
+    stream = result_stream()
+    try:
+        text.encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:  # JSON has escapes of its own for what an encoding does not have
+        text = json.dumps(json.loads(text), indent=2)
+    stream.write(text + "\n")
 
 
 def show_message(text: str) -> None:
