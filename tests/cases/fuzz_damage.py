@@ -117,6 +117,8 @@ KEYS = [
         "algo.clip_range",
     ),
 ]
+# Values that are right for some keys, so that more than the first checks are reached
+LIKELY = ["1", "2", "4", "16", "0.5", "0.9", "1e-3", "true", "false", "null", "auto", "1.0", "20"]
 CHARACTERS = "{}[]:,-&*!|>'\"#%@` \n\t\\~?<=x5é\x00\x85"
 JSON_VALUES: list[Any] = [
     *(None, True, 0, -1, 1.5, 10**30, 10**400, float("nan"), float("inf"), "", "x", "💥", "\ud800"),
@@ -125,16 +127,17 @@ JSON_VALUES: list[Any] = [
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A mutation on which the product went wrong."""
+class Trial:
+    """A mutation, the command that was run on it, and what came of it."""
 
     number: int
     mutation: str
     command: str
-    what: str
+    outcome: str  # accepted, refused, or how a resumed run ended
+    wrong: str  # what should not have happened; empty if all was well
 
     def __str__(self) -> str:
-        return f"#{self.number}: {self.command} after {self.mutation}\n{self.what}"
+        return f"#{self.number}: {self.command} after {self.mutation}\n{self.wrong}"
 
 
 def write_configs(folder: Path) -> dict[str, Path]:
@@ -277,39 +280,41 @@ def limited() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def invoke(arguments: list[object]) -> tuple[str, str]:
-    """Run a command in this process; return what went wrong (or nothing), and its output."""
+def invoke(arguments: list[object]) -> tuple[str, str, str]:
+    """Run a command in this process; return its outcome, what was wrong, and its output."""
     with limited():
         result = CliRunner().invoke(app, list(map(str, arguments)), prog_name="rl")
     if result.exception is not None and not isinstance(result.exception, SystemExit):
-        return "".join(traceback.format_exception(result.exception)), result.stdout
+        return "raised", "".join(traceback.format_exception(result.exception)), result.stdout
+    wrong = ""
     if result.exit_code not in {0, 2}:
-        return f"exit code {result.exit_code}: {result.stderr}", result.stdout
-    if result.exit_code == 2 and "╭" not in result.stderr and "Usage" not in result.stderr:
-        return f"exit code 2 without a panel: {result.stderr}", result.stdout
-    return "", result.stdout
+        wrong = f"exit code {result.exit_code}: {result.stderr}"
+    elif result.exit_code == 2 and "╭" not in result.stderr and "Usage" not in result.stderr:
+        wrong = f"exit code 2 without a panel: {result.stderr}"
+    return "refused" if result.exit_code else "accepted", wrong, result.stdout
 
 
 def resume(config: Path, runs_dir: Path) -> tuple[str, str]:
-    """Train again in this process, as `rl train` does in others."""
+    """Train again in this process, as `rl train` does in others; return as :func:`invoke`."""
     try:
         with limited():
             result = train(config, runs_dir=runs_dir)
     except RunnerError:
-        return "", "refused"
+        return "refused", ""
     except Exception:  # noqa: BLE001 - what is looked for
-        return traceback.format_exc(), ""
+        return "raised", traceback.format_exc()
+    # A run may fail with an error that says what is damaged, not with an exception's name.
     failed = [run.record for run in result.runs if run.status != "finished"]
-    if any(record.error is None or "Error(" in record.error for record in failed):
-        return "\n".join(str(record.traceback or record.error) for record in failed), ""
-    return "", ", ".join(run.status for run in result.runs)
+    raw = [record for record in failed if record.error is None or "Error(" in record.error]
+    wrong = "\n".join(str(record.traceback or record.error) for record in raw)
+    return "failed" if failed else "finished", wrong
 
 
 # --- the two kinds of mutations -------------------------------------------------------------------
 
 
-def fuzz_configs(n: int, seed: int, folder: Path) -> Iterator[Finding | None]:
-    """Damage a config ``n`` times and check it; yield what was found, None where all was well."""
+def fuzz_configs(n: int, seed: int, folder: Path) -> Iterator[Trial]:
+    """Damage a config ``n`` times and check it; yield every trial."""
     bases = write_configs(folder)
     check_module.PROBE_SECONDS, check_module.MAX_PROBE_SECONDS = 0.02, 0.5
     for number in range(n):
@@ -321,13 +326,13 @@ def fuzz_configs(n: int, seed: int, folder: Path) -> Iterator[Finding | None]:
         if rng.random() < 0.5:
             text = damage_yaml(text, rng)
         else:
-            arguments += ["--set", f"{rng.choice(KEYS)}={rng.choice(SCALARS)}"]
-            if rng.random() < 0.3:
-                arguments += ["--set", f"{rng.choice(KEYS)}={rng.choice(SCALARS)}"]
+            for _ in range(rng.choice([1, 1, 2])):
+                value = rng.choice(LIKELY if rng.random() < 0.7 else SCALARS)
+                arguments += ["--set", f"{rng.choice(KEYS)}={value}"]
         path.write_text(text, encoding="utf-8", newline="", errors="replace")
-        what, _ = invoke(arguments)
+        outcome, wrong, _ = invoke(arguments)
         command = " ".join(map(str, arguments))
-        yield Finding(number, f"{name}:\n{text}", command, what) if what else None
+        yield Trial(number, f"{name}:\n{text}", command, outcome, wrong)
 
 
 def train_base(folder: Path) -> Path:
@@ -337,7 +342,7 @@ def train_base(folder: Path) -> Path:
     return folder / "base"
 
 
-def fuzz_folders(n: int, seed: int, folder: Path) -> Iterator[Finding | None]:
+def fuzz_folders(n: int, seed: int, folder: Path) -> Iterator[Trial]:
     """Damage a file of a run ``n`` times and use the run; yield as :func:`fuzz_configs`."""
     base = train_base(folder) if n else folder
     experiments = {path.name.rpartition("-")[0]: path for path in base.iterdir() if path.is_dir()}
@@ -354,24 +359,20 @@ def fuzz_folders(n: int, seed: int, folder: Path) -> Iterator[Finding | None]:
         how = damage_file(file, rng)
         mutation = f"{how} in {file.relative_to(runs_dir)}"
         neighbour = digest(experiment / "seed-1")
-        what, command = use(rng, folder / f"{name}.yaml", runs_dir, experiment)
-        if not what and digest(experiment / "seed-1") != neighbour:
-            what = "the other seed's files were changed"
-        yield Finding(number, mutation, command, what) if what else None
+        command, outcome, wrong = use(rng, folder / f"{name}.yaml", runs_dir, experiment)
+        if not wrong and digest(experiment / "seed-1") != neighbour:
+            wrong = "the other seed's files were changed"
+        yield Trial(number, mutation, command, outcome, wrong)
 
 
-def use(rng: random.Random, config: Path, runs_dir: Path, experiment: Path) -> tuple[str, str]:
-    """Run one command on a damaged experiment; return what went wrong and the command."""
+def use(rng: random.Random, config: Path, runs_dir: Path, experiment: Path) -> tuple[str, str, str]:
+    """Run one command on a damaged experiment; return it, its outcome and what was wrong."""
     out = runs_dir.parent / "out"
     kind = rng.choice(["runs", "eval", "eval", "record", "compare", "report", "train", "train"])
+    arguments: list[object] = []
     match kind:
         case "runs":
-            what, text = invoke(["runs", "--runs-dir", runs_dir, "--json"])
-            if not what:
-                beside = [run for run in json.loads(text) if run["path"].endswith("seed-1")]
-                if [run["status"] for run in beside] != ["finished"]:
-                    what = f"the other seed is not listed as finished: {text}"
-            return what, kind
+            arguments = ["runs", "--runs-dir", runs_dir, "--json"]
         case "eval":
             which = rng.choice(["last", "best", "halfway", "untrained"])
             arguments = ["eval", experiment, "--episodes", 1, "--checkpoint", which]
@@ -384,10 +385,23 @@ def use(rng: random.Random, config: Path, runs_dir: Path, experiment: Path) -> t
             arguments = ["report", experiment, "--no-pictures", "--out", out.with_suffix(".html")]
         case _:
             if rng.random() < 0.7:  # then the run is completed again, or from a checkpoint
-                for weights in experiment.glob("seed-0/*.zip"):
-                    weights.unlink()
-            return resume(config, runs_dir)[0], kind
-    return invoke(arguments)[0], " ".join(map(str, arguments))
+                for name in ("model.zip", "q_table.npz", "policy.pt"):
+                    delete(experiment / "seed-0" / name)
+            return kind, *resume(config, runs_dir)
+    outcome, wrong, text = invoke(arguments)
+    if kind == "runs" and not wrong:
+        beside = [run for run in json.loads(text) if run["path"].endswith("seed-1")]
+        if [run["status"] for run in beside] != ["finished"]:
+            wrong = f"the other seed is not listed as finished: {text}"
+    return " ".join(map(str, arguments)), outcome, wrong
+
+
+def delete(path: Path) -> None:
+    """Delete a file, or the empty folder that damage put in its place."""
+    if path.is_dir():
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
 
 
 def digest(folder: Path) -> str:
@@ -406,22 +420,22 @@ def main() -> int:
     parser.add_argument("--folders", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    counts: Counter[str] = Counter()
+    n_wrong = 0
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)  # what a command writes by default is removed, too
-        found = 0
         kinds = {
             "configs": fuzz_configs(arguments.configs, arguments.seed, Path(folder)),
             "folders": fuzz_folders(arguments.folders, arguments.seed, Path(folder)),
         }
-        for kind, findings in kinds.items():
-            for finding in findings:
-                counts[kind] += 1
-                if finding is not None:
-                    found += 1
-                    print(f"--- {kind} {finding}", flush=True)  # noqa: T201 - a script
-            print(f"{kind}: {counts[kind]} mutations, {found} findings so far", flush=True)  # noqa: T201
-    return 1 if found else 0
+        for kind, trials in kinds.items():
+            outcomes: Counter[str] = Counter()
+            for trial in trials:
+                outcomes[f"{trial.command.partition(' ')[0]} {trial.outcome}"] += 1
+                if trial.wrong:
+                    n_wrong += 1
+                    print(f"--- {kind} {trial}", flush=True)  # noqa: T201 - a script
+            print(f"{kind}: {dict(outcomes)}; wrong so far: {n_wrong}", flush=True)  # noqa: T201
+    return 1 if n_wrong else 0
 
 
 if __name__ == "__main__":

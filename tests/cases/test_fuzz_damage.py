@@ -17,13 +17,15 @@ def _quick_checks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_damaged_config_is_checked_or_refused(tmp_path: Path):
-    findings = list(fuzz_damage.fuzz_configs(60, 1, tmp_path))
-    assert len(findings) == 60
-    assert [str(finding) for finding in findings if finding is not None] == []
+    trials = list(fuzz_damage.fuzz_configs(60, 1, tmp_path))
+    assert len(trials) == 60
+    assert {"accepted", "refused"} <= {trial.outcome for trial in trials}
+    assert [str(trial) for trial in trials if trial.wrong] == []
 
 
 @pytest.mark.slow
 def test_a_damaged_run_is_used_or_named_and_its_neighbour_is_not_affected(tmp_path: Path):
-    findings = list(fuzz_damage.fuzz_folders(80, 1, tmp_path))
-    assert len(findings) == 80
-    assert [str(finding) for finding in findings if finding is not None] == []
+    trials = list(fuzz_damage.fuzz_folders(80, 1, tmp_path))
+    assert len(trials) == 80
+    assert {"accepted", "refused"} <= {trial.outcome for trial in trials}
+    assert [str(trial) for trial in trials if trial.wrong] == []
