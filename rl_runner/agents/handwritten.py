@@ -61,7 +61,9 @@ class HandwrittenAgent(Agent, ABC):
     def load_parameters(self, path: str) -> None:
         """Load what ``save`` wrote into an agent of the same configuration.
 
-        Only numbers and arrays are read, nothing is unpickled; any exception means a damaged file.
+        It reads numbers and arrays only, so nothing is unpickled. The file may be damaged, or come
+        from another config: compare the shapes. The caller turns any exception into an error that
+        names the file.
         """
 
     @property

@@ -56,7 +56,7 @@ def test_of_an_experiment_the_first_finished_run_is_taken(experiment: Path):
 
 
 def test_a_repetition_that_fails_says_why(experiment: Path, monkeypatch: pytest.MonkeyPatch):
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         message = "the motor burned out"
         raise ValueError(message)
 

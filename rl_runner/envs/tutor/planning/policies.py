@@ -66,14 +66,6 @@ class RoundRobin(Tutor):
         return np.where(begun, (focus + 1) % N_TOPICS, 0)
 
 
-class QuizFarmer(Tutor):
-    """Suggests topic 0 until a module is completed, then only quizzes: a shortcut to rewards."""
-
-    def act(self, observations: np.ndarray) -> np.ndarray:
-        """Return a quiz as soon as any module is completed, else topic 0."""
-        return np.where(observations[:, SLICES["modules"]].any(axis=1), QUIZ, 0)
-
-
 class FixedCurriculum(Tutor):
     """Topic by topic; after each completed module its quiz, until it is passed."""
 
