@@ -1,17 +1,25 @@
-"""Interrupts training by random SIGKILLs or Ctrl-Cs, and checks that the results are the same.
+"""Interrupts training by signals at random moments, and checks that the results are the same.
 
-Trains three experiments (PPO and DQN on CartPole, Q-learning on FrozenLake; five seeds each) once
-undisturbed, and once while processes are killed at random: half of the time a single run, half of
-the time the command with everything it started, as a power cut would. Each time the same command is
-typed again. In the end weights, episodes, evaluations and curves must be equal bit by bit.
+Fifteen kinds of run (algorithm, engine, how the environment is stepped, normalisation, replay) are
+each trained once undisturbed, and again while they are disturbed at random until they have been
+disturbed often enough:
 
-    python benchmarks/kills.py [--kills 20] [--share 1.0] [--seeds 5] [--signal kill]
+- a single run, or a copy of its environment in a process of its own, is killed (SIGKILL), and the
+  command retries the run at once;
+- the command with everything that it started is killed (SIGKILL), as a power cut would;
+- the command is asked to stop (SIGINT as by Ctrl-C, SIGTERM), and every run writes a checkpoint.
 
-``--signal interrupt`` types Ctrl-C instead, at which every run writes a checkpoint where it is;
-``both`` does either. ``--share`` scales the budgets: 0.05 makes it a matter of a minute or two.
+After the last three the same command is typed again. In the end weights, episodes, evaluations and
+curves must be equal bit by bit.
+
+    python benchmarks/kills.py [--kills 200] [--kinds ppo-fast,sac] [--seeds 2] [--random 0]
+
+``--random`` seeds the choice of signals and moments. The timesteps at which they arrive depend on
+the machine's speed too.
 """
 
 import argparse
+import itertools
 import os
 import random
 import signal
@@ -19,98 +27,217 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from rl_runner.config import load_config
 from rl_runner.evaluation.reproduction import differences
 from rl_runner.runs.claim import is_claimed
+from rl_runner.runs.folder import RunFolder
 from rl_runner.runs.record import RunRecord
+from rl_runner.training.environment_task import experiment_folder
 from rl_runner.training.resolve import resolve
-from rl_runner.training.train import experiment_folder
 
-CONFIGS = Path(__file__).parent.parent / "configs"
-BUDGETS = {
-    CONFIGS / "cartpole/ppo.yaml": 100_000,
-    CONFIGS / "cartpole/dqn.yaml": 50_000,
-    CONFIGS / "frozenlake/q_learning.yaml": 100_000,
+CARTPOLE = {"id": "CartPole-v1"}
+PENDULUM = {"id": "Pendulum-v1"}
+PPO = {"name": "ppo", "n_steps": 128, "batch_size": 64, "n_epochs": 4}
+OFF_POLICY = {"learning_starts": 100, "buffer_size": 2_000, "batch_size": 32}
+SMALL = {"net_arch": [32, 32]}
+
+# Name: the environment, the algorithm, and a number of timesteps that takes some seconds
+KINDS: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
+    "ppo-fast": ({**CARTPOLE, "n_envs": 4}, {**PPO, "engine": "fast"}, 40_000),
+    "ppo-stock-normalize": (
+        {**PENDULUM, "n_envs": 2, "normalize": True},
+        {**PPO, "engine": "stock"},
+        8_000,
+    ),
+    "ppo-subproc": ({**CARTPOLE, "n_envs": 2, "vec": "subproc"}, PPO, 6_000),
+    "a2c-fast": ({**CARTPOLE, "n_envs": 4, "vec": "dummy"}, {"name": "a2c"}, 30_000),
+    "a2c-gsde": ({**PENDULUM, "normalize": True}, {"name": "a2c", "use_sde": True}, 4_000),
+    "dqn-fast": (CARTPOLE, {"name": "dqn", "train_freq": 4, **OFF_POLICY}, 12_000),
+    "dqn-stock-normalize": (
+        {**CARTPOLE, "normalize": True},
+        {"name": "dqn", "engine": "stock", **OFF_POLICY},
+        4_000,
+    ),
+    "dqn-her": (
+        {"id": "BitFlipping-v0"},
+        {"name": "dqn", "replay_buffer_class": "HerReplayBuffer", **OFF_POLICY},
+        2_500,
+    ),
+    "qrdqn-fast": (CARTPOLE, {"name": "qrdqn", "train_freq": 4, **OFF_POLICY}, 8_000),
+    "sac": (PENDULUM, {"name": "sac", "policy_kwargs": SMALL, **OFF_POLICY}, 1_000),
+    "td3": (
+        {**PENDULUM, "n_envs": 2, "frame_stack": 2},
+        {"name": "td3", "policy_kwargs": SMALL, **OFF_POLICY},
+        1_500,
+    ),
+    "tqc-normalize": (
+        {**PENDULUM, "normalize": {"observations": True, "rewards": False}},
+        {"name": "tqc", "policy_kwargs": SMALL, **OFF_POLICY},
+        800,
+    ),
+    "recurrent-ppo": (
+        {**CARTPOLE, "n_envs": 2},
+        {"name": "recurrent_ppo", "n_steps": 64, "batch_size": 64, "n_epochs": 2},
+        2_000,
+    ),
+    "reinforce-fast": (CARTPOLE, {"name": "reinforce"}, 30_000),
+    "q-learning": ({"id": "FrozenLake-v1"}, {"name": "q_learning"}, 100_000),
 }
+SIGNALS = ("run", "power cut", "SIGINT", "SIGTERM")
+MOST_RETRIES = 1_000
 
 
 def main() -> int:
     """Run the experiment; the exit code is 0 if nothing differs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--share", type=float, default=1.0)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--signal", choices=("kill", "interrupt", "both"), default="kill")
+    parser.add_argument("--kills", type=int, default=200, help="over all kinds")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="names, separated by commas")
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--random", type=int, default=0, help="seed of the kills")
     options = parser.parse_args()
-    total_different = 0
-    for i, (config, budget) in enumerate(BUDGETS.items()):
-        kills = options.kills // len(BUDGETS) + (i < options.kills % len(BUDGETS))
-        timesteps = max(2_000, int(budget * options.share))
-        arguments = [str(config), "--seeds", str(options.seeds)]
-        arguments += ["--set", f"train.total_timesteps={timesteps}", "--set", "eval.n_episodes=5"]
+    names = options.kinds.split(",")
+    total: Counter[str] = Counter()
+    n_different = 0
+    for i, name in enumerate(names):
+        kills = options.kills // len(names) + (i < options.kills % len(names))
+        dice = random.Random(f"{options.random} {name}")  # noqa: S311
         with tempfile.TemporaryDirectory(prefix="rl-kills-") as folder:
-            dice = random.Random(options.random + i)  # noqa: S311
-            report = disturb(arguments, Path(folder), kills, options.signal, dice)
-        print(f"{config.parent.name}/{config.stem}: {report}", flush=True)
-        total_different += "different" in report
-    return total_different
+            series = Series(name, options.seeds, Path(folder), dice)
+            found = series.disturb(kills)
+        total += series.done
+        n_different += bool(found)
+        verdict = "bit-equal" if not found else f"DIFFERENT: {found[:5]}"
+        print(f"{name}: {listed(series.done)}; {verdict}", flush=True)
+    print(f"{total.total()} interruptions ({listed(total)}), {n_different} kinds differ")
+    return n_different
 
 
-def disturb(arguments: list[str], folder: Path, kills: int, kind: str, dice: random.Random) -> str:
-    """Train once undisturbed and once interrupted, and report the differences."""
-    started = time.monotonic()
-    if train(arguments, folder / "undisturbed").wait():
-        return "the undisturbed training failed, different"
-    seconds = time.monotonic() - started
-    done = exits = 0
-    while done < kills:
-        process = train(arguments, folder / "disturbed")
-        time.sleep(1.5 + dice.random() * seconds * 1.5 / kills)
-        if process.poll() is not None:
-            break  # training finished before the kill
-        if kind == "interrupt" or (kind == "both" and dice.random() < 0.5):
-            interrupt(process, folder / "disturbed")
-        else:
-            kill(process, dice, folder / "disturbed")
-        exits += len(list(folder.glob("disturbed/*/seed-*/checkpoints/exit-*")))
-        done += 1
-    train(arguments, folder / "disturbed").wait()
-    found = compare(arguments, folder)
-    verdict = "bit-equal" if not found else f"different: {found[:5]}"
-    found_open = f"{exits} times a run had left in the middle of a segment"
-    return f"{done} times ({kind}), {found_open}, undisturbed in {seconds:.0f} s, {verdict}"
+def listed(done: Counter[str]) -> str:
+    """Say how often each signal was sent."""
+    return ", ".join(f"{what} {done[what]}" for what in SIGNALS if done[what])
 
 
-def train(arguments: list[str], runs_dir: Path) -> subprocess.Popen[bytes]:
-    """Start `rl train` in a process."""
-    command = [sys.executable, "-m", "rl_runner", "train", *arguments, "--runs-dir", str(runs_dir)]
-    return subprocess.Popen(  # noqa: S603 - our own command
-        [*command, "-q"], stdout=subprocess.DEVNULL, start_new_session=True
-    )
+class Series:
+    """One kind of run: trained once undisturbed, and disturbed again and again."""
+
+    def __init__(self, name: str, seeds: int, folder: Path, dice: random.Random) -> None:
+        env, algo, timesteps = KINDS[name]
+        self.config = folder / "config.yaml"
+        self.seeds = seeds
+        self.folder = folder
+        self.dice = dice
+        self.done: Counter[str] = Counter()
+        every = timesteps // 5
+        document = {
+            "name": name,
+            "env": env,
+            "algo": algo,
+            "train": {"total_timesteps": timesteps, "seeds": seeds},
+            "eval": {"every": every, "n_episodes": 2, "final_episodes": 2},
+            "checkpoint": {"every": every},
+        }
+        self.config.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+    def disturb(self, kills: int) -> list[str]:
+        """Train undisturbed, then disturbed until ``kills`` signals were sent; say what differs."""
+        if self.train("undisturbed").wait():
+            return ["the undisturbed training failed"]
+        seconds = max(record.seconds or 0.0 for record in self.records("undisturbed"))
+        found: list[str] = []
+        for number in itertools.count():
+            if self.done.total() >= kills:
+                return found
+            name, before = f"disturbed-{number}", self.done.total()
+            n_starts = 0
+            # Type the command again until it has come to its end.
+            while not self.attack(self.train(name), name, kills, seconds):
+                n_starts += 1
+                if n_starts > kills + 3:
+                    return [*found, f"{name} does not come to its end"]
+            found += [f"{name}: {difference}" for difference in self.compare(name)]
+            if self.done.total() == before:
+                return [*found, "it ends before it can be interrupted; raise its budget"]
+        return found
+
+    def attack(
+        self, process: "subprocess.Popen[bytes]", name: str, kills: int, seconds: float
+    ) -> bool:
+        """Send signals to a command; return whether it has finished its runs.
+
+        :param seconds: that a run takes undisturbed
+        """
+        while self.done.total() < kills:
+            # Wait until a run is under way, and then for a random time.
+            while process.poll() is None and not workers_of(process):
+                time.sleep(0.02)
+            time.sleep(self.dice.random() * seconds / 2)
+            running = workers_of(process)
+            if process.poll() is not None:
+                break
+            if not running:
+                continue
+            what = self.dice.choice(SIGNALS)
+            self.done[what] += 1
+            if what == "run":
+                kill_one(self.dice.choice(running))
+                continue
+            if what == "power cut":
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.send_signal(signal.Signals[what])
+            process.wait()
+            wait_until_free(self.folder / name)
+            return process.returncode == 0
+        return process.wait() == 0
+
+    def train(self, name: str) -> "subprocess.Popen[bytes]":
+        """Start `rl train` in a process."""
+        command = [sys.executable, "-m", "rl_runner", "train", str(self.config), "-q"]
+        command += ["--runs-dir", str(self.folder / name), "--retries", str(MOST_RETRIES)]
+        return subprocess.Popen(  # noqa: S603 - our own command
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+
+    def compare(self, name: str) -> list[str]:
+        """Return what differs between the undisturbed and a disturbed experiment."""
+        found = []
+        for seed, pair in enumerate(zip(self.runs("undisturbed"), self.runs(name), strict=True)):
+            status = (pair[1].read_record() or RunRecord()).status
+            if status != "finished":
+                found.append(f"seed {seed}: {status}")
+            else:
+                found += [f"seed {seed}: {difference}" for difference in differences(*pair)]
+        return found
+
+    def runs(self, name: str) -> list[RunFolder]:
+        """Return the folders of an experiment's runs."""
+        config = resolve(load_config(self.config)).config
+        experiment = experiment_folder(config, self.folder / name)
+        return [experiment.run(seed) for seed in range(self.seeds)]
+
+    def records(self, name: str) -> list[RunRecord]:
+        """Return the run.json of each run."""
+        return [run.read_record() or RunRecord() for run in self.runs(name)]
 
 
-def interrupt(process: subprocess.Popen[bytes], runs_dir: Path) -> None:
-    """Send the command what Ctrl-C sends."""
-    process.send_signal(signal.SIGINT)
-    process.wait()
-    wait_until_free(runs_dir)
+def workers_of(process: "subprocess.Popen[bytes]") -> list[int]:
+    """Return the processes of a command that are runs, or copies of their environments."""
+    return [pid for pid in descendants(process.pid) if is_training(pid)]
 
 
-def kill(process: subprocess.Popen[bytes], dice: random.Random, runs_dir: Path) -> None:
-    """Kill one run, or the command and everything it started."""
-    workers = [pid for pid in descendants(process.pid) if is_training(pid)]
-    if workers and dice.random() < 0.5:
-        os.kill(dice.choice(workers), signal.SIGKILL)
-        time.sleep(1.0)  # the other runs continue; then the command is interrupted
-        os.kill(process.pid, signal.SIGTERM)
-        process.wait()
-    else:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    wait_until_free(runs_dir)
+def kill_one(pid: int) -> None:
+    """Kill a run, if it is still there."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    time.sleep(0.5)  # until the command has noticed
 
 
 def descendants(pid: int) -> list[int]:
@@ -142,24 +269,6 @@ def wait_until_free(runs_dir: Path) -> None:
     for lock in runs_dir.glob("*/seed-*/.lock"):
         while is_claimed(lock.parent):
             time.sleep(0.1)
-
-
-def compare(arguments: list[str], folder: Path) -> list[str]:
-    """Return what differs between the undisturbed and the disturbed experiment."""
-    overrides = [arguments[i + 1] for i, word in enumerate(arguments) if word == "--set"]
-    config = resolve(load_config(arguments[0], overrides)).config
-    found = []
-    for seed in range(int(arguments[2])):
-        pair = [
-            experiment_folder(config, folder / kind).run(seed)
-            for kind in ("undisturbed", "disturbed")
-        ]
-        statuses = [(run.read_record() or RunRecord()).status for run in pair]
-        if statuses != ["finished", "finished"]:
-            found.append(f"seed {seed}: {statuses}")
-        else:
-            found += [f"seed {seed}: {difference}" for difference in differences(*pair)]
-    return found
 
 
 if __name__ == "__main__":

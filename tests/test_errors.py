@@ -1,9 +1,20 @@
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rl_runner import errors
-from rl_runner.errors import ConfigError, Problem, RunnerError, did_you_mean
+from rl_runner.errors import (
+    ConfigError,
+    Problem,
+    RunnerError,
+    bounded,
+    describe_exception,
+    describe_exit,
+    did_you_mean,
+    place_of,
+)
 
 
 def test_a_problem_reads_where_what_cure():
@@ -66,3 +77,68 @@ def test_the_closest_known_word_is_suggested(word: object, known: list[str], ans
 @given(st.text(min_size=1), st.lists(st.text()))
 def test_a_known_word_suggests_itself(word: str, others: list[str]):
     assert did_you_mean(word, [*others, word]) == f"Did you mean `{word}`?"
+
+
+def test_an_error_reaches_another_process_with_its_problems():
+    error = ConfigError(Problem("one", "x:1"), Problem("two", "x:2", "cure"))
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert type(again) is ConfigError
+    assert again.problems == error.problems
+
+
+# --- texts of whatever was raised -----------------------------------------------------------------
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()))  # lone surrogates, too
+
+
+@given(ANY_TEXT, st.integers(2, 50))
+def test_a_bounded_text_can_be_encoded_and_is_not_much_longer(text: str, limit: int):
+    shown = bounded(text, limit)
+    shown.encode("utf-8")
+    if len(text) <= limit:
+        assert shown == text.encode("utf-8", "backslashreplace").decode()
+    else:
+        half = limit // 2
+        assert shown.startswith(text[:half].encode("utf-8", "backslashreplace").decode())
+        assert f"{len(text) - 2 * half:,} characters left out" in shown
+
+
+@given(ANY_TEXT)
+def test_an_exception_is_described_on_one_line(text: str):
+    told = describe_exception(ValueError(text))
+    assert told.startswith("ValueError")
+    assert len(told.splitlines()) == 1
+
+
+class Unspeakable(Exception):  # noqa: N818
+    def __str__(self) -> str:
+        raise ValueError
+
+    __repr__ = __str__
+
+
+def test_an_exception_that_has_no_text_is_described():
+    assert describe_exception(Unspeakable()).startswith("Unspeakable (its text is not available")
+    assert describe_exception(KeyError()) == "KeyError"
+
+
+def test_an_error_of_ours_says_on_one_line_what_where_and_the_cure():
+    error = RunnerError(Problem("It is wrong.", "a.yaml:3", "Mend it."), Problem("And this."))
+    assert describe_exception(error) == "It is wrong. (a.yaml:3) Mend it. And this."
+
+
+def test_the_place_of_an_exception_is_where_it_was_raised():
+    def fail() -> None:
+        raise ValueError
+
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        fail()
+    assert f"{__file__}:" in place_of(caught.value)
+    assert place_of(caught.value).endswith(", in fail")
+    assert place_of(ValueError()) == ""
+
+
+def test_the_end_of_a_process_is_described():
+    assert describe_exit(-9) == "was ended by SIGKILL; was it out of memory?"
+    assert describe_exit(-11) == "was ended by SIGSEGV"
+    assert describe_exit(3) == "ended with exit code 3"

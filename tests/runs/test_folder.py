@@ -9,6 +9,7 @@ import pytest
 from run_files import PowerCutError, files_below, saver, write_half_then_die
 
 from rl_runner.errors import DiskFullError, RunFolderError
+from rl_runner.runs import folder as folder_module
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
 from rl_runner.runs.layout import LOCK
 from rl_runner.runs.record import AgentResult, Results, RunRecord, read_record
@@ -201,3 +202,31 @@ def test_writing_a_config_creates_the_folder_and_leaves_nothing_else(tmp_path: P
     experiment.write_config("name: exp\n")
     assert files_below(tmp_path) == {str(Path("runs", "exp-0123abcd", "config.yaml"))}
     assert (experiment.path / "config.yaml").read_text(encoding="utf-8") == "name: exp\n"
+
+
+# --- log.txt --------------------------------------------------------------------------------------
+
+
+def test_a_log_that_is_too_long_keeps_its_end(run: RunFolder, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(folder_module, "MOST_LOG", 1_000)
+    monkeypatch.setattr(folder_module, "KEPT_LOG", 100)
+    with run.open_log() as log:  # as the run has it open, too
+        log.write("a" * 1_000)
+        log.flush()
+        run.trim_log()
+        assert (run.path / "log.txt").stat().st_size == 1_000
+        log.write("b" * 100)
+        log.flush()
+        run.trim_log()
+        log.write("c")
+    text = (run.path / "log.txt").read_text()
+    assert text.endswith("]\n" + "b" * 100 + "c")
+    assert len(text) < 300
+    RunFolder(run.path / "nowhere").trim_log()
+
+
+def test_the_end_of_a_log_is_bounded_in_lines_and_bytes(run: RunFolder):
+    with run.open_log() as log:
+        log.write("x" * 1_000_000 + "\n" + "\n".join(map(str, range(10))))
+    assert run.log_tail(3) == ["7", "8", "9"]
+    assert sum(map(len, run.log_tail())) <= folder_module.MOST_TAIL

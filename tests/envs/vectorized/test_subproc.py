@@ -2,9 +2,18 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import gymnasium as gym
+import numpy as np
 import pytest
+
+from rl_runner.envs.vectorized import subproc
+from rl_runner.envs.vectorized.subproc import Float32SubprocVecEnv
+from rl_runner.errors import EnvError
 
 ENVIRONMENT = """
 import sys
@@ -54,3 +63,77 @@ def test_all_copies_are_forked_from_one_process_that_has_loaded_torch(tmp_path: 
     assert len(addresses) == 2
     # A forked process has its parent's objects; one that loads torch itself puts it elsewhere.
     assert len(set(addresses)) == 1
+
+
+# --- copies that fail -----------------------------------------------------------------------------
+
+
+class Fragile(gym.Env[Any, Any]):
+    """Does at its second step what its last action says."""
+
+    observation_space = gym.spaces.Box(0, 1, (100_000,), np.float32)  # more than a pipe holds
+    action_space = gym.spaces.Discrete(5)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed, options=options)
+        return np.zeros(100_000, np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        if action == 1:
+            message = "the gripper came off"
+            raise RuntimeError(message)
+        if action == 2:
+            os._exit(7)
+        if action == 3:
+            time.sleep(100_000)
+        info = {"lock": __import__("threading").Lock()} if action == 4 else {}
+        return np.zeros(100_000, np.float32), 1, False, False, info
+
+
+@pytest.fixture
+def fragile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Float32SubprocVecEnv]:
+    """Three copies, which leave no process behind, whatever has happened to them."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.setattr(subproc, "CLOSE_SECONDS", 2.0)
+    env = Float32SubprocVecEnv([Fragile] * 3)
+    env.reset()
+    yield env
+    env.close()
+    assert not any(process.is_alive() for process in env.processes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("action", "told"),
+    [
+        (1, "RuntimeError: the gripper came off"),
+        (2, "copy 1 ended with exit code 7"),
+        (4, "cannot pickle '_thread.lock' object"),
+    ],
+)
+@pytest.mark.parametrize("other", [0, 3])
+def test_a_copy_that_fails_says_why_and_the_others_are_closed(
+    fragile: Float32SubprocVecEnv, action: int, told: str, other: int
+):
+    _, rewards, _, _ = fragile.step(np.array([0, 0, 0]))
+    assert rewards.dtype == np.float32
+    with pytest.raises(EnvError, match=told) as caught:  # the last copy may hang meanwhile
+        fragile.step(np.array([0, action, other]))
+    if action == 1:
+        assert "in step" in caught.value.__notes__[0]
+    fragile.close()
+
+
+@pytest.mark.slow
+def test_copies_that_hang_are_ended(fragile: Float32SubprocVecEnv):
+    fragile.step_async(np.array([3, 3, 0]))
+    fragile.close()
+
+
+def test_a_copy_that_cannot_be_built_says_why():
+    def make() -> Any:
+        message = "no licence"
+        raise RuntimeError(message)
+
+    with pytest.raises(EnvError, match="RuntimeError: no licence"):
+        Float32SubprocVecEnv([make, make])
