@@ -74,7 +74,7 @@ def test_a_message_is_bounded(capsys: pytest.CaptureFixture[str]):
 
 def test_what_others_print_goes_to_standard_error(capsys: pytest.CaptureFixture[str]):
     with only_results():
-        print("from an environment")
+        sys.stdout.write("from an environment\n")
         show("the result")
     show("after it")
     told = capsys.readouterr()
