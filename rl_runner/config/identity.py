@@ -15,6 +15,7 @@ NOT_HASHED = (
     ("train", "max_hours"),
     ("env", "vec"),
     ("env", "return_bounds"),
+    ("env", "max_copies"),
     ("checkpoint", "keep_last"),
     ("checkpoint", "replay_buffer"),
     ("data", "path"),  # the events count, not the path to them; see `fingerprint`
@@ -37,10 +38,10 @@ def meaning_of(config: ExperimentConfig) -> dict[str, Any]:
     """Return everything in a config that changes a run's results, section by section.
 
     Left out are the name and description; the list of seeds (each seed is a run of its own, so
-    that further seeds join the same experiment); ``env.vec`` (all ways of stepping give the same
-    numbers) and ``env.return_bounds`` (which only the statistics use); the paths to a log and to
-    local modules; and options about time limits and the files to keep. Call this on a resolved
-    config, in which every default is written out.
+    that further seeds join the same experiment); ``env.vec`` and ``env.max_copies`` (all ways of
+    stepping give the same numbers) and ``env.return_bounds`` (which only the statistics use); the
+    paths to a log and to local modules; and options about time limits and the files to keep. Call
+    this on a resolved config, in which every default is written out.
     """
     meaning = config.to_dict()
     meaning.pop("tune", None)  # it describes a search for other hyperparameters

@@ -91,6 +91,10 @@ class EnvConfig(Section):
 
     ``return_bounds`` are the lowest and the highest possible return of an episode. They change what
     can be concluded from the results, not the results.
+
+    ``max_copies`` is how many copies a run may have open at a time, evaluations included. Where it
+    leaves none for evaluations they borrow the training's, which are then brought back to where
+    they were. The results are the same.
     """
 
     id: Annotated[str, Field(min_length=1)]
@@ -107,6 +111,7 @@ class EnvConfig(Section):
     frame_stack: Annotated[int, Field(ge=1, le=1000)] = 1
     n_envs: Annotated[int, Field(ge=1, le=4096)] = 1
     vec: Literal["auto", "dummy", "subproc", "batched"] = "auto"
+    max_copies: Annotated[int, Field(ge=1, le=4096)] | None = None
 
     @property
     def in_this_process(self) -> Self:
@@ -117,6 +122,18 @@ class EnvConfig(Section):
     def as_it_is(self) -> Self:
         """The same without normalisation and frame stacking, which change the agent's view only."""
         return self.model_copy(update={"normalize": NormalizeConfig(), "frame_stack": 1})
+
+    @property
+    def shares_copies(self) -> bool:
+        """Whether evaluations have to borrow the copies of training."""
+        return self.max_copies == self.n_envs
+
+    @model_validator(mode="after")
+    def _enough_copies(self) -> Self:
+        if self.max_copies is not None and self.max_copies < self.n_envs:
+            message = f"`max_copies: {self.max_copies}` is less than `n_envs: {self.n_envs}`"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _no_reserved_kwargs(self) -> Self:
@@ -315,6 +332,8 @@ class ExperimentConfig(Section):
         plain: dict[str, Any] = _plain(self.model_dump(exclude=absent))
         if self.env.return_bounds is None:
             del plain["env"]["return_bounds"]
+        if self.env.max_copies is None:
+            del plain["env"]["max_copies"]
         return plain
 
 

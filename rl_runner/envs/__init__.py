@@ -17,6 +17,7 @@
 """
 
 from rl_runner.envs.build import (
+    borrow_for_evaluation,
     build_env,
     build_evaluation_env,
     build_training_env,
@@ -27,6 +28,7 @@ from rl_runner.envs.registration import register_environments
 from rl_runner.envs.specs import time_limit_of
 
 __all__ = [
+    "borrow_for_evaluation",
     "build_env",
     "build_evaluation_env",
     "build_training_env",

@@ -60,14 +60,29 @@ def build_env(
     :param gamma: the discount factor with which reward normalisation estimates returns
     :raises EnvError: if the environment or a wrapper cannot be found or built
     """
-    from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
-
     # The copies: each is time-limited, wrapped, seeded and monitored.
     if reason_for_single_copies(config, training=training, render_mode=render_mode) is None:
         venv = _build_batch(config, seeds, training)
     else:
         venv = _build_single_copies(config, seeds, training, render_mode)
     _check_numeric(config, venv)
+
+    return _with_outer_layers(config, venv, training=training, gamma=gamma)
+
+
+def borrow_for_evaluation(config: EnvConfig, venv: "VecEnv") -> "VecEnv":
+    """Return a view of a training environment's copies as an evaluation needs them.
+
+    :param venv: from :func:`build_training_env`. The view steps its copies, and closes them too
+    """
+    return _with_outer_layers(config, venv.unwrapped, training=False)
+
+
+def _with_outer_layers(
+    config: EnvConfig, venv: "VecEnv", *, training: bool, gamma: float = DEFAULT_GAMMA
+) -> "VecEnv":
+    """Put on the layers that all copies share: stacked frames and normalisation."""
+    from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
     with explained(config, "wrapped as `env.normalize` and `env.frame_stack` ask"):
         # Frames before normalisation: a replay buffer stores what VecNormalize receives, and that
@@ -165,6 +180,8 @@ def build_evaluation_env(config: EnvConfig, episode_seeds: Sequence[int], n_envs
     else:
         for_many = min(MOST_COPIES, len(episode_seeds) // EPISODES_PER_COPY)
     n_envs = min(len(episode_seeds), max(n_envs, for_many))
+    if config.max_copies is not None:  # training has its own open
+        n_envs = min(n_envs, config.max_copies - config.n_envs or config.max_copies)
     return build_env(config, episode_seeds[:n_envs], training=False)
 
 
@@ -179,6 +196,8 @@ def reason_for_single_copies(
 
     if config.vec not in {"auto", "batched"}:
         return f"`env.vec: {config.vec}` asks for it"
+    if config.max_copies is not None:
+        return "`env.max_copies` counts single copies"
     spec = find_spec(config)
     return reason_against_batching(config, spec, render_mode=render_mode, training=training)
 

@@ -1,5 +1,6 @@
 """The statistics of a normalised environment: copied, saved and loaded without pickle."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ def statistics(vec_normalize: "VecNormalize") -> dict[str, np.ndarray]:
     }
 
 
-def set_statistics(vec_normalize: "VecNormalize", arrays: "dict[str, np.ndarray]") -> None:
+def set_statistics(vec_normalize: "VecNormalize", arrays: Mapping[str, np.ndarray]) -> None:
     """Overwrite the statistics with those that :func:`statistics` returned.
 
     :raises KeyError: if a part is missing

@@ -1,7 +1,7 @@
 """The end of a run: its last and its best agent, evaluated on held-out episodes."""
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 from stable_baselines3.common.vec_env import VecEnv
@@ -54,7 +54,12 @@ def evaluate_last_and_best(
         described = episodes.describe() | ({} if exact is None else exact.describe())
         return AgentResult(**described)
 
-    with closing(build_evaluation_env(config.env, episode_seeds, config.eval.n_envs)) as env:
+    opened = (
+        nullcontext(evaluation.env)  # no more may be open; training is over and needs none back
+        if config.env.max_copies is not None
+        else closing(build_evaluation_env(config.env, episode_seeds, config.eval.n_envs))
+    )
+    with opened as env:
         last = play(env)
         try:
             load_agent(agent, _best_checkpoint(run, evaluation), run.weights_file)

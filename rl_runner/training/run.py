@@ -44,7 +44,9 @@ def train_run(
     with ExitStack() as opened:
         # Open: bring the folder and the environment to where the run stands. A new run stands at 0.
         env = opened.enter_context(closing(resumption.restore()))
-        observers = opened.enter_context(closing(Observers(config, seed, run, reporter)))
+        observers = opened.enter_context(
+            closing(Observers(config, seed, run, reporter, env, resumption.lend_copies))
+        )
         resumption.restore_observers(observers)
         start = resumption.progress
         if start.timesteps == 0:

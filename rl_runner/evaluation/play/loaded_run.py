@@ -104,6 +104,8 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
     env = build_training_env(config.env.in_this_process, config.algo, SeedTree(seed))
     complete = choose_policy(algorithm, checked, env.observation_space, config.source)
     agent = build_agent(algorithm, complete, env, SeedTree(seed).model, config.algo.engine)
+    if config.env.max_copies is not None:  # what plays the agent needs them
+        env.close()
     if files is not None:
         load_agent(agent, files, algorithm.weights_file)
     return Run(path, config, seed, record, agent, checkpoint, code_note(config))

@@ -8,6 +8,7 @@ import math
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from rl_runner.seeding import SeedTree
 from rl_runner.training.observers.evaluation_notes import EvaluationNotes
 from rl_runner.training.observers.tensorboard import ONLY_TENSORBOARD
 
+OpenEnv = Callable[[], AbstractContextManager[VecEnv]]
 NOT_TENSORBOARD = ("tensorboard",)
 
 
@@ -100,6 +102,7 @@ class PeriodicEvaluation(EveryTimesteps):
     ) -> None:
         super().__init__(every)
         self.env = env
+        self.open_env: OpenEnv = lambda: nullcontext(env)  # or borrows copies from training
         self.notes: EvaluationNotes | None = None  # is shown the episodes of every evaluation
         self.run = run
         self.episode_seeds = seeds.evaluation(config.n_episodes)
@@ -120,13 +123,14 @@ class PeriodicEvaluation(EveryTimesteps):
 
     def _on_time(self) -> None:
         check_finite_parameters(self.model)
-        episodes = play_episodes(
-            self.model,
-            self.env,
-            self.episode_seeds,
-            deterministic=self.deterministic,
-            sampling_seed=self.sampling_seed,
-        )
+        with self.open_env() as env:
+            episodes = play_episodes(
+                self.model,
+                env,
+                self.episode_seeds,
+                deterministic=self.deterministic,
+                sampling_seed=self.sampling_seed,
+            )
         episodes.check_finite()
         if self.notes is not None:
             self.notes.look_at_periodic(episodes)

@@ -3,13 +3,15 @@
 from contextlib import ExitStack
 
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
 
 from rl_runner.config import ExperimentConfig
-from rl_runner.envs import build_evaluation_env
+from rl_runner.envs import borrow_for_evaluation, build_evaluation_env
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
 from rl_runner.training.observers.callbacks import (
     EveryTimesteps,
+    OpenEnv,
     ProgressTicker,
     build_evaluation_callback,
     build_picture_callback,
@@ -23,19 +25,29 @@ class Observers:
     """The files a run's measurements go to, and the callbacks that measure.
 
     :param run: its folder, whose episodes.csv is opened for appending
+    :param training_env: whose copies evaluations borrow by ``lend``, if the config says so
     """
 
     def __init__(
-        self, config: ExperimentConfig, seed: int, run: RunFolder, reporter: Reporter
+        self,
+        config: ExperimentConfig,
+        seed: int,
+        run: RunFolder,
+        reporter: Reporter,
+        training_env: VecEnv,
+        lend: OpenEnv,
     ) -> None:
         seeds = SeedTree(seed)
         self._run_id = RunId(config.name, seed)
         self._total = config.train.total_timesteps
         self._reporter = reporter
         with ExitStack() as opened:  # closes what is open already if a later step fails
-            eval_seeds = seeds.evaluation(config.eval.n_episodes)
-            self.eval_env = build_evaluation_env(config.env, eval_seeds, config.eval.n_envs)
-            opened.callback(self.eval_env.close)
+            if config.env.shares_copies:
+                self.eval_env = borrow_for_evaluation(config.env, training_env)
+            else:
+                eval_seeds = seeds.evaluation(config.eval.n_episodes)
+                self.eval_env = build_evaluation_env(config.env, eval_seeds, config.eval.n_envs)
+                opened.callback(self.eval_env.close)
             self.episodes = EpisodeRecorder(run.measurements.open_episodes())
             opened.callback(self.episodes.close)
             self.logger = build_logger(
@@ -43,6 +55,8 @@ class Observers:
             )
             opened.callback(self.logger.close)
             self._build_callbacks(config, run, seeds)
+            if config.env.shares_copies:
+                self.evaluation.open_env = lend
             self._opened = opened.pop_all()
 
     def _build_callbacks(self, config: ExperimentConfig, run: RunFolder, seeds: SeedTree) -> None:

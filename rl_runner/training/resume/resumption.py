@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from stable_baselines3.common.vec_env import unwrap_vec_normalize
+from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 
 from rl_runner.agents.open_episodes import restore_open_episodes
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.saving import load_agent
 from rl_runner.agents.state import end_open_trajectories, load_state
 from rl_runner.config import ExperimentConfig
-from rl_runner.envs import build_training_env
+from rl_runner.envs import borrow_for_evaluation, build_training_env
 from rl_runner.envs.normalization import load_statistics, set_statistics, statistics
-from rl_runner.errors import CheckpointError
+from rl_runner.errors import CheckpointError, EnvError, Problem
 from rl_runner.runs.folder import RunFolder
 from rl_runner.runs.layout import NORMALIZATION
 from rl_runner.seeding import SeedTree
@@ -142,6 +142,32 @@ class Resumption:
         from the observations.
         """
         self._fill(agent)
+
+    @contextmanager
+    def lend_copies(self) -> Iterator[VecEnv]:
+        """Lend the environment's copies to an evaluation, for an environment without further ones.
+
+        Afterwards the open episodes are back where they were: their actions are replayed, as after
+        an interruption.
+
+        :raises EnvError: if the environment does not return to them
+        """
+        vec_normalize = unwrap_vec_normalize(self._env)
+        now = None if vec_normalize is None else statistics(vec_normalize)
+        history = self._env.history
+        yield borrow_for_evaluation(self._config.env, self._env)
+        # Replay from the segment's first statistics, and continue with the present ones.
+        if vec_normalize is not None:
+            set_statistics(vec_normalize, self._segment.statistics)
+        self._env.begin_segment(self._env_seeds)
+        mismatch = self._env.replay(history, lambda _: None)
+        self._env.allow_resets()
+        if vec_normalize is not None and now is not None:
+            set_statistics(vec_normalize, now)
+        if mismatch is not None:
+            what = f"`{self._config.env.id}` did not return to its open episodes: {mismatch}."
+            cure = "Let `env.max_copies` leave room for a copy of the evaluation's own."
+            raise EnvError(Problem(what, "env.max_copies", cure))
 
     # --- segment by segment -------------------------------------------------------------------
 
