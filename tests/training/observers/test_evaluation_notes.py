@@ -16,7 +16,15 @@ def episodes(starts: bytes = b"a", *, globally: bool = False, **extras: Any) -> 
     values = {name: np.full(N, value, dtype=float) for name, value in extras.items()}
     none = np.full(N, np.nan)
     length = np.full(N, 1000)
-    return Episodes(np.arange(N), np.full(N, 20.0), length, none, values, starts, globally)
+    return Episodes(
+        np.arange(N),
+        np.full(N, 20.0),
+        length,
+        none,
+        values,
+        starts=starts,
+        is_globally_random=globally,
+    )
 
 
 def said_of(*shown: Episodes, final: Episodes | None = None, env: str = "CliffWalking-v1") -> str:
