@@ -29,7 +29,9 @@ class AgentResult:
     mean_ep_length: float | None = None  # timesteps
     n_episodes: int = 0
     success_rate: float | None = None  # where the environment reports successes
-    info: Mapping[str, Any] = field(default_factory=dict)  # means of the environment's own numbers
+    info: Mapping[str, float] = field(
+        default_factory=dict
+    )  # means of the environment's own numbers
     # Computed from the transition table, where the environment has one
     exact_mean_reward: float | None = None
     optimal_mean_reward: float | None = None
@@ -255,6 +257,7 @@ _PLAIN: dict[Any, _Plain] = {
     tuple[str, ...]: _Plain((list,), "a list of texts", (str,)),
     tuple[float, ...] | None: _Plain((list,), "a list of numbers", (int, float)),
     Mapping[str, str]: _Plain((dict,), "an object of texts", (str,)),
+    Mapping[str, float]: _Plain((dict,), "an object of numbers", (int, float)),
     Mapping[str, Any]: _OBJECT,
     Mapping[str, Any] | None: _OBJECT,
 }

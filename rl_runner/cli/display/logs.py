@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from rl_runner.cli.display.console import duration, interval, number, show, show_message, table
 from rl_runner.cli.display.results import run_document
-from rl_runner.runs.record import Results, RunRecord
+from rl_runner.errors import Problem, RunFolderError
+from rl_runner.runs.layout import RECORD
+from rl_runner.runs.record import EDITED, Results, RunRecord
 
 if TYPE_CHECKING:
     from rl_runner.offline.judging.run_evaluation import Evaluation
@@ -108,6 +110,15 @@ def _sessions(sessions: Document | None, no_sessions: str | None) -> str:
 
 
 def _show_run(path: Path, record: RunRecord) -> None:
+    """Print one run; raises RunFolderError if the details in its run.json were edited."""
+    try:
+        _show_details(path, record)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        what = f"The results of learning from a log cannot be shown ({error!r})."
+        raise RunFolderError(Problem(what, str(path / RECORD), EDITED)) from error
+
+
+def _show_details(path: Path, record: RunRecord) -> None:
     results = record.results
     if not record.is_finished or results is None:
         return  # the command names it with the others that did not finish

@@ -1,7 +1,9 @@
 """A finished run on logs, loaded from disk."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +18,8 @@ from rl_runner.offline.learning.learners import (
 from rl_runner.offline.logs.encoding import RewardWeights, reward_weights
 from rl_runner.runs.find import find_runs
 from rl_runner.runs.folder import RunFolder
-from rl_runner.runs.record import Results, RunRecord
+from rl_runner.runs.layout import RECORD
+from rl_runner.runs.record import EDITED, RunRecord
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,7 @@ class TrainedRun:
     @property
     def learned_until(self) -> int:
         """The end of the training window, in microseconds since 1970."""
-        results = self.record.results or Results()
-        return int((results.log or {})["learned_until"])
+        return int(_log_of(self.record)["learned_until"])
 
     @property
     def weights(self) -> RewardWeights:
@@ -42,6 +44,11 @@ class TrainedRun:
     def policy_table(self) -> np.ndarray:
         """Return (n_states, n_actions) P(a | s) of the policy that is deployed."""
         return policy_table(self.learner)
+
+
+def _log_of(record: RunRecord) -> Mapping[str, Any]:
+    """Return what a run's record says of its log; empty if it says nothing."""
+    return (record.results and record.results.log) or {}
 
 
 def load_trained(path: Path) -> TrainedRun:
@@ -64,10 +71,13 @@ def load_trained(path: Path) -> TrainedRun:
     record = folder.read_record()
     if record is None or not record.is_finished:
         raise RunFolderError(Problem("This run is not finished.", str(run)))
+    if type(_log_of(record).get("learned_until")) is not int:
+        what = "`results.log.learned_until` is not a whole number."
+        raise RunFolderError(Problem(what, str(run / RECORD), EDITED))
     learner = build_learner(config)
     try:
         learner.load(folder.agents.weights)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         what = f"The file of what it has learned cannot be loaded: {error}"
         cure = "It may be damaged. `rl train … --fresh` learns it again."
         raise CheckpointError(Problem(what, str(folder.agents.weights), cure)) from error
