@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from synthetic_experiments import change_record, write_experiment, write_run
 
-from rl_runner.arrays import save_arrays
+from rl_runner.arrays import load_arrays, save_arrays
 from rl_runner.errors import RunFolderError
 from rl_runner.evaluation.comparison.experiments import load_experiment, load_experiments
 
@@ -109,3 +109,16 @@ def test_an_experiment_without_runs_is_refused(tmp_path: Path):
     (path / "seed-0" / "run.json").unlink()
     with pytest.raises(RunFolderError, match="no runs yet"):
         load_experiment(path)
+
+
+def test_a_curve_has_the_exact_returns_where_they_were_recorded(tmp_path: Path):
+    path = write_experiment(tmp_path, "a", [0.7, 0.6])
+    file = path / "seed-0" / "evaluations.npz"
+    arrays = load_arrays(file)
+    exact = np.linspace(0.1, 0.744, len(arrays["timesteps"]))
+    save_arrays(file, {**arrays, "exact": exact})
+    first, second = (run.curve for run in load_experiment(path).runs)
+    assert first is not None
+    assert second is not None
+    np.testing.assert_array_equal(first.returns, exact)
+    np.testing.assert_allclose(second.returns[-1], 0.6)
