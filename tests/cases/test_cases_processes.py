@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import InvokeRl, Outcome
 
 from rl_runner.runs.claim import is_claimed
 from rl_runner.runs.folder import RunFolder
 
 HERE = Path(__file__).parent
 Case = Callable[[str], Path]
+Rl = Callable[..., Any]
 
 
 @pytest.fixture
-def case(monkeypatch: pytest.MonkeyPatch, rl: InvokeRl) -> Case:
+def case(monkeypatch: pytest.MonkeyPatch, rl: Rl) -> Case:
     """Give a case's folder, in which Python finds its modules."""
     del rl  # it has changed to an empty folder
 
@@ -36,7 +36,7 @@ def records(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(file.read_text()) for file in sorted(folder.glob("*/seed-*/run.json"))]
 
 
-def assert_panel(outcome: Outcome, *texts: str) -> None:
+def assert_panel(outcome: Any, *texts: str) -> None:
     assert outcome.exit_code == 2
     assert "Traceback" not in outcome.stderr
     for text in texts:
@@ -53,7 +53,7 @@ def assert_panel(outcome: Outcome, *texts: str) -> None:
     ],
 )
 def test_train_31_a_copy_that_dies_fails_its_run(
-    rl: InvokeRl, case: Case, tmp_path: Path, vec: str, dies: str, told: str
+    rl: Rl, case: Case, tmp_path: Path, vec: str, dies: str, told: str
 ):
     config = case("train-31-subproc-dies") / "config.yaml"
     changes = ("--set", f"env.vec={vec}", "--set", f"env.kwargs.dies={dies}")
@@ -68,7 +68,7 @@ def test_train_31_a_copy_that_dies_fails_its_run(
 
 @pytest.mark.slow
 def test_attack_06_a_run_whose_environment_raises_is_reported_beside_the_good_ones(
-    rl: InvokeRl, case: Case, tmp_path: Path
+    rl: Rl, case: Case, tmp_path: Path
 ):
     folder = case("attack-06-env-raises")
     outcome = rl("train", folder / "boom.yaml", folder / "good.yaml", "-q")
@@ -90,7 +90,7 @@ def test_attack_06_a_run_whose_environment_raises_is_reported_beside_the_good_on
 @pytest.mark.parametrize("where", ["reset", "step", "exit"])
 @pytest.mark.parametrize("command", ["check", "eval"])
 def test_attack_06_an_exception_of_an_environment_is_a_panel(
-    rl: InvokeRl, case: Case, where: str, command: str
+    rl: Rl, case: Case, where: str, command: str
 ):
     config = case("attack-06-env-raises") / "boom.yaml"
     change = f"env.kwargs.where={where}"
@@ -105,7 +105,7 @@ def test_attack_06_an_exception_of_an_environment_is_a_panel(
 
 
 @pytest.mark.slow
-def test_attack_06_an_exception_in_close_ends_nothing(rl: InvokeRl, case: Case, tmp_path: Path):
+def test_attack_06_an_exception_in_close_ends_nothing(rl: Rl, case: Case, tmp_path: Path):
     folder = case("attack-06-env-raises")
     change = ("--set", "env.kwargs.where=close")
     outcome = rl("train", folder / "boom.yaml", "-q", *change)
@@ -148,14 +148,14 @@ def test_attack_07_standard_output_is_one_json_document(tmp_path: Path, vec: str
             assert text in done.stderr
 
 
-def test_attack_07_a_printed_config_is_yaml(rl: InvokeRl, case: Case):
+def test_attack_07_a_printed_config_is_yaml(rl: Rl, case: Case):
     case("attack-07-json-polluted")
     outcome = rl("init", "ppo", "printing_env:CasesHello-v0")
     assert outcome.stdout.startswith("# ppo (")
     assert "Hello from the simulator" in outcome.stderr
 
 
-def test_attack_10_control_characters_are_shown_as_escapes(rl: InvokeRl, tmp_path: Path):
+def test_attack_10_control_characters_are_shown_as_escapes(rl: Rl, tmp_path: Path):
     outcome = rl("check", HERE / "attack-10-terminal-escapes" / "config.yaml")
     assert outcome.exit_code == 2
     assert "\x1b[2J" not in outcome.stderr
@@ -170,7 +170,7 @@ def test_attack_10_control_characters_are_shown_as_escapes(rl: InvokeRl, tmp_pat
 
 @pytest.mark.slow
 def test_attack_12_what_an_environment_prints_and_raises_is_bounded(
-    rl: InvokeRl, case: Case, tmp_path: Path
+    rl: Rl, case: Case, tmp_path: Path
 ):
     outcome = rl("train", case("attack-12-unbounded-output") / "config.yaml", "-q")
     assert outcome.exit_code == 1
@@ -206,7 +206,7 @@ def test_attack_13_a_run_that_hangs_ends_after_its_launcher(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_attack_13_a_process_that_keeps_a_run_is_named(rl: InvokeRl, tmp_path: Path):
+def test_attack_13_a_process_that_keeps_a_run_is_named(rl: Rl, tmp_path: Path):
     config = HERE / "attack-06-env-raises" / "good.yaml"
     assert rl("train", config, "-q", "--seeds", "1").exit_code == 0
     (experiment,) = (tmp_path / "runs").glob("good-*")
@@ -230,7 +230,7 @@ def wait_until(happened: Callable[[], bool]) -> None:
 
 
 @pytest.mark.slow
-def test_attack_15_an_error_that_is_not_utf_8_is_recorded(rl: InvokeRl, case: Case, tmp_path: Path):
+def test_attack_15_an_error_that_is_not_utf_8_is_recorded(rl: Rl, case: Case, tmp_path: Path):
     outcome = rl("train", case("attack-15-surrogate") / "config.yaml", "-q")
     assert outcome.exit_code == 1
     (record,) = records(tmp_path / "runs")
@@ -242,7 +242,7 @@ def test_attack_15_an_error_that_is_not_utf_8_is_recorded(rl: InvokeRl, case: Ca
 
 @pytest.mark.slow
 def test_logs_12_runs_are_compared_where_the_random_policy_cannot_be_measured(
-    rl: InvokeRl, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rl: Rl, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     config = case("logs-12-compare-needs-the-random-policy") / "config.yaml"
     for i in (1, 2):
@@ -259,7 +259,7 @@ def test_logs_12_runs_are_compared_where_the_random_policy_cannot_be_measured(
 
 
 @pytest.mark.slow
-def test_train_15_an_episode_may_be_longer_than_our_limit(rl: InvokeRl, case: Case):
+def test_train_15_an_episode_may_be_longer_than_our_limit(rl: Rl, case: Case):
     config = case("train-15-long-episodes") / "config.yaml"
     cut = rl("train", config)
     assert "episodes are truncated after 1000 steps" in cut.message
