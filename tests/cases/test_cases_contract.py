@@ -2,7 +2,6 @@
 
 import csv
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -27,21 +26,20 @@ def _a_short_look(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def case(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Case:
-    """Copy a case and make its modules importable; return its config."""
+    """Make the modules of a case importable, in an empty working directory; return its config."""
 
-    def copy(name: str) -> Path:
-        folder = tmp_path / name
-        shutil.copytree(CASES / name, folder)
-        monkeypatch.syspath_prepend(folder)
-        return next(folder.glob("*.yaml"))
+    def enter(name: str) -> Path:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.syspath_prepend(CASES / name)
+        return next((CASES / name).glob("*.yaml"))
 
-    return copy
+    return enter
 
 
 def run_of(config: Path, *changes: str) -> RunRecord:
     """Train the config's only seed in this process."""
     loaded = load_config(config, list(changes))
-    (run,) = train(loaded, runs_dir=config.parent / "runs", fresh=True).runs
+    (run,) = train(loaded, runs_dir=Path("runs"), fresh=True).runs
     return run.record
 
 
@@ -187,7 +185,7 @@ def test_train_16_small_rewards_keep_their_digits(scale: float, case: Case, rl: 
     paid = record.last.mean_reward
     assert paid is not None
     assert any(np.isclose(paid, scale * (10 + 2 * n), rtol=1e-12) for n in range(11))
-    (episodes,) = (config.parent / "runs").glob("*/seed-0/episodes.csv")
+    (episodes,) = Path("runs").glob("*/seed-0/episodes.csv")
     with episodes.open() as file:
         returns = [float(row["return"]) for row in csv.DictReader(file)]
     assert all(value > 9 * scale for value in returns)
@@ -210,11 +208,11 @@ def test_train_09_held_out_episodes_are_not_the_periodic_ones(
     env: str, is_global: bool, case: Case, rl: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = case("train-09-global-randomness")
-    starts = config.parent / "starts.txt"
+    starts = Path("starts.txt").absolute()
     monkeypatch.setenv("STARTS", str(starts))
     loaded = load_config(config, [f"env.id=lottery:{env}-v0"])
     notes = Notes()
-    (run,) = train(loaded, runs_dir=config.parent / "runs", reporter=notes).runs
+    (run,) = train(loaded, runs_dir=Path("runs"), reporter=notes).runs
     assert run.record.status == "finished"
     # The two periodic evaluations begin the same 20 episodes (a copy resets after the last),
     # and the last and the best agent the same 30.
