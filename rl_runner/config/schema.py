@@ -220,7 +220,7 @@ class TrainConfig(Section):
 
     total_timesteps: Timesteps
     seeds: Seeds = tuple(range(DEFAULT_SEEDS))
-    max_hours: Annotated[float, Field(gt=0)] | None = None
+    max_hours: Annotated[float, Field(gt=0, le=1_000_000)] | None = None  # a century
 
 
 class EvalConfig(Section):
