@@ -166,11 +166,11 @@ MISTAKES = {
     "malformed environment": ({"env.id": "'a b'"}, ["key `env", "`a b`", "env.id"]),
     "missing package": (
         {"env.id": "nosuchpackage:Env-v0"},
-        ["env.id", "package `nosuchpackage`", "not installed", "pip install nosuchpackage"],
+        ["env.id", "no module `nosuchpackage`", "neither installed nor", "nosuchpackage.py"],
     ),
     "package without the environment": (
         {"env.id": "cli_worlds:ThreeDoors-v0"},
-        ["env.id", "no environment `cli_worlds:ThreeDoors-v0`", "Did you mean", "TwoDoors-v0"],
+        ["env.id", "has not registered `ThreeDoors-v0`", "Did you mean", "TwoDoors-v0"],
     ),
     "unknown env kwarg": ({"env.kwargs.gravity": 1}, ["key `env", "gravity", "env.kwargs"]),
     "reserved env kwarg": (

@@ -42,6 +42,7 @@ RUN_KEYS = [
     "status",
     "timesteps",
     "mean_reward",
+    "raw_mean_reward",
     "std_reward",
     "best_mean_reward",
     "selection_optimism",

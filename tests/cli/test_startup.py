@@ -101,6 +101,7 @@ print(" ".join({"numba", "sympy", "torch._dynamo"} & set(sys.modules)))
 def test_ctrl_c_while_the_command_is_imported_ends_it_without_a_traceback(tmp_path: Path):
     code = """
 import builtins, os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell ignores it
 from rl_runner.__main__ import main
 
 def interrupting_import(name, *arguments, plain=builtins.__import__):

@@ -1,3 +1,5 @@
+import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,10 +27,12 @@ def test_a_checkpoint_of_another_version_is_skipped_with_a_note(tmp_path: Path):
     (run,) = train(config, runs_dir=tmp_path).runs
     for place in (run.path / "checkpoints").glob("[0-9]*"):
         (place / "progress.json").write_text('{"timesteps": 1}', encoding="utf-8")
-        (place / CHECKSUMS).write_text("{}", encoding="utf-8")  # whole, but of another time
+        # Whole, but written by another version.
+        digest = hashlib.sha256((place / "progress.json").read_bytes()).hexdigest()
+        (place / CHECKSUMS).write_text(json.dumps({"progress.json": digest}), encoding="utf-8")
     write_record(run.path, replace(run.record, status="interrupted"))
     listener = Listener()
     (again,) = train(config, runs_dir=tmp_path, reporter=listener).runs
-    assert any("another version" in note for note in listener.notes)
+    assert any("another version" in note for note in listener.notes), listener.notes
     assert again.status == "finished"
     assert again.record.results == run.record.results
