@@ -138,7 +138,9 @@ class BatchedVecEnv(VecEnv):
         :raises EnvError: naming the copy
         """
         for what, values in (("reward", rewards), ("observation", obs)):
-            if not isinstance(values, np.ndarray) or np.isfinite(values).all():
+            if not isinstance(values, np.ndarray):
+                continue
+            if np.count_nonzero(np.isfinite(values)) == values.size:  # faster than `all()`
                 continue
             copy = int(np.argwhere(~np.isfinite(values))[0][0])
             where = f"(copy {copy}, step {self._lengths[copy] + 1} of its episode)"
