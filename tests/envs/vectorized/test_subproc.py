@@ -128,6 +128,7 @@ def test_a_copy_that_fails_says_why_and_the_others_are_closed(
 def test_copies_that_hang_are_ended(fragile: Float32SubprocVecEnv):
     fragile.step_async(np.array([3, 3, 0]))
     fragile.close()
+    assert not any(process.is_alive() for process in fragile.processes)
 
 
 def test_a_copy_that_cannot_be_built_says_why():
