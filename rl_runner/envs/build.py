@@ -210,7 +210,7 @@ def _build_batch(config: EnvConfig, seeds: Sequence[int], training: bool) -> "Ve
     with explained(config, "built"):
         limit, _ = time_limit_of(config)
         batched = make_batched_env(config, find_spec(config), len(seeds), limit)
-        return BatchedVecEnv(batched, seeds, every_info=not training)
+        return BatchedVecEnv(batched, seeds, name=config.id, every_info=not training)
 
 
 def _build_single_copies(

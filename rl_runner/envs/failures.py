@@ -30,21 +30,21 @@ class NamedFailures(gym.Wrapper[Any, Any, Any, Any]):
         try:
             return self.env.reset(seed=seed, options=options)
         except BaseException as error:  # noqa: BLE001 - an environment may raise anything
-            self._fail(error, "reset()")
+            raise_named(self._name, error, "reset()")
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step; raises EnvError if the environment raises anything."""
         try:
             return self.env.step(action)
         except BaseException as error:  # noqa: BLE001
-            self._fail(error, "step()")
+            raise_named(self._name, error, "step()")
 
     def render(self) -> Any:
         """Render; raises EnvError if the environment raises anything."""
         try:
             return self.env.render()
         except BaseException as error:  # noqa: BLE001
-            self._fail(error, "render()")
+            raise_named(self._name, error, "render()")
 
     def get_wrapper_attr(self, name: str) -> Any:
         """Return an attribute; ``action_masks`` is asked at every step and is named like a step."""
@@ -57,22 +57,32 @@ class NamedFailures(gym.Wrapper[Any, Any, Any, Any]):
             try:
                 return found(*arguments, **options)
             except BaseException as error:  # noqa: BLE001
-                self._fail(error, "action_masks()")
+                raise_named(self._name, error, "action_masks()")
 
         return named
 
     def close(self) -> None:
         """Close; an exception is logged and ends nothing."""
-        try:
-            self.env.close()
-        except (Exception, SystemExit) as error:  # noqa: BLE001
-            what = f"`{self._name}` raised an exception in close(), which affects no result"
-            log_once(f"{what}: {describe_exception(error)} ({place_of(error)})")
+        close_quietly(self.env, self._name)
 
-    def _fail(self, error: BaseException, method: str) -> NoReturn:
-        if isinstance(error, KeyboardInterrupt | RunnerError):
-            raise error
-        raise environment_error(self._name, error, method) from error
+
+def raise_named(name: str, error: BaseException, method: str) -> NoReturn:
+    """Raise what an environment raised in one of its methods, as an error that names it.
+
+    :raises EnvError: from the exception; KeyboardInterrupt and errors of ours pass as they are
+    """
+    if isinstance(error, KeyboardInterrupt | RunnerError):
+        raise error
+    raise environment_error(name, error, method) from error
+
+
+def close_quietly(env: Any, name: str) -> None:
+    """Close an environment; an exception is logged and not raised."""
+    try:
+        env.close()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - an environment may raise anything
+        what = f"`{name}` raised an exception in close(), which affects no result"
+        log_once(f"{what}: {describe_exception(error)} ({place_of(error)})")
 
 
 def environment_error(name: str, error: BaseException, method: str) -> EnvError:

@@ -21,26 +21,36 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from rl_runner.envs.contract.breaches import FINITE
+from rl_runner.envs.contract.breaches import FINITE, described
+from rl_runner.envs.failures import close_quietly, raise_named
 from rl_runner.errors import EnvError, Problem
 
 Info = dict[str, Any]
 END_KEYS = {"final_obs", "final_info", "_final_obs", "_final_info"}
+RESULTS = ("observations", "rewards", "terminated", "truncated")  # of a step, before the infos
 
 
 class BatchedVecEnv(VecEnv):
     """A batched environment as a ``VecEnv``, with Monitor's episode statistics.
 
+    :param name: the environment's id, for messages
     :param env: resets each copy in the step that ended its episode (``AutoresetMode.SAME_STEP``);
         its ``reset`` takes a list of seeds, one for each copy; None lets its generator continue
     :param seeds: copy ``i`` begins its first episode on ``seeds[i]``
     :param every_info: return the environment's infos of every step. Otherwise return only those of
         the steps that end an episode: training reads no others, and it is faster.
     :raises ValueError: if the environment resets its copies at another time
+    :raises EnvError: every method, if the environment raises an exception or returns what breaks
+        its contract
     """
 
     def __init__(
-        self, env: VectorEnv[Any, Any, Any], seeds: Sequence[int], *, every_info: bool = True
+        self,
+        env: VectorEnv[Any, Any, Any],
+        seeds: Sequence[int],
+        *,
+        name: str = "",
+        every_info: bool = True,
     ) -> None:
         if env.metadata.get("autoreset_mode") is not AutoresetMode.SAME_STEP:
             message = (
@@ -49,7 +59,12 @@ class BatchedVecEnv(VecEnv):
             )
             raise ValueError(message)
         self.env = env
+        self.name = name or type(env).__name__
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+        # The shapes of RESULTS; observations in a dictionary or a tuple have none as a whole
+        shape = env.single_observation_space.shape
+        obs_shape = None if shape is None else (env.num_envs, *shape)
+        self._shapes = [obs_shape, *[(env.num_envs,)] * 3]
         self._every_info = every_info
         self._first_seeds = [deque([seed]) for seed in seeds]
         # Returns of the open episodes: the sums, and what rounding has cut off them
@@ -83,7 +98,11 @@ class BatchedVecEnv(VecEnv):
         # Seeds of first episodes; a copy without one continues with its own generator.
         seeds = [queue.popleft() if queue else None for queue in self._first_seeds]
         any_seed: Any = seeds if any(seed is not None for seed in seeds) else None
-        obs, infos = self.env.reset(seed=any_seed)
+        try:
+            obs, infos = self.env.reset(seed=any_seed)
+            self._check_shapes((obs,), infos)
+        except BaseException as error:  # noqa: BLE001 - an environment may raise anything
+            raise_named(self.name, error, "reset()")
         self._returns[:] = 0.0
         self._remainders[:] = 0.0
         self._lengths[:] = 0
@@ -96,9 +115,13 @@ class BatchedVecEnv(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step all copies; those whose episode ended return the first observation of the next."""
-        obs, rewards, terminated, truncated, batched_infos = self.env.step(self._actions)
+        try:
+            obs, rewards, terminated, truncated, batched_infos = self.env.step(self._actions)
+            self._check_shapes((obs, rewards, terminated, truncated), batched_infos)
+            dones = terminated | truncated
+        except BaseException as error:  # noqa: BLE001 - an environment may raise anything
+            raise_named(self.name, error, "step()")
         self._check_finite(obs, rewards)
-        dones = terminated | truncated
         # Monitor's statistics of the open episodes.
         self._add_to_returns(rewards)
         self._lengths += 1
@@ -108,8 +131,31 @@ class BatchedVecEnv(VecEnv):
                 self._end_episode(i, infos[i], batched_infos, bool(terminated[i]))
         return obs, np.asarray(rewards, dtype=np.float32), dones, infos
 
+    def _check_shapes(self, results: Sequence[Any], infos: Any) -> None:
+        """Refuse results that are not arrays with one entry per copy.
+
+        :param results: the first one or all of observations, rewards, terminated and truncated
+        :raises EnvError: naming the first that is not
+        """
+        shapes = [getattr(values, "shape", None) for values in results]
+        if shapes == self._shapes[: len(shapes)] and isinstance(infos, dict):
+            return
+        for name, values, shape, expected in zip(
+            RESULTS, results, shapes, self._shapes, strict=False
+        ):
+            if shape != expected:
+                what = f"`{self.name}` returned {name} as {described(values)}."
+                cure = f"{self.num_envs} copies return an array of shape {expected}."
+                raise EnvError(Problem(what, cure=cure))
+        what = f"`{self.name}` returned infos that are {described(infos)}."
+        raise EnvError(Problem(what, cure="Return a dictionary."))
+
     def _end_episode(self, i: int, info: Info, batched: Info, terminated: bool) -> None:
         """Add to a copy's info what SB3's DummyVecEnv and Monitor add at the end of an episode."""
+        if "final_obs" not in batched:
+            what = f"`{self.name}` ended an episode without `final_obs` among its infos."
+            cure = "An environment that resets in the same step returns the last observation there."
+            raise EnvError(Problem(what, cure=cure))
         final = batched.get("final_info", {} if self._every_info else _step_infos(batched))
         info.update(_row_of(final, i))
         info["terminal_observation"] = np.asarray(batched["final_obs"][i])
@@ -144,12 +190,12 @@ class BatchedVecEnv(VecEnv):
                 continue
             copy = int(np.argwhere(~np.isfinite(values))[0][0])
             where = f"(copy {copy}, step {self._lengths[copy] + 1} of its episode)"
-            message = f"{type(self.env).__name__} returned {what}s that are not finite {where}."
+            message = f"`{self.name}` returned {what}s that are not finite {where}."
             raise EnvError(Problem(message, cure=FINITE))
 
     def close(self) -> None:
-        """Close the environment."""
-        self.env.close()
+        """Close the environment; an exception is logged and ends nothing."""
+        close_quietly(self.env, self.name)
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         """Return the environment's attribute once per copy: the copies share it."""
@@ -174,8 +220,11 @@ class BatchedVecEnv(VecEnv):
         chosen: Iterable[int] = self._get_indices(indices)
         if method_name == "begin_episodes":
             return [self.begin_episodes(i, *method_args, **method_kwargs) for i in chosen]  # type: ignore[func-returns-value]
-        rows = getattr(self.env, method_name)(*method_args, **method_kwargs)
-        return [rows[i] for i in chosen]
+        try:
+            rows = getattr(self.env, method_name)(*method_args, **method_kwargs)
+            return [rows[i] for i in chosen]
+        except BaseException as error:  # noqa: BLE001 - an environment may raise anything
+            raise_named(self.name, error, f"{method_name}()")
 
     def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: Any = None) -> list[bool]:
         """Return True for Monitor, whose statistics this class computes; nothing wraps a copy."""

@@ -13,6 +13,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from rl_runner.config.schema import EnvConfig
+from rl_runner.errors import describe_exception
 
 BatchedEnv = VectorEnv[Any, Any, Any]
 
@@ -49,9 +50,12 @@ def reason_against_batching(
     if render_mode is not None:
         return "only single copies can be rendered"
     try:
-        return _missing_feature(_load(spec), every_seed=not training)
-    except ImportError as error:
+        creator = _load(spec)
+    except ModuleNotFoundError as error:
         return f"its batched version needs the package `{error.name}`"
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything
+        return f"its batched version cannot be imported: {describe_exception(error)}"
+    return _missing_feature(creator, every_seed=not training)
 
 
 def _missing_feature(creator: Callable[..., BatchedEnv], *, every_seed: bool) -> str | None:

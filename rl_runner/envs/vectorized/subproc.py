@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.reduction import DupFd
+from multiprocessing.reduction import DupFd, ForkingPickler
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -37,6 +37,10 @@ from rl_runner.errors import (
 
 CLOSE_SECONDS = 10.0  # that the copies may take to close, all together
 MOST_TRACEBACK = 20_000  # characters
+PLAIN_VALUES = (
+    "Return only what can be pickled (numbers, text, arrays, lists, dictionaries), or use "
+    "`env.vec: dummy`, which needs no second process."
+)
 
 
 class Float32SubprocVecEnv(SubprocVecEnv):
@@ -116,10 +120,11 @@ class _Copy:
     def recv(self) -> Any:
         """Return the answer to a request.
 
-        :raises EnvError: if the copy raised an exception, or its process has ended
+        :raises EnvError: if the copy raised an exception, its process has ended, or its answer
+            cannot be unpickled
         """
         try:
-            answer = self.connection.recv()
+            content = self.connection.recv_bytes()
         except (EOFError, OSError):
             self.process.join(CLOSE_SECONDS)
             how = describe_exit(self.process.exitcode)
@@ -127,6 +132,12 @@ class _Copy:
             cure = "The end of the run's log.txt may say why; `env.vec: dummy` steps all copies "
             cure += "in the run's own process."
             raise EnvError(Problem(what, "env.vec: subproc", cure)) from None
+        try:
+            answer = ForkingPickler.loads(content)
+        except Exception as error:  # whatever an object of the environment does when it is loaded
+            what = f"What copy {self.number} returned cannot be read by the run's process: "
+            what += describe_exception(error)
+            raise EnvError(Problem(what, "env.vec: subproc", PLAIN_VALUES)) from error
         if not isinstance(answer, _Failure):
             return answer
         error = EnvError(*answer.problems)
@@ -152,6 +163,43 @@ class _Failure:
 
     problems: tuple[Problem, ...]
     traceback: str
+
+
+class _Answers:
+    """The connection as SB3's worker uses it; what cannot be pickled is named."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.recv = connection.recv
+        self.close = connection.close
+        self._send = connection.send
+
+    def send(self, answer: Any) -> None:
+        """Send an answer.
+
+        :raises EnvError: naming the part of it that cannot be pickled
+        """
+        try:
+            self._send(answer)
+        except OSError:  # the run is gone
+            raise
+        except Exception as error:  # pickling may raise anything, and nothing was sent
+            parts = " and ".join(_unpicklable(answer)) or "a value"
+            what = f"The environment returned {parts}, which another process cannot receive: "
+            what += describe_exception(error)
+            raise EnvError(Problem(what, "env.vec: subproc", PLAIN_VALUES)) from error
+
+
+def _unpicklable(answer: Any) -> list[str]:
+    """Name the entries of the dictionaries in an answer (infos, mostly) that cannot be pickled."""
+    infos = [part for part in answer if isinstance(part, dict)] if type(answer) is tuple else []
+    named = []
+    for info in infos:
+        for key, value in info.items():
+            try:
+                ForkingPickler.dumps(value)
+            except Exception:  # noqa: BLE001 - as above
+                named.append(f"`info[{key!r}]` of type {type(value).__name__}")
+    return named
 
 
 class _Descriptor:
@@ -183,7 +231,8 @@ def _serve(
     threading.Thread(target=_end_with, args=(connection.fileno(),), daemon=True).start()
     no_parent: Any = SimpleNamespace(close=lambda: None)  # SB3 closes the parent's end in its child
     try:
-        _worker(connection, no_parent, make)
+        answers: Any = _Answers(connection)
+        _worker(answers, no_parent, make)
     except BaseException as error:  # noqa: BLE001 - whatever it was, the run has to hear of it
         text = bounded("".join(traceback.format_exception(error)), MOST_TRACEBACK)
         problems = (

@@ -1,9 +1,11 @@
+import sys
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode, VectorEnv
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 from rl_runner.config import EnvConfig
 from rl_runner.envs import build_env
 from rl_runner.envs.vectorized.batched import BatchedVecEnv
+from rl_runner.envs.vectorized.batched_versions import reason_against_batching
 from rl_runner.envs.vectorized.cartpole import SameStepCartPole
 from rl_runner.errors import EnvError
 
@@ -119,7 +122,7 @@ def test_a_single_seed_counts_on_over_the_copies():
 def test_cartpole_refuses_other_actions():
     env, _ = both_ways([3, 4], 10)
     env.reset()
-    with pytest.raises(ValueError, match="actions are 0 and 1"):
+    with pytest.raises(EnvError, match=r"`CartPole-v1` raised .* step\(\): .*actions are 0 and 1"):
         env.step(np.array([0, 2]))
 
 
@@ -213,3 +216,108 @@ def test_an_evaluation_needs_a_seed_for_every_episode():
     assert isinstance(build_env(cartpole, [0], training=False), BatchedVecEnv)
     with pytest.raises(EnvError):  # it has no single version to fall back on
         build_env(config, [0], training=False)
+
+
+# --- batched versions that break their contract ---------------------------------------------------
+
+
+class Faulty(Counting):
+    """Does in one method what its arguments say."""
+
+    def __init__(
+        self, num_envs: int = 1, max_episode_steps: int = 100, where: str = "", what: str = ""
+    ) -> None:
+        super().__init__(num_envs, max_episode_steps)
+        self.where = where
+        self.what = what
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+        return self._broken("reset", super().reset(seed=seed, options=options))
+
+    def step(self, action: Any) -> Any:
+        return self._broken("step", super().step(action))
+
+    def action_masks(self) -> np.ndarray:
+        return self._broken("action_masks", super().action_masks())
+
+    def close(self, **options: Any) -> None:
+        del options
+        self._broken("close", None)
+
+    def _broken(self, where: str, result: Any) -> Any:
+        if where != self.where:
+            return result
+        if self.what == "raise":
+            message = "the simulator lost its connection"
+            raise RuntimeError(message)
+        if self.what == "exit":
+            sys.exit("goodbye")
+        if self.what == "too few":
+            return result[:-1]
+        return BREACHES[self.what](*result)
+
+
+BREACHES: dict[str, Any] = {
+    "flat": lambda obs, *rest: (obs[:, 0], *rest),
+    "no info": lambda *results: (*results[:-1], None),
+    "one reward": lambda obs, _, *rest: (obs, np.float64(0.25), *rest),
+    "no truncated": lambda obs, rewards, ends, _, infos: (obs, rewards, ends, None, infos),
+    "fractions": lambda obs, rewards, ends, cut, infos: (obs, rewards, ends * 0.5, cut, infos),
+    "no final": lambda *results: (*results[:-1], {}),
+}
+gym.register("BatchedTestFaulty-v0", vector_entry_point=Faulty, max_episode_steps=100)
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "told"),
+    [
+        ("reset", "raise", r"raised an exception in reset\(\): RuntimeError: the simulator lost"),
+        ("reset", "exit", r"raised an exception in reset\(\): SystemExit: goodbye"),
+        ("reset", "flat", r"returned observations as a numpy.ndarray of shape \(2,\)"),
+        ("reset", "no info", "returned infos that are None"),
+        ("reset", "too few", r"raised an exception in reset\(\): ValueError: not enough values"),
+        ("step", "raise", r"raised an exception in step\(\): RuntimeError: the simulator lost"),
+        ("step", "too few", r"raised an exception in step\(\): ValueError: not enough values"),
+        ("step", "flat", r"returned observations as a numpy.ndarray of shape \(2,\)"),
+        ("step", "one reward", "returned rewards as"),
+        ("step", "no truncated", "returned truncated as None"),
+        ("step", "no info", "returned infos that are None"),
+        ("step", "fractions", r"raised an exception in step\(\): TypeError"),
+        ("step", "no final", "ended an episode without `final_obs`"),
+        ("action_masks", "raise", r"raised an exception in action_masks\(\): RuntimeError"),
+    ],
+)
+def test_a_fault_of_a_batched_environment_is_named(where: str, what: str, told: str):
+    config = EnvConfig(id="BatchedTestFaulty-v0", kwargs={"where": where, "what": what})
+    env = build_env(config, [0, 1])
+
+    def use() -> None:
+        env.reset()
+        env.step(np.array([0, 0]))
+        env.env_method("action_masks")
+
+    with pytest.raises(EnvError, match=f"`BatchedTestFaulty-v0` {told}"):
+        use()
+
+
+def test_an_exception_in_close_is_only_logged(caplog: pytest.LogCaptureFixture):
+    config = EnvConfig(id="BatchedTestFaulty-v0", kwargs={"where": "close", "what": "raise"})
+    build_env(config, [0]).close()
+    assert "the simulator lost its connection" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "told"),
+    [
+        ("no_such_package.envs:Batched", "needs the package `no_such_package`"),
+        ("gymnasium.vector:NoSuchClass", "cannot be imported: AttributeError"),
+    ],
+)
+def test_a_batched_version_that_cannot_be_imported_is_the_reason_for_single_copies(
+    entry_point: str, told: str
+):
+    spec = EnvSpec("BatchedTestMissing-v0", vector_entry_point=entry_point)
+    config = EnvConfig(id="BatchedTestMissing-v0")
+    reason = reason_against_batching(config, spec, render_mode=None, training=True)
+    assert reason is not None
+    assert told in reason

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,11 +69,23 @@ def test_all_copies_are_forked_from_one_process_that_has_loaded_torch(tmp_path: 
 # --- copies that fail -----------------------------------------------------------------------------
 
 
+def cannot_load() -> None:
+    message = "it lives in one process only"
+    raise RuntimeError(message)
+
+
+class Unloadable:
+    """Can be pickled, but not unpickled."""
+
+    def __reduce__(self) -> Any:
+        return cannot_load, ()
+
+
 class Fragile(gym.Env[Any, Any]):
     """Does at its second step what its last action says."""
 
     observation_space = gym.spaces.Box(0, 1, (100_000,), np.float32)  # more than a pipe holds
-    action_space = gym.spaces.Discrete(5)
+    action_space = gym.spaces.Discrete(6)
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
         super().reset(seed=seed, options=options)
@@ -86,7 +99,7 @@ class Fragile(gym.Env[Any, Any]):
             os._exit(7)
         if action == 3:
             time.sleep(100_000)
-        info = {"lock": __import__("threading").Lock()} if action == 4 else {}
+        info = {4: {"lock": threading.Lock(), "fine": 1}, 5: {"map": Unloadable()}}.get(action, {})
         return np.zeros(100_000, np.float32), 1, False, False, info
 
 
@@ -108,7 +121,8 @@ def fragile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Float32SubprocVecEnv]:
     [
         (1, "RuntimeError: the gripper came off"),
         (2, "copy 1 ended with exit code 7"),
-        (4, "cannot pickle '_thread.lock' object"),
+        (4, r"`info\['lock'\]` of type lock.*cannot pickle '_thread.lock' object"),
+        (5, "What copy 1 returned cannot be read by .*: it lives in one process only"),
     ],
 )
 @pytest.mark.parametrize("other", [0, 3])
@@ -121,6 +135,8 @@ def test_a_copy_that_fails_says_why_and_the_others_are_closed(
         fragile.step(np.array([0, action, other]))
     if action == 1:
         assert "in step" in caught.value.__notes__[0]
+    if action in {4, 5}:
+        assert "env.vec: dummy" in caught.value.problems[0].cure
     fragile.close()
 
 
