@@ -38,14 +38,19 @@ def is_full_disk(error: BaseException | None) -> bool:
     return False
 
 
-def write_aside(place: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` create a temporary file beside ``place``, then rename it to ``place``."""
-    aside = place.with_name(f".{place.name}.new")
+def write_aside(place: Path, write: Callable[[Path], object], suffix: str = "new") -> None:
+    """Let ``write`` create a temporary file beside ``place``, then rename it to ``place``.
+
+    :param suffix: of the temporary file's name; two processes that may write at once need two
+    """
+    aside = place.with_name(f".{place.name}.{suffix}")
     with writing(place):
         try:
             write(aside)
             aside.replace(place)
         except OSError as error:
+            with contextlib.suppress(OSError):  # half of a file, which may take up the last space
+                aside.unlink()
             if error.filename == str(aside):
                 error.filename = str(place)  # the temporary name would tell the reader nothing
             raise

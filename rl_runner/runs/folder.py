@@ -9,12 +9,12 @@ import shutil
 from pathlib import Path
 from typing import IO
 
-from rl_runner.errors import Problem, RunFolderError
+from rl_runner.errors import DiskFullError, Problem, RunFolderError
 from rl_runner.redaction import redacted
 from rl_runner.runs.agents import SavedAgents
 from rl_runner.runs.checkpoints import CheckpointStore
 from rl_runner.runs.claim import Claim, holder_of, is_claimed
-from rl_runner.runs.disk import writing
+from rl_runner.runs.disk import write_aside, writing
 from rl_runner.runs.layout import (
     CHECKPOINTS,
     CONFIG,
@@ -22,16 +22,18 @@ from rl_runner.runs.layout import (
     LOG,
     RECORD,
     SEED_FOLDERS,
+    SPARE,
     experiment_name,
     seed_name,
     seed_number,
 )
 from rl_runner.runs.measurements import Measurements
-from rl_runner.runs.record import RunRecord, read_record, write_record
+from rl_runner.runs.record import RunRecord, read_record, write_record, write_record_into
 
 MOST_LOG = 10_000_000  # bytes of log.txt, beyond which only its end is kept
 KEPT_LOG = 1_000_000
 MOST_TAIL = 20_000  # bytes of it that run.json repeats
+SPARE_SIZE = 64 * 1024  # bytes: more than nearly every run.json
 
 
 class RunFolder:
@@ -81,13 +83,13 @@ class RunFolder:
         self._claim.release()
 
     def clear(self) -> None:
-        """Remove everything that an earlier training left here, except claim, log and run.json."""
+        """Remove what an earlier training left here, except claim, log, run.json and its spare."""
         self._refuse_links()
         with writing(self.path):
             for entry in self.path.iterdir():
                 if entry.is_dir() and not entry.is_symlink():
                     shutil.rmtree(entry)
-                elif entry.name not in {LOCK, RECORD, LOG}:
+                elif entry.name not in {LOCK, RECORD, LOG, SPARE}:
                     entry.unlink()
 
     def begin_with(self, donor: "RunFolder", record: RunRecord) -> bool:
@@ -99,7 +101,7 @@ class RunFolder:
             return False
         try:
             with writing(self.path):
-                mine = (LOCK, RECORD, LOG, CHECKPOINTS, self.weights_file)
+                mine = (LOCK, RECORD, LOG, SPARE, CHECKPOINTS, self.weights_file)
                 leave_out = shutil.ignore_patterns(*mine)
                 shutil.copytree(donor.path, self.path, ignore=leave_out, dirs_exist_ok=True)
                 aside = self.path / f".{CHECKPOINTS}.new"
@@ -127,6 +129,22 @@ class RunFolder:
     def write_record(self, record: RunRecord) -> None:
         """Replace run.json."""
         write_record(self.path, record)
+
+    def reserve_record(self) -> None:
+        """Take up disk space, so that :meth:`write_final_record` works on a full disk too."""
+        with writing(self.path):
+            (self.path / SPARE).write_bytes(bytes(SPARE_SIZE))
+
+    def write_final_record(self, record: RunRecord) -> None:
+        """Replace run.json for the last time, on a full disk in the space that was reserved."""
+        spare = self.path / SPARE
+        try:
+            self.write_record(record)
+        except DiskFullError:
+            if not spare.is_file():
+                raise
+            write_record_into(spare, record)
+        spare.unlink(missing_ok=True)
 
     def announce(self, record: RunRecord) -> None:
         """Write the first run.json, unless there is one already or another process has the run."""
@@ -195,9 +213,11 @@ class ExperimentFolder:
         """Write config.yaml, whole."""
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            aside = self.path / f".{CONFIG}.{os.getpid()}"
-            aside.write_text(text, encoding="utf-8")
-            aside.replace(self.path / CONFIG)
+        write_aside(
+            self.path / CONFIG,
+            lambda path: path.write_text(text, encoding="utf-8"),
+            suffix=str(os.getpid()),
+        )
 
     def seeds(self) -> tuple[int, ...]:
         """Return the seeds that have a folder."""

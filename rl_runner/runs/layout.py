@@ -15,6 +15,7 @@
           episodes.csv         every finished training episode
           evaluations.npz      every periodic evaluation episode
           .lock                held by the process that trains the run
+          .spare               while it trains: space for the last run.json on a full disk
           checkpoints/
             <t>/               all that is needed to resume exactly from t timesteps
             exit-<t>/          the same, where the run was interrupted between two regular ones
@@ -45,6 +46,7 @@ SEED_FOLDERS = f"{SEED_PREFIX}*"
 RECORD = "run.json"
 LOCK = ".lock"
 LOG = "log.txt"
+SPARE = ".spare"
 CHECKPOINTS = "checkpoints"
 EVENTS = "events.out.tfevents*"
 EPISODES = "episodes.csv"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from rl_runner.errors import Problem, RunFolderError
-from rl_runner.runs.disk import parse_json, read_text, write_aside
+from rl_runner.runs.disk import parse_json, read_text, write_aside, writing
 from rl_runner.runs.layout import RECORD
 
 FORMAT = 1  # of run.json; raise it when an older version could misread what is written
@@ -183,14 +183,40 @@ def read_record(run: Path) -> RunRecord | None:
     raise RunFolderError(problem) from None
 
 
+# A text that UTF-8 cannot encode becomes an escape, which JSON reads as the same text.
+UNENCODABLE = "backslashreplace"
+
+
 def write_record(run: Path, record: RunRecord) -> None:
     """Replace the run.json in a run's folder, all or nothing."""
-    text = json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n"
-    # A text that UTF-8 cannot encode becomes an escape, which JSON reads as the same text.
+    text = _json_text(record)
     write_aside(
-        run / RECORD,
-        lambda path: path.write_text(text, encoding="utf-8", errors="backslashreplace"),
+        run / RECORD, lambda path: path.write_text(text, encoding="utf-8", errors=UNENCODABLE)
     )
+
+
+def write_record_into(spare: Path, record: RunRecord) -> None:
+    """Write a run.json into a file that takes up space already, then rename the file to run.json.
+
+    Overwriting needs no free space. A record that is longer than the file loses its traceback and
+    the end of its log.
+
+    :param spare: a file in the run's folder
+    :raises RunFolderError: if that is not possible either
+    """
+    content = _json_text(record).encode(errors=UNENCODABLE)
+    with writing(spare), spare.open("r+b") as file:
+        if len(content) > spare.stat().st_size:
+            short = replace(record, traceback=None, log_tail=())
+            content = _json_text(short).encode(errors=UNENCODABLE)
+        file.write(content)
+        file.truncate()
+    with writing(spare):
+        spare.replace(spare.with_name(RECORD))
+
+
+def _json_text(record: RunRecord) -> str:
+    return json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n"
 
 
 class NewerFormatError(ValueError):

@@ -168,9 +168,14 @@ def _check_same_experiment(task: RunTask, record: RunRecord | None) -> None:
 
 def refresh_result(result: RunResult, task: RunTask) -> RunResult:
     """Return the present state of a run that was left to another process."""
-    run = task.folder
-    if not result.elsewhere or run.is_claimed():
+    if not result.elsewhere or task.folder.is_claimed():
         return result
+    return replace(result, record=stored_record(task))
+
+
+def stored_record(task: RunTask) -> RunRecord:
+    """Return what run.json says of a run that no process trains now."""
+    run = task.folder
     try:
         record = run.read_record() or task.new_record()
     except RunFolderError as error:
@@ -178,7 +183,7 @@ def refresh_result(result: RunResult, task: RunTask) -> RunResult:
     if record.status == "running":  # it was killed
         timesteps = run.checkpoints.newest_timesteps()
         record = replace(record, status="interrupted", timesteps=timesteps)
-    return replace(result, record=record)
+    return record
 
 
 def _train_and_record(
@@ -188,6 +193,7 @@ def _train_and_record(
     # Say that the run is under way, and what it runs on.
     begun = replace(task.new_record(), extended_from=_origin(run), status="running", started=now())
     file = _RecordFile(run, with_provenance(begun))
+    run.reserve_record()  # first: a disk that fills up later cannot leave "running" behind
     file.write()
     started = time.monotonic()
     try:
@@ -218,7 +224,7 @@ def _train_and_record(
         # However it ended, record when
         run.trim_log()
         file.change(finished=now(), seconds=round(time.monotonic() - started, 3))
-        file.write()
+        run.write_final_record(file.record)
     return file.record
 
 
@@ -276,7 +282,7 @@ def record_own_end(task: RunTask, *, overdue: bool) -> None:
         ended = replace(before, status="failed", error=error, log_tail=tail)
     else:
         ended = replace(before, status="interrupted", timesteps=timesteps)
-    run.write_record(replace(ended, finished=now()))
+    run.write_final_record(replace(ended, finished=now()))
 
 
 def too_long(task: RunTask) -> str:
@@ -293,7 +299,7 @@ def _record_from_outside(task: RunTask, **changes: Any) -> RunResult:
         record = record if before is None else replace(before, **changes, finished=record.finished)
         if run.claim():  # else another process has taken it over by now
             try:
-                run.write_record(record)
+                run.write_final_record(record)
             finally:
                 run.release()
     except RunFolderError as error:  # damaged, or not to be written: left as it is

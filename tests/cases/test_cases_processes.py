@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from rl_runner.cli.exit_codes import INCOMPLETE
 from rl_runner.runs.claim import is_claimed
 from rl_runner.runs.folder import RunFolder
 
@@ -217,8 +218,10 @@ def test_attack_13_a_process_that_keeps_a_run_is_named(rl: Rl, tmp_path: Path):
         outcome = rl("train", config, "-q")
     finally:
         run.release()
+    assert outcome.exit_code == INCOMPLETE
     assert f"In training by another process: seed 1 (process {os.getpid()})." in outcome.message
     assert "end it and run the same command again" in outcome.message
+    assert rl("train", config, "-q").exit_code == 0  # the claim is free again
 
 
 def wait_until(happened: Callable[[], bool]) -> None:

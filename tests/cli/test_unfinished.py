@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from rl_runner.cli.display.results import show_unfinished
+from rl_runner.cli.exit_codes import INCOMPLETE, INTERRUPTED
 from rl_runner.runs.record import RunRecord, Status
 from rl_runner.training.experiment import ExperimentResult
 from rl_runner.training.task import RunResult
@@ -22,7 +23,7 @@ def run(seed: int, status: Status, *, elsewhere: bool = False, **record: Any) ->
 
 
 def test_finished_and_failed_runs_are_not_its_business(capsys: pytest.CaptureFixture[str]):
-    assert not show_unfinished([result("a", run(0, "finished"), run(1, "failed"))])
+    assert show_unfinished([result("a", run(0, "finished"), run(1, "failed"))]) == 0
     assert capsys.readouterr().err == ""
 
 
@@ -45,7 +46,7 @@ def test_finished_and_failed_runs_are_not_its_business(capsys: pytest.CaptureFix
 def test_a_stopped_run_is_said_to_go_on_from_where_it_will(
     record: dict[str, int], told: str, capsys: pytest.CaptureFixture[str]
 ):
-    assert show_unfinished([result("a", run(0, "interrupted", **record))])
+    assert show_unfinished([result("a", run(0, "interrupted", **record))]) == INTERRUPTED
     assert capsys.readouterr().err.splitlines() == [
         f"Interrupted: {told}",
         "Run the same command again to resume.",
@@ -61,18 +62,35 @@ def test_stopped_beside_another_process(capsys: pytest.CaptureFixture[str]):
         run(4, "interrupted", elsewhere=True, timesteps=70, stopped_at=70),
         run(5, "pending"),
     )
-    assert show_unfinished([result("a", *runs)])
+    assert show_unfinished([result("a", *runs)]) == INTERRUPTED
     assert capsys.readouterr().err.splitlines() == [
         "Interrupted: seed 1 at 500 timesteps (saved).",
         "Not started: seed 5.",
         "Left to another process, which was interrupted: seed 4 at 70 timesteps (saved).",
         "In training by another process: seed 2.",
         "Trained by another process: seed 3.",
+        "If that process hangs, end it and run the same command again.",
         "Run the same command again to resume.",
     ]
 
 
-def test_all_done_but_for_what_another_process_is_at(capsys: pytest.CaptureFixture[str]):
+def test_what_another_process_still_trains_is_not_success(capsys: pytest.CaptureFixture[str]):
     runs = run(0, "finished"), run(1, "running", elsewhere=True)
-    assert not show_unfinished([result("a", *runs), result("b", run(1, "finished"))])
-    assert capsys.readouterr().err.splitlines() == ["In training by another process: a seed 1."]
+    both = [result("a", *runs), result("b", run(1, "finished"))]
+    assert show_unfinished(both) == INCOMPLETE
+    assert capsys.readouterr().err.splitlines() == [
+        "In training by another process: a seed 1.",
+        "If that process hangs, end it and run the same command again.",
+    ]
+
+
+@pytest.mark.parametrize("status", ["interrupted", "pending"])
+def test_what_another_process_left_unfinished_is_not_success(status: Status):
+    runs = run(0, "finished"), run(1, status, elsewhere=True)
+    assert show_unfinished([result("a", *runs)]) == INCOMPLETE
+
+
+def test_what_another_process_has_finished_is_success(capsys: pytest.CaptureFixture[str]):
+    runs = run(0, "finished"), run(1, "finished", elsewhere=True)
+    assert show_unfinished([result("a", *runs)]) == 0
+    assert capsys.readouterr().err == "Trained by another process: seed 1.\n"

@@ -10,7 +10,7 @@ from run_files import PowerCutError, files_below, saver, write_half_then_die
 
 from rl_runner.errors import DiskFullError, RunFolderError
 from rl_runner.runs import folder as folder_module
-from rl_runner.runs.folder import ExperimentFolder, RunFolder
+from rl_runner.runs.folder import SPARE_SIZE, ExperimentFolder, RunFolder
 from rl_runner.runs.layout import LOCK
 from rl_runner.runs.record import AgentResult, Results, RunRecord, read_record
 
@@ -167,17 +167,45 @@ def test_a_refused_write_is_explained(
 
 
 def test_a_full_disk_leaves_the_old_record(run: RunFolder, monkeypatch: pytest.MonkeyPatch):
-    def half_of_it(path: Path, text: str, **_: object) -> None:
-        with path.open("w") as file:
-            file.write(text[:3])
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     run.write_record(RunRecord(status="running"))
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", half_of_it)
         with pytest.raises(RunFolderError, match="No space left"):
             run.write_record(RunRecord(status="interrupted"))
+        with pytest.raises(DiskFullError):  # nothing was reserved
+            run.write_final_record(RunRecord(status="interrupted"))
     assert json.loads((run.path / "run.json").read_text())["status"] == "running"
+    assert [file.name for file in run.path.glob("*run.json*")] == ["run.json"]
+
+
+def half_of_it(path: Path, text: str, **_: object) -> None:
+    with path.open("w") as file:
+        file.write(text[:3])
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("length", [10, 200_000])
+def test_on_a_full_disk_the_final_record_takes_the_reserved_space(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, length: int
+):
+    run.reserve_record()
+    run.write_record(RunRecord(status="running"))
+    final = RunRecord(status="failed", error="full", traceback="x" * length, log_tail=("y",))
+    monkeypatch.setattr(Path, "write_text", half_of_it)
+    run.write_final_record(final)
+    # What does not fit goes without its longest parts.
+    kept = final if length == 10 else RunRecord(status="failed", error="full")
+    assert run.read_record() == kept
+    assert sorted(file.name for file in run.path.iterdir()) == [LOCK, "run.json"]
+
+
+def test_the_reserved_space_is_freed_at_the_end(run: RunFolder):
+    run.reserve_record()
+    assert (run.path / ".spare").stat().st_size == SPARE_SIZE
+    run.clear()  # as a new run does
+    run.write_final_record(RunRecord(status="interrupted"))
+    assert run.read_record() == RunRecord(status="interrupted")
+    assert not (run.path / ".spare").exists()
 
 
 def test_a_file_where_the_run_folder_should_be_is_explained(tmp_path: Path):

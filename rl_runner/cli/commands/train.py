@@ -54,7 +54,8 @@ def train(
     """Train the experiments that YAML files describe, several seeds in parallel.
 
     Finished seeds are kept, interrupted ones resume exactly where they stopped, and missing ones
-    are trained. A changed config gets a folder of its own.
+    are trained. A changed config gets a folder of its own. Exit code 0 means that every seed has
+    finished.
 
     Example: rl train configs/cartpole/ppo.yaml --seeds 3 --set algo.gamma=0.99
     """
@@ -88,10 +89,13 @@ def train(
             show_log_result(result)
         elif not as_json:
             show_result(result, document)
-    if show_unfinished(results):
-        raise typer.Exit(INTERRUPTED)
-    if show_failures(results):
+    # Ctrl-C explains more than a failed run does, and a failed run more than what others still do.
+    unfinished = show_unfinished(results)
+    has_failed = show_failures(results)
+    if has_failed and unfinished != INTERRUPTED:
         raise typer.Exit(FAILED)
+    if unfinished:
+        raise typer.Exit(unfinished)
     if not (as_json or quiet or on_logs) and console().is_terminal:
         show(f"To see the learning curves: rl dashboard {runs_dir}")
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rl_runner.cli.display.console import duration, number, show, show_message, table
+from rl_runner.cli.exit_codes import INCOMPLETE, INTERRUPTED
 from rl_runner.runs.record import RunRecord
 
 if TYPE_CHECKING:
@@ -161,10 +162,11 @@ def show_failures(results: "Sequence[ExperimentResult]") -> bool:
     return bool(failed)
 
 
-def show_unfinished(results: "Sequence[ExperimentResult]") -> bool:
+def show_unfinished(results: "Sequence[ExperimentResult]") -> int:
     """Say which runs were interrupted and where, and which another process trains.
 
-    :return: whether the same command would resume or start any of them
+    :return: the exit code that follows: INTERRUPTED if this command left runs unfinished,
+        INCOMPLETE if only other processes have, 0 if every run ended by itself
     """
     several = len(results) > 1
     runs = [
@@ -191,11 +193,13 @@ def show_unfinished(results: "Sequence[ExperimentResult]") -> bool:
     ):
         if parts:
             show_message(f"{heading}: {'; '.join(parts)}.")
-    if any(run.holder for _, run in training):
+    if training:
         show_message("If that process hangs, end it and run the same command again.")
     if stopped or not_begun or left:
         show_message("Run the same command again to resume.")
-    return bool(stopped or not_begun or left)
+    if stopped or not_begun:
+        return INTERRUPTED
+    return INCOMPLETE if left or training else 0
 
 
 def _held(label: str, run: "RunResult") -> str:

@@ -26,6 +26,7 @@ from rl_runner.training.task import (
     execute,
     record_failure,
     record_interruption,
+    stored_record,
     too_long,
 )
 
@@ -80,12 +81,12 @@ def run_in_processes(
 
 
 def _not_started(task: RunTask) -> RunResult:
-    """Return what run.json says of a task that this command has not started."""
-    try:
-        record = task.folder.read_record() or RunRecord()
-    except RunnerError as error:
-        record = RunRecord(status="failed", error=str(error))
-    return RunResult(task.seed, task.folder.path, record)
+    """Return what is known of a task that this command has not started."""
+    run = task.folder
+    if run.is_claimed():
+        running = RunRecord(status="running")
+        return RunResult(task.seed, run.path, running, elsewhere=True, holder=run.holder)
+    return RunResult(task.seed, run.path, stored_record(task))
 
 
 class Launcher:
