@@ -134,10 +134,10 @@ class _Copy:
             raise EnvError(Problem(what, "env.vec: subproc", cure)) from None
         try:
             answer = ForkingPickler.loads(content)
-        except Exception as error:  # whatever an object of the environment does when it is loaded
+        except Exception as why:  # whatever an object of the environment does when it is loaded
             what = f"What copy {self.number} returned cannot be read by the run's process: "
-            what += describe_exception(error)
-            raise EnvError(Problem(what, "env.vec: subproc", PLAIN_VALUES)) from error
+            what += describe_exception(why)
+            raise EnvError(Problem(what, "env.vec: subproc", PLAIN_VALUES)) from why
         if not isinstance(answer, _Failure):
             return answer
         error = EnvError(*answer.problems)
