@@ -6,7 +6,7 @@
 
 import csv
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,6 @@ Verdict = Literal["bit-equal", "statistically equal", "different"]
 ERROR_RATE = 0.01  # how often two equal agents are called different
 FEWEST_EPISODES = 5  # of each, for a test
 TIMINGS = {"time/fps"}  # the only TensorBoard scalars that may differ
-SURROUNDINGS = ("code", "versions", "machine", "git")  # the sections of run.json that describe them
 
 
 @dataclass(frozen=True)
@@ -122,15 +121,24 @@ def _welch(a: AgentResult, b: AgentResult) -> float | None:
 
 def _surroundings(before: RunRecord, after: RunRecord) -> list[str]:
     """Return a line for each difference in code, packages, machine and commit."""
-    records = before.to_json(), after.to_json()
-    lines = []
-    for section in SURROUNDINGS:
-        a, b = (record.get(section) for record in records)
-        for key in sorted({*(a or {}), *(b or {})}):
-            then, now = ((x or {}).get(key, "unknown") for x in (a, b))
-            if then != now:
-                lines.append(f"{section}, {key}: {then} before, {now} now")
-    return lines
+    sections = {
+        "code": (before.code, after.code),
+        "versions": (before.versions, after.versions),
+        "machine": (before.machine, after.machine),
+        "git": (_commit(before), _commit(after)),
+    }
+    return [
+        f"{section}, {key}: {a.get(key, 'unknown')} before, {b.get(key, 'unknown')} now"
+        for section, (a, b) in sections.items()
+        for key in sorted({*a, *b})
+        if a.get(key, "unknown") != b.get(key, "unknown")
+    ]
+
+
+def _commit(record: RunRecord) -> Mapping[str, str | bool | None]:
+    """Return the commit that a run ran on; empty if it is unknown."""
+    git = record.git
+    return {} if git is None else {"commit": git.commit, "dirty": git.dirty, "of": git.of}
 
 
 def differences(a: RunFolder, b: RunFolder) -> list[str]:

@@ -17,7 +17,7 @@ from rl_runner.errors import RunnerError, bounded
 from rl_runner.runs.claim import is_claimed
 from rl_runner.runs.disk import parse_json, write_aside
 from rl_runner.runs.layout import INDEX, RECORD, seed_number
-from rl_runner.runs.record import AgentResult, Results, RunRecord, read_record, record_from_json
+from rl_runner.runs.record import AgentResult, Results, RunRecord, read_record
 
 FORMAT = 3
 UNREADABLE = "unreadable"
@@ -112,7 +112,7 @@ class _Entry:
         changed, size, gist = raw
         if isinstance(gist, dict) and gist.get("status") == UNREADABLE:
             return cls(int(changed), int(size), RunRecord(), _text(gist.get("error")))
-        record = record_from_json(gist)
+        record = RunRecord.from_json(gist)
         if record.results is None or record.results.last is None:
             message = "every gist has results"
             raise ValueError(message)

@@ -6,13 +6,15 @@ A key that this version does not know is kept in ``extra`` and written back unch
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.runs.disk import parse_json, read_text, write_aside, writing
+from rl_runner.runs.json_objects import JsonObject
 from rl_runner.runs.layout import RECORD
+from rl_runner.runs.log_results import Checklist, Coverage, Judgement, LogReport
 
 FORMAT = 1  # of run.json; raise it when an older version could misread what is written
 Status = Literal["pending", "running", "finished", "failed", "interrupted", "pruned"]
@@ -21,17 +23,17 @@ EDITED = "It was edited or damaged: `rl train … --fresh` trains this seed agai
 
 
 @dataclass(frozen=True)
-class AgentResult:
+class AgentResult(JsonObject):
     """What was measured of one agent on held-out episodes (or, for logs, estimated from a log)."""
 
+    ALWAYS: ClassVar = frozenset({"mean_reward", "std_reward"})
     mean_reward: float | None = None  # None: an estimate from a log that was refused
     std_reward: float | None = None
     mean_ep_length: float | None = None  # timesteps
     n_episodes: int = 0
     success_rate: float | None = None  # where the environment reports successes
-    info: Mapping[str, float] = field(
-        default_factory=dict
-    )  # means of the environment's own numbers
+    # Means of the environment's own numbers
+    info: Mapping[str, float] = field(default_factory=dict)
     # Computed from the transition table, where the environment has one
     exact_mean_reward: float | None = None
     optimal_mean_reward: float | None = None
@@ -43,7 +45,6 @@ class AgentResult:
     # Estimated from a log only
     ci95: tuple[float, ...] | None = None
     n_interactions: int | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def exact_or_mean_reward(self) -> float | None:
@@ -62,39 +63,41 @@ class AgentResult:
 
 
 @dataclass(frozen=True)
-class Results:
+class Results(JsonObject):
     """What a finished run measured; the last four only if it learned from a log."""
 
     last: AgentResult | None = None
     best: AgentResult | None = None
-    log: Mapping[str, Any] | None = None  # what was read and learned
-    coverage: Mapping[str, Any] | None = None
-    judgement: Mapping[str, Any] | None = None
-    checklist: Mapping[str, Any] | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    log: LogReport | None = None
+    coverage: Coverage | None = None
+    judgement: Judgement | None = None
+    checklist: Checklist | None = None
 
 
 @dataclass(frozen=True)
-class GitState:
+class GitState(JsonObject):
     """The commit that a run ran on."""
 
+    ALWAYS: ClassVar = frozenset({"dirty"})
     commit: str | None = None
     dirty: bool = False  # whether there were uncommitted changes
     of: str | None = "working directory"  # or rl_runner's own code
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class ExtendedFrom:
+class ExtendedFrom(JsonObject):
     """The end of a shorter run, with which a run began."""
 
     path: str | None = None
     timesteps: int | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class NewerFormatError(ValueError):
+    """A newer version of rl_runner wrote this run.json."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunRecord:
+class RunRecord(JsonObject):
     """Everything that run.json says. Times are UTC in ISO 8601, durations in seconds."""
 
     format: int = FORMAT
@@ -112,7 +115,7 @@ class RunRecord:
     versions: Mapping[str, str] = field(default_factory=dict)  # of Python and the packages
     git: GitState | None = None
     code: Mapping[str, str] = field(default_factory=dict)  # hashes of local modules' sources
-    machine: Mapping[str, Any] = field(default_factory=dict)
+    machine: Mapping[str, str | int | None] = field(default_factory=dict)
     vec: str | None = None  # how the copies of the environment are stepped
     vec_reason: str | None = None  # why not as a batch
     # How far it has come
@@ -129,7 +132,6 @@ class RunRecord:
     ended_by_signal: bool = False
     finished: str | None = None
     seconds: float | None = None  # of the last session
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_finished(self) -> bool:
@@ -146,9 +148,31 @@ class RunRecord:
         """The agent with the best periodic evaluation; without numbers if there is none."""
         return (self.results and self.results.best) or AgentResult()
 
+    @classmethod
+    def from_json(cls, raw: Any, where: str = "") -> Self:
+        """Read the contents of a run.json.
+
+        :raises ValueError: naming the first thing that is wrong
+        """
+        if not isinstance(raw, dict):
+            message = "It does not hold a JSON object."
+            raise ValueError(message)
+        written = raw.get("format")
+        if isinstance(written, int) and written > FORMAT:
+            message = f"A newer version of rl_runner wrote it, in format {written}."
+            raise NewerFormatError(message)
+        if (status := raw.get("status", "pending")) not in STATUSES:
+            message = f"`{status}` is not a valid run status."
+            raise ValueError(message)
+        record = super().from_json(raw, where)
+        if record.is_finished and (record.results is None or record.results.last is None):
+            message = "Its status is `finished`, but it has no results."
+            raise ValueError(message)
+        return record
+
     def to_json(self) -> dict[str, Any]:
         """Return the contents of run.json."""
-        raw: dict[str, Any] = _write(self)
+        raw = super().to_json()
         if self.versions:
             raw.setdefault("git", None)  # looked for and not found
         if self.results is not None and self.results.log is not None:
@@ -174,7 +198,7 @@ def read_record(run: Path) -> RunRecord | None:
     if text is None:
         return None
     try:
-        return record_from_json(parse_json(text))
+        return RunRecord.from_json(parse_json(text))
     except NewerFormatError as error:
         cure = "Update rl_runner, or train in another folder (`--runs-dir`)."
         problem = Problem(str(error), str(run / RECORD), cure)
@@ -217,130 +241,3 @@ def write_record_into(spare: Path, record: RunRecord) -> None:
 
 def _json_text(record: RunRecord) -> str:
     return json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n"
-
-
-class NewerFormatError(ValueError):
-    """A newer version of rl_runner wrote this run.json."""
-
-
-def record_from_json(raw: Any) -> RunRecord:
-    """Turn the contents of a run.json into a record.
-
-    :raises ValueError: naming the first thing that is wrong
-    """
-    if not isinstance(raw, dict):
-        message = "It does not hold a JSON object."
-        raise ValueError(message)
-    written = raw.get("format")
-    if isinstance(written, int) and written > FORMAT:
-        message = f"A newer version of rl_runner wrote it, in format {written}."
-        raise NewerFormatError(message)
-    if (status := raw.get("status", "pending")) not in STATUSES:
-        message = f"`{status}` is not a valid run status."
-        raise ValueError(message)
-    record: RunRecord = _read(RunRecord, raw)
-    if record.is_finished and (record.results is None or record.results.last is None):
-        message = "Its status is `finished`, but it has no results."
-        raise ValueError(message)
-    return record
-
-
-# --- from JSON and back ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Plain:
-    """A plain JSON value: which Python types it may have, and what to call them in an error."""
-
-    types: tuple[type, ...]
-    noun: str
-    inside: tuple[type, ...] | None = None  # of a list's elements, or an object's values
-
-    def accepts(self, value: Any) -> bool:
-        """Whether the value has the type, exactly: True is not a number, and 10**400 is too big."""
-        if type(value) not in self.types:
-            return False
-        if type(value) is int:
-            return abs(value) < BIGGEST
-        if self.inside is None:
-            return True
-        values = value.values() if type(value) is dict else value
-        return all(type(each) in self.inside for each in values)
-
-
-_NUMBER = _Plain((int, float), "a number")
-_TEXT = _Plain((str,), "a text")
-_WHOLE = _Plain((int,), "a whole number")
-_OBJECT = _Plain((dict,), "an object")
-BIGGEST = 2**63
-_PLAIN: dict[Any, _Plain] = {
-    float | None: _NUMBER,
-    int | None: _WHOLE,
-    int: _WHOLE,
-    str | None: _TEXT,
-    Status: _TEXT,
-    bool: _Plain((bool,), "true or false"),
-    tuple[str, ...]: _Plain((list,), "a list of texts", (str,)),
-    tuple[float, ...] | None: _Plain((list,), "a list of numbers", (int, float)),
-    Mapping[str, str]: _Plain((dict,), "an object of texts", (str,)),
-    Mapping[str, float]: _Plain((dict,), "an object of numbers", (int, float)),
-    Mapping[str, Any]: _OBJECT,
-    Mapping[str, Any] | None: _OBJECT,
-}
-_NESTED: dict[Any, type] = {
-    AgentResult | None: AgentResult,
-    Results | None: Results,
-    GitState | None: GitState,
-    ExtendedFrom | None: ExtendedFrom,
-}
-_FIELDS: dict[type, dict[str, _Plain | type]] = {
-    of: {
-        each.name: _NESTED.get(each.type) or _PLAIN[each.type]
-        for each in fields(of)
-        if each.name != "extra"
-    }
-    for of in (RunRecord, Results, AgentResult, GitState, ExtendedFrom)
-}
-_ALWAYS = {"mean_reward", "std_reward", "dirty"}  # written even if they are None or False
-
-
-def _read(of: type, raw: Any, where: str = "") -> Any:
-    """Build a dataclass from a JSON object; an absent key and null both leave a field's default.
-
-    :param where: the keys that lead to the object, each followed by a dot
-    """
-    if type(raw) is not dict:
-        message = f"`{where.rstrip('.')}` is not an object."
-        raise ValueError(message)
-    kinds = _FIELDS[of]
-    known: dict[str, Any] = {}
-    extra: dict[str, Any] = {}
-    for key, value in raw.items():
-        kind = kinds.get(key)
-        if kind is None:
-            extra[key] = value
-        elif value is None:
-            continue
-        elif isinstance(kind, type):
-            known[key] = _read(kind, value, f"{where}{key}.")
-        elif kind.accepts(value):
-            known[key] = tuple(value) if type(value) is list else value
-        else:
-            message = f"`{where}{key}` is not {kind.noun}."
-            raise ValueError(message)
-    return of(**known, extra=extra)
-
-
-def _write(value: Any) -> Any:
-    """Return a dataclass as a JSON object, without the fields that say nothing."""
-    if isinstance(value, tuple):
-        return list(value)
-    if not is_dataclass(value):
-        return value
-    raw: dict[str, Any] = {}
-    for each in fields(value):
-        inside = getattr(value, each.name)
-        says_nothing = inside is None or inside is False or inside in ((), {})
-        if each.name in _ALWAYS or not (says_nothing or each.name == "extra"):
-            raw[each.name] = _write(inside)
-    return raw | value.extra  # type: ignore[union-attr]

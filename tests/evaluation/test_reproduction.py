@@ -10,7 +10,7 @@ import pytest
 from rl_runner.arrays import load_arrays, save_arrays
 from rl_runner.evaluation.reproduction import compare_runs, weights_hash
 from rl_runner.runs.folder import RunFolder
-from rl_runner.runs.record import record_from_json
+from rl_runner.runs.record import RunRecord
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -26,7 +26,7 @@ def twins(trained: Callable[[str], Any], tmp_path: Path) -> tuple[RunFolder, Run
 def edit(run: RunFolder, change: Change) -> None:
     record = json.loads((run.path / "run.json").read_text(encoding="utf-8"))
     change(record)
-    run.write_record(record_from_json(record))
+    run.write_record(RunRecord.from_json(record))
 
 
 def nudge_weights(run: RunFolder, by: float = 1e-12) -> None:

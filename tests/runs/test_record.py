@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from rl_runner.runs.record import (
     Results,
     RunRecord,
     read_record,
-    record_from_json,
     write_record,
 )
 
@@ -48,6 +48,88 @@ DAMAGED: list[tuple[Any, str]] = [
     ({"status": "failed", "seconds": True}, "`seconds` is not a number"),
 ]
 
+
+LOG = {
+    "window": ["2025-06-19T17:18:26Z", "2025-06-26T17:18:26Z"],
+    "holdout": None,
+    "in_window": 1020,
+    "users_dropped": 9,
+    "users_dropped_share": 0.1,
+    "interactions_dropped": 20,
+    "interactions_dropped_share": 0.02,
+    "interactions": 1000,
+    "users": 69,
+    "beyond_budget": 0,
+    "learned_until": 1750958306605164,
+    "newest": "2025-06-26T16:05:59.013789+00:00",
+    "refusals": {
+        "rows": 1021,
+        "refused": 1,
+        "reasons": {"unknown mood": 1},
+        "examples": [{"file": "log.jsonl", "line": 7, "reason": "unknown mood hangry"}],
+    },
+    "transitions": 1000,
+    "waiting": 0,
+    "mean_abs_td_error": 1.25,
+}
+LEVEL = {"states": 1, "of_states": 1, "state_actions": 27, "of_state_actions": 27}
+COVERAGE = {
+    "levels": {"global": {**LEVEL, "visits_per_state_action": 37.5}},
+    "total_states": 450,
+    "total_state_actions": 900,
+    "avg_q_value": 1.25,
+    "max_q_value": 4.5,
+    "min_q_value": -1.5,
+    "epsilon": 0.1,
+    "values_outside": 0,
+}
+CI = [0.5, 1.5]
+JUDGEMENT = {
+    "interactions": 777,
+    "users": 57,
+    "logged_reward": 0.75,
+    "logged_reward_ci95": CI,
+    "support": {
+        "effective_sample": 150.5,
+        "effective_users": 40.5,
+        "matching": 777,
+        "largest_weight": 23.5,
+        "mean_weight": 0.98,
+        "mean_weight_ci95": CI,
+        "unsupported": 0.0,
+        "smallest_pscore": 0.04,
+        "mean_weight_ci999": [0.0, float("inf")],
+    },
+    "refusal": None,
+    "needed": None,
+    "estimates": {
+        "DM": {
+            "value": 1.0,
+            "ci95": CI,
+            "versus_logging": 0.25,
+            "versus_logging_ci95": CI,
+            "versus_rule_based": None,
+            "versus_rule_based_ci95": None,
+            "for_claims": False,
+        },
+    },
+    "rates": {"like": {"logged": 0.25, "policy": None, "policy_ci95": None}},
+    "warnings": ["no comparison with the rule-based policy"],
+    "switch_threshold": None,
+    "sessions": {
+        "sessions": 300,
+        "value": 3.5,
+        "ci95": CI,
+        "logging": 3.0,
+        "logging_ci95": CI,
+        "versus_logging": 0.5,
+        "versus_logging_ci95": CI,
+        "versus_rule_based": 0.5,
+        "versus_rule_based_ci95": CI,
+    },
+    "no_sessions": None,
+    "weight_histogram": [[10, 5], [0.0, 1.0, 27.0]],
+}
 
 # As versions up to now have written them, in an environment and from logs
 OLD: list[dict[str, Any]] = [
@@ -119,10 +201,21 @@ OLD: list[dict[str, Any]] = [
                 "n_episodes": 0,
                 "n_interactions": 900,
             },
-            "log": {"learned_until": 5, "refusals": {"rows": 10}},
-            "coverage": {"epsilon": 0.1},
+            "log": LOG,
+            "coverage": COVERAGE,
             "judgement": None,
             "checklist": {"epsilon_at_its_minimum": None},
+        },
+    },
+    {
+        "format": 1,
+        "status": "finished",
+        "results": {
+            "last": {"mean_reward": 0.4, "std_reward": None, "n_episodes": 0},
+            "log": {**LOG, "holdout": LOG["window"]},
+            "coverage": COVERAGE,
+            "judgement": JUDGEMENT,
+            "checklist": {"epsilon_at_its_minimum": True},
         },
     },
 ]
@@ -130,7 +223,7 @@ OLD: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("record", SOUND, ids=str)
 def test_a_sound_file_is_read(record: dict[str, Any]):
-    assert record_from_json(record).status == record.get("status", "pending")
+    assert RunRecord.from_json(record).status == record.get("status", "pending")
 
 
 @pytest.mark.parametrize("written", OLD, ids=lambda written: written["status"])
@@ -148,12 +241,36 @@ def test_what_older_versions_wrote_is_read_and_written_back_unchanged(
 @pytest.mark.parametrize("damaged", ["seed", "name", "versions", "git", "log_tail", "disk_full"])
 def test_a_field_of_another_type_is_named(damaged: str):
     with pytest.raises(ValueError, match=f"`{damaged}` is not "):
-        record_from_json({damaged: 1.5})
+        RunRecord.from_json({damaged: 1.5})
 
 
-def test_a_field_inside_another_is_named_by_its_path():
-    with pytest.raises(ValueError, match=r"`results\.best\.ci95` is not a list of numbers"):
-        record_from_json({"results": {"best": {"ci95": [0.5, "x"]}}})
+@pytest.mark.parametrize(
+    ("results", "told"),
+    [
+        ({"best": {"ci95": [0.5, "x"]}}, "`results.best.ci95.1` is not a number"),
+        ({"log": {"window": ["a", "b"]}}, "`results.log.holdout` is missing"),
+        ({"log": {**LOG, "learned_until": 0.5}}, "`results.log.learned_until` is not a whole"),
+        ({"log": {**LOG, "window": ["a"]}}, "`results.log.window` is not a list of 2"),
+        ({"log": {**LOG, "refusals": []}}, "`results.log.refusals` is not an object"),
+        ({"coverage": {**COVERAGE, "levels": {"full": 1}}}, "`results.coverage.levels.full` is"),
+        ({"checklist": {"fine": "yes"}}, "`results.checklist.fine` is not true or false"),
+        ({"judgement": {**JUDGEMENT, "refusal": 5}}, "`results.judgement.refusal` is not a text"),
+    ],
+)
+def test_a_field_inside_another_is_named_by_its_path(results: dict[str, Any], told: str):
+    with pytest.raises(ValueError, match=re.escape(told)):
+        RunRecord.from_json({"results": results})
+
+
+def test_a_judgement_of_an_older_version_gets_the_defaults():
+    older = {key: value for key, value in JUDGEMENT.items() if key != "no_sessions"}
+    older["estimates"] = {"DR": {**JUDGEMENT["estimates"]["DM"]}}
+    del older["estimates"]["DR"]["for_claims"]
+    record = RunRecord.from_json({"results": {"judgement": older}})
+    judgement = record.results.judgement
+    assert judgement.no_sessions is None
+    assert judgement.headline.for_claims
+    assert judgement.support.mean_weight_ci999 == (0.0, float("inf"))
 
 
 def test_keys_of_a_later_version_survive(tmp_path: Path):
@@ -198,7 +315,7 @@ agents = st.none() | st.builds(
     )
 )
 def test_a_record_survives_json(record: RunRecord):
-    assert record_from_json(json.loads(json.dumps(record.to_json()))) == record
+    assert RunRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
 
 
 @pytest.mark.parametrize(("record", "told"), DAMAGED, ids=[str(record) for record, _ in DAMAGED])

@@ -53,9 +53,9 @@ def convert(
     from rl_runner.offline.logs.log_conversion import convert_log
 
     n_rows, refusals = convert_log(source, out, columns, timezone, ambiguous_times, encoding)
-    refused = refusals.to_dict()
+    refused = refusals.report()
     if as_json:
-        show_json({"out": str(out), "written": n_rows, "refusals": refused})
+        show_json({"out": str(out), "written": n_rows, "refusals": refused.to_json()})
         return
     show_refused_rows(refused)
     show(f"Wrote {n_rows:,} interactions to {out}")

@@ -2,82 +2,23 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import numpy as np
 
 from rl_runner.offline.judging.estimators import ESTIMATORS, NOT_FOR_CLAIMS, CrossFit, Terms
 from rl_runner.offline.judging.named_policies import reference_policy
-from rl_runner.offline.judging.sessions import SessionJudgement, judge_sessions
+from rl_runner.offline.judging.sessions import judge_sessions
 from rl_runner.offline.judging.support import (
     ENOUGH,
     ENOUGH_USERS,
-    Support,
     Totals,
     refusal_of,
     support_of,
 )
-from rl_runner.offline.judging.user_bootstrap import (
-    Interval,
-    interval,
-    resampled_totals,
-    sums_by_user,
-)
+from rl_runner.offline.judging.user_bootstrap import interval, resampled_totals, sums_by_user
 from rl_runner.offline.logs.interactions import Interactions
 from rl_runner.offline.logs.log_schema import OUTCOMES
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """One estimate of the mean reward of a recommendation, and differences on the same users."""
-
-    value: float
-    ci95: Interval
-    versus_logging: float
-    versus_logging_ci95: Interval
-    versus_rule_based: float | None  # None: the log says nothing about the rule-based policy
-    versus_rule_based_ci95: Interval | None
-    for_claims: bool = True  # False: it trusts a model's form, and no interval covers that error
-
-
-@dataclass(frozen=True)
-class Rate:
-    """How often an outcome occurred in the log, and would under the policy (by SNIPS)."""
-
-    logged: float
-    policy: float | None
-    policy_ci95: Interval | None
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What a log says about a policy."""
-
-    interactions: int
-    users: int
-    logged_reward: float
-    logged_reward_ci95: Interval
-    support: Support
-    refusal: str | None  # why there are no estimates
-    needed: int | None  # interactions, logged like these, that would be enough
-    estimates: dict[str, Estimate] = field(default_factory=dict)
-    rates: dict[str, Rate] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    switch_threshold: float | None = None
-    sessions: SessionJudgement | None = None  # the reward of whole sessions, by a model
-    no_sessions: str | None = None  # why there is no such estimate
-    # Counts of importance weights, and the edges of their bins.
-    weight_histogram: tuple[tuple[int, ...], tuple[float, ...]] = ((), ())
-
-    @property
-    def headline(self) -> Estimate | None:
-        """The doubly robust estimate; None if it was refused."""
-        return self.estimates.get("DR")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
-        return asdict(self)
+from rl_runner.runs.log_results import Estimate, Judgement, Rate, SessionJudgement, Support
 
 
 def judge(

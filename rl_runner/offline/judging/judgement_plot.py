@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rl_runner.offline.judging.judgement import Judgement
+from rl_runner.runs.log_results import Judgement
 
 ESTIMATES = "estimates.png"
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from rl_runner.config.data import parse_duration
 from rl_runner.errors import ConfigError, Problem
-from rl_runner.offline.judging.judgement import Judgement, judge
+from rl_runner.offline.judging.judgement import judge
 from rl_runner.offline.judging.judgement_plot import draw_judgement
 from rl_runner.offline.learning.trained_run import TrainedRun, load_trained
 from rl_runner.offline.logs.interactions import read_interactions
 from rl_runner.offline.logs.log_files import LogReader, find_files
-from rl_runner.offline.logs.refusals import Refusals
 from rl_runner.offline.logs.windows import Window, evaluation_window
 from rl_runner.runs.disk import write_aside, writing
+from rl_runner.runs.log_results import Judgement, RefusedRows
 
 JUDGED = "judged"  # the folder inside a run for its judgements by logs
 
@@ -28,7 +28,7 @@ class Evaluation:
     run: TrainedRun
     window: Window
     judgement: Judgement
-    refusals: Refusals
+    refusals: RefusedRows
     folder: Path
 
     def to_dict(self) -> dict[str, Any]:
@@ -36,8 +36,8 @@ class Evaluation:
         return {
             "run": str(self.run.path),
             "window": str(self.window),
-            **self.judgement.to_dict(),
-            "refusals": self.refusals.to_dict(),
+            **self.judgement.to_json(),
+            "refusals": self.refusals.to_json(),
             "folder": str(self.folder),
         }
 
@@ -63,7 +63,7 @@ def evaluate_on_logs(
     reader = LogReader(*times, now or datetime.now(UTC))
     log = read_interactions(find_files(paths), reader, trained.weights)
     # Judge by what it has not learned from.
-    chosen = evaluation_window(log, window, trained.learned_until)
+    chosen = evaluation_window(log, window, trained.log.learned_until)
     rows = log.take(chosen.mask(log))
     judgement = judge(
         rows,
@@ -72,7 +72,7 @@ def evaluate_on_logs(
         reward_bounds=trained.weights.bounds,
     )
     folder = trained.path / JUDGED / rows.fingerprint()
-    evaluation = Evaluation(trained, chosen, judgement, reader.refusals, folder)
+    evaluation = Evaluation(trained, chosen, judgement, reader.refusals.report(), folder)
     _write(evaluation)
     return evaluation
 

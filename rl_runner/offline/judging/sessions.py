@@ -20,14 +20,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rl_runner.offline.judging.user_bootstrap import (
-    Interval,
-    interval,
-    resampled_totals,
-    sums_by_user,
-)
+from rl_runner.offline.judging.user_bootstrap import interval, resampled_totals, sums_by_user
 from rl_runner.offline.learning.reward_features import N_FEATURES, features, policy_features
 from rl_runner.offline.logs.interactions import Interactions
+from rl_runner.runs.log_results import Interval, SessionJudgement
 
 ENOUGH_SESSIONS = 300
 LEAST_ENDED = 0.8  # the share of sessions that must end in the log
@@ -39,21 +35,6 @@ _TITLES = {"policy": "judged", "rule": "rule-based", "logging": "logging"}
 
 Rows = np.ndarray
 FeaturesAt = Callable[[Rows], np.ndarray]  # (k,) rows of the log → (k, 207)
-
-
-@dataclass(frozen=True)
-class SessionJudgement:
-    """Estimated rewards of a whole session, and differences on the same users."""
-
-    sessions: int
-    value: float
-    ci95: Interval
-    logging: float
-    logging_ci95: Interval
-    versus_logging: float
-    versus_logging_ci95: Interval
-    versus_rule_based: float
-    versus_rule_based_ci95: Interval
 
 
 def judge_sessions(

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from rl_runner.offline.judging.estimators import effective_size
-from rl_runner.offline.judging.user_bootstrap import Interval, interval
+from rl_runner.offline.judging.user_bootstrap import interval
 from rl_runner.offline.logs.interactions import Interactions
+from rl_runner.runs.log_results import Support
 
 ENOUGH = 100.0  # effective interactions below which no number is given
 ENOUGH_USERS = 30.0  # effective users: with fewer, intervals by resampling users are too narrow
@@ -17,21 +17,6 @@ SURE = 0.999  # the level of the interval that decides so: a log must not be ref
 MISSING_BY_CHANCE = 5.0  # fewer expected events than this may be missing by chance
 
 Totals = Mapping[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Support:
-    """How well a log covers a policy."""
-
-    effective_sample: float  # (Σ w)² / Σ w²
-    effective_users: float  # the same with the sum of w of each user
-    matching: int  # interactions with a weight above 0
-    largest_weight: float
-    mean_weight: float  # 1 if the propensities are right and cover every action
-    mean_weight_ci95: Interval
-    unsupported: float  # the share of the policy's actions that the logging policy never takes
-    smallest_pscore: float = 1.0
-    mean_weight_ci999: Interval = (0.0, math.inf)
 
 
 def support_of(

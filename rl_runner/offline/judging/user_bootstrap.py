@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from rl_runner.runs.log_results import Interval
+
 REPLICATES = 1000
 LEVEL = 0.95
 _DRAWS_AT_ONCE = 4_000_000  # held in memory
-
-Interval = tuple[float, float]
 
 
 def sums_by_user(user: np.ndarray, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ from rl_runner.config import ExperimentConfig
 from rl_runner.errors import ConfigError, Problem, did_you_mean
 from rl_runner.offline.learning.backoff import N_STATES
 from rl_runner.offline.logs.interactions import Interactions
+from rl_runner.runs.log_results import Coverage, Learned
 
 
 class LogLearner(Protocol):
@@ -19,8 +20,16 @@ class LogLearner(Protocol):
     gamma: float
     values_are_bounded: bool  # whether a value beyond what rewards can sum to would be a bug
 
-    def learn(self, log: Interactions) -> dict[str, Any]:
-        """Learn from interactions later than those of earlier calls; return facts for run.json."""
+    @property
+    def epsilon(self) -> float:
+        """The share of actions that the deployed policy draws at random, now."""
+
+    @property
+    def lowest_epsilon(self) -> float:
+        """The lowest ε that the deployed policy may reach."""
+
+    def learn(self, log: Interactions) -> Learned:
+        """Learn from interactions later than those of earlier calls."""
 
     def q_values(self, states: np.ndarray) -> np.ndarray:
         """Return (n, n_actions) action values of (n,) states."""
@@ -28,7 +37,7 @@ class LogLearner(Protocol):
     def policy(self, states: np.ndarray) -> np.ndarray:
         """Return (n, n_actions) P(a | s) of the policy that is deployed."""
 
-    def coverage(self) -> dict[str, Any]:
+    def coverage(self) -> Coverage:
         """Return how much of the domain was seen, and the mean and extremes of the values."""
 
     def outside(self, reward_bounds: tuple[float, float]) -> int:

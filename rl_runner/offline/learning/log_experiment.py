@@ -60,7 +60,7 @@ def resolve_on_logs(config: ExperimentConfig, now: datetime | None = None) -> Lo
     if len(log) == 0:
         raise DataError(Problem("The logs hold no good rows.", ", ".join(data.path)))
     # Split by time, and record in the config which events these are.
-    parts = split(log, data, None if earlier is None else earlier.learned_until)
+    parts = split(log, data, None if earlier is None else earlier.log.learned_until)
     end = parts.window.end if parts.holdout is None else parts.holdout.end
     used = log.take((log.ts > parts.window.start) & (log.ts <= end))
     pinned = _pinned(data, used, end)

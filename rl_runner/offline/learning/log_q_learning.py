@@ -12,7 +12,7 @@ for the next log, see :mod:`rl_runner.offline.learning.pending`.
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from rl_runner.offline.learning.backoff import LEVELS, N_ACTIONS, SIZES, level_r
 from rl_runner.offline.learning.compiled_q_learning import blend_all, q_learning_pass
 from rl_runner.offline.learning.pending import Pending
 from rl_runner.offline.logs.interactions import Interactions
+from rl_runner.runs.log_results import Coverage, Learned, LevelCoverage
 
 FORMAT = 1
 
@@ -79,11 +80,8 @@ class LogQLearning:
         lowest = max(lowest, rate) if power == 0 else lowest
         return (2.0 - lowest) / lowest if lowest > 0 else np.inf
 
-    def learn(self, log: Interactions) -> dict[str, Any]:
-        """Learn from interactions in the order of time, all later than those of earlier calls.
-
-        :return: what happened, for run.json
-        """
+    def learn(self, log: Interactions) -> Learned:
+        """Learn from interactions in the order of time, all later than those of earlier calls."""
         before = log.predecessors()
         if self.gamma == 0:
             # Every interaction is complete by itself.
@@ -109,11 +107,11 @@ class LogQLearning:
             self.pending = self.pending.after(log, before)
         self.n_sessions += int((log.step == 0).sum())
         self.n_learned += n_learned
-        return {
-            "transitions": n_learned,
-            "waiting": len(self.pending),
-            "mean_abs_td_error": error / max(1, n_learned),
-        }
+        return Learned(
+            transitions=n_learned,
+            waiting=len(self.pending),
+            mean_abs_td_error=error / max(1, n_learned),
+        )
 
     # --- values and policy ------------------------------------------------------------------------
 
@@ -127,6 +125,11 @@ class LogQLearning:
         """ε after the sessions learned from so far."""
         first, decay, last = self.eps
         return max(last, first * decay**self.n_sessions)
+
+    @property
+    def lowest_epsilon(self) -> float:
+        """The lowest ε that the deployed policy may reach."""
+        return self.eps[2]
 
     def policy(self, states: np.ndarray) -> np.ndarray:
         """Return (n, n_actions) P(a | s) of the deployed policy in (n,) states."""
@@ -155,30 +158,30 @@ class LogQLearning:
             bonus[tried] = np.where(seen[tried] > 0, of_level, np.inf)
         return bonus
 
-    def coverage(self) -> dict[str, Any]:
+    def coverage(self) -> Coverage:
         """Return how much of each level was seen, and the mean and extremes of the values."""
         levels = {}
         for name, visits in zip(LEVELS, self.visits, strict=True):
             seen = visits > 0
             n_seen = int(seen.sum())
-            levels[name] = {
-                "states": int(seen.any(axis=1).sum()),
-                "of_states": len(visits),
-                "state_actions": n_seen,
-                "of_state_actions": visits.size,
-                "visits_per_state_action": float(visits.sum() / max(1, n_seen)),
-            }
+            levels[name] = LevelCoverage(
+                states=int(seen.any(axis=1).sum()),
+                of_states=len(visits),
+                state_actions=n_seen,
+                of_state_actions=visits.size,
+                visits_per_state_action=float(visits.sum() / max(1, n_seen)),
+            )
         tried = self.visits[-1] > 0
         visited = self.values[-1][tried] if tried.any() else np.zeros(1)
-        return {
-            "levels": levels,
-            "total_states": levels["full"]["states"],
-            "total_state_actions": levels["full"]["state_actions"],
-            "avg_q_value": float(visited.mean()),
-            "max_q_value": float(visited.max()),
-            "min_q_value": float(visited.min()),
-            "epsilon": self.epsilon,
-        }
+        return Coverage(
+            levels=levels,
+            total_states=levels["full"].states,
+            total_state_actions=levels["full"].state_actions,
+            avg_q_value=float(visited.mean()),
+            max_q_value=float(visited.max()),
+            min_q_value=float(visited.min()),
+            epsilon=self.epsilon,
+        )
 
     def outside(self, reward_bounds: tuple[float, float]) -> int:
         """Return how many values lie beyond what discounted rewards can sum to; one is a bug."""

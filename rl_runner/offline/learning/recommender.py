@@ -22,10 +22,8 @@ import numpy as np
 
 from rl_runner.envs.recommender.domain import (
     N_ACTIONS,
-    STATE_SIZES,
     RecommendationAction,
     RecommendationState,
-    state_index,
 )
 from rl_runner.offline.learning.learners import LogLearner
 from rl_runner.offline.learning.trained_run import load_trained
@@ -84,23 +82,6 @@ class Recommender:
             self.policy_id,
             self.model_version,
         )
-
-    def recommend_many(self, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return (n,) actions and their probabilities for (n, 8) states of Recommender-v0.
-
-        :raises ValueError: on another shape, or a component out of range
-        """
-        parts = np.asarray(parts)
-        if parts.shape[1:] != (len(STATE_SIZES),) or parts.ndim != 2:
-            message = f"states have shape {parts.shape}, not (n, {len(STATE_SIZES)})"
-            raise ValueError(message)
-        if not ((parts >= 0) & (parts < np.array(STATE_SIZES))).all():
-            message = f"components of states are at least 0 and below {STATE_SIZES}"
-            raise ValueError(message)
-        shares = self._learner.policy(state_index(parts))
-        draws = self._rng.random((len(shares), 1))
-        actions = (draws >= np.cumsum(shares, axis=1)[:, :-1]).sum(axis=1)
-        return actions, shares[np.arange(len(shares)), actions]
 
 
 def load_recommender(run: str | Path, seed: int | None = None) -> Recommender:

@@ -8,7 +8,7 @@ however long, and they add up over windows and folds.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from rl_runner.offline.learning.reward_features import (
     weighted_sums,
 )
 from rl_runner.offline.logs.interactions import Interactions
+from rl_runner.runs.log_results import Coverage, Learned
 
 _PAIRS = [(i, j) for i in range(WIDTH) for j in range(i, WIDTH)]
 
@@ -163,12 +164,17 @@ class RewardRegression:
             self._model = RewardModel.fitted(self.sums, self.ridge)
         return self._model
 
-    def learn(self, log: Interactions) -> dict[str, Any]:
+    def learn(self, log: Interactions) -> Learned:
         """Learn from more interactions; return their number and the root mean squared error."""
         self.sums = self.sums + CellSums.of(log.state, log.action, log.reward)
         self._model = None
         error = log.reward - self.model.of_actions(log.state, log.action)
-        return {"transitions": len(log), "rmse": float(np.sqrt(np.mean(error**2)))}
+        return Learned(transitions=len(log), rmse=float(np.sqrt(np.mean(error**2))))
+
+    @property
+    def lowest_epsilon(self) -> float:
+        """ε, which does not decay."""
+        return self.epsilon
 
     def q_values(self, states: np.ndarray) -> np.ndarray:
         """Return (n, n_actions) predicted rewards of (n,) states."""
@@ -181,19 +187,19 @@ class RewardRegression:
         mixed[np.arange(len(states)), q_values.argmax(axis=1)] += 1.0 - self.epsilon
         return mixed
 
-    def coverage(self) -> dict[str, Any]:
+    def coverage(self) -> Coverage:
         """Return how many cells were seen, and the mean and extremes of the predictions."""
         counts = self.sums.products[:, 0, 0]
         q_values = self.q_values(np.arange(N_STATES))
-        return {
-            "cells": int((counts > 0).sum()),
-            "of_cells": N_CELLS,
-            "visits_per_cell": float(counts.mean()),
-            "avg_q_value": float(q_values.mean()),
-            "max_q_value": float(q_values.max()),
-            "min_q_value": float(q_values.min()),
-            "epsilon": self.epsilon,
-        }
+        return Coverage(
+            cells=int((counts > 0).sum()),
+            of_cells=N_CELLS,
+            visits_per_cell=float(counts.mean()),
+            avg_q_value=float(q_values.mean()),
+            max_q_value=float(q_values.max()),
+            min_q_value=float(q_values.min()),
+            epsilon=self.epsilon,
+        )
 
     def outside(self, reward_bounds: tuple[float, float]) -> int:
         """Return how many predictions lie beyond the rewards' bounds."""

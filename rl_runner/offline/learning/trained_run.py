@@ -1,9 +1,7 @@
 """A finished run on logs, loaded from disk."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +17,7 @@ from rl_runner.offline.logs.encoding import RewardWeights, reward_weights
 from rl_runner.runs.find import find_runs
 from rl_runner.runs.folder import RunFolder
 from rl_runner.runs.layout import RECORD
+from rl_runner.runs.log_results import LogReport
 from rl_runner.runs.record import EDITED, RunRecord
 
 
@@ -29,12 +28,8 @@ class TrainedRun:
     path: Path
     config: ExperimentConfig
     record: RunRecord
+    log: LogReport  # what it has read and learned from
     learner: LogLearner
-
-    @property
-    def learned_until(self) -> int:
-        """The end of the training window, in microseconds since 1970."""
-        return int(_log_of(self.record)["learned_until"])
 
     @property
     def weights(self) -> RewardWeights:
@@ -44,11 +39,6 @@ class TrainedRun:
     def policy_table(self) -> np.ndarray:
         """Return (n_states, n_actions) P(a | s) of the policy that is deployed."""
         return policy_table(self.learner)
-
-
-def _log_of(record: RunRecord) -> Mapping[str, Any]:
-    """Return what a run's record says of its log; empty if it says nothing."""
-    return (record.results and record.results.log) or {}
 
 
 def load_trained(path: Path) -> TrainedRun:
@@ -71,8 +61,8 @@ def load_trained(path: Path) -> TrainedRun:
     record = folder.read_record()
     if record is None or not record.is_finished:
         raise RunFolderError(Problem("This run is not finished.", str(run)))
-    if type(_log_of(record).get("learned_until")) is not int:
-        what = "`results.log.learned_until` is not a whole number."
+    if record.results is None or record.results.log is None:
+        what = "`results.log` is missing: what it has learned from."
         raise RunFolderError(Problem(what, str(run / RECORD), EDITED))
     learner = build_learner(config)
     try:
@@ -81,4 +71,4 @@ def load_trained(path: Path) -> TrainedRun:
         what = f"The file of what it has learned cannot be loaded: {error}"
         cure = "It may be damaged. `rl train … --fresh` learns it again."
         raise CheckpointError(Problem(what, str(folder.agents.weights), cure)) from error
-    return TrainedRun(run, config, record, learner)
+    return TrainedRun(run, config, record, record.results.log, learner)

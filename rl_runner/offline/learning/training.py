@@ -1,12 +1,12 @@
 """Learning from logs: a config with a `data` section in, run folders like all others out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rl_runner.config import ExperimentConfig, experiment_hash
-from rl_runner.offline.judging.judgement import Judgement, judge
+from rl_runner.offline.judging.judgement import judge
 from rl_runner.offline.judging.judgement_plot import draw_judgement
 from rl_runner.offline.learning.learners import (
     LogLearner,
@@ -17,6 +17,7 @@ from rl_runner.offline.learning.learners import (
 from rl_runner.offline.learning.log_experiment import LogExperiment, held_out, resolve_on_logs
 from rl_runner.offline.logs.interactions import moment
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
+from rl_runner.runs.log_results import Checklist, Judgement, Learned, LogReport
 from rl_runner.runs.record import AgentResult, Completion, Results
 from rl_runner.training.experiment import ExperimentResult, begin_experiment, run_experiments
 from rl_runner.training.reporting import Interrupted, Reporter, StopRequest
@@ -63,26 +64,6 @@ class LogTask(RunTask):
         return _learn(experiment, self.seed, run)
 
 
-def train_on_logs(
-    config: ExperimentConfig,
-    *,
-    runs_dir: str | Path = "runs",
-    fresh: bool = False,
-    jobs: int | None = None,
-    reporter: Reporter | None = None,
-) -> ExperimentResult:
-    """Learn from the logs that a config names, one run per seed, unless it is there already.
-
-    The parameters are those of :func:`train_many_on_logs`.
-
-    :raises RunnerError: if the config, a log or the folder is at fault; nothing is written then
-    """
-    reporter = reporter or Reporter()
-    return train_many_on_logs(
-        [config], runs_dir=runs_dir, fresh=fresh, jobs=jobs, reporter=reporter
-    )[0]
-
-
 def train_many_on_logs(
     configs: Sequence[ExperimentConfig],
     *,
@@ -92,12 +73,14 @@ def train_many_on_logs(
     reporter: Reporter,
     retries: int = 0,
 ) -> list[ExperimentResult]:
-    """Learn from several experiments' logs; check all of them before anything is written.
+    """Learn from the logs that each config names, one run per seed, unless it is there already.
+
+    All configs and logs are checked before anything is written.
 
     :param fresh: learn again what is learned already
     :param jobs: how many seeds at a time, each in a process of its own; None: in this process
     :param retries: how often a failed run is tried again (needs ``jobs``)
-    :raises RunnerError: as :func:`train_on_logs` does
+    :raises RunnerError: if a config, a log or a folder is at fault; nothing is written then
     """
     # Check every config and its logs. Only runs in this process can use the logs once more.
     loaded = []
@@ -140,18 +123,36 @@ def _learn(experiment: LogExperiment, seed: int, run: RunFolder) -> Completion:
     run.agents.save_final(save)
     results = Results(
         last=_headline(judgement),
-        log={
-            **parts.report,
-            "learned_until": parts.window.end,
-            "newest": moment(int(parts.train.ts[-1])).isoformat(),
-            "refusals": experiment.refusals.to_dict(),
-            **learned,
-        },
-        coverage={**learner.coverage(), "values_outside": outside},
-        judgement=None if judgement is None else judgement.to_dict(),
+        log=_log_report(experiment, learned),
+        coverage=replace(learner.coverage(), values_outside=outside),
+        judgement=judgement,
         checklist=checklist(learner, len(parts.train), judgement),
     )
     return Completion(len(parts.train), results)
+
+
+def _log_report(experiment: LogExperiment, learned: Learned) -> LogReport:
+    """Return what run.json says of the log, and of learning from it."""
+    parts = experiment.split
+    return LogReport(
+        window=parts.window.ends,
+        holdout=None if parts.holdout is None else parts.holdout.ends,
+        in_window=parts.in_window,
+        users_dropped=parts.rare.users,
+        users_dropped_share=parts.rare.users_share,
+        interactions_dropped=parts.rare.interactions,
+        interactions_dropped_share=parts.rare.interactions_share,
+        interactions=len(parts.train),
+        users=parts.train.n_users,
+        beyond_budget=parts.beyond_budget,
+        learned_until=parts.window.end,
+        newest=moment(int(parts.train.ts[-1])).isoformat(),
+        refusals=experiment.refusals.report(),
+        transitions=learned.transitions,
+        waiting=learned.waiting,
+        mean_abs_td_error=learned.mean_abs_td_error,
+        rmse=learned.rmse,
+    )
 
 
 def _headline(judgement: Judgement | None) -> AgentResult:
@@ -165,21 +166,17 @@ def _headline(judgement: Judgement | None) -> AgentResult:
     )
 
 
-def checklist(
-    learner: LogLearner, n_interactions: int, judgement: Judgement | None
-) -> dict[str, bool | None]:
+def checklist(learner: LogLearner, n_interactions: int, judgement: Judgement | None) -> Checklist:
     """Return what should hold before the policy is deployed; None: not shown either way."""
     headline = None if judgement is None else judgement.headline
     beyond_rule = None if headline is None else headline.versus_rule_based_ci95
     sessions = None if judgement is None else judgement.sessions
-    coverage = learner.coverage()
-    lowest = getattr(learner, "eps", (0, 0, coverage["epsilon"]))[2]
     return {
         "at_least_1000_interactions": n_interactions >= LEAST_INTERACTIONS,
         "average_reward_above_0.3": (
             None if headline is None else _is_above(headline.ci95, LEAST_REWARD)
         ),
-        "epsilon_at_its_minimum": coverage["epsilon"] <= lowest,
+        "epsilon_at_its_minimum": learner.epsilon <= learner.lowest_epsilon,
         "better_than_rule_based": None if beyond_rule is None else _is_above(beyond_rule, 0.0),
         "better_than_rule_based_over_sessions": (
             None if sessions is None else _is_above(sessions.versus_rule_based_ci95, 0.0)

@@ -4,9 +4,9 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rl_runner.errors import DataError, Problem
+from rl_runner.runs.log_results import RefusedRow, RefusedRows
 
 EXAMPLES = 5  # refused rows that are listed with their lines
 _EPOCH = re.compile(r": '?\d{9,19}(\.\d+)?'?$")
@@ -72,17 +72,13 @@ class Refusals:
         places = [f"{Path(file).name}:{line}: {reason}" for file, line, reason in self.examples]
         return counted + places
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, for run.json."""
-        return {
-            "rows": self.n_rows,
-            "refused": self.n_refused,
-            "reasons": dict(self.reasons.most_common()),
-            "examples": [
-                {"file": Path(file).name, "line": line, "reason": reason}
-                for file, line, reason in self.examples
-            ],
-        }
+    def report(self) -> RefusedRows:
+        """Return what run.json says of them."""
+        examples = (
+            RefusedRow(Path(file).name, line, reason) for file, line, reason in self.examples
+        )
+        reasons = dict(self.reasons.most_common())
+        return RefusedRows(self.n_rows, self.n_refused, reasons, tuple(examples))
 
 
 def _kind(reason: str) -> str:

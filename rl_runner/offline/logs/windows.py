@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 
@@ -23,8 +22,23 @@ class Window:
         inside: np.ndarray = (log.ts > self.start) & (log.ts <= self.end)
         return inside
 
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The start and the end as text, to the second."""
+        return _short(moment(self.start)), _short(moment(self.end))
+
     def __str__(self) -> str:
-        return f"{_short(moment(self.start))} to {_short(moment(self.end))}"
+        return " to ".join(self.ends)
+
+
+@dataclass(frozen=True)
+class RareUsers:
+    """The users with few interactions, who are left out of training."""
+
+    users: int
+    users_share: float
+    interactions: int
+    interactions_share: float
 
 
 @dataclass(frozen=True)
@@ -34,7 +48,9 @@ class Split:
     window: Window
     train: Interactions
     holdout: Window | None
-    report: dict[str, Any]  # what was left out of training and why, for run.json
+    in_window: int  # interactions in the training window
+    rare: RareUsers
+    beyond_budget: int = 0  # interactions left out because they are older than the budget
 
 
 def split(log: Interactions, config: DataConfig, already_learned: int | None = None) -> Split:
@@ -62,23 +78,13 @@ def split(log: Interactions, config: DataConfig, already_learned: int | None = N
         raise DataError(
             Problem(what, "data.window", cure + "change `data.window`, `holdout` or `until`.")
         )
-    train, dropped = without_rare_users(inside, config.min_interactions_per_user)
+    train, rare = without_rare_users(inside, config.min_interactions_per_user)
     holdout = Window(window.end, end) if held else None
-    report = {
-        "window": [_short(moment(window.start)), _short(moment(window.end))],
-        "holdout": None if holdout is None else [_short(moment(t)) for t in (window.end, end)],
-        "in_window": len(inside),
-        **dropped,
-        "interactions": len(train),
-        "users": train.n_users,
-    }
-    return Split(window, train, holdout, report)
+    return Split(window, train, holdout, len(inside), rare)
 
 
-def without_rare_users(
-    log: Interactions, at_least: int
-) -> tuple[Interactions, dict[str, float | int]]:
-    """Leave out users with few interactions; return the rest, and the shares that were dropped.
+def without_rare_users(log: Interactions, at_least: int) -> tuple[Interactions, RareUsers]:
+    """Leave out users with few interactions; return the rest, and what was left out.
 
     :param at_least: the interactions that a user needs to be kept
     :raises DataError: if no user has so many
@@ -86,17 +92,17 @@ def without_rare_users(
     counts = np.bincount(log.user)
     present = counts > 0
     rare = present & (counts < at_least)
-    report = {
-        "users_dropped": int(rare.sum()),
-        "users_dropped_share": float(rare.sum() / present.sum()),
-        "interactions_dropped": int(counts[rare].sum()),
-        "interactions_dropped_share": float(counts[rare].sum() / len(log)),
-    }
+    left_out = RareUsers(
+        users=int(rare.sum()),
+        users_share=float(rare.sum() / present.sum()),
+        interactions=int(counts[rare].sum()),
+        interactions_share=float(counts[rare].sum() / len(log)),
+    )
     if rare.sum() == present.sum():
         what = f"None of {present.sum():,} users has {at_least} interactions in the window."
         cure = f"The busiest has {counts.max()}: lower `data.min_interactions_per_user`, or widen "
         raise DataError(Problem(what, "data.min_interactions_per_user", cure + "`data.window`."))
-    return (log if not rare.any() else log.take(~rare[log.user])), report
+    return (log if not rare.any() else log.take(~rare[log.user])), left_out
 
 
 def evaluation_window(log: Interactions, span: str | None, learned_until: int) -> Window:
@@ -116,11 +122,10 @@ def evaluation_window(log: Interactions, span: str | None, learned_until: int) -
 
 
 def within_budget(parts: Split, at_most: int) -> Split:
-    """Keep only the ``at_most`` newest interactions to train on, and add that to the report."""
+    """Keep only the ``at_most`` newest interactions to train on."""
     beyond = max(0, len(parts.train) - at_most)
     train = parts.train.take(np.arange(beyond, len(parts.train))) if beyond else parts.train
-    counts = {"beyond_budget": beyond, "interactions": len(train), "users": train.n_users}
-    return replace(parts, train=train, report={**parts.report, **counts})
+    return replace(parts, train=train, beyond_budget=beyond)
 
 
 def microseconds(when: datetime) -> int:

@@ -1,7 +1,7 @@
 import dataclasses
 
-from rl_runner.offline.judging.judgement import Estimate, Judgement, Support
 from rl_runner.offline.judging.judgement_plot import ESTIMATES, draw_judgement
+from rl_runner.runs.log_results import Estimate, Judgement, Support
 
 ZERO = (0.0, 0.0)
 SUPPORT = Support(500.0, 80.0, 40, 27.0, 1.0, (0.9, 1.1), 0.0)

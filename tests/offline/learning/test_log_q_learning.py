@@ -94,7 +94,7 @@ def test_nothing_is_bootstrapped_across_sessions_or_gaps():
     gap = hand_made((0, 0, 9, 4, 2.0, True), (1, 0, 8, 1, 1.0, False), (1, 2, 9, 0, 0.0, False))
     for log in (other, gap):
         learner = LogQLearning()
-        assert learner.learn(log)["transitions"] == 1
+        assert learner.learn(log).transitions == 1
         assert learner.visits[-1][8, 1] == 0
 
 
@@ -102,7 +102,7 @@ def test_what_follows_the_end_of_a_session_is_no_successor():
     """A row after a terminal one: each is learned from once, by itself."""
     log = hand_made((0, 0, 9, 4, 2.0, True), (0, 1, 8, 1, 1.0, True))
     learner = LogQLearning()
-    assert learner.learn(log)["transitions"] == 2
+    assert learner.learn(log).transitions == 2
     assert (learner.visits[-1][9, 4], learner.values[-1][9, 4]) == (1, 2.0)
 
 
@@ -190,13 +190,13 @@ def test_levels_nest():
 def test_coverage_counts_what_was_visited(log):
     learner = LogQLearning(gamma=0.0)
     learner.learn(log)
-    told = learner.coverage()
-    assert told["total_states"] == len(np.unique(log.state))
-    assert told["total_state_actions"] == len(np.unique(log.state * 27 + log.action))
-    assert told["levels"]["global"]["visits_per_state_action"] == pytest.approx(4000 / 27)
+    coverage = learner.coverage()
+    assert coverage.total_states == len(np.unique(log.state))
+    assert coverage.total_state_actions == len(np.unique(log.state * 27 + log.action))
+    assert coverage.levels["global"].visits_per_state_action == pytest.approx(4000 / 27)
     visited = learner.values[-1][learner.visits[-1] > 0]
-    assert told["avg_q_value"] == pytest.approx(visited.mean())
-    assert told["max_q_value"] == visited.max()
+    assert coverage.avg_q_value == pytest.approx(visited.mean())
+    assert coverage.max_q_value == visited.max()
 
 
 def test_values_stay_within_what_rewards_can_sum_to(log):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from log_training import train_on_logs
 from typer.testing import CliRunner
 
 from rl_runner.arrays import load_arrays
@@ -13,7 +14,7 @@ from rl_runner.cli.app import app
 from rl_runner.config import ExperimentConfig, config_from_dict
 from rl_runner.offline.learning.log_experiment import resolve_on_logs
 from rl_runner.offline.learning.log_q_learning import LogQLearning
-from rl_runner.offline.learning.training import LogTask, train_many_on_logs, train_on_logs
+from rl_runner.offline.learning.training import LogTask, train_many_on_logs
 from rl_runner.runs.record import read_record
 from rl_runner.training.reporting import Reporter, StopRequest
 from rl_runner.training.task import announce, execute

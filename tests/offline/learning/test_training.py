@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from log_training import train_on_logs
 
 from rl_runner.config import config_from_dict, experiment_hash, load_config
 from rl_runner.envs.recommender.domain import N_STATES, RecommendationState
@@ -15,7 +16,6 @@ from rl_runner.offline.judging.run_evaluation import evaluate_on_logs
 from rl_runner.offline.learning.log_q_learning import LogQLearning
 from rl_runner.offline.learning.recommender import load_recommender
 from rl_runner.offline.learning.trained_run import load_trained
-from rl_runner.offline.learning.training import train_on_logs
 from rl_runner.offline.logs.interactions import read_interactions
 from rl_runner.offline.logs.log_files import LogReader, write_log
 from rl_runner.offline.logs.simulation import LogPlan, simulate_log
@@ -57,8 +57,8 @@ def test_a_run_on_logs_is_a_run_like_any_other(run):
     record = json.loads((run.path / "run.json").read_text())
     assert (record["status"], record["seed"], record["algo"]) == ("finished", 0, "q_learning")
     assert record["timesteps"] == record["results"]["log"]["interactions"]
-    told = record["results"]["log"]
-    assert told["in_window"] - told["interactions_dropped"] == told["interactions"]
+    log = record["results"]["log"]
+    assert log["in_window"] - log["interactions_dropped"] == log["interactions"]
     assert record["versions"]["numpy"]
     assert run.path.parent.name == (
         f"recommender-q_learning-{experiment_hash(load_config(run.path.parent))}"
@@ -107,7 +107,7 @@ def test_a_pinned_config_refuses_other_events(frame, run, tmp_path):
 
 
 def test_what_was_held_out_was_not_learned(run, log):
-    until = run.record.results.log["learned_until"]
+    until = run.record.results.log.learned_until
     learned = log.take((log.ts <= until) & (log.ts > until - 7 * 24 * 3600 * 10**6))
     learner = LogQLearning()
     kept = learned.take(np.bincount(learned.user)[learned.user] >= 5)
@@ -115,8 +115,7 @@ def test_what_was_held_out_was_not_learned(run, log):
     assert np.array_equal(
         load_trained(run.path).learner.q_values(ALL_STATES), learner.q_values(ALL_STATES)
     )
-    judgement = run.record.results.judgement
-    assert judgement["interactions"] == (log.ts > until).sum()
+    assert run.record.results.judgement.interactions == (log.ts > until).sum()
 
 
 def test_a_retrain_goes_on_from_an_earlier_table(frame, log, tmp_path):
@@ -227,9 +226,9 @@ def test_a_budget_keeps_the_newest_interactions(log_file, tmp_path):
     raw = experiment(log_file).to_dict() | {"train": {"total_timesteps": 300}}
     (run,) = train_on_logs(config_from_dict(raw), runs_dir=tmp_path).runs
     assert run.record.timesteps == 300
-    told = run.record.results.log
-    assert told["interactions"] == 300
-    assert told["beyond_budget"] + 300 == told["in_window"] - told["interactions_dropped"]
+    log = run.record.results.log
+    assert log.interactions == 300
+    assert log.beyond_budget + 300 == log.in_window - log.interactions_dropped
 
 
 def test_who_is_interrupted_can_tell(log_file, tmp_path, monkeypatch):
@@ -247,7 +246,7 @@ def test_who_is_interrupted_can_tell(log_file, tmp_path, monkeypatch):
 def test_the_regression_runs_the_same_road(log_file, tmp_path):
     (run,) = train_on_logs(experiment(log_file, "reward_regression"), runs_dir=tmp_path).runs
     assert run.record.status == "finished", run.record.traceback
-    assert run.record.results.coverage["of_cells"] == 84 * 27
+    assert run.record.results.coverage.of_cells == 84 * 27
     assert load_trained(run.path).policy_table().shape == (262_500, 27)
 
 
@@ -261,7 +260,7 @@ def test_a_regression_that_leaves_the_bounds_is_told_and_a_table_is_a_bug(
         experiment(log_file, "reward_regression", rewards=rewards), runs_dir=tmp_path
     ).runs
     assert run.record.status == "finished", run.record.traceback
-    assert run.record.results.coverage["values_outside"] > 0  # below 0: skips are not
+    assert run.record.results.coverage.values_outside > 0  # below 0: skips are not
     monkeypatch.setattr(LogQLearning, "outside", lambda *_: 3)
     (run,) = train_on_logs(experiment(log_file), runs_dir=tmp_path).runs
     assert run.record.status == "failed"
@@ -296,7 +295,7 @@ def test_a_run_is_judged_by_a_log_that_it_has_not_seen(run, later):
 
 def test_nothing_that_was_learned_is_judged_by(run, log_file, log):
     verdict = evaluate_on_logs(run.path, [str(log_file)])
-    until = run.record.results.log["learned_until"]
+    until = run.record.results.log.learned_until
     assert verdict.judgement.interactions == (log.ts > until).sum()
     assert verdict.window.start >= until
 
@@ -353,29 +352,6 @@ def test_without_exploration_it_takes_the_best(run):
     choice = load_recommender(run.path).recommend(PERSON, explore=False)
     assert choice.probability == 1.0
     assert choice.action.index == choice.q_values.argmax()
-
-
-def test_many_are_asked_at_once(run):
-    recommender = load_recommender(run.path.parent, seed=0)
-    parts = np.tile(PERSON.parts, (500, 1))
-    actions, probabilities = recommender.recommend_many(parts)
-    shares = load_trained(run.path).learner.policy(np.array([PERSON.index]))[0]
-    assert np.allclose(probabilities, shares[actions])
-
-
-@pytest.mark.parametrize(
-    ("states", "told"),
-    [
-        (PERSON.parts, r"have shape \(8,\), not \(n, 8\)"),
-        (PERSON.parts[None, :7], r"have shape \(1, 7\)"),
-        ([[0, 0, 0, 0, 0, 0, 7, 0]], "at least 0 and below"),  # there are seven moods
-        ([[0, 0, 0, 0, -1, 0, 0, 0]], "at least 0 and below"),
-    ],
-)
-def test_states_that_there_are_not_are_refused(run, states, told):
-    """Mixed radix would take one for another state."""
-    with pytest.raises(ValueError, match=told):
-        load_recommender(run.path).recommend_many(states)
 
 
 def test_what_a_run_would_log_can_be_judged(run, tmp_path):

@@ -96,7 +96,7 @@ def test_a_bad_row_is_refused_with_line_and_reason_and_the_rest_kept(
     changed = with_cell(frame.head(40), 11, column, value)
     kept, reader = read_frame(changed, f"bad.{suffix}")
     assert refused(reader) == [(12, reason)]
-    assert reader.refusals.to_dict()["refused"] == 1
+    assert reader.refusals.report().refused == 1
     assert len(kept) == 39
 
 
@@ -126,7 +126,7 @@ def test_an_event_doubled_in_another_file_counts_once(frame, tmp_path):
     reader = LogReader()
     log = read_interactions(find_files([str(tmp_path / "*")]), reader)
     assert len(log) == 100
-    assert reader.refusals.to_dict()["reasons"] == {"event_id occurred before": 10}
+    assert reader.refusals.report().reasons == {"event_id occurred before": 10}
 
 
 def test_files_are_put_in_the_order_of_time_whatever_they_are_called(frame, log, tmp_path):
@@ -162,7 +162,7 @@ def test_the_future_is_refused(frame, read_frame):
     now = frame["ts"][25]
     kept, reader = read_frame(frame.head(40), now=now)
     assert len(kept) == 26
-    assert reader.refusals.to_dict()["reasons"] == {"timestamp is in the future": 14}
+    assert reader.refusals.report().reasons == {"timestamp is in the future": 14}
 
 
 def test_a_mostly_bad_file_is_refused_whole(frame, read_frame):
@@ -191,7 +191,7 @@ def test_some_rows_of_another_version_are_refused_and_many_refuse_the_file(frame
     )
     kept, reader = read_frame(few)
     assert len(kept) == 15
-    assert reader.refusals.to_dict()["reasons"] == {"schema version 7; this reader knows 1": 5}
+    assert reader.refusals.report().reasons == {"schema version 7; this reader knows 1": 5}
     with pytest.raises(DataError, match="schema version 7; this reader knows 1"):
         read_frame(many)
 
@@ -513,7 +513,7 @@ def test_a_shuffled_log_with_a_doubled_event_and_a_wrong_step_refuses_these(fram
         step=pl.when(pl.col("event_id") == last["event_id"][0]).then(0).otherwise("step")
     )
     kept, reader = read_frame(doubled.sample(fraction=1.0, seed=2, shuffle=True))
-    assert reader.refusals.to_dict()["reasons"] == {
+    assert reader.refusals.report().reasons == {
         "event_id occurred before": 1,
         "time or step runs backwards within the session": 1,
     }

@@ -77,15 +77,15 @@ def test_an_empty_window_is_refused_with_the_logs_own_times(log):
     assert "The log reaches from 2025-06-16T" in problem.cure
 
 
-def test_rare_users_are_dropped_whole_and_their_share_is_told(log):
-    kept, report = without_rare_users(log, 10)
+def test_rare_users_are_dropped_whole_and_counted(log):
+    kept, left_out = without_rare_users(log, 10)
     counts = np.bincount(log.user)
     rare = np.flatnonzero((counts > 0) & (counts < 10))
     assert not set(kept.user) & set(rare)
     assert np.bincount(kept.user)[np.unique(kept.user)].min() >= 10
-    assert report["users_dropped"] == len(rare) > 0
-    assert report["interactions_dropped"] == len(log) - len(kept)
-    assert report["users_dropped_share"] == pytest.approx(len(rare) / (counts > 0).sum())
+    assert left_out.users == len(rare) > 0
+    assert left_out.interactions == len(log) - len(kept)
+    assert left_out.users_share == pytest.approx(len(rare) / (counts > 0).sum())
 
 
 def test_when_all_users_are_rare_nothing_is_learned(log):
@@ -100,12 +100,10 @@ def test_a_budget_keeps_the_newest_and_says_so(log):
     whole = split(log, data(window="30d", holdout=None))
     capped = within_budget(whole, 10)
     assert np.array_equal(capped.train.event, log.event[-10:])
-    told = capped.report
-    assert (told["interactions"], told["beyond_budget"]) == (10, len(log) - 10)
-    assert told["users"] == capped.train.n_users
+    assert capped.beyond_budget == len(log) - 10
     plenty = within_budget(whole, 10**9)
     assert plenty.train is whole.train
-    assert plenty.report == {**whole.report, "beyond_budget": 0}
+    assert plenty.beyond_budget == 0
 
 
 def test_an_evaluation_window_holds_nothing_that_was_learned(log):
