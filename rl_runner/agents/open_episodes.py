@@ -16,7 +16,7 @@ from stable_baselines3.common.distributions import StateDependentNoiseDistributi
 
 from rl_runner.agents.state import load_generators
 from rl_runner.arrays import load_arrays, save_arrays
-from rl_runner.runs.layout import OPEN_EPISODES
+from rl_runner.layout import OPEN_EPISODES
 
 
 def save_open_episodes(agent: Any, folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rl_runner.config.schema import Engine
 from rl_runner.errors import ConfigError, Problem, did_you_mean
+from rl_runner.layout import SB3_MODEL
 from rl_runner.startup import skip_torch_compiler
 
 
@@ -24,7 +25,7 @@ class Algorithm:
     name: str
     import_path: str  # "module:Class"
     reference: str
-    weights_file: str = "model.zip"  # SB3's format, which stock SB3 loads
+    weights_file: str = SB3_MODEL  # SB3's format, which stock SB3 loads
     fast_path: str = ""  # "module:Class" of its compiled twin, if it has one
     optimizer: bool = True  # whether its class uses one of torch's optimisers
 

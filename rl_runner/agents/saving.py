@@ -8,7 +8,7 @@ from rl_runner.agents.protocol import Agent
 from rl_runner.agents.state import load_numbers, save_numbers
 from rl_runner.envs.normalization import load_statistics, save_statistics
 from rl_runner.errors import CheckpointError, Problem
-from rl_runner.runs.layout import COUNTERS, NORMALIZATION
+from rl_runner.layout import COUNTERS, NORMALIZATION
 
 LOWER_THE_RATE = "Its training diverged: lower `learning_rate`, and train it again."
 TRAIN_AGAIN = "Train it again with this version: `rl train … --fresh`."

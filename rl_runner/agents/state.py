@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from rl_runner.arrays import load_arrays, save_arrays
+from rl_runner.layout import COUNTERS, RANDOM_STATES, REPLAY_BUFFER, STATE
 from rl_runner.runs.disk import parse_json
-from rl_runner.runs.layout import COUNTERS, RANDOM_STATES, REPLAY_BUFFER, STATE
 
 RECENT_EPISODES = ("ep_info_buffer", "ep_success_buffer")
 

@@ -13,6 +13,7 @@ from rl_runner.config.source import Path, SourceMap
 from rl_runner.config.validation import validate_section
 from rl_runner.config.yaml_text import parse_yaml
 from rl_runner.errors import ConfigError, Problem, did_you_mean
+from rl_runner.layout import CONFIG
 
 MAX_BYTES = 1_000_000
 
@@ -113,7 +114,7 @@ def _read_with_bases(path: FilePath, seen: tuple[str, ...]) -> tuple[Raw, Source
 
 def _config_in(path: FilePath) -> FilePath:
     """Return the config.yaml in an experiment's folder; any other path unchanged."""
-    inside = path / "config.yaml"
+    inside = path / CONFIG
     return inside if os.path.isfile(inside) else path  # noqa: PTH113 - no exception for long names
 
 

@@ -1,1 +1,1 @@
-"""Layer 1: what is on disk. :mod:`rl_runner.runs.layout` says every file name inside a run."""
+"""Layer 1: what is on disk. :mod:`rl_runner.layout` says every file name inside a run."""

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rl_runner.errors import CheckpointError, Problem
+from rl_runner.layout import BEST, CHECKPOINTS, HALFWAY, number_after
 from rl_runner.runs.checkpoints import TRAIN_AGAIN, CheckpointStore, verify
 from rl_runner.runs.disk import write_aside, writing
-from rl_runner.runs.layout import BEST, CHECKPOINTS, HALFWAY, number_after
 
 LONGEST_NAME = 100  # characters of a checkpoint's name, and more
 CheckpointName = str  # last, best, halfway, untrained, or a number of timesteps in digits

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rl_runner.errors import CheckpointError, Problem
+from rl_runner.layout import CHECKSUMS, EXIT, number_after
 from rl_runner.runs.disk import flush_to_disk, parse_json, writing
-from rl_runner.runs.layout import CHECKSUMS, EXIT, number_after
 
 TRAIN_AGAIN = "`rl train … --fresh` trains this seed again."
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from rl_runner.layout import LOCK
 from rl_runner.runs.disk import writing
-from rl_runner.runs.layout import LOCK
 
 PEEK_SECONDS = 0.2  # a process that only checks the claim holds the lock for less
 

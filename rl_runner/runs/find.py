@@ -4,10 +4,7 @@ import os
 from pathlib import Path
 
 from rl_runner.errors import Problem, RunFolderError, did_you_mean
-from rl_runner.runs.layout import CONFIG, RECORD, recorded_runs
-
-STUDY = "start.yaml"  # what a tuning study's folder begins with
-BEST = "best.yaml"  # and its winner's config
+from rl_runner.layout import CONFIG, RECORD, STUDY_BEST, STUDY_START, STUDY_TRIALS, recorded_runs
 
 
 def find_runs(path: Path) -> list[Path]:
@@ -22,7 +19,7 @@ def find_runs(path: Path) -> list[Path]:
         if runs:
             return runs
         raise RunFolderError(Problem("This experiment has no runs yet.", str(path)))
-    if _is_file(path / STUDY):
+    if _is_file(path / STUDY_START):
         raise RunFolderError(Problem("This is a tuning study.", str(path), _of_a_study(path)))
     if os.path.isdir(path):  # noqa: PTH112 - as below
         cure = "Name an experiment (it holds a config.yaml) or one of its seed-… folders."
@@ -36,10 +33,10 @@ def find_runs(path: Path) -> list[Path]:
 
 def _of_a_study(path: Path) -> str:
     """Say which experiments a study leads to."""
-    cure = f"Its trials are experiments: name one below {path / 'trials'}."
-    if not _is_file(path / BEST):
+    cure = f"Its trials are experiments: name one below {path / STUDY_TRIALS}."
+    if not _is_file(path / STUDY_BEST):
         return cure
-    return f"`rl train {path / BEST}` makes an experiment of its winner. {cure}"
+    return f"`rl train {path / STUDY_BEST}` makes an experiment of its winner. {cure}"
 
 
 def _is_file(path: Path) -> bool:

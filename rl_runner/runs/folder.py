@@ -1,4 +1,4 @@
-"""A run on disk, and the experiment it belongs to; :mod:`.layout` shows what they hold.
+"""A run on disk, and the experiment it belongs to; :mod:`rl_runner.layout` shows what they hold.
 
 A run is addressed by what it is, not by when it started, so training twice is training once.
 Every file appears whole or not at all: it is written aside and renamed.
@@ -10,12 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from rl_runner.errors import DiskFullError, Problem, RunFolderError
-from rl_runner.redaction import redacted
-from rl_runner.runs.agents import SavedAgents
-from rl_runner.runs.checkpoints import CheckpointStore
-from rl_runner.runs.claim import Claim, holder_of, is_claimed
-from rl_runner.runs.disk import write_aside, writing
-from rl_runner.runs.layout import (
+from rl_runner.layout import (
     CHECKPOINTS,
     CONFIG,
     LOCK,
@@ -27,6 +22,11 @@ from rl_runner.runs.layout import (
     seed_name,
     seed_number,
 )
+from rl_runner.redaction import redacted
+from rl_runner.runs.agents import SavedAgents
+from rl_runner.runs.checkpoints import CheckpointStore
+from rl_runner.runs.claim import Claim, holder_of, is_claimed
+from rl_runner.runs.disk import write_aside, writing
 from rl_runner.runs.measurements import Measurements
 from rl_runner.runs.record import RunRecord, read_record, write_record, write_record_into
 

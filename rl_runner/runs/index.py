@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from rl_runner.errors import RunnerError, bounded
+from rl_runner.layout import INDEX, RECORD, seed_number
 from rl_runner.runs.claim import is_claimed
 from rl_runner.runs.disk import parse_json, write_aside
-from rl_runner.runs.layout import INDEX, RECORD, seed_number
 from rl_runner.runs.record import AgentResult, Results, RunRecord, read_record
 
 FORMAT = 3

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from rl_runner.errors import Problem, RunFolderError
+from rl_runner.layout import EPISODE_COLUMNS, EPISODES, EVALUATIONS, EVENTS
 from rl_runner.runs.disk import flush_to_disk, write_aside, writing
-from rl_runner.runs.layout import EPISODE_COLUMNS, EPISODES, EVALUATIONS, EVENTS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, get_args
 
 from rl_runner.errors import Problem, RunFolderError
+from rl_runner.layout import RECORD
 from rl_runner.runs.disk import parse_json, read_text, write_aside, writing
 from rl_runner.runs.json_objects import JsonObject
-from rl_runner.runs.layout import RECORD
 from rl_runner.runs.log_results import Checklist, Coverage, Judgement, LogReport
 
 FORMAT = 1  # of run.json; raise it when an older version could misread what is written

@@ -9,8 +9,8 @@ from rl_runner.config import ExperimentConfig, experiment_hash
 from rl_runner.config.schema import AlgoConfig
 from rl_runner.envs import reason_for_single_copies
 from rl_runner.envs.code import check_code, named_packages, use_code
+from rl_runner.layout import experiment_name
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
-from rl_runner.runs.layout import experiment_name
 from rl_runner.runs.record import Completion, RunRecord
 from rl_runner.training.reporting import Reporter, StopRequest
 from rl_runner.training.task import RunTask

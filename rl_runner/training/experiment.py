@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, load_config
 from rl_runner.config.schema import EnvConfig
 from rl_runner.errors import ConfigError
+from rl_runner.layout import CONFIG
 from rl_runner.runs.folder import ExperimentFolder
-from rl_runner.runs.layout import CONFIG
 from rl_runner.training.processes.launcher import run_here, run_in_processes
 from rl_runner.training.reporting import Reporter
 from rl_runner.training.task import RunResult, RunTask, announce, refresh_result

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from rl_runner.config import ExperimentConfig, experiment_hash, load_config
 from rl_runner.errors import ConfigError, Problem, RunFolderError
+from rl_runner.layout import CONFIG, SEED_FOLDERS
 from rl_runner.runs.folder import ExperimentFolder
-from rl_runner.runs.layout import CONFIG, SEED_FOLDERS
 from rl_runner.runs.record import ExtendedFrom, RunRecord, read_record
 from rl_runner.training.environment_task import folder_at
 from rl_runner.training.task import RunTask

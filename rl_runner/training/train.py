@@ -9,7 +9,7 @@ from rl_runner.config.source import SourceMap
 from rl_runner.config.validation import validate_section
 from rl_runner.envs.code import describe_changes
 from rl_runner.errors import ConfigError, Problem
-from rl_runner.runs.layout import CONFIG
+from rl_runner.layout import CONFIG
 from rl_runner.training.environment_task import EnvironmentTask, experiment_folder
 from rl_runner.training.experiment import ExperimentResult, begin_experiment, run_experiments
 from rl_runner.training.extend import begin_with_end_of, find_shorter

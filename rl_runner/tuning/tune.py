@@ -14,6 +14,7 @@ from rl_runner.config.identity import meaning_of, short_hash
 from rl_runner.config.schema import plain_name
 from rl_runner.config.tune import TuneConfig
 from rl_runner.errors import ConfigError, DiskFullError, Problem, StudyError
+from rl_runner.layout import STUDY_BEST, STUDY_START
 from rl_runner.tuning.confirm import Candidate, Confirmed, candidates, confirm, winner_of
 from rl_runner.tuning.objective import describe_objective
 from rl_runner.tuning.report.study_report import write_report
@@ -30,7 +31,7 @@ from rl_runner.tuning.study.storage import (
     opening_explained,
     storage_lost,
 )
-from rl_runner.tuning.study.study_folder import BEST, START, StudyFolder
+from rl_runner.tuning.study.study_folder import StudyFolder
 from rl_runner.tuning.study.trial_report import trial_report
 from rl_runner.tuning.study_reporter import StudyPlan, StudyReporter, TrialReport
 from rl_runner.tuning.trial_runs import resolve_start
@@ -104,7 +105,7 @@ def _search_and_confirm(task: SearchTask, reporter: StudyReporter, jobs: int) ->
     # Choose the starting config and the best trials.
     chosen = candidates(task.start, task.tune, trials)
     if not task.tune.confirm.trials:  # the user chose to skip the confirmation
-        task.folder.write(BEST, _best_yaml(task, chosen[1], None))
+        task.folder.write(STUDY_BEST, _best_yaml(task, chosen[1], None))
         return _finished(task, ())
     # Train them on fresh seeds, and let these decide.
     confirmed = confirm(chosen, task.tune, task.folder, reporter, jobs)
@@ -112,7 +113,7 @@ def _search_and_confirm(task: SearchTask, reporter: StudyReporter, jobs: int) ->
         return _result(task, (), stopped=True)
     winner = winner_of(task.tune, confirmed)
     if winner is not None:
-        task.folder.write(BEST, _best_yaml(task, winner.candidate, winner))
+        task.folder.write(STUDY_BEST, _best_yaml(task, winner.candidate, winner))
     return _finished(task, confirmed)
 
 
@@ -149,7 +150,7 @@ def _open(
             study = open_study(storage, folder.name, directions, identity, description)
         study.pruner = build_pruner(settings, start)
         written = start.model_copy(update={"tune": settings})
-        folder.write(START, dump_config(written))
+        folder.write(STUDY_START, dump_config(written))
     except BaseException:
         if storage is not None:
             close_storage(storage)
@@ -172,7 +173,7 @@ def _check_earlier_runs(folder: StudyFolder, description: dict[str, Any]) -> Non
         return
     cure = "Give this study another name with `--study`, or remove the folder."
     try:
-        written = load_config(folder.path / START)
+        written = load_config(folder.path / STUDY_START)
     except ConfigError as error:
         what = "This folder has runs, but its start.yaml does not say of which config: "
         what += error.problems[0].what

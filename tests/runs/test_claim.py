@@ -8,9 +8,9 @@ from typing import IO, Any
 
 import pytest
 
+from rl_runner.layout import LOCK
 from rl_runner.runs.claim import Claim, is_claimed
 from rl_runner.runs.folder import RunFolder
-from rl_runner.runs.layout import LOCK
 from rl_runner.runs.record import RunRecord
 
 TAKE_AND_HOLD = """

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from rl_runner.errors import RunFolderError
+from rl_runner.layout import STUDY_BEST, STUDY_START
 from rl_runner.runs.find import find_runs
-from rl_runner.tuning.study.study_folder import BEST, START
 
 
 def _experiment(path: Path, *seeds: int) -> Path:
@@ -53,12 +53,12 @@ def test_another_folder_is_neither_a_run_nor_an_experiment(tmp_path: Path):
 
 def test_a_tuning_study_says_which_experiments_it_leads_to(tmp_path: Path):
     _experiment(tmp_path / "trials" / "trial-0000", 0)
-    (tmp_path / START).touch()
+    (tmp_path / STUDY_START).touch()
     with pytest.raises(RunFolderError, match="a tuning study") as caught:
         find_runs(tmp_path)
     (problem,) = caught.value.problems
     assert problem.cure == f"Its trials are experiments: name one below {tmp_path / 'trials'}."
-    (tmp_path / BEST).touch()
+    (tmp_path / STUDY_BEST).touch()
     with pytest.raises(RunFolderError, match="makes an experiment of its winner"):
         find_runs(tmp_path)
 

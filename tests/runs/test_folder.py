@@ -9,9 +9,9 @@ import pytest
 from run_files import PowerCutError, files_below, saver, write_half_then_die
 
 from rl_runner.errors import DiskFullError, RunFolderError
+from rl_runner.layout import LOCK
 from rl_runner.runs import folder as folder_module
 from rl_runner.runs.folder import SPARE_SIZE, ExperimentFolder, RunFolder
-from rl_runner.runs.layout import LOCK
 from rl_runner.runs.record import AgentResult, Results, RunRecord, read_record
 
 

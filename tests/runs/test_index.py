@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from rl_runner.layout import INDEX
 from rl_runner.runs.folder import RunFolder
 from rl_runner.runs.index import runs_below
-from rl_runner.runs.layout import INDEX
 
 
 def experiment(path: Path, *seeds: int) -> Path:

@@ -7,8 +7,8 @@ import pytest
 from run_files import PowerCutError
 
 from rl_runner.errors import RunFolderError
+from rl_runner.layout import EPISODE_COLUMNS
 from rl_runner.runs.folder import RunFolder
-from rl_runner.runs.layout import EPISODE_COLUMNS
 
 
 def test_a_crash_while_saving_evaluations_leaves_the_old_ones(

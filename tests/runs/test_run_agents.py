@@ -7,8 +7,8 @@ import pytest
 from run_files import PowerCutError, files_below, saver
 
 from rl_runner.errors import CheckpointError
+from rl_runner.layout import LOCK
 from rl_runner.runs.folder import RunFolder
-from rl_runner.runs.layout import LOCK
 
 DIE_WHILE_SAVING = """
 import os, sys

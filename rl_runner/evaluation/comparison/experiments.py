@@ -14,9 +14,9 @@ import numpy as np
 from rl_runner.config import ExperimentConfig, load_config
 from rl_runner.envs.code import use_code
 from rl_runner.errors import Problem, RunFolderError, RunnerError
+from rl_runner.layout import CONFIG, RECORD, seed_name, seed_number
 from rl_runner.runs.find import find_runs
 from rl_runner.runs.folder import RunFolder
-from rl_runner.runs.layout import CONFIG, RECORD, seed_name, seed_number
 from rl_runner.runs.record import AgentResult, RunRecord
 
 AgentName = Literal["last", "best"]

@@ -18,11 +18,11 @@ import numpy as np
 from rl_runner.config import EnvConfig
 from rl_runner.envs.baselines import BaselineFactory, baselines_of, load_baseline, references_of
 from rl_runner.errors import RunnerError
+from rl_runner.layout import SCALES
 from rl_runner.local_code import keeping_working_directory
 from rl_runner.runs.disk import write_aside
 from rl_runner.seeding import SeedTree
 
-CACHE = ".scales.json"
 FORMAT = 2
 STEPS = 100_000  # about as many steps, at most, are played to measure a policy
 EPISODES = (100, 1000)  # within these numbers of episodes
@@ -59,7 +59,7 @@ def load_scale(config: EnvConfig, cache_dir: Path) -> Scale:
 
     :raises EnvError: as :func:`measure_scale` does
     """
-    key, place = _key(config), cache_dir / CACHE
+    key, place = _key(config), cache_dir / SCALES
     kept = _read_cache(place)
     with contextlib.suppress(KeyError, TypeError):  # not in the cache, or of another version
         return Scale(**kept[key])

@@ -20,10 +20,10 @@ from rl_runner.errors import CheckpointError, ConfigError, Problem
 from rl_runner.evaluation.play.episodes import play_episodes
 from rl_runner.evaluation.play.exact_returns import exact_score
 from rl_runner.evaluation.play.policy_evaluation import Evaluation
+from rl_runner.layout import SB3_MODEL
 from rl_runner.local_code import keeping_working_directory
 from rl_runner.seeding import SeedTree
 
-SB3_FILE = "model.zip"
 NO_STATISTICS = Path("none")  # the user says that there is nothing to normalise
 
 
@@ -45,7 +45,7 @@ def load_external_agent(path: Path, algo: str) -> Any:
     :raises CheckpointError: if the file cannot be loaded as one
     """
     algorithm = find_algorithm(algo, f"--algo {algo}")
-    if algorithm.weights_file != SB3_FILE:
+    if algorithm.weights_file != SB3_MODEL:
         what = f"{algo} is not one of Stable-Baselines3's algorithms."
         cure = "Name the algorithm that the file was saved with."
         raise ConfigError(Problem(what, f"--algo {algo}", cure))
@@ -96,7 +96,7 @@ def _refuse_algorithm(path: Path, algo: str, likely: list[str]) -> NoReturn:
 
 
 def _is_sb3(name: str) -> bool:
-    return ALGORITHMS[name].weights_file == SB3_FILE
+    return ALGORITHMS[name].weights_file == SB3_MODEL
 
 
 @functools.cache

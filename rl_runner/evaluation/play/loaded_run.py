@@ -15,11 +15,11 @@ from rl_runner.envs import build_evaluation_env, build_training_env
 from rl_runner.envs.code import code_note, use_code
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.play.episodes import Episodes, play_episodes
+from rl_runner.layout import CONFIG
 from rl_runner.local_code import keeping_working_directory
 from rl_runner.runs.agents import CheckpointName
 from rl_runner.runs.find import find_runs
 from rl_runner.runs.folder import RunFolder
-from rl_runner.runs.layout import CONFIG
 from rl_runner.runs.record import RunRecord
 from rl_runner.seeding import SeedTree
 

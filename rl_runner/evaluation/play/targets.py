@@ -12,9 +12,9 @@ from rl_runner.evaluation.play.baselines import evaluate_baseline
 from rl_runner.evaluation.play.external_agents import check_trust, evaluate_external_agent
 from rl_runner.evaluation.play.loaded_run import load_run
 from rl_runner.evaluation.play.policy_evaluation import Evaluation, evaluate_run
+from rl_runner.layout import RECORD, seed_number
 from rl_runner.local_code import add_code_folders
 from rl_runner.runs.find import find_runs
-from rl_runner.runs.layout import RECORD, seed_number
 
 YAML = {".yaml", ".yml"}
 

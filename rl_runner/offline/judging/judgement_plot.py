@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
+from rl_runner.layout import ESTIMATES
 from rl_runner.runs.log_results import Judgement
-
-ESTIMATES = "estimates.png"
 
 
 def draw_judgement(judgement: Judgement, folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from rl_runner.config.data import parse_duration
 from rl_runner.errors import ConfigError, Problem
+from rl_runner.layout import JUDGED, JUDGEMENT
 from rl_runner.offline.judging.judgement import judge
 from rl_runner.offline.judging.judgement_plot import draw_judgement
 from rl_runner.offline.learning.trained_run import TrainedRun, load_trained
@@ -17,8 +18,6 @@ from rl_runner.offline.logs.log_files import LogReader, find_files
 from rl_runner.offline.logs.windows import Window, evaluation_window
 from rl_runner.runs.disk import write_aside, writing
 from rl_runner.runs.log_results import Judgement, RefusedRows
-
-JUDGED = "judged"  # the folder inside a run for its judgements by logs
 
 
 @dataclass(frozen=True)
@@ -83,4 +82,4 @@ def _write(evaluation: Evaluation) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         draw_judgement(evaluation.judgement, folder)
     text = json.dumps(evaluation.to_dict(), indent=2, ensure_ascii=False) + "\n"
-    write_aside(folder / "judgement.json", lambda aside: aside.write_text(text, encoding="utf-8"))
+    write_aside(folder / JUDGEMENT, lambda aside: aside.write_text(text, encoding="utf-8"))

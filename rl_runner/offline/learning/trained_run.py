@@ -7,6 +7,7 @@ import numpy as np
 
 from rl_runner.config import ExperimentConfig, load_config
 from rl_runner.errors import CheckpointError, Problem, RunFolderError
+from rl_runner.layout import RECORD
 from rl_runner.offline.learning.learners import (
     LogLearner,
     build_learner,
@@ -16,7 +17,6 @@ from rl_runner.offline.learning.learners import (
 from rl_runner.offline.logs.encoding import RewardWeights, reward_weights
 from rl_runner.runs.find import find_runs
 from rl_runner.runs.folder import RunFolder
-from rl_runner.runs.layout import RECORD
 from rl_runner.runs.log_results import LogReport
 from rl_runner.runs.record import EDITED, RunRecord
 

@@ -8,8 +8,8 @@ from rl_runner.config import dump_config, experiment_hash, load_config
 from rl_runner.envs.code import use_code, with_code
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.reproduction import Reproduction, compare_runs
+from rl_runner.layout import seed_number
 from rl_runner.runs.find import find_runs
-from rl_runner.runs.layout import seed_number
 from rl_runner.training.environment_task import EnvironmentTask
 from rl_runner.training.reporting import Reporter, StopRequest
 from rl_runner.training.task import RunTask, execute

@@ -16,8 +16,8 @@ from stable_baselines3.common.logger import (
 )
 
 from rl_runner.config import ExperimentConfig, dump_config
+from rl_runner.layout import number_after
 from rl_runner.redaction import redacted_yaml
-from rl_runner.runs.layout import number_after
 from rl_runner.runs.record import Results
 
 ONLY_TENSORBOARD = ("stdout", "log", "json", "csv")

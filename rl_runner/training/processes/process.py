@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 
 from pebble import concurrent
 
-from rl_runner.runs.layout import seed_name
+from rl_runner.layout import seed_name
 from rl_runner.training.processes.worker import GIVE_UP, GRACE_SECONDS, work
 from rl_runner.training.reporting import Reporter
 from rl_runner.training.task import RunResult, RunTask

@@ -21,8 +21,8 @@ from rl_runner.agents.protocol import Agent
 from rl_runner.agents.saving import save_agent
 from rl_runner.agents.state import save_state
 from rl_runner.arrays import load_arrays, save_arrays
+from rl_runner.layout import EVALUATIONS, HISTORY, PROGRESS
 from rl_runner.runs.folder import RunFolder
-from rl_runner.runs.layout import EVALUATIONS, HISTORY, PROGRESS
 from rl_runner.training.resume.replay import ActionHistory
 
 STATISTICS = "statistics/"  # the prefix of their arrays in HISTORY

@@ -17,8 +17,8 @@ from rl_runner.config import ExperimentConfig
 from rl_runner.envs import borrow_for_evaluation, build_training_env
 from rl_runner.envs.normalization import load_statistics, set_statistics, statistics
 from rl_runner.errors import CheckpointError, EnvError, Problem
+from rl_runner.layout import NORMALIZATION
 from rl_runner.runs.folder import RunFolder
-from rl_runner.runs.layout import NORMALIZATION
 from rl_runner.seeding import SeedTree
 from rl_runner.training.observers.callbacks import ProgressTicker
 from rl_runner.training.observers.observers import Observers

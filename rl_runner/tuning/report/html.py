@@ -8,10 +8,10 @@ from rl_runner.config import load_config
 from rl_runner.errors import RunFolderError
 from rl_runner.evaluation.report.contents import StudyPart
 from rl_runner.evaluation.report.pictures import Picture, svg
-from rl_runner.runs.layout import SEED_FOLDERS
+from rl_runner.layout import SEED_FOLDERS, STUDY_START
 from rl_runner.runs.record import RunRecord, read_record
 from rl_runner.tuning.report.study_report import StudyReport, load_report
-from rl_runner.tuning.study.study_folder import START, StudyFolder
+from rl_runner.tuning.study.study_folder import StudyFolder
 
 CAPTIONS = {
     "history": "The score of each trial in order, and the best so far.",
@@ -29,7 +29,7 @@ FIRST = ("confirmation", "history", "importances")  # the pictures that most rea
 
 def is_study(path: Path) -> bool:
     """Whether a folder is a study's, finished or not."""
-    return (path / START).is_file()
+    return (path / STUDY_START).is_file()
 
 
 def study_part(path: Path) -> StudyPart:
@@ -40,7 +40,7 @@ def study_part(path: Path) -> StudyPart:
     """
     folder = StudyFolder(path)
     report = load_report(path)
-    start = path / START
+    start = path / STUDY_START
     return StudyPart(
         label=folder.name,
         config=load_config(start),

@@ -22,14 +22,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from rl_runner.errors import Problem, StudyError
+from rl_runner.layout import CONFIG, STUDY_BEST, STUDY_TRIALS
 from rl_runner.runs.disk import write_aside, writing
-from rl_runner.runs.layout import CONFIG
 
-START = "start.yaml"
 JOURNAL = "study.journal"
 LOCK = ".lock"  # held during a search whose storage is the journal
 WRITE_LOCK = ".turn"  # held while files are written: several processes may share a study
-BEST = "best.yaml"
 SUMMARY = "summary.json"
 FORMAT = 2  # of summary.json; increase it when the content changes
 FIGURES = "figures"
@@ -56,7 +54,7 @@ class StudyFolder:
     @property
     def best(self) -> Path:
         """The winner's config."""
-        return self.path / BEST
+        return self.path / STUDY_BEST
 
     @property
     def figures(self) -> Path:
@@ -65,7 +63,7 @@ class StudyFolder:
 
     def trial(self, number: int) -> Path:
         """Return the experiment folder of a trial."""
-        return self.path / "trials" / f"trial-{number:04d}"
+        return self.path / STUDY_TRIALS / f"trial-{number:04d}"
 
     def candidate(self, label: str) -> Path:
         """Return the experiment folder in which a candidate is confirmed."""

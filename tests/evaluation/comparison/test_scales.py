@@ -8,13 +8,13 @@ from rl_runner.config import EnvConfig
 from rl_runner.errors import EnvError
 from rl_runner.evaluation.comparison import scales
 from rl_runner.evaluation.comparison.scales import (
-    CACHE,
     FORMAT,
     Scale,
     load_scale,
     load_scale_or_reason,
     measure_scale,
 )
+from rl_runner.layout import SCALES
 
 LAKE = EnvConfig(id="FrozenLake-v1")
 CARTPOLE = EnvConfig(id="CartPole-v1")
@@ -73,7 +73,7 @@ def test_a_threshold_of_zero_is_one():
 def test_what_an_agent_sees_does_not_change_the_scale(tmp_path: Path):
     scale = load_scale(LAKE, tmp_path)
     assert load_scale(LAKE.model_copy(update={"n_envs": 4, "frame_stack": 2}), tmp_path) == scale
-    kept = json.loads((tmp_path / CACHE).read_text(encoding="utf-8"))["scales"]
+    kept = json.loads((tmp_path / SCALES).read_text(encoding="utf-8"))["scales"]
     assert len(kept) == 1
     short = load_scale(EnvConfig(id="FrozenLake-v1", time_limit=20), tmp_path)
     assert short.best is not None
@@ -92,16 +92,16 @@ def test_a_scale_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 )
 def test_a_damaged_cache_is_made_anew(tmp_path: Path, text: str):
     expected = load_scale(LAKE, tmp_path)
-    (tmp_path / CACHE).write_text(text, encoding="utf-8")
+    (tmp_path / SCALES).write_text(text, encoding="utf-8")
     assert load_scale(LAKE, tmp_path) == expected
-    assert json.loads((tmp_path / CACHE).read_text(encoding="utf-8"))["format"] == FORMAT
+    assert json.loads((tmp_path / SCALES).read_text(encoding="utf-8"))["format"] == FORMAT
 
 
 def test_a_cache_of_another_shape_is_made_anew(tmp_path: Path):
     expected = load_scale(LAKE, tmp_path)
-    document = json.loads((tmp_path / CACHE).read_text(encoding="utf-8"))
+    document = json.loads((tmp_path / SCALES).read_text(encoding="utf-8"))
     document["scales"] = {key: {"random": 1.0} for key in document["scales"]}
-    (tmp_path / CACHE).write_text(json.dumps(document), encoding="utf-8")
+    (tmp_path / SCALES).write_text(json.dumps(document), encoding="utf-8")
     assert load_scale(LAKE, tmp_path) == expected
 
 

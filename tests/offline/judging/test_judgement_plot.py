@@ -1,6 +1,7 @@
 import dataclasses
 
-from rl_runner.offline.judging.judgement_plot import ESTIMATES, draw_judgement
+from rl_runner.layout import ESTIMATES
+from rl_runner.offline.judging.judgement_plot import draw_judgement
 from rl_runner.runs.log_results import Estimate, Judgement, Support
 
 ZERO = (0.0, 0.0)

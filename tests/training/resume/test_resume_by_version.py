@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rl_runner import Reporter, config_from_dict, train
-from rl_runner.runs.layout import CHECKSUMS
+from rl_runner.layout import CHECKSUMS
 from rl_runner.runs.record import write_record
 
 LAKE = {

@@ -2,7 +2,8 @@
 
 ::
 
-    runs/                      every experiment; .index.json makes `rl runs` fast
+    runs/                      every experiment; .index.json makes `rl runs` fast, .scales.json
+                               keeps what was measured of environments
       <name>-<hash8>/          one experiment
         config.yaml            resolved, complete, loadable
         seed-<k>/              one run
@@ -16,6 +17,8 @@
           evaluations.npz      every periodic evaluation episode
           .lock                held by the process that trains the run
           .spare               while it trains: space for the last run.json on a full disk
+          estimates.png        the judgement by what was held out, of a run that learned from a log
+          judged/<log>/        its judgements by other logs: judgement.json and estimates.png
           checkpoints/
             <t>/               all that is needed to resume exactly from t timesteps
             exit-<t>/          the same, where the run was interrupted between two regular ones
@@ -36,11 +39,17 @@ MAX_SEED = 2**63  # not included
 
 # In a folder of experiments
 INDEX = ".index.json"
+SCALES = ".scales.json"
 
 # In an experiment
 CONFIG = "config.yaml"
 SEED_PREFIX = "seed-"
 SEED_FOLDERS = f"{SEED_PREFIX}*"
+
+# In a tuning study, whose other files :mod:`rl_runner.tuning.study.study_folder` names
+STUDY_START = "start.yaml"
+STUDY_BEST = "best.yaml"
+STUDY_TRIALS = "trials"
 
 # In a run
 RECORD = "run.json"
@@ -53,7 +62,13 @@ EPISODES = "episodes.csv"
 EPISODE_COLUMNS = ("timestep", "return", "length", "terminated", "wall_time")
 EVALUATIONS = "evaluations.npz"  # in a checkpoint as well
 
+# In a run that learned from a log
+JUDGED = "judged"
+JUDGEMENT = "judgement.json"
+ESTIMATES = "estimates.png"
+
 # Of an agent: at the end in the run's folder, before that in a folder below checkpoints/
+SB3_MODEL = "model.zip"  # of SB3's algorithms; others name their file in a registry
 COUNTERS = "agent.json"
 NORMALIZATION = "normalization.npz"
 
