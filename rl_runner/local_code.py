@@ -200,10 +200,12 @@ def source_hashes(names: Iterable[str]) -> dict[str, str]:
     :raises CodeError: if a source has changed since this process first hashed it
     """
     hashes: dict[str, str] = {}
+    # Follow the imports from module to module.
     pending = [parent for name in names for parent in _with_parents(name)]
     seen: set[str] = set()
     while pending:
         name = pending.pop()
+        # Skip what is done, installed, or has no file (a namespace package has none).
         if name in seen:
             continue
         seen.add(name)
@@ -212,6 +214,7 @@ def source_hashes(names: Iterable[str]) -> dict[str, str]:
         spec = _spec_of(name)
         if spec is None or spec.origin is None or not os.path.isfile(spec.origin):  # noqa: PTH113
             continue  # a namespace package has no file
+        # Hash this module's source, and continue with what it imports.
         source = Path(spec.origin)
         _check_unambiguous(name, source)
         hashes[name] = _hash_once(source)

@@ -32,10 +32,12 @@ def load_agent(agent: Agent, folder: Path, weights_file: str) -> None:
 
     :raises CheckpointError: if a file is missing, damaged or of another config
     """
+    # The parameters, which must be finite.
     load_parameters(agent, str(folder / weights_file))
     if (name := parameter_not_finite(agent)) is not None:
         what = f"The saved agent's parameters are not finite numbers: {name}."
         raise CheckpointError(Problem(what, str(folder), LOWER_THE_RATE))
+    # The counters.
     try:
         load_numbers(agent, folder)
     except FileNotFoundError as error:
@@ -44,6 +46,7 @@ def load_agent(agent: Agent, folder: Path, weights_file: str) -> None:
     except (OSError, ValueError, AttributeError) as error:
         what = f"The agent's counters cannot be loaded: {error}"
         raise CheckpointError(Problem(what, str(folder), TRAIN_AGAIN)) from error
+    # The normalisation statistics of the environment that the agent acts in.
     if (vec_normalize := agent.get_vec_normalize_env()) is not None:
         try:
             load_statistics(vec_normalize, folder / NORMALIZATION)

@@ -61,6 +61,7 @@ def save_state(agent: Any, folder: Path, *, replay_buffer: bool) -> None:
 
     :param replay_buffer: write the replay buffer too, if the agent has one
     """
+    # As JSON: recent episodes, Python's random state, and that of the action space.
     contents = {
         "recent": {
             name: [_plain_episode(item) for item in getattr(agent, name, None) or ()]
@@ -70,6 +71,7 @@ def save_state(agent: Any, folder: Path, *, replay_buffer: bool) -> None:
         "action_space": agent.action_space.np_random.bit_generator.state,
     }
     (folder / STATE).write_text(json.dumps(contents), encoding="utf-8")
+    # As arrays: the random states of NumPy and torch.
     _, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002 - SB3 draws from it
     save_arrays(
         folder / RANDOM_STATES,
@@ -80,6 +82,7 @@ def save_state(agent: Any, folder: Path, *, replay_buffer: bool) -> None:
             "torch": torch.get_rng_state().numpy(),
         },
     )
+    # The replay buffer, which is large.
     buffer = getattr(agent, "replay_buffer", None)
     if replay_buffer and buffer is not None:
         save_arrays(folder / REPLAY_BUFFER, _buffer_arrays(buffer))

@@ -93,6 +93,7 @@ def _read_with_bases(path: FilePath, seen: tuple[str, ...]) -> tuple[Raw, Source
     place = os.path.realpath(path)
     if place in seen:
         raise ConfigError(Problem("`extends` refers back to this file.", str(path)))
+    # The file itself.
     raw, source = _read_file(path)
     base = raw.pop("extends", None)
     if base is None:
@@ -102,6 +103,7 @@ def _read_with_bases(path: FilePath, seen: tuple[str, ...]) -> tuple[Raw, Source
         raise ConfigError(
             Problem("`extends` is not a file name.", source.locate(("extends",)), cure)
         )
+    # The file that it extends, which may extend another one.
     base_path = _config_in(path.parent / base)
     if not os.path.exists(base_path):  # noqa: PTH110 - False, and no exception, for any text
         guess = did_you_mean(base_path.name, _names_beside(base_path))
@@ -129,6 +131,7 @@ def _read_file(path: FilePath) -> tuple[Raw, SourceMap]:
         reason = getattr(error, "strerror", None) or str(error)
         cure = did_you_mean(path.name, _names_beside(path))
         raise ConfigError(Problem(f"The file cannot be read: {reason}.", str(path), cure)) from None
+    # As UTF-8 text of a reasonable size.
     if len(content) > MAX_BYTES:
         raise ConfigError(
             Problem("The file is larger than a megabyte, so it is not a config.", str(path))
@@ -138,6 +141,7 @@ def _read_file(path: FilePath) -> tuple[Raw, SourceMap]:
     except UnicodeDecodeError:
         problem = Problem("The file is not UTF-8 text.", str(path), "Name a YAML file.")
         raise ConfigError(problem) from None
+    # As YAML that holds a mapping.
     raw, source = parse_yaml(text, str(path))
     source = replace(source, folders=(os.path.abspath(path.parent),))  # noqa: PTH100 - links stay
     if raw is None:

@@ -46,16 +46,19 @@ def _problem(
 ) -> Problem:
     path = _path_in_file(raw, details)
     where = source.locate((*at, *path))
+    # Keys that are unknown or missing.
     if details["type"] == "extra_forbidden":
         known = _known_keys(model, path[:-1])
         return unknown_key(path[-1], known, where)
     if details["type"] == "missing":
         return Problem(f"The key `{path[-1]}` is missing.", where, f"Add `{path[-1]}: …`.")
+    # Values that are not allowed: what was expected, in plain words.
     message = details["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     message = _PLAIN_WORDS.get(details["type"], message)
     if message.startswith(("greater than", "less than")):
         message = f"a value {message}"
     expected = message if details["type"] == "value_error" else f"expected {message}"
+    # What to do, where the value itself gives a hint.
     cure = ""
     if details["type"] == "literal_error":
         cure = did_you_mean(details["input"], _quoted_words(message))

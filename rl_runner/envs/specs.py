@@ -96,6 +96,7 @@ def load_wrapper(config: WrapperConfig) -> Callable[..., AnyEnv]:
 
     :raises EnvError: if it cannot be imported or is not a wrapper, with the nearest name
     """
+    # Import its module.
     module_name, _, class_name = config.name.replace(":", ".").rpartition(".")
     try:
         module = import_named(module_name, "env.wrappers")
@@ -103,6 +104,7 @@ def load_wrapper(config: WrapperConfig) -> Callable[..., AnyEnv]:
         what = f"The wrapper `{config.name}` cannot be imported."
         problems = (Problem(f"{what} {p.what}", "env.wrappers", p.cure) for p in error.problems)
         raise CodeError(*problems) from error.__cause__
+    # Refuse what is not a wrapper, and wrappers whose statistics would be lost.
     found = getattr(module, class_name, None)
     if not (isinstance(found, type) and issubclass(found, gym.Wrapper)):
         what = f"`{config.name}` is not a Gymnasium wrapper."
@@ -128,6 +130,7 @@ def explained(config: EnvConfig, action: str) -> Iterator[None]:
         yield
     except EnvError:
         raise
+    # A package that is missing: name the one to install.
     except ModuleNotFoundError as error:
         missing = error.name or "unknown"
         what = f"`{config.id}` needs the Python package `{missing}`, which is not installed."
@@ -136,6 +139,7 @@ def explained(config: EnvConfig, action: str) -> Iterator[None]:
         if top in KNOWN_PACKAGES:
             cure = f"Install it: `pip install {KNOWN_PACKAGES[top]}`."
         raise EnvError(Problem(what, "env.id", cure)) from None
+    # An id that Gymnasium does not know, or no longer.
     except gym.error.DeprecatedEnv as error:
         known = did_you_mean(config.id.rpartition(":")[2], gym.registry)
         what = f"`{config.id}` is an old version that Gymnasium no longer has."
@@ -147,6 +151,7 @@ def explained(config: EnvConfig, action: str) -> Iterator[None]:
     except gym.error.DependencyNotInstalled as error:
         what = f"`{config.id}` needs a package that is not installed."
         raise EnvError(Problem(what, "env.id", str(error))) from None
+    # Anything that its own code raises.
     except (Exception, SystemExit) as error:
         what = f"`{config.id}` could not be {action}: {describe_exception(error)}"
         cure = _misspelt_argument(config, error)
@@ -187,6 +192,7 @@ def _no_such_environment(config: EnvConfig) -> EnvError:
     """Return the error for an id that nothing has registered, with the ids it may have meant."""
     module, _, env_id = config.id.rpartition(":")
     what = f"There is no environment `{config.id}`."
+    # An id without a module: another package may have it, or it is misspelt.
     if not module:
         home = _home_of(env_id)
         if home is not None:
@@ -197,6 +203,7 @@ def _no_such_environment(config: EnvConfig) -> EnvError:
         else:
             cure = did_you_mean(env_id, gym.registry) or "`rl envs` lists what is installed."
         return EnvError(Problem(what, "env.id", cure))
+    # An id with a module: compare it with what that module has registered.
     own = _ids_of(module)
     if isinstance(getattr(sys.modules.get(module), env_id, None), type):
         cure = "It is a class there. Register it, and name its id: `gymnasium.register("

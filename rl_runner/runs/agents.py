@@ -71,6 +71,7 @@ class SavedAgents:
         :param name: or a number of timesteps in digits, of which there is a checkpoint
         :raises CheckpointError: if there is none, with those that are kept
         """
+        # Where its files would be.
         kept = self._kept_agents()
         folder = self.path / CHECKPOINTS
         if name == "last":
@@ -81,6 +82,7 @@ class SavedAgents:
             folder /= f"{HALFWAY}-{self.halfway_timesteps()}"
         else:
             folder /= next((entry for t, entry in kept if str(t) == name.lstrip("0")), "none")
+        # Refuse a name without an agent, and files that are damaged.
         if not (folder / self.weights_file).is_file():
             cure = "Train it to the end: `rl train` resumes what is not finished."
             if kept and name not in {"last", "best"}:
@@ -114,6 +116,7 @@ class SavedAgents:
         pointer = self._store.path / BEST
         if not os.path.lexists(pointer):
             return None
+        # Follow the pointer if it is sound; else take the only agent there is.
         try:
             with pointer.open(encoding="utf-8") as file:
                 name = file.read(LONGEST_NAME).strip()
@@ -124,6 +127,7 @@ class SavedAgents:
             return self._store.path / name
         if len(kept) == 1:
             return kept[0]
+        # Ask the user to choose.
         what = "The file that says which agent is the best is damaged."
         cure = TRAIN_AGAIN
         if kept:

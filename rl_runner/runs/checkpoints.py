@@ -28,12 +28,14 @@ class CheckpointStore:
         """Let ``save`` fill a new folder, hash its files and put it in place, all or nothing."""
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
+            # Fill a folder of another name.
             new = Path(tempfile.mkdtemp(dir=self.path, prefix=".new-"))
             try:
                 new.chmod(0o755)
                 save(new)
                 sums = {file.name: _sha256(file) for file in sorted(new.iterdir())}
                 (new / CHECKSUMS).write_text(json.dumps(sums, indent=1), encoding="utf-8")
+                # Once all of it has reached the disk, rename it.
                 for file in new.iterdir():
                     flush_to_disk(file)
                 place = self.path / name

@@ -54,12 +54,14 @@ def evaluate_last_and_best(
         described = episodes.describe() | ({} if exact is None else exact.describe())
         return AgentResult(**described)
 
+    # Open an environment for held-out episodes.
     opened = (
         nullcontext(evaluation.env)  # no more may be open; training is over and needs none back
         if config.env.max_copies is not None
         else closing(build_evaluation_env(config.env, episode_seeds, config.eval.n_envs))
     )
     with opened as env:
+        # Play the last agent, then the best one in its place.
         last = play(env)
         try:
             load_agent(agent, _best_checkpoint(run, evaluation), run.weights_file)
@@ -68,6 +70,7 @@ def evaluate_last_and_best(
             note(f"Seed {seed}: there is no result of the best agent. {why}")
             return Results(last=last)
         best = play(env)
+    # Say how much the selection flattered the best agent.
     best = best.selected_for(evaluation.best_mean_reward, evaluation.best_timesteps)
     return Results(last=last, best=best)
 

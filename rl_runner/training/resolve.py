@@ -149,6 +149,7 @@ def _refuse_data(config: ExperimentConfig) -> None:
 
 def _check_spaces(algorithm: Algorithm, env_config: EnvConfig, env: "VecEnv") -> None:
     """Refuse spaces that the algorithm does not take, and name the algorithms that take them."""
+    # Observations and actions.
     reason = refusal(algorithm, env.observation_space, env.action_space)
     if reason is not None:
         fitting = fitting_algorithms(
@@ -162,6 +163,7 @@ def _check_spaces(algorithm: Algorithm, env_config: EnvConfig, env: "VecEnv") ->
             f"{describe_space(env.action_space)}. ({reason})"
         )
         raise ConfigError(Problem(what, "algo.name", f"These can: {', '.join(fitting) or 'none'}."))
+    # Action masks, for algorithms that ask for them.
     if takes_action_masks(algorithm.load_class()) and not env.has_attr("action_masks"):
         what = f"{algorithm.name} asks the environment which actions are valid; "
         what += f"{env_config.id} has no `action_masks()` method."

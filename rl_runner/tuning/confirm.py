@@ -225,6 +225,7 @@ def _confirmed(
 ) -> Confirmed:
     """Return the scores of a candidate's runs, or the causes of those that failed."""
     total = candidate.config.train.total_timesteps
+    # A candidate with a failed run has no scores.
     experiment = write_experiment(
         confirm_config(candidate.config, tune, candidate.label), folder.candidate(candidate.label)
     )
@@ -235,6 +236,7 @@ def _confirmed(
     )
     if causes:
         return Confirmed(candidate, (), (), causes)
+    # One score per objective and seed, and over all seeds.
     outcomes = [RunOutcome.of(experiment.run(result.seed)) for result in results]
     seeds = tuple(
         tuple(score_of_run(objective, outcome, total) for outcome in outcomes)

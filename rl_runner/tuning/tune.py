@@ -140,9 +140,11 @@ def _open(
     directions = [MAXIMIZE if o.maximized else MINIMIZE for o in settings.objective]
     folder.check()
     _check_earlier_runs(folder, description)
+    # Claim the folder.
     if url is None:  # with a database, nothing is written before it has been reached
         folder.create()
         folder.claim()
+    # Open the storage and the study, and write what it started from.
     storage = None
     try:
         with opening_explained(url, folder):
@@ -156,6 +158,7 @@ def _open(
             close_storage(storage)
         folder.release()
         raise
+    # Put together what the search needs.
     space = SearchSpace(parents_first(settings.parameters))
     plain = start.model_copy(update={"tune": None}).with_source(start.source)
     return SearchTask(plain, settings, space, folder, study, storage, timeout)

@@ -128,6 +128,7 @@ class ActorCriticNetworks:
         :raises FloatingPointError: if parameters are no longer finite. torch's distributions would
             refuse them at the next action
         """
+        # Take the steps in compiled code. A minibatch may be evaluated without a step on it.
         n_minibatches = math.ceil(len(indices) / batch_size)
         statistics = np.zeros((n_minibatches, kernels.N_STATISTICS))
         optimizer = self.optimizer.state
@@ -143,6 +144,7 @@ class ActorCriticNetworks:
             statistics,
         )
         self.optimizer.n_steps = n_steps
+        # One check per epoch is enough: what is not finite stays so.
         if not np.isfinite(self.memory.values).all():
             message = "the policy's parameters are no longer finite after an update"
             raise FloatingPointError(message)

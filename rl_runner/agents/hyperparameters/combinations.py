@@ -27,6 +27,7 @@ def impossible_combinations(
 
     :param observations: the environment's observation space; None if they are known to fit
     """
+    # Which checks concern an algorithm follows from the hyperparameters that it has.
     if "gae_lambda" in checked:
         yield from _rollout_problems(config, checked)
     if "buffer_size" in checked:
@@ -43,6 +44,7 @@ def impossible_combinations(
             config.source.locate(("algo", "n_top")),
             f"Set it to at most {checked['n_delta']}, or raise `n_delta`.",
         )
+    # A device that is missing.
     device = str(checked.get("device") or "auto")
     if device.startswith("cuda") and not torch.cuda.is_available():
         yield Problem(

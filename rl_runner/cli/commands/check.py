@@ -1,7 +1,14 @@
 """``rl check``."""
 
+from typing import TYPE_CHECKING
+
 from rl_runner.cli import options
 from rl_runner.cli.display.console import duration, show, show_json, show_message, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rl_runner.training.commands.check import CheckReport
 
 
 def check(
@@ -23,21 +30,31 @@ def check(
     from rl_runner.training.commands.check import check_experiment  # these load torch
     from rl_runner.training.resolve import resolve
 
-    # All of them, before any is trained.
+    # Check all of them, before any is trained.
     resolutions = [resolve(config) for config in loaded]
     if any(config.tune is not None for config in loaded):
         from rl_runner.tuning.tune import check_tuning
 
         for config in loaded:
             check_tuning(config)
+    # Train each for a few seconds.
     reports = []
     for resolution in resolutions:
         show_message(f"Training {resolution.config.name} for a few seconds …")
         reports.append(check_experiment(resolution))
+    # Show what was found.
     if as_json:
         documents = [asdict(report) for report in reports]
         show_json(documents[0] if len(documents) == 1 else documents)
         return
+    _show_table(reports)
+    _show_warnings(reports)
+    has_wrappers = any(resolution.config.env.wrappers for resolution in resolutions)
+    _show_code(reports, has_wrappers=has_wrappers)
+
+
+def _show_table(reports: "Sequence[CheckReport]") -> None:
+    """Print a row per experiment: its spaces, and what a run will cost."""
     columns = ("experiment", "observations", "actions", ">time limit", ">time per seed", ">memory")
     rows = [
         (
@@ -51,6 +68,10 @@ def check(
         for report in reports
     ]
     show(table(columns, rows))
+
+
+def _show_warnings(reports: "Sequence[CheckReport]") -> None:
+    """Print the warnings and the verdict."""
     for report in reports:
         for warning in report.warnings:
             show(f"Warning: {report.env}: {warning}")
@@ -61,10 +82,15 @@ def check(
         else "Valid."
     )
     show(f"{verdict} Times are estimated from a few seconds of training, without evaluations.")
+
+
+def _show_code(reports: "Sequence[CheckReport]", *, has_wrappers: bool) -> None:
+    """Print which code besides rl_runner's was run, and that nothing was written."""
     code = dict.fromkeys(each for report in reports for each in report.code)
     if code:
         show("It runs code of yours and of other packages:", *(f"  {each}" for each in code))
         show("`--no-local-code` refuses modules that are not installed packages.")
-    wraps = any(resolution.config.env.wrappers for resolution in resolutions)
-    theirs = " What an environment or a wrapper writes is its own." if code or wraps else ""
+    theirs = ""
+    if code or has_wrappers:
+        theirs = " What an environment or a wrapper writes is its own."
     show(f"rl_runner wrote nothing.{theirs}")

@@ -14,6 +14,7 @@ from rl_runner.errors import Problem, RunnerError
 from rl_runner.runs.machine import usable_cores
 
 if TYPE_CHECKING:
+    from rl_runner.evaluation.comparison.compare import Comparison
     from rl_runner.training.commands.until_decided import Decision
 
 EXIT_CODES = {"failed": FAILED, "interrupted": INTERRUPTED}
@@ -70,11 +71,21 @@ def compare(
 
     Example: rl compare runs/cartpole-ppo-c340ea73 runs/cartpole-dqn-7f91b108 --out report
     """
-    from rl_runner.evaluation.comparison.compare import compare as compare_experiments
-    from rl_runner.evaluation.comparison.experiments import load_experiments
-    from rl_runner.evaluation.comparison.export import to_document, write_comparison
-    from rl_runner.evaluation.comparison.scales import load_scale_or_reason
+    _check_options(threshold, out)
+    decision = None
+    if until_decided:
+        _check_two(experiments, error_rate)
+        decision = _train(experiments, max_seeds, batch, error_rate, jobs, quiet=quiet)
+    comparison = _compare(experiments, checkpoint, threshold)
+    _show(comparison, decision, as_json=as_json)
+    if out is not None:
+        _write(comparison, out)
+    if decision is not None and decision.outcome in EXIT_CODES:
+        raise typer.Exit(EXIT_CODES[decision.outcome])
 
+
+def _check_options(threshold: float | None, out: Path | None) -> None:
+    """Refuse a threshold that no mean return can reach, and a file in place of the folder."""
     if threshold is not None and not math.isfinite(threshold):
         what = f"The threshold must be a finite mean return, not {threshold}."
         raise RunnerError(
@@ -83,32 +94,10 @@ def compare(
     if out is not None and out.exists() and not out.is_dir():
         what = "This is a file, but a comparison is written to a folder."
         raise RunnerError(Problem(what, str(out), "Choose another folder with `--out DIR`."))
-    decision = None
-    if until_decided:
-        _check_two(experiments, error_rate)
-        decision = _train(experiments, max_seeds, batch, error_rate, jobs, quiet=quiet)
-    loaded = load_experiments(experiments)
-    scale, problem = load_scale_or_reason(loaded[0].config.env, loaded[0].path.resolve().parent)
-    comparison = compare_experiments(
-        loaded, scale=scale, scale_problem=problem, threshold=threshold, agent=checkpoint
-    )
-    if as_json:
-        document = to_document(comparison)
-        if decision is not None:
-            document["until_decided"] = decision_document(decision)
-        show_json(document)
-    else:
-        show_comparison(comparison)
-        if decision is not None:
-            show_decision(decision, [row.label for row in comparison.rows])
-    if out is not None:
-        files = write_comparison(comparison, out)
-        show_message(f"Wrote {len(files)} files to {out}: {', '.join(file.name for file in files)}")
-    if decision is not None and decision.outcome in EXIT_CODES:
-        raise typer.Exit(EXIT_CODES[decision.outcome])
 
 
 def _check_two(experiments: list[Path], error_rate: float) -> None:
+    """Refuse what ``--until-decided`` cannot decide."""
     if len(experiments) != 2:
         what = f"--until-decided compares two experiments, not {len(experiments)}."
         raise RunnerError(Problem(what, "", "Name two."))
@@ -126,6 +115,7 @@ def _train(
     *,
     quiet: bool,
 ) -> "Decision":
+    """Train more seeds of both experiments until their difference is decided."""
     from rl_runner.cli.display.progress import choose_reporter
     from rl_runner.training.commands.until_decided import train_until_decided
 
@@ -141,3 +131,41 @@ def _train(
         )
     finally:
         reporter.close()
+
+
+def _compare(
+    experiments: list[Path], agent: Literal["last", "best"], threshold: float | None
+) -> "Comparison":
+    """Load the experiments' results and compare them on the scale of their environment."""
+    from rl_runner.evaluation.comparison.compare import compare as compare_experiments
+    from rl_runner.evaluation.comparison.experiments import load_experiments
+    from rl_runner.evaluation.comparison.scales import load_scale_or_reason
+
+    loaded = load_experiments(experiments)
+    scale, problem = load_scale_or_reason(loaded[0].config.env, loaded[0].path.resolve().parent)
+    return compare_experiments(
+        loaded, scale=scale, scale_problem=problem, threshold=threshold, agent=agent
+    )
+
+
+def _show(comparison: "Comparison", decision: "Decision | None", *, as_json: bool) -> None:
+    """Print the comparison, and what was decided if seeds were added."""
+    from rl_runner.evaluation.comparison.export import to_document
+
+    if as_json:
+        document = to_document(comparison)
+        if decision is not None:
+            document["until_decided"] = decision_document(decision)
+        show_json(document)
+        return
+    show_comparison(comparison)
+    if decision is not None:
+        show_decision(decision, [row.label for row in comparison.rows])
+
+
+def _write(comparison: "Comparison", out: Path) -> None:
+    """Write the comparison's tables and pictures into a folder."""
+    from rl_runner.evaluation.comparison.export import write_comparison
+
+    files = write_comparison(comparison, out)
+    show_message(f"Wrote {len(files)} files to {out}: {', '.join(file.name for file in files)}")

@@ -1,7 +1,7 @@
 """``rl eval``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from rl_runner.cli.display.console import show_json, show_message
 from rl_runner.cli.display.evaluations import evaluation_document, show_evaluations
 from rl_runner.cli.display.logs import show_log_evaluation
 from rl_runner.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from rl_runner.evaluation.play.targets import EvaluationOptions
 
 
 def evaluate(
@@ -102,19 +105,17 @@ def evaluate(
     """
     if not targets and env is None:
         context.fail("Missing argument 'RUN...' (or --env ID --policy NAME).")
+    # Runs that learned from logs are judged by a log.
     if data:
         _check_judged_by_log(targets, options.given(context))
         _judge_by_log(targets or [], data, window, as_json=as_json)
         return
     if window is not None:
         context.fail("--window selects a part of a log: give --data as well.")
+    # All others play episodes.
+    from rl_runner.evaluation.play.targets import EvaluationOptions
 
-    from rl_runner.evaluation.play.policy_evaluation import check_table_path, write_episode_table
-    from rl_runner.evaluation.play.targets import EvaluationOptions, evaluate_targets
-
-    if out is not None:
-        check_table_path(out)
-    asked = EvaluationOptions(
+    chosen = EvaluationOptions(
         n_episodes=episodes,
         checkpoint=checkpoint,
         policy=policy,
@@ -125,7 +126,23 @@ def evaluate(
         trust=trust,
         normalization=normalization,
     )
-    groups = evaluate_targets(targets or [], asked)
+    _play_episodes(targets or [], chosen, out, as_json=as_json)
+
+
+def _play_episodes(
+    targets: list[Path], chosen: "EvaluationOptions", out: Path | None, *, as_json: bool
+) -> None:
+    """Evaluate targets on held-out episodes, show the results, and write every episode to a table.
+
+    :param out: the table; None writes none
+    """
+    from rl_runner.evaluation.play.policy_evaluation import check_table_path, write_episode_table
+    from rl_runner.evaluation.play.targets import evaluate_targets
+
+    if out is not None:
+        check_table_path(out)  # before anything is played
+    groups = evaluate_targets(targets, chosen)
+    # Show notes and results.
     documents = [evaluation_document(group) for group in groups]
     for group in groups:
         if group.note:
@@ -135,6 +152,7 @@ def evaluate(
     else:
         for document in documents:
             show_evaluations(document)
+    # Write the table.
     if out is not None:
         write_episode_table(out, [each for group in groups for each in group.evaluations])
         show_message(f"Wrote every episode to {out}")
@@ -154,6 +172,7 @@ def _check_judged_by_log(targets: list[Path] | None, given: list[str]) -> None:
 
 
 def _judge_by_log(runs: list[Path], data: list[str], window: str | None, *, as_json: bool) -> None:
+    """Judge each run by the logs ``data``, and show the results."""
     from rl_runner.offline.judging.run_evaluation import evaluate_on_logs
 
     documents = []

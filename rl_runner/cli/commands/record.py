@@ -46,10 +46,12 @@ def record(
     )
     from rl_runner.evaluation.play.loaded_run import load_checkpoints
 
+    # Load the agents, once the file name fits what is written.
     (check_map_path if policy_map else check_picture_path)(out)
     agents, titles = load_checkpoints(run, checkpoint.split(","))
     if agents[0].note:
         show_message(agents[0].note)
+    # Draw a map, a strip of frames, or a video.
     if policy_map:
         write_policy_maps(out, agents, titles)
     elif out.suffix == ".png":

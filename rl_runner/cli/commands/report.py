@@ -45,6 +45,7 @@ def report(
     from rl_runner.tuning.report.html import is_study, study_part
 
     check_report_path(out)
+    # Experiments and studies are described in different parts of the report.
     studies = list(dict.fromkeys(path for path in experiments if is_study(path)))
     written = write_report(
         [path for path in experiments if path not in studies],
@@ -53,6 +54,7 @@ def report(
         with_pictures=pictures,
         studies=[study_part(path) for path in studies],
     )
+    # Say what the report holds.
     size = f"{out.stat().st_size / 1e6:.1f} MB"
     without = f", {written.n_failures} without a result" if written.n_failures else ""
     runs = f", {count(written.n_runs, 'run')}{without}" if written.experiments else ""

@@ -34,6 +34,7 @@ def reproduce(
     from rl_runner.training.commands.reproduce import find_finished
     from rl_runner.training.commands.reproduce import reproduce as run_again
 
+    # Train the seed again.
     finished = find_finished(run)
     path = finished.task.folder.path
     show_message(f"Running {path} again; it took {duration(finished.seconds)} …")
@@ -42,6 +43,7 @@ def reproduce(
         found = run_again(finished, reporter)
     finally:
         reporter.close()
+    # Show how the two differ, if they do.
     if as_json:
         show_json({"run": str(path), **found.to_dict()})
     else:

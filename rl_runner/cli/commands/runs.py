@@ -50,6 +50,7 @@ def runs(
     """
     from rl_runner.runs.index import runs_below
 
+    # Select.
     found = [
         run
         for run in runs_below(runs_dir)
@@ -57,6 +58,7 @@ def runs(
         and algo in {None, run.record.algo}
         and status in {None, run.status}
     ]
+    # Show the latest, or say why there is nothing to show.
     if as_json:
         show_json([_document(run) for run in found])
     elif found:

@@ -8,6 +8,7 @@ import typer
 
 from rl_runner.cli import options
 from rl_runner.cli.display.console import show, show_json
+from rl_runner.errors import ConfigError, Problem
 
 
 def simulate(
@@ -51,7 +52,6 @@ def simulate(
     Example: rl simulate configs/recommender/q_learning.yaml --interactions 100000 --out log.parquet
     """
     from rl_runner.config import load_config
-    from rl_runner.errors import ConfigError, Problem
     from rl_runner.offline.judging.named_policies import named_policy
     from rl_runner.offline.logs.log_files import check_suffix, write_log
     from rl_runner.offline.logs.simulation import (
@@ -61,33 +61,37 @@ def simulate(
         simulate_log,
     )
 
+    # Check what was given, before anything is computed.
     check_suffix(out)
-    if end is not None and end.replace(tzinfo=UTC) > datetime.now(UTC):
-        what = "The log would end in the future, and readers refuse timestamps in the future."
-        raise ConfigError(Problem(what, f"--end {end:%Y-%m-%d}"))
     check_simulated(load_config(config, overrides or []))
+    end_in_utc = DEFAULT_END if end is None else _past_time(end.replace(tzinfo=UTC))
     target = named_policy(policy, epsilon)
+    # Simulate, and write the log.
     plan = LogPlan(
         interactions,
         seed=seed,
         days=days,
-        end=DEFAULT_END if end is None else end.replace(tzinfo=UTC),
+        end=end_in_utc,
         policy_id=target.name,
         model_version=target.version,
     )
     log = simulate_log(target.probabilities, plan)
     write_log(log, out)
-    described = {
-        "log": str(out),
-        "interactions": len(log),
-        "users": log["user_id"].n_unique(),
-        "policy": target.name,
-        "exact_mean_reward": target.exact_mean_reward(),
-    }
+    # Describe it.
+    n_users, exact = log["user_id"].n_unique(), target.exact_mean_reward()
     if as_json:
-        show_json(described)
+        document = {"log": str(out), "interactions": len(log), "users": n_users}
+        show_json({**document, "policy": target.name, "exact_mean_reward": exact})
         return
     show(
-        f"Wrote {len(log):,} interactions of {described['users']:,} people to {out}",
-        f"Exact mean reward of {target.name}: {target.exact_mean_reward():.4f} per interaction.",
+        f"Wrote {len(log):,} interactions of {n_users:,} people to {out}",
+        f"Exact mean reward of {target.name}: {exact:.4f} per interaction.",
     )
+
+
+def _past_time(end: datetime) -> datetime:
+    """Return a time that has passed; raises ConfigError for any other."""
+    if end > datetime.now(UTC):
+        what = "The log would end in the future, and readers refuse timestamps in the future."
+        raise ConfigError(Problem(what, f"--end {end:%Y-%m-%d}"))
+    return end

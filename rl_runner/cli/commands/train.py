@@ -62,11 +62,13 @@ def train(
     from rl_runner.cli.display.progress import choose_reporter
     from rl_runner.config import load_config
 
+    # Load the configs, and then what they need: torch, or the readers of logs.
     changes = options.with_seeds(overrides, seeds)
     loaded = [load_config(path, changes) for path in configs]
     on_logs = _learn_from_logs(loaded, extend=extend)
     train_all = _prepare_logs() if on_logs else _prepare_environments(loaded, extend=extend)
 
+    # Train every seed of every experiment.
     reporter = choose_reporter(quiet=quiet, verbose=verbose)
     try:
         results = train_all(
@@ -80,6 +82,7 @@ def train(
     finally:
         reporter.close()
 
+    # Show the results.
     describe = log_result_document if on_logs else result_document
     documents = [describe(result) for result in results]
     if as_json:
@@ -89,7 +92,9 @@ def train(
             show_log_result(result)
         elif not as_json:
             show_result(result, document)
-    # Ctrl-C explains more than a failed run does, and a failed run more than what others still do.
+
+    # Say what is missing, and let the exit code say the most important of it: Ctrl-C explains more
+    # than a failed run does, and a failed run more than what others still do.
     unfinished = show_unfinished(results)
     has_failed = show_failures(results)
     if has_failed and unfinished != INTERRUPTED:

@@ -14,6 +14,8 @@ from rl_runner.runs.machine import usable_cores
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rl_runner.tuning.report.study_summary import TuneResult
+
 SAMPLERS = "tpe|random|cmaes|gp|qmc|grid"
 PRUNERS = "median|hyperband|asha|wilcoxon|none"
 
@@ -75,11 +77,11 @@ def tune(
     Example: rl tune configs/cartpole/ppo.yaml --trials 30 --jobs 2
     """
     from rl_runner.cli.display.study_progress import choose_reporter
-    from rl_runner.cli.display.study_results import show_result
     from rl_runner.config import load_config
     from rl_runner.startup import start_fork_server
     from rl_runner.training.environment_task import modules_for
 
+    # Options take precedence over the config's `tune` section.
     chosen = {
         "trials": trials,
         "sampler": sampler,
@@ -87,8 +89,9 @@ def tune(
         "confirm.trials": confirm,
     }
     loaded = load_config(config, [*(overrides or []), *_as_overrides(chosen)])
+    # Two processes load torch at the same time: this one, and the one that trials are forked from.
     start_fork_server(modules_for([loaded.algo]))
-    from rl_runner.tuning.tune import tune as run_study  # both processes load torch meanwhile
+    from rl_runner.tuning.tune import tune as run_study
 
     reporter = choose_reporter(quiet=quiet)
     try:
@@ -103,6 +106,13 @@ def tune(
         )
     finally:
         reporter.close()
+    _show_and_exit(result, as_json=as_json)
+
+
+def _show_and_exit(result: "TuneResult", *, as_json: bool) -> None:
+    """Print a study's result; exit with an error code if it was interrupted or has no winner."""
+    from rl_runner.cli.display.study_results import show_result
+
     if as_json:
         show_json(result.summary)
     else:
@@ -115,6 +125,7 @@ def tune(
 
 
 def _as_overrides(chosen: "Mapping[str, object]") -> list[str]:
+    """Return options as ``--set tune.KEY=VALUE`` would give them; None is an option not given."""
     return [f"tune.{key}={value}" for key, value in chosen.items() if value is not None]
 
 

@@ -64,6 +64,7 @@ def plain_reward(reward: Any) -> float:
 
     :raises BreachError: if it is not a single number, or not finite in 32 bits
     """
+    # One number, of any numeric type …
     if not isinstance(reward, numbers.Real | np.bool_) and np.ndim(reward) > 0:
         what = f"returned a reward that is {described(reward)}."
         raise BreachError(what, "A reward is a single number: return e.g. `float(reward)`.")
@@ -79,6 +80,7 @@ def plain_reward(reward: Any) -> float:
     if isinstance(reward, str | bytes):
         what = f"returned a reward that is text, {reward!r:.40}."
         raise BreachError(what, "Return a `float`.")
+    # … that is finite and fits into the 32 bits of SB3's buffers.
     if not math.isfinite(value):
         what = f"returned a reward of {value}."
         raise BreachError(what, FINITE)

@@ -93,12 +93,14 @@ def _play(
 
     :param actions: to repeat; None draws them
     """
+    # Reset; actions are drawn from a seed as well.
     env.get_wrapper_attr("begin_episodes")([SEED])
     env.action_space.seed(SEED)
     obs, _ = env.reset()
     game = Game([_digest(obs)], [])
     began = time.monotonic()
     n_steps = STEPS if actions is None else len(actions)
+    # Step, and keep a digest of everything that the environment returns.
     for step in range(n_steps):
         if warnings is not None:
             warnings.look_at(obs)

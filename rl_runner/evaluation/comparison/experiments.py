@@ -125,10 +125,12 @@ def _load_run(path: Path, seed: int) -> SeedRun:
         return SeedRun(
             seed, path, "unreadable", f"{RECORD}: {why}", None, None, None, None, None, None
         )
+    # A run that claims to be running while no process trains it has crashed.
     last, best = _final_result(record.last), _final_result(record.best)
     status: str = record.status
     if status == "running" and not run.is_claimed():
         status = "crashed"
+    # A run with a problem takes part in no comparison.
     problem = _problem(status, record, last)
     return SeedRun(
         seed,

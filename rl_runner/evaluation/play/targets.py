@@ -76,6 +76,7 @@ def evaluate_targets(targets: Sequence[Path], options: EvaluationOptions) -> lis
 def _check_options(targets: Sequence[Path], options: EvaluationOptions) -> None:
     """Refuse options that contradict each other or the targets."""
     has_zip = any(path.suffix == ".zip" for path in targets)
+    # --env is for targets that name no environment themselves.
     if options.env_id is not None and options.policy is None and not has_zip:
         what = "`--env` needs a policy to play in the environment."
         raise ConfigError(Problem(what, f"--env {options.env_id}", "Add e.g. `--policy random`."))
@@ -83,6 +84,7 @@ def _check_options(targets: Sequence[Path], options: EvaluationOptions) -> None:
         what = "Runs and configs have environments of their own."
         cure = "Leave out `--env`, or the runs and configs."
         raise ConfigError(Problem(what, f"--env {options.env_id}", cure))
+    # The others are for either a baseline, a run or a zip file.
     if options.policy is not None and options.checkpoint != "last":
         what = "A baseline has no checkpoints."
         cure = "Leave out `--policy` or `--checkpoint`."

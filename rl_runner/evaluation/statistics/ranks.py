@@ -61,6 +61,7 @@ def interquartile_mean_interval(
     if n < FEWEST_FOR_RANKS:
         return None
     ordered = np.sort(values, axis=0)
+    # Without bounds: between the means of two shifted middle halves.
     if bounds is None:
         shift = float(stdtrit(n - 1, 0.5 + LEVEL / 2)) / np.sqrt(6 * n)
         low, high = (
@@ -68,6 +69,7 @@ def interquartile_mean_interval(
             for by in (-shift, shift)
         )
         return low, high
+    # With bounds: random levels, with the bounds as further values at both ends.
     pseudo = np.ones((1, *values.shape[1:]))
     weights, tail = _level_weights(n), (1 - LEVEL) / 2
     lowest = np.concatenate([bounds.low * pseudo, ordered])

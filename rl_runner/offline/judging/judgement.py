@@ -106,6 +106,8 @@ def _estimates(
     of_target = target.estimates()
     of_rule = {} if rule is None else rule.estimates()
 
+    # Each statistic is a function of totals: the actual ones give the value, resampled ones the
+    # interval.
     def estimate(name: str) -> Estimate:
         own, other, value = _statistic(name), _statistic(name, "rule:"), of_target[name]
         return Estimate(

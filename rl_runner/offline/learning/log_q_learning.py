@@ -160,6 +160,7 @@ class LogQLearning:
 
     def coverage(self) -> Coverage:
         """Return how much of each level was seen, and the mean and extremes of the values."""
+        # How much of each level was seen.
         levels = {}
         for name, visits in zip(LEVELS, self.visits, strict=True):
             seen = visits > 0
@@ -171,6 +172,7 @@ class LogQLearning:
                 of_state_actions=visits.size,
                 visits_per_state_action=float(visits.sum() / max(1, n_seen)),
             )
+        # The values of the state-actions that were tried, at the finest level.
         tried = self.visits[-1] > 0
         visited = self.values[-1][tried] if tried.any() else np.zeros(1)
         return Coverage(

@@ -47,6 +47,7 @@ def load_trained(path: Path) -> TrainedRun:
     :raises RunFolderError: if ``path`` is not a finished run on logs
     :raises CheckpointError: if its table is missing or damaged
     """
+    # Find the run, and its config.
     runs = find_runs(path)
     if len(runs) > 1:
         cure = f"Name one: {runs[0]}."
@@ -56,6 +57,7 @@ def load_trained(path: Path) -> TrainedRun:
     if config.data is None:
         cure = "Name a run of `rl train` on a config with a `data` section."
         raise RunFolderError(Problem("This run has not learned from a log.", str(run), cure))
+    # Read what run.json says of it.
     row = find_learner(config)
     folder = RunFolder(run, row.weights_file)
     record = folder.read_record()
@@ -64,6 +66,7 @@ def load_trained(path: Path) -> TrainedRun:
     if record.results is None or record.results.log is None:
         what = "`results.log` is missing: what it has learned from."
         raise RunFolderError(Problem(what, str(run / RECORD), EDITED))
+    # Load what it has learned.
     learner = build_learner(config)
     try:
         learner.load(folder.agents.weights)

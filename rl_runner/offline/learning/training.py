@@ -101,6 +101,7 @@ def train_many_on_logs(
 
 def _learn(experiment: LogExperiment, seed: int, run: RunFolder) -> Completion:
     """Learn, judge on what was held out, save; return timesteps and results for run.json."""
+    # Learn, on top of an earlier table if there is one.
     learner, parts = build_learner(experiment.config), experiment.split
     if experiment.earlier is not None:
         learner.load(experiment.earlier.path / run.weights_file)
@@ -109,6 +110,7 @@ def _learn(experiment: LogExperiment, seed: int, run: RunFolder) -> Completion:
     if outside and learner.values_are_bounded:
         message = f"{outside} values lie outside what rewards can sum to: this is a bug"
         raise FloatingPointError(message)
+    # Judge by what was held out.
     held = held_out(experiment)
     judgement = None
     if held is not None:
@@ -121,6 +123,7 @@ def _learn(experiment: LogExperiment, seed: int, run: RunFolder) -> Completion:
             draw_judgement(judgement, folder)
 
     run.agents.save_final(save)
+    # Describe all of it for run.json.
     results = Results(
         last=_headline(judgement),
         log=_log_report(experiment, learned),

@@ -50,6 +50,7 @@ def write_open_bandit(log: Interactions, path: Path) -> None:
 
 def vowpal_wabbit_lines(log: Interactions) -> Iterator[str]:
     """Yield one line per interaction, without line breaks."""
+    # In batches, so that only a part of the log is held as Python objects.
     for first in range(0, len(log), _LINES_AT_ONCE):
         part = slice(first, first + _LINES_AT_ONCE)
         parts = state_parts(log.state[part]).tolist()

@@ -77,6 +77,7 @@ def read_mapping(path: Path) -> dict[str, ColumnSource]:
 
     :raises ConfigError: if it is not a mapping of the schema's columns
     """
+    # Read the file.
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -84,6 +85,7 @@ def read_mapping(path: Path) -> dict[str, ColumnSource]:
     raw, source = parse_yaml(text, str(path))
     if not isinstance(raw, dict):
         raise ConfigError(Problem("The file is not a mapping of columns.", str(path)))
+    # Check its columns, and then each column's own section.
     for name in raw:
         if name not in COLUMNS:
             cure = did_you_mean(name, COLUMNS) or f"Columns: {', '.join(COLUMNS)}."

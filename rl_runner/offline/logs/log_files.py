@@ -129,6 +129,7 @@ class LogReader:
     def _line_by_line(self, chunk: bytes, first_line: int, file: Path) -> pl.DataFrame:
         """Read a chunk that the quick reader refuses: keep JSON objects, refuse other lines."""
         rows: list[dict[str, Any]] = []
+        # Keep each line that holds an object, and count the others as refused.
         for number, line in enumerate(chunk.splitlines(), first_line):
             if not line.strip():
                 continue
@@ -141,6 +142,7 @@ class LogReader:
             else:
                 self.refusals.count_rows(file, 1)
                 self.refusals.add(file, [number], [NOT_AN_OBJECT])
+        # Give the quick reader's checks the same columns: everything as text.
         columns = {name: [_scalar(row[name], name) for row in rows] for name in COLUMNS}
         lines = pl.Series(LINE, [row[LINE] for row in rows], pl.Int64)
         return pl.DataFrame(

@@ -62,6 +62,7 @@ def _findings(
     given: pl.Schema, now: datetime, timezone: str | None
 ) -> list[tuple[pl.Expr, pl.Expr]]:
     """Return pairs of a check and its reason; for a row with several, the first reason counts."""
+    # A version that this reader does not know.
     version = pl.col("schema_version")
     findings = [
         (
@@ -69,13 +70,16 @@ def _findings(
             pl.format(f"schema version {{}}; this reader knows {SCHEMA_VERSION}", version),
         )
     ]
+    # Values that are missing or cannot be read.
     findings += [
         (pl.col(name).is_null(), _unreadable(name, given[name], timezone)) for name in COLUMNS
     ]
+    # Numbers outside their ranges.
     for name, (low, high) in RANGES.items():
         column = pl.col(name)
         outside = ~column.is_between(low, high) | column.cast(pl.Float64).is_nan()
         findings.append((outside, pl.format(f"{name} {{}} is not {low:g} … {high:g}", column)))
+    # Values that contradict each other or what they mean.
     pscore = pl.col("pscore")
     findings += [
         (~((pscore > 0) & (pscore <= 1)), pl.format("pscore {} is not in (0, 1]", pscore)),

@@ -71,8 +71,10 @@ def check_experiment(resolution: Resolution) -> CheckReport:
         contract of :mod:`rl_runner.envs.contract`
     """
     config = resolution.config
+    # Try the environment and the agent.
     found = (*try_environment(config.env), *_gymnasium_warnings(config.env))
     probe = probe_training(config)
+    # Report what a whole training would take.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     kilobytes = peak / 1024 if sys.platform == "darwin" else peak  # macOS counts bytes
     total_timesteps = config.train.total_timesteps

@@ -22,6 +22,7 @@ def starter_config(algo: str, env_id: str) -> str:
 
     :raises RunnerError: if there is no such algorithm or environment, or they do not fit together
     """
+    # Check that the algorithm and the environment fit together.
     algorithm = find_algorithm(algo, "ALGO")
     known = hyperparameters_of(algorithm)
     here = str(Path.cwd())  # where the config will probably be
@@ -33,6 +34,7 @@ def starter_config(algo: str, env_id: str) -> str:
     }
     config = config_from_dict(raw, source)
     resolution = resolve(config)
+    # Write every section, with what its values mean.
     own = "the environment has none" if resolution.time_limit_is_ours else "the environment's own"
     lines = [
         f"# {algorithm.name} ({algorithm.reference}) on {env_id}.",

@@ -122,6 +122,7 @@ class PeriodicEvaluation(EveryTimesteps):
         return self.episodes[-1].mean_reward if self.episodes else None
 
     def _on_time(self) -> None:
+        # Play the evaluation episodes.
         check_finite_parameters(self.model)
         with self.open_env() as env:
             episodes = play_episodes(
@@ -134,10 +135,12 @@ class PeriodicEvaluation(EveryTimesteps):
         episodes.check_finite()
         if self.notes is not None:
             self.notes.look_at_periodic(episodes)
+        # Record them: for the run, for TensorBoard, on disk.
         self.timesteps.append(self.num_timesteps)
         self.episodes.append(episodes)
         self._log(episodes)
         self.run.measurements.save_evaluations(self.arrays())
+        # Keep the agent if it is the best so far.
         if episodes.mean_reward > self.best_mean_reward or not self.best_timesteps:
             self.best_mean_reward = episodes.mean_reward
             self.best_timesteps = self.num_timesteps

@@ -42,18 +42,21 @@ class Observers:
         self._total = config.train.total_timesteps
         self._reporter = reporter
         with ExitStack() as opened:  # closes what is open already if a later step fails
+            # The environment of periodic evaluations.
             if config.env.shares_copies:
                 self.eval_env = borrow_for_evaluation(config.env, training_env)
             else:
                 eval_seeds = seeds.evaluation(config.eval.n_episodes)
                 self.eval_env = build_evaluation_env(config.env, eval_seeds, config.eval.n_envs)
                 opened.callback(self.eval_env.close)
+            # What is written: finished episodes, and metrics.
             self.episodes = EpisodeRecorder(run.measurements.open_episodes())
             opened.callback(self.episodes.close)
             self.logger = build_logger(
                 run.measurements.tensorboard_dir, reporter.metrics_file, reporter.note
             )
             opened.callback(self.logger.close)
+            # What looks at training while it runs.
             self._build_callbacks(config, run, seeds)
             if config.env.shares_copies:
                 self.evaluation.open_env = lend

@@ -341,6 +341,7 @@ class Resumption:
         """Fill a checkpoint's folder, but for what belongs to open episodes."""
         observers = self._observers
         observers.logger.flush()  # its file is one of the outputs whose sizes are noted
+        # The state of everything around the agent.
         progress = SavedProgress(
             timesteps=agent.num_timesteps,
             segment=self._segment.index,

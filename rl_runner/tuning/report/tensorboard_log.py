@@ -24,6 +24,7 @@ def log_trial(folder: Path, trial: TrialReport, tune: TuneConfig) -> None:
     """
     from torch.utils.tensorboard import summary
 
+    # The scores, which are NaN for a trial without any.
     if trial.outcome == "complete":
         scores = trial.scores
     else:
@@ -32,6 +33,7 @@ def log_trial(folder: Path, trial: TrialReport, tune: TuneConfig) -> None:
         f"tune/{objective.measure}": score
         for objective, score in zip(tune.objective, scores, strict=True)
     }
+    # All columns for the page's head, and this trial's own values.
     parameters = tune.parameters
     columns = {name: 0.0 if _is_numeric(p) else "" for name, p in parameters.items()}
     row = {

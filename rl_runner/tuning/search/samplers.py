@@ -24,6 +24,7 @@ def build_sampler(tune: TuneConfig, space: SearchSpace, index: int) -> samplers.
     :param index: how many trials were drawn before this one
     :raises ConfigError: if a grid is asked for and a parameter has no finite set of values
     """
+    # A seed that depends on the trial alone.
     sequence = np.random.SeedSequence(tune.seed, spawn_key=(index,))
     seed = int(sequence.generate_state(1)[0])
     startup = tune.startup_trials

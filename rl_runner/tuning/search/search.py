@@ -263,10 +263,12 @@ class Search:
 
     def _take_result(self, running: RunningTrial, result: RunResult) -> None:
         """Continue a trial after a run of it has ended: next seed, retry, or end of the trial."""
+        # The rest of the curve: what was evaluated after the last report of progress.
         run = running.folder.run(result.seed)
         if result.status == "finished":
             curve = load_curve(run)
             running.add_missed_evaluations(RunId(running.config.name, result.seed), curve)
+        # The end of a run.
         if running.hopeless and result.status in {"pruned", "finished"}:
             self._end(running, "pruned")
         elif result.status == "finished":
@@ -275,6 +277,7 @@ class Search:
                 self._end(running, "complete")
             else:
                 self.launcher.add(running.next_task())
+        # A run that did not end by itself.
         elif result.status in {"interrupted", "pending"} and self.launcher.stop_requests:
             return  # the search is stopping; the trial is resumed later
         elif result.elsewhere:  # a session that was killed still writes its checkpoint

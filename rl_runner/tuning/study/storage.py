@@ -235,6 +235,7 @@ def open_study(
             directions=directions,
             load_if_exists=True,
         )
+    # A new study gets its identity; an existing one must have the same.
     known = study.user_attrs.get(IDENTITY)
     is_empty = not study.get_trials(deepcopy=False)
     if known is None and is_empty and study.directions != list(directions):

@@ -106,6 +106,7 @@ def observed_rows(observations: np.ndarray, model_: Model) -> np.ndarray:
         one_hot = part(name)
         return np.where(one_hot.any(axis=1), one_hot.argmax(axis=1), -1)
 
+    # Undo the scaling of each part of the observation.
     topics = np.arange(N_TOPICS)
     rows[:, MODULES + topics] = np.rint(part("modules") * model_.n_levels)
     rows[:, TESTED + topics] = np.rint(part("tested"))
