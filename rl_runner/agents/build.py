@@ -55,8 +55,7 @@ def build_agent(
     if engine == "fast" and not algorithm.fast_path:
         what = f"`engine: fast` is not available: {algorithm.name} has no compiled twin."
         raise ConfigError(Problem(what, "algo.engine", "Set `engine: stock`."))
-    n_actions = gym.spaces.utils.flatdim(env.action_space)
-    keywords = build_keywords(algorithm, checked, n_actions)
+    keywords = build_keywords(algorithm, checked, env.action_space.shape or ())
     agent_class = algorithm.load_fast_class() if engine == "fast" else algorithm.load_class()
     if engine == "fast" and keywords.get("device") == "auto":
         keywords["device"] = "cpu"

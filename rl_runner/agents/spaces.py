@@ -5,6 +5,7 @@ in question, and asked for one action. If that raises an exception, the spaces a
 table of spaces is kept by hand.
 """
 
+import copy
 import functools
 import inspect
 import warnings
@@ -16,6 +17,7 @@ from gymnasium import spaces
 
 from rl_runner.agents.protocol import takes_action_masks
 from rl_runner.agents.registry import ALGORITHMS, Algorithm
+from rl_runner.envs.images import is_image, parts_of
 
 Space = spaces.Space[Any]
 
@@ -33,14 +35,17 @@ OBSERVATION_SPACES: dict[str, Space] = {
     "Dict": spaces.Dict({"a": spaces.Box(-1.0, 1.0, (3,), np.float32), "b": spaces.Discrete(2)}),
     "Tuple": spaces.Tuple((spaces.Discrete(2), spaces.Discrete(3))),
 }
+USUAL_IMAGE = spaces.Box(0, 255, (3, 64, 64), np.uint8)
 
 
 class _OnlySpaces(gym.Env[Any, Any]):
-    """An environment that has spaces and nothing else."""
+    """An environment that has spaces and nothing else; it draws the same observation every time."""
 
     def __init__(self, observation_space: Space, action_space: Space) -> None:
-        self.observation_space = observation_space
-        self.action_space = action_space
+        # Copies, whose generators are not those of the environment in question.
+        self.observation_space = copy.deepcopy(observation_space)
+        self.action_space = copy.deepcopy(action_space)
+        self.observation_space.seed(0)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -53,15 +58,20 @@ class _OnlySpaces(gym.Env[Any, Any]):
 
 
 def refusal(algorithm: Algorithm, observation_space: Space, action_space: Space) -> str | None:
-    """Return why the algorithm does not support these spaces; None if it does."""
+    """Return why the algorithm does not support these spaces; None if it does.
+
+    The answer depends on the spaces alone. The size of images is not part of the question: a
+    network of the user's own may take images that SB3's does not.
+    """
     from stable_baselines3.common.vec_env import DummyVecEnv
 
     from rl_runner.agents.handwritten import HandwrittenAgent
 
     cls = algorithm.load_class()
-    first_action = np.max(getattr(action_space, "start", 0))
-    if first_action != 0 and not issubclass(cls, HandwrittenAgent):
-        return f"SB3 numbers discrete actions from 0, this environment from {first_action}"
+    is_stock = not issubclass(cls, HandwrittenAgent)
+    if is_stock and (reason := _against_stock(observation_space, action_space)) is not None:
+        return reason
+    observation_space = _with_usual_images(observation_space)
     taken = inspect.signature(cls).parameters
     keywords: dict[str, Any] = {"buffer_size": 1, "device": "cpu"}  # small and quick to build
     keywords = {name: value for name, value in keywords.items() if name in taken}
@@ -77,14 +87,43 @@ def refusal(algorithm: Algorithm, observation_space: Space, action_space: Space)
     return None
 
 
+def _against_stock(observation_space: Space, action_space: Space) -> str | None:
+    """Return what SB3 would notice late, or in words that do not help; None if nothing.
+
+    SB3 counts labels from 0, and notices one that this makes too large only when it occurs.
+    """
+    elsewhere = "from 0; those of this environment start elsewhere"
+    if not _starts_at_zero(action_space):
+        return f"SB3 numbers discrete actions {elsewhere}"
+    if not _starts_at_zero(observation_space):
+        return f"SB3 numbers discrete observations {elsewhere}"
+    for _, part in parts_of(observation_space):
+        if isinstance(part, spaces.MultiDiscrete) and part.nvec.ndim > 1:
+            return "SB3 takes MultiDiscrete observations of one dimension"
+        if isinstance(part, spaces.Box) and part.shape == ():
+            return "SB3 takes arrays of at least one dimension"
+    return None
+
+
+def _starts_at_zero(space: Space) -> bool:
+    """Whether the numbers of every discrete part of a space begin at 0."""
+    return all(not np.any(getattr(part, "start", 0)) for _, part in parts_of(space))
+
+
+def _with_usual_images(space: Space) -> Space:
+    """Return the space with images that every convolutional network takes."""
+    if isinstance(space, spaces.Dict):
+        parts = {key: _with_usual_images(part) for key, part in space.spaces.items()}
+        return spaces.Dict(list(parts.items()))
+    return USUAL_IMAGE if is_image(space) else space
+
+
 def policy_for(algorithm: Algorithm, observation_space: Space) -> str:
     """Choose the algorithm's policy for an observation space: by dictionary, image or vector."""
-    from stable_baselines3.common.preprocessing import is_image_space
-
     aliases = list(algorithm.load_class().policy_aliases)
     if isinstance(observation_space, spaces.Dict):
         wanted = "MultiInput"
-    elif isinstance(observation_space, spaces.Box) and is_image_space(observation_space):
+    elif is_image(observation_space):
         wanted = "Cnn"
     else:
         wanted = "Mlp"

@@ -2,13 +2,15 @@
 
 ===================== =============================================================================
 ``build``             THE one place where an environment is built, layer by layer
-``specs``             finds environments and wrappers by name; errors that say what to do
+``specs``             finds environments by name; errors that say what to do
+``wrappers``          finds wrappers by name, and their arguments that YAML cannot write
 ``registration``      the environments that rl_runner adds: Tutor, Recommender, BitFlipping
 ``catalog``           the environments that are installed, for ``rl envs``
 ``baselines``         policies that need no training, by environment and name
 ``normalization``     the statistics of VecNormalize: copied, saved and loaded
 ``episode_seeds``     a wrapper: episodes begin on chosen seeds
-``masking``           a wrapper: action masks for MaskablePPO
+``masking``           action masks: a wrapper that offers them, and valid random actions
+``images``            which observations are images, and where their channels are
 ``film``              a wrapper: keeps the pictures of an episode
 ``vectorized``        many copies, stepped as a batch, one by one, or in processes
 ``tutor``             ``Tutor-v0``: teach one learner at a time

@@ -5,7 +5,7 @@ The layers of an environment, from the inside to the outside::
     gym.make → TimeLimit → env.wrappers → EpisodeSeeds
              → ContractGuard → NamedFailures → ExactMonitor          each copy
     PausableVecEnv | SubprocVecEnv                                    all copies, stepped one by one
-    VecFrameStack → VecNormalize                                      all copies
+    VecFrameStack → VecTransposeImage → VecNormalize                  all copies
 
 :func:`build_env` puts on the outer layers, :func:`build_copy` the inner ones. Where an environment
 can step all its copies at once and gives the same numbers, one :class:`BatchedVecEnv` takes the
@@ -16,23 +16,25 @@ stable_baselines3 is imported inside the functions: it loads torch, which takes 
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
 from rl_runner.config.schema import DEFAULT_GAMMA, AlgoConfig, EnvConfig
+from rl_runner.envs.catalog import describe_space
 from rl_runner.envs.contract import ContractGuard
 from rl_runner.envs.episode_seeds import EpisodeSeeds
 from rl_runner.envs.failures import NamedFailures
+from rl_runner.envs.images import is_quantity, parts_of, with_channels_first
 from rl_runner.envs.raw_rewards import RewardRecorder
 from rl_runner.envs.specs import (
     AnyEnv,
     explained,
     find_spec,
-    load_wrapper,
     time_limit_of,
     without_advice,
 )
+from rl_runner.envs.wrappers import apply_wrapper
 from rl_runner.errors import EnvError, Problem
 from rl_runner.seeding import SeedTree
 
@@ -81,7 +83,10 @@ def borrow_for_evaluation(config: EnvConfig, venv: "VecEnv") -> "VecEnv":
 def _with_outer_layers(
     config: EnvConfig, venv: "VecEnv", *, training: bool, gamma: float = DEFAULT_GAMMA
 ) -> "VecEnv":
-    """Put on the layers that all copies share: stacked frames and normalisation."""
+    """Put on the layers that all copies share: stacked frames and normalisation.
+
+    Images stay bytes: a network divides them by 255, and recognises them by that.
+    """
     from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
     with explained(config, "wrapped as `env.normalize` and `env.frame_stack` ask"):
@@ -90,10 +95,14 @@ def _with_outer_layers(
         if config.frame_stack > 1:
             venv = VecFrameStack(venv, n_stack=config.frame_stack)
         if config.normalize.active:
+            venv = with_channels_first(venv)
+            space = venv.observation_space
+            quantities = [key for key, part in parts_of(space) if is_quantity(part)]
             venv = VecNormalize(
                 venv,
                 training=training,
-                norm_obs=config.normalize.observations,
+                norm_obs=config.normalize.observations and bool(quantities),
+                norm_obs_keys=quantities if isinstance(space, gym.spaces.Dict) else None,
                 norm_reward=config.normalize.rewards and training,
                 clip_obs=config.normalize.clip_observations,
                 clip_reward=config.normalize.clip_rewards,
@@ -157,9 +166,9 @@ def _make(config: EnvConfig, render_mode: str | None, *, check: bool = False) ->
 
 def _wrapped(env: AnyEnv, config: EnvConfig) -> AnyEnv:
     """Put the config's wrappers on, in its order: the last one listed is the outermost."""
-    with explained(config, "built"):
-        for wrapper in config.wrappers:
-            env = load_wrapper(wrapper)(env, **wrapper.kwargs)
+    for wrapper in config.wrappers:
+        with explained(config, f"wrapped in `{wrapper.name}`"):
+            env = apply_wrapper(env, wrapper)
     return env
 
 
@@ -240,22 +249,29 @@ def _build_single_copies(
 
 def _check_numeric(config: EnvConfig, venv: "VecEnv") -> None:
     """Refuse to normalise or stack observations that are labels, not quantities."""
-    asked = {"normalize": config.normalize.observations, "frame_stack": config.frame_stack > 1}
     space = venv.observation_space
-    if isinstance(space, gym.spaces.Box | gym.spaces.Dict) or not any(asked.values()):
-        return
-    venv.close()
+    parts = list(parts_of(space))
+    labels = [(key, part) for key, part in parts if not isinstance(part, gym.spaces.Box)]
+    is_tuple = isinstance(space, gym.spaces.Tuple)
+    problems = []
+    # Of a Dict, the quantities are normalised; labels are left as they are.
+    if config.normalize.observations and (is_tuple or len(labels) == len(parts)):
+        cure = "Normalise only rewards (`normalize: {observations: false, rewards: true}`)"
+        problems.append(_not_possible(config, space, "normalize", "normalised", cure))
+    # Frames are stacked along an axis, and all parts are stacked.
+    others = labels + [(key, part) for key, part in parts if part.shape == ()]
+    if config.frame_stack > 1 and (is_tuple or others):
+        key, part = others[0] if others else ("", space)
+        done = f"stacked: `{key}` is {describe_space(part)}" if key else "stacked"
+        problems.append(_not_possible(config, space, "frame_stack", done, "Leave it out"))
+    if problems:
+        venv.close()
+        raise EnvError(*problems)
+
+
+def _not_possible(
+    config: EnvConfig, space: gym.Space[Any], key: str, done: str, cure: str
+) -> Problem:
     vectors = "let `env.wrappers: [gymnasium.wrappers.FlattenObservation]` make them vectors."
-    only_rewards = "Normalise only rewards (`normalize: {observations: false, rewards: true}`)"
-    doing = {"normalize": ("normalised", only_rewards), "frame_stack": ("stacked", "Leave it out")}
-    raise EnvError(
-        *(
-            Problem(
-                f"The observations of `{config.id}`, {space}, cannot be {doing[key][0]}.",
-                f"env.{key}",
-                f"{doing[key][1]}, or {vectors}",
-            )
-            for key in asked
-            if asked[key]
-        )
-    )
+    what = f"The observations of `{config.id}`, {space}, cannot be {done}."
+    return Problem(what, f"env.{key}", f"{cure}, or {vectors}")

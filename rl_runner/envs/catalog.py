@@ -58,6 +58,8 @@ def describe_space(space: gym.Space[Any]) -> str:
             inside = ", ".join(f"{key}: {describe_space(part)}" for key, part in space.items())
         case gym.spaces.MultiDiscrete():
             inside = list(map(int, space.nvec.flat))
+        case gym.spaces.Discrete() if space.start:
+            inside = f"{space.n}, start={space.start}"
         case gym.spaces.Discrete() | gym.spaces.MultiBinary():
             inside = space.n
         case _:

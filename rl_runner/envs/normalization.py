@@ -25,9 +25,16 @@ def set_statistics(vec_normalize: "VecNormalize", arrays: Mapping[str, np.ndarra
     """Overwrite the statistics with those that :func:`statistics` returned.
 
     :raises KeyError: if a part is missing
-    :raises ValueError: if they are not numbers, or those of observations of a different shape
+    :raises ValueError: if they are not numbers, or those of observations of a different shape, or
+        of parts that are not normalised
     """
-    for name, moments in _moments(vec_normalize).items():
+    wanted = _moments(vec_normalize)
+    given = {name.rpartition("/")[0] for name in arrays}
+    if given > set(wanted):
+        others = ", ".join(sorted(given - set(wanted)))
+        message = f"they were saved with statistics of {others}, which this version leaves as it is"
+        raise ValueError(message)
+    for name, moments in wanted.items():
         found = {field: arrays[f"{name}/{field}"] for field in ("mean", "var", "count")}
         for field, array in found.items():
             if array.shape != np.shape(getattr(moments, field)):

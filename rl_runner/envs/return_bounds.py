@@ -19,7 +19,8 @@ import gymnasium as gym
 
 from rl_runner.config.schema import EnvConfig
 from rl_runner.envs.build import make_single_env
-from rl_runner.envs.specs import load_wrapper, time_limit_of
+from rl_runner.envs.specs import time_limit_of
+from rl_runner.envs.wrappers import load_wrapper
 from rl_runner.local_code import keeping_working_directory
 
 Ends = tuple[float, float]

@@ -1,28 +1,23 @@
-"""Environments and wrappers by the names that a config gives them, and errors that say the cure."""
+"""Environments by the names that a config gives them, and errors that say the cure."""
 
 import contextlib
 import inspect
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium as gym
 
-from rl_runner.config.schema import EnvConfig, WrapperConfig
-from rl_runner.errors import CodeError, EnvError, Problem, describe_exception, did_you_mean
+from rl_runner.config.schema import EnvConfig
+from rl_runner.envs.wrappers import load_wrapper
+from rl_runner.errors import EnvError, Problem, describe_exception, did_you_mean
 from rl_runner.local_code import KNOWN_PACKAGES, import_named, is_local
 
 DEFAULT_TIME_LIMIT = 1000  # steps, for environments that never truncate an episode themselves
 
 AnyEnv = gym.Env[Any, Any]
-
-# Wrappers that keep running statistics, and the key of `env.normalize` that does the same
-NORMALIZING: dict[type[gym.Wrapper[Any, Any, Any, Any]], str] = {
-    gym.wrappers.NormalizeObservation: "observations",
-    gym.wrappers.NormalizeReward: "rewards",
-}
 
 
 def find_spec(config: EnvConfig) -> gym.envs.registration.EnvSpec:
@@ -89,35 +84,6 @@ def time_limit_of(config: EnvConfig) -> tuple[int, bool]:
         return config.time_limit, False
     own = find_spec(config).max_episode_steps
     return (own, False) if own is not None else (DEFAULT_TIME_LIMIT, True)
-
-
-def load_wrapper(config: WrapperConfig) -> Callable[..., AnyEnv]:
-    """Import a Gymnasium wrapper by its dotted name.
-
-    :raises EnvError: if it cannot be imported or is not a wrapper, with the nearest name
-    """
-    # Import its module.
-    module_name, _, class_name = config.name.replace(":", ".").rpartition(".")
-    try:
-        module = import_named(module_name, "env.wrappers")
-    except CodeError as error:
-        what = f"The wrapper `{config.name}` cannot be imported."
-        problems = (Problem(f"{what} {p.what}", "env.wrappers", p.cure) for p in error.problems)
-        raise CodeError(*problems) from error.__cause__
-    # Refuse what is not a wrapper, and wrappers whose statistics would be lost.
-    found = getattr(module, class_name, None)
-    if not (isinstance(found, type) and issubclass(found, gym.Wrapper)):
-        what = f"`{config.name}` is not a Gymnasium wrapper."
-        raise EnvError(Problem(what, "env.wrappers", did_you_mean(class_name, dir(module))))
-    for kind, key in NORMALIZING.items():
-        if issubclass(found, kind):
-            what = (
-                f"`{config.name}` keeps statistics that no checkpoint holds and no evaluation "
-                "shares: what is evaluated would not be what was trained."
-            )
-            cure = f"Use `env.normalize: {{{key}: true}}`, whose statistics are saved and shared."
-            raise EnvError(Problem(what, "env.wrappers", cure))
-    return found
 
 
 @contextlib.contextmanager

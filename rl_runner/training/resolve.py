@@ -18,10 +18,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from gymnasium.spaces import Box
+from gymnasium.spaces.utils import flatten_space
+
 from rl_runner.agents.build import build_agent, choose_policy
 from rl_runner.agents.engine import choose_engine, reason_against_fast
-from rl_runner.agents.hyperparameters.combinations import impossible_combinations
+from rl_runner.agents.hyperparameters.combinations import (
+    impossible_combinations,
+    replays_hindsight,
+)
 from rl_runner.agents.hyperparameters.constructor import check_hyperparameters
+from rl_runner.agents.image_policies import image_notes, image_problems
 from rl_runner.agents.protocol import Agent, takes_action_masks
 from rl_runner.agents.registry import Algorithm, find_algorithm
 from rl_runner.agents.spaces import fitting_algorithms, refusal
@@ -32,6 +39,7 @@ from rl_runner.config.validation import validate_section
 from rl_runner.envs import build_env, time_limit_of
 from rl_runner.envs.catalog import describe_space
 from rl_runner.envs.code import use_code, with_code
+from rl_runner.envs.contract.goals import check_goal_rewards
 from rl_runner.envs.specs import newer_version
 from rl_runner.errors import ConfigError, EnvError, Problem, RunnerError
 from rl_runner.local_code import keeping_working_directory
@@ -53,6 +61,7 @@ class Resolution:
     observation_space: str  # as `rl envs` shows it, e.g. Box(4,)
     action_space: str
     newer_version: str | None  # of the environment, if `env.id` is an old one
+    image_notes: tuple[str, ...]  # which policy sees images, if it is not the usual one
     stock_reason: str | None  # why the compiled twin cannot run it; None if it can, or has no twin
 
     @property
@@ -64,6 +73,7 @@ class Resolution:
             notes.append(f"{env_id} has no time limit; episodes are truncated after {limit} steps.")
         if self.newer_version is not None:
             notes.append(f"{self.config.env.id} is an old version; {self.newer_version} is newer.")
+        notes += self.image_notes
         if self.stock_reason is not None:
             notes.append(f"Trained by the stock engine: {self.stock_reason}.")
         return tuple(notes)
@@ -109,12 +119,18 @@ def resolve(config: ExperimentConfig) -> Resolution:
         copies = range(env_config.n_envs)
         with contextlib.closing(build_env(env_config.in_this_process, copies)) as env:
             # 3. The policy, and the fit between algorithm and environment.
-            checked = choose_policy(algorithm, checked, env.observation_space, source)
+            observations = env.observation_space
+            written = checked
+            checked = choose_policy(algorithm, written, observations, source)
             _check_spaces(algorithm, env_config, env)
+            if problems := tuple(image_problems(config, algorithm, written, observations)):
+                raise ConfigError(*problems)
             # 4. The defaults that depend on the budget.
             complete = _with_defaults(config, env_config, algorithm, checked)
-            if problems := tuple(impossible_combinations(complete, checked, env.observation_space)):
+            if problems := tuple(impossible_combinations(complete, checked, observations)):
                 raise ConfigError(*problems)
+            if replays_hindsight(checked) and not _keeps_infos(checked):
+                check_goal_rewards(env, env_config.id)
             # 5. The agent and its engine.
             agent = _build_stock(algorithm, checked, env)
             where = source.locate(("algo", "engine"))
@@ -127,6 +143,9 @@ def resolve(config: ExperimentConfig) -> Resolution:
                 action_space=describe_space(env.action_space),
                 stock_reason=_stock_reason(algorithm, engine, agent),
                 newer_version=newer_version(env_config),
+                image_notes=tuple(
+                    image_notes(env_config, algorithm, written, checked, observations)
+                ),
             )
 
 
@@ -162,13 +181,33 @@ def _check_spaces(algorithm: Algorithm, env_config: EnvConfig, env: "VecEnv") ->
             f"{describe_space(env.observation_space)}, actions "
             f"{describe_space(env.action_space)}. ({reason})"
         )
-        raise ConfigError(Problem(what, "algo.name", f"These can: {', '.join(fitting) or 'none'}."))
+        cure = f"These can: {', '.join(fitting) or 'none'}."
+        raise ConfigError(
+            Problem(what, "algo.name", f"{cure} {_flattened(algorithm, env)}".strip())
+        )
     # Action masks, for algorithms that ask for them.
     if takes_action_masks(algorithm.load_class()) and not env.has_attr("action_masks"):
         what = f"{algorithm.name} asks the environment which actions are valid; "
         what += f"{env_config.id} has no `action_masks()` method."
-        cure = "Use `ppo`, or add a wrapper that has one (sb3_contrib: ActionMasker)."
+        cure = (
+            "Use `ppo`, or add a wrapper that has one: `env.wrappers: [{name: sb3_contrib.common."
+            "wrappers.ActionMasker, kwargs: {action_mask_fn: module:function}}]`."
+        )
         raise ConfigError(Problem(what, "algo.name", cure))
+
+
+def _keeps_infos(checked: Mapping[str, Any]) -> bool:
+    """Whether rewards of other goals are computed from infos, which nobody has before training."""
+    return bool((checked.get("replay_buffer_kwargs") or {}).get("copy_info_dict"))
+
+
+def _flattened(algorithm: Algorithm, env: "VecEnv") -> str:
+    """Return the wrapper that makes vectors of the observations, if the algorithm takes those."""
+    flat = flatten_space(env.observation_space)
+    if not isinstance(flat, Box) or refusal(algorithm, flat, env.action_space) is not None:
+        return ""
+    wrapper = "`env.wrappers: [gymnasium.wrappers.FlattenObservation]`"
+    return f"Or flatten the observations: {wrapper}."
 
 
 def _with_defaults(

@@ -98,7 +98,7 @@ def test_defaults_are_the_constructors_own(algorithm: Algorithm) -> None:
 @every_algorithm
 def test_defaults_become_keywords_of_the_constructor(algorithm: Algorithm) -> None:
     checked = check_hyperparameters(algorithm, {}, SourceMap())
-    keywords = build_keywords(algorithm, checked, n_actions=2)
+    keywords = build_keywords(algorithm, checked, action_shape=(2,))
     inspect.signature(algorithm.load_class()).bind(env=None, seed=0, **keywords)
     assert keywords == checked
 

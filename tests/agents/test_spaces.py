@@ -2,6 +2,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from small_experiments import fitting_env
 from stable_baselines3.common.vec_env import DummyVecEnv
 from tiny_envs import Match
@@ -176,3 +178,51 @@ def test_a_flat_policy_takes_an_image_of_floats() -> None:
     floats = spaces.Box(0.0, 1.0, (36, 36, 3), np.float32)
     assert policy_for(ALGORITHMS["ppo"], floats) == "MlpPolicy"
     assert refusal(ALGORITHMS["ppo"], floats, ACTION_SPACES["Discrete"]) is None
+
+
+# --- what a space says, not what is drawn from it -------------------------------------------------
+
+LABELS = st.one_of(
+    st.builds(
+        lambda n, start: spaces.Discrete(n, start=start), st.integers(1, 5), st.integers(-3, 3)
+    ),
+    st.lists(st.tuples(st.integers(1, 4), st.integers(-2, 2)), min_size=1, max_size=3).map(
+        lambda parts: spaces.MultiDiscrete([n for n, _ in parts], start=[s for _, s in parts])
+    ),
+)
+WITH_LABELS = st.one_of(
+    LABELS, LABELS.map(lambda part: spaces.Dict({"a": spaces.Box(-1, 1, (2,)), "b": part}))
+)
+
+
+@settings(max_examples=40)
+@given(space=WITH_LABELS, seeds=st.lists(st.integers(0, 1000), min_size=2, max_size=2))
+@pytest.mark.parametrize("name", ["ppo", "dqn"])
+def test_observations_are_accepted_or_refused_by_their_space_alone(
+    name: str, space: spaces.Space[object], seeds: list[int]
+) -> None:
+    answers = []
+    for seed in seeds:
+        space.seed(seed)
+        before = str(space.np_random.bit_generator.state)
+        answers.append(refusal(ALGORITHMS[name], space, spaces.Discrete(2)))
+        assert str(space.np_random.bit_generator.state) == before
+    parts = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
+    starts_at_zero = not any(np.any(getattr(part, "start", 0)) for part in parts)
+    assert [answer is None for answer in answers] == [starts_at_zero] * 2
+
+
+@pytest.mark.parametrize("start", [[1, 0], [1, -1], [-2, 0]])
+def test_actions_of_which_one_component_does_not_begin_at_zero_are_refused(
+    start: list[int],
+) -> None:
+    actions = spaces.MultiDiscrete([3, 4], start=start)
+    assert "start elsewhere" in str(refusal(ALGORITHMS["ppo"], spaces.Discrete(4), actions))
+
+
+@pytest.mark.parametrize("size", [(16, 16, 3), (3, 16, 16), (64, 96, 3)])
+def test_images_of_any_size_are_images(size: tuple[int, ...]) -> None:
+    image = spaces.Box(0, 255, size, np.uint8)
+    both = spaces.Dict({"camera": image, "speed": spaces.Box(-1, 1, (2,))})
+    for space in (image, both):
+        assert refusal(ALGORITHMS["ppo"], space, spaces.Discrete(2)) is None

@@ -173,7 +173,9 @@ def test_what_is_no_wrapper_is_refused(name: str, what: str, cure: str) -> None:
 def test_a_wrapper_that_does_not_take_its_arguments_is_refused() -> None:
     wrapper = {"name": "gymnasium.wrappers.FlattenObservation", "kwargs": {"depth": 3}}
     problem = problem_of(config_of("CartPole-v1", wrappers=[wrapper]))
-    assert "could not be built: TypeError" in problem.what
+    assert "could not be wrapped in `gymnasium.wrappers.FlattenObservation`: TypeError" in (
+        problem.what
+    )
     assert "'depth'" in problem.what
     assert "env.wrappers" in problem.cure
 

@@ -315,6 +315,9 @@ class Reinforce(HandwrittenAgent):
     def _features(self, obs: Any) -> torch.Tensor:
         """Flatten observations to (n, n_features) floats; discrete ones become one-hot."""
         tensor = torch.as_tensor(obs, device=self.device)
+        if isinstance(self.observation_space, spaces.Discrete | spaces.MultiDiscrete):
+            # SB3's one-hot encoding counts from 0, whatever number the space starts with.
+            tensor = tensor - torch.as_tensor(self.observation_space.start, device=self.device)
         return preprocess_obs(tensor, self.observation_space).flatten(start_dim=1)  # type: ignore[union-attr]
 
     def _for_environment(self, actions: np.ndarray) -> np.ndarray:

@@ -16,10 +16,10 @@ def features_of(space: spaces.Space[Any]) -> Features | None:
     None for spaces that compiled code does not support: images, dictionaries, MultiDiscrete, ….
     """
     if isinstance(space, spaces.Discrete):
-        n = int(space.n)
+        n, start = int(space.n), int(space.start)
 
         def one_hot(observations: Any) -> np.ndarray:
-            rows = np.asarray(observations).reshape(-1)
+            rows = np.asarray(observations).reshape(-1) - start
             features = np.zeros((len(rows), n), np.float32)
             features[np.arange(len(rows)), rows] = 1.0
             return features

@@ -32,7 +32,7 @@ def impossible_combinations(
         yield from _rollout_problems(config, checked)
     if "buffer_size" in checked:
         yield from _replay_problems(config, checked)
-    if str(checked.get("replay_buffer_class") or "").endswith("HerReplayBuffer"):
+    if replays_hindsight(checked):
         yield from _hindsight_problems(config, checked, observations)
     if "n_episodes" in checked:
         yield from _batch_of_episodes_problems(config, checked["n_episodes"])
@@ -52,6 +52,11 @@ def impossible_combinations(
             config.source.locate(("algo", "device")),
             "Set `device: cpu`, or `auto` to use what is available.",
         )
+
+
+def replays_hindsight(checked: Checked) -> bool:
+    """Whether these hyperparameters ask for hindsight experience replay."""
+    return str(checked.get("replay_buffer_class") or "").endswith("HerReplayBuffer")
 
 
 def _rollout_problems(config: ExperimentConfig, checked: Checked) -> Iterator[Problem]:
@@ -119,6 +124,18 @@ def _hindsight_problems(
             "Leave it out, or choose an environment with goals, such as BitFlipping-v0.",
         )
         return
+    if config.env.frame_stack > 1:
+        yield Problem(
+            "Hindsight replay gives goals to the environment's `compute_reward`, which knows no "
+            f"stacked frames: with `env.frame_stack: {config.env.frame_stack}` its rewards would "
+            "be wrong.",
+            config.source.locate(("env", "frame_stack")),
+            "Leave `frame_stack` out, or stack inside of the environment, observations only.",
+        )
+    if isinstance(observations, spaces.Dict) and (problem := _goal_problem(observations)):
+        where = config.source.locate(("algo", "replay_buffer_class"))
+        cure = "Give both goals the same Box of at least one dimension, or leave it out."
+        yield Problem(problem, where, cure)
     longest = (config.env.time_limit or 0) * config.env.n_envs
     if checked["learning_starts"] < longest:
         yield Problem(
@@ -127,6 +144,23 @@ def _hindsight_problems(
             config.source.locate(("algo", "learning_starts")),
             f"Set it to at least {longest}, or shorten `env.time_limit`.",
         )
+
+
+def _goal_problem(observations: spaces.Dict) -> str:
+    """Return what is wrong with the spaces of the goals; no text if nothing is."""
+    achieved, desired = observations["achieved_goal"], observations["desired_goal"]
+    if achieved.shape != desired.shape or type(achieved) is not type(desired):
+        return f"Hindsight replay exchanges goals, but {achieved} and {desired} are not alike."
+    # SB3's buffer selects along an axis that a single number does not have.
+    single = [key for key, part in observations.items() if part.shape == () and _is_box(part)]
+    if single:
+        part = observations[single[0]]
+        return f"Hindsight replay cannot store `{single[0]}`, a single number: {part}."
+    return ""
+
+
+def _is_box(space: spaces.Space[Any]) -> bool:
+    return isinstance(space, spaces.Box)
 
 
 def _batch_of_episodes_problems(config: ExperimentConfig, n_episodes: int) -> Iterator[Problem]:

@@ -94,22 +94,22 @@ def check_policy_name(algorithm: Algorithm, policy: str, where: str) -> None:
 
 
 def build_keywords(
-    algorithm: Algorithm, checked: Mapping[str, Any], n_actions: int
+    algorithm: Algorithm, checked: Mapping[str, Any], action_shape: tuple[int, ...]
 ) -> dict[str, Any]:
     """Turn validated plain values into what the constructor takes.
 
-    :param n_actions: the length of an action vector, for action noise
+    :param action_shape: of one action, for action noise
     """
     known = hyperparameters_of(algorithm)
     checked = copy.deepcopy(dict(checked))  # SB3 writes into the dictionaries it is given
     keywords = {
-        name: build_value(value, known[name].annotation, n_actions)
+        name: build_value(value, known[name].annotation, action_shape)
         for name, value in checked.items()
     }
     if keywords.get("policy_kwargs"):
         described = _policy_keywords(algorithm, keywords["policy"])
         keywords["policy_kwargs"] = {
-            name: build_value(value, described[name].annotation, n_actions)
+            name: build_value(value, described[name].annotation, action_shape)
             for name, value in keywords["policy_kwargs"].items()
         }
     return keywords

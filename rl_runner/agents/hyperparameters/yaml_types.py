@@ -249,10 +249,10 @@ def _member_name(member: Any) -> str:
     return names.get(origin, str(getattr(origin, "__name__", origin)))
 
 
-def build_value(value: Any, annotation: Any, n_actions: int) -> Any:
+def build_value(value: Any, annotation: Any, action_shape: tuple[int, ...]) -> Any:
     """Build what a plain value stands for; most values stand for themselves.
 
-    :param n_actions: the length of an action vector, for action noise
+    :param action_shape: of one action, for action noise
     """
     kinds = {_kind_of_type(member): member for member in _members(annotation)}
     member = kinds.get(_kind_of_value(value))
@@ -262,17 +262,17 @@ def build_value(value: Any, annotation: Any, n_actions: int) -> Any:
     if wanted is type:
         return find_class(value)
     if wanted is not None and _is_noise(wanted):
-        return _build_noise(NoiseConfig.model_validate(value), n_actions)
+        return _build_noise(NoiseConfig.model_validate(value), action_shape)
     if wanted is tuple:
         return tuple(value)
     return value
 
 
-def _build_noise(config: NoiseConfig, n_actions: int) -> object:
+def _build_noise(config: NoiseConfig, action_shape: tuple[int, ...]) -> object:
     import numpy as np
     from stable_baselines3.common import noise
 
-    mean, sigma = np.full(n_actions, config.mean), np.full(n_actions, config.sigma)
+    mean, sigma = np.full(action_shape, config.mean), np.full(action_shape, config.sigma)
     if config.noise == "normal":
         return noise.NormalActionNoise(mean, sigma)
     return noise.OrnsteinUhlenbeckActionNoise(mean, sigma)

@@ -9,6 +9,7 @@ from gymnasium import spaces
 from rl_runner.envs.contract.breaches import BreachError
 from rl_runner.envs.contract.observations import observation_check
 from rl_runner.envs.contract.results import raise_if_breach, reset_result, step_result
+from rl_runner.envs.contract.spaces import check_observation_space
 from rl_runner.errors import EnvError, Problem
 
 
@@ -17,8 +18,8 @@ class ContractGuard(gym.Wrapper[Any, Any, Any, Any]):
 
     :param name: the environment's id, for messages
     :param number: which of the copies it is, for messages
-    :raises EnvError: if the environment has no spaces; ``reset`` and ``step``, if what they return
-        breaks the contract
+    :raises EnvError: if the environment has no spaces, or observations that are not arrays;
+        ``reset`` and ``step``, if what they return breaks the contract
     """
 
     def __init__(self, env: gym.Env[Any, Any], name: str, number: int = 0) -> None:
@@ -28,7 +29,9 @@ class ContractGuard(gym.Wrapper[Any, Any, Any, Any]):
         self._episode = 0
         self._step = 0
         try:
-            self._check_observation = observation_check(space_of(env, "observation_space"))
+            observations = space_of(env, "observation_space")
+            check_observation_space(observations)
+            self._check_observation = observation_check(observations)
             space_of(env, "action_space")
         except BreachError as breach:
             raise EnvError(Problem(f"`{name}` {breach.what}", "env.id", breach.cure)) from None

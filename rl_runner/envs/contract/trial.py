@@ -18,6 +18,7 @@ import numpy as np
 from rl_runner.config.schema import EnvConfig
 from rl_runner.envs.build import build_copy
 from rl_runner.envs.contract.observations import bounds_breach
+from rl_runner.envs.masking import draw_action
 
 SEED = 20_240_229
 STEPS = 200
@@ -106,7 +107,7 @@ def _play(
             warnings.look_at(obs)
             if time.monotonic() - began > SECONDS:
                 break
-        action = _draw(env) if actions is None else actions[step]
+        action = draw_action(env) if actions is None else actions[step]
         obs, reward, terminated, truncated, _ = env.step(action)
         game.actions.append(action)
         game.results.append(_digest(obs, float(reward), terminated, truncated))
@@ -114,15 +115,6 @@ def _play(
             obs, _ = env.reset()
             game.results[-1] += _digest(obs)
     return game
-
-
-def _draw(env: gym.Env[Any, Any]) -> Any:
-    """Draw an action, one that is valid now if the environment says which are."""
-    space = env.action_space
-    if isinstance(space, gym.spaces.Discrete) and env.has_wrapper_attr("action_masks"):
-        mask = np.asarray(env.get_wrapper_attr("action_masks")(), dtype=np.int8)
-        return space.sample(mask)
-    return space.sample()
 
 
 def _digest(*values: Any) -> bytes:

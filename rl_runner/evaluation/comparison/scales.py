@@ -23,7 +23,7 @@ from rl_runner.local_code import keeping_working_directory
 from rl_runner.runs.disk import write_aside
 from rl_runner.seeding import SeedTree
 
-FORMAT = 2
+FORMAT = 3
 STEPS = 100_000  # about as many steps, at most, are played to measure a policy
 EPISODES = (100, 1000)  # within these numbers of episodes
 N_ENVS = 10

@@ -10,13 +10,14 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector.utils import batch_space
+from gymnasium.vector.utils import batch_space, iterate
 from stable_baselines3.common.vec_env import VecEnv
 
 from rl_runner.config import EnvConfig
 from rl_runner.config.schema import DEFAULT_GAMMA
 from rl_runner.envs import build_evaluation_env
 from rl_runner.envs.baselines import baselines_of, load_baseline
+from rl_runner.envs.masking import draw_valid_actions, n_choices
 from rl_runner.errors import ConfigError, EnvError, Problem, did_you_mean
 from rl_runner.evaluation.play.episodes import Episodes, play_episodes
 from rl_runner.evaluation.play.exact_returns import ExactScore, ExactScorer
@@ -31,11 +32,16 @@ OPTIMAL = "optimal"
 
 
 class RandomPolicy:
-    """Draws every action with the same probability (a bounded continuous one uniformly)."""
+    """Draws every action with the same probability (a bounded continuous one uniformly).
+
+    Of an environment with ``action_masks`` it takes only actions that are valid.
+    """
 
     def __init__(self, env: VecEnv, seed: int) -> None:
+        self._env = env
         self._actions = batch_space(env.action_space, env.num_envs)
         self._actions.seed(seed)
+        self._is_masked = n_choices(env.action_space) is not None and env.has_attr("action_masks")
 
     def predict(
         self,
@@ -45,7 +51,17 @@ class RandomPolicy:
         deterministic: bool = False,  # noqa: ARG002
     ) -> tuple[np.ndarray, Any]:
         """Draw an action for every copy of the environment, (n_envs, …)."""
-        return np.asarray(self._actions.sample()), state
+        if self._is_masked:
+            masks = np.stack(self._env.env_method("action_masks"))
+            space = self._env.action_space
+            return draw_valid_actions(space, masks, self._actions.np_random), state
+        actions = self._actions.sample()
+        if isinstance(actions, np.ndarray):
+            return actions, state
+        # Of a Dict or Tuple, and of what cannot be stacked: one action for each copy.
+        listed = np.empty(self._env.num_envs, dtype=object)
+        listed[:] = list(iterate(self._actions, actions))
+        return listed, state
 
 
 class TablePolicy:

@@ -22,6 +22,7 @@ from rl_runner.config import EnvConfig, ExperimentConfig, experiment_hash
 from rl_runner.envs import build_evaluation_env, build_training_env, make_single_env
 from rl_runner.envs.code import describe_code
 from rl_runner.envs.contract.trial import try_environment
+from rl_runner.envs.masking import draw_action
 from rl_runner.errors import ConfigError, Problem, RunnerError, describe_exception
 from rl_runner.local_code import keeping_working_directory
 from rl_runner.seeding import SeedTree
@@ -102,7 +103,7 @@ def _gymnasium_warnings(config: EnvConfig) -> tuple[str, ...]:
         warnings.simplefilter("always")
         with closing(make_single_env(config, check=True)) as env:
             env.reset(seed=0)
-            env.step(env.action_space.sample())
+            env.step(draw_action(env))
     texts = (str(each.message) for each in caught if issubclass(each.category, UserWarning))
     return tuple(COLOUR.sub("", text).removeprefix("WARN: ").strip() for text in texts)
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -106,3 +107,20 @@ def test_what_the_compiled_twin_does_not_do_it_says():
     agent = Reinforce(DummyVecEnv([Several]))
     assert "MultiBinary observations" in str(reason_against_reinforce(agent))
     assert reason_against_reinforce(Reinforce(twins.world())) is None
+
+
+@pytest.mark.parametrize("start", [-2, 0, 1, 7])
+def test_both_engines_count_observations_from_where_their_space_starts(start: int):
+    class Labels(gym.Env[Any, Any]):
+        observation_space = spaces.Discrete(4, start=start)
+        action_space = spaces.Discrete(2)
+
+        def reset(self, **_: Any) -> Any:
+            return start, {}
+
+    for agent_class in (Reinforce, FastReinforce):
+        agent = agent_class(DummyVecEnv([Labels]), seed=1)
+        labels = np.arange(start, start + 4)
+        np.testing.assert_array_equal(agent._features(labels), np.eye(4))
+        features, _ = agent._sample_actions(labels)
+        np.testing.assert_array_equal(features, np.eye(4))

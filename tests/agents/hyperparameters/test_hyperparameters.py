@@ -26,10 +26,10 @@ from rl_runner.errors import ConfigError, Problem
 Check = Callable[..., dict[str, Any]]
 
 
-def build(name: str, n_actions: int = 2, **written: Any) -> dict[str, Any]:
+def build(name: str, action_shape: tuple[int, ...] = (2,), **written: Any) -> dict[str, Any]:
     algorithm = ALGORITHMS[name]
     checked = check_hyperparameters(algorithm, {"policy": "MlpPolicy", **written}, SourceMap())
-    return build_keywords(algorithm, checked, n_actions)
+    return build_keywords(algorithm, checked, action_shape)
 
 
 def refused(name: str, written: dict[str, Any]) -> Problem:
@@ -289,7 +289,7 @@ def test_an_activation_must_be_a_module() -> None:
 
 
 def test_normal_noise_has_one_component_per_action() -> None:
-    noise = build("td3", n_actions=3, action_noise={"noise": "normal", "sigma": 0.1})[
+    noise = build("td3", action_shape=(3,), action_noise={"noise": "normal", "sigma": 0.1})[
         "action_noise"
     ]
     assert isinstance(noise, NormalActionNoise)
@@ -299,7 +299,7 @@ def test_normal_noise_has_one_component_per_action() -> None:
 
 def test_ornstein_uhlenbeck_noise_takes_a_mean() -> None:
     written = {"noise": "ornstein_uhlenbeck", "sigma": 0.2, "mean": 0.5}
-    noise = build("ddpg", n_actions=1, action_noise=written)["action_noise"]
+    noise = build("ddpg", action_shape=(1,), action_noise=written)["action_noise"]
     assert isinstance(noise, OrnsteinUhlenbeckActionNoise)
     np.testing.assert_array_equal(noise._mu, [0.5])
     np.testing.assert_array_equal(noise._sigma, [0.2])
@@ -331,8 +331,8 @@ def test_a_complete_config_that_was_read_from_its_file_gives_the_same_keywords()
     written = {"policy": "MlpPolicy", "train_freq": [1, "episode"]}
     checked = check_hyperparameters(algorithm, written, SourceMap())
     from_file = {**checked, "train_freq": [1, "episode"]}  # YAML has lists, no tuples
-    expected = build_keywords(algorithm, checked, n_actions=1)
-    assert build_keywords(algorithm, from_file, n_actions=1) == expected
+    expected = build_keywords(algorithm, checked, action_shape=(1,))
+    assert build_keywords(algorithm, from_file, action_shape=(1,)) == expected
 
 
 def test_a_training_frequency_may_be_a_bare_count_of_steps() -> None:

@@ -94,20 +94,44 @@ def test_frame_stacking_and_normalisation_change_nothing():
         spaces.Box(-2, 5, (3,), np.float32),
         spaces.MultiDiscrete([2, 5]),
         spaces.MultiBinary(4),
+        spaces.Tuple((spaces.Discrete(5), spaces.Box(-1, 1, (2,)))),
+        spaces.Dict({"a": spaces.Discrete(5), "b": spaces.Discrete(3, start=1)}),
+        spaces.Text(5),
     ],
     ids=lambda space: type(space).__name__,
 )
 def test_random_actions_are_actions_and_differ(space: spaces.Space[Any]):
-    class Env:
-        action_space, num_envs = space, 50
-
-    env: Any = Env()
+    env = copies_of(space)
     actions, _ = RandomPolicy(env, 1).predict(np.zeros(50))
     assert len(actions) == 50
     assert all(space.contains(action) for action in actions)
-    assert len({np.asarray(action).tobytes() for action in actions}) > 1
+    assert len({str(action) for action in actions}) > 1
     other, _ = RandomPolicy(env, 2).predict(np.zeros(50))
-    assert not np.array_equal(actions, other)
+    assert list(map(str, actions)) != list(map(str, other))
+
+
+def copies_of(space: spaces.Space[Any], masks: Any = None) -> Any:
+    """Return what a policy asks fifty copies of an environment for."""
+
+    class Copies:
+        action_space, num_envs = space, 50
+
+        def has_attr(self, name: str) -> bool:
+            return name == "action_masks" and masks is not None
+
+        def env_method(self, name: str) -> list[Any]:
+            assert name == "action_masks"
+            return [masks] * 50
+
+    return Copies()
+
+
+@pytest.mark.parametrize("space", [spaces.Discrete(4), spaces.MultiDiscrete([2, 2])])
+def test_random_actions_are_valid_where_there_are_masks(space: spaces.Space[Any]):
+    policy = RandomPolicy(copies_of(space, [False, True, True, False]), 1)
+    actions = np.concatenate([policy.predict(np.zeros(50))[0] for _ in range(5)])
+    expected = {(1,), (2,)} if space.shape == () else {(1, 0)}
+    assert {tuple(np.atleast_1d(action).tolist()) for action in actions} == expected
 
 
 def test_a_timed_table_counts_each_episode_from_its_own_beginning():

@@ -1,0 +1,150 @@
+"""Wrappers by the names that a config gives them, with arguments that YAML cannot write.
+
+A wrapper's signature says what it takes. A text becomes a function, or a space, where one is asked
+for: ``module:name`` names it. A list becomes a tuple or an array.
+"""
+
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rl_runner.config.schema import WrapperConfig
+from rl_runner.errors import CodeError, EnvError, Problem, did_you_mean
+from rl_runner.local_code import import_named
+
+AnyEnv = gym.Env[Any, Any]
+
+# What an annotation may name, if it is only known as text
+KINDS: dict[str, Any] = {
+    "Callable": Callable,
+    "Space": gym.Space,
+    "str": str,
+    "list": list,
+    "tuple": tuple,
+    "ndarray": np.ndarray,
+}
+
+# Wrappers that keep running statistics, and the key of `env.normalize` that does the same
+NORMALIZING: dict[type[gym.Wrapper[Any, Any, Any, Any]], str] = {
+    gym.wrappers.NormalizeObservation: "observations",
+    gym.wrappers.NormalizeReward: "rewards",
+}
+
+
+def apply_wrapper(env: AnyEnv, config: WrapperConfig) -> AnyEnv:
+    """Put a wrapper on an environment, with the arguments of the config.
+
+    :raises EnvError: if the wrapper, or what one of its arguments names, cannot be imported; and
+        whatever the wrapper raises
+    """
+    wrapper = load_wrapper(config)
+    wanted = _wanted_types(wrapper)
+    arguments = {
+        name: _argument(env, config, name, value, wanted.get(name, ()))
+        for name, value in config.kwargs.items()
+    }
+    return wrapper(env, **arguments)
+
+
+def load_wrapper(config: WrapperConfig) -> Callable[..., AnyEnv]:
+    """Import a Gymnasium wrapper by its dotted name.
+
+    :raises EnvError: if it cannot be imported or is not a wrapper, with the nearest name
+    """
+    # Import its module.
+    module_name, _, class_name = config.name.replace(":", ".").rpartition(".")
+    try:
+        module = import_named(module_name, "env.wrappers")
+    except CodeError as error:
+        what = f"The wrapper `{config.name}` cannot be imported."
+        problems = (Problem(f"{what} {p.what}", "env.wrappers", p.cure) for p in error.problems)
+        raise CodeError(*problems) from error.__cause__
+    # Refuse what is not a wrapper, and wrappers whose statistics would be lost.
+    found = getattr(module, class_name, None)
+    if not (isinstance(found, type) and issubclass(found, gym.Wrapper)):
+        what = f"`{config.name}` is not a Gymnasium wrapper."
+        raise EnvError(Problem(what, "env.wrappers", did_you_mean(class_name, dir(module))))
+    for kind, key in NORMALIZING.items():
+        if issubclass(found, kind):
+            what = (
+                f"`{config.name}` keeps statistics that no checkpoint holds and no evaluation "
+                "shares: what is evaluated would not be what was trained."
+            )
+            cure = f"Use `env.normalize: {{{key}: true}}`, whose statistics are saved and shared."
+            raise EnvError(Problem(what, "env.wrappers", cure))
+    return found
+
+
+def _wanted_types(wrapper: Any) -> dict[str, tuple[Any, ...]]:
+    """Return the types that each argument of a wrapper may have, as far as its signature says."""
+    try:
+        hints = typing.get_type_hints(wrapper.__init__)
+    except Exception:  # noqa: BLE001 - names that are imported for type checkers only, and the like
+        hints = {n: p.annotation for n, p in inspect.signature(wrapper).parameters.items()}
+    return {name: _members(hint) for name, hint in hints.items()}
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    """Return the members of a union, each without its parameters."""
+    if isinstance(hint, str):  # it cannot be evaluated
+        return tuple(kind for word, kind in KINDS.items() if re.search(rf"\b{word}\b", hint))
+    is_union = typing.get_origin(hint) in {typing.Union, types.UnionType}
+    members = typing.get_args(hint) if is_union else (hint,)
+    return tuple(typing.get_origin(member) or member for member in members)
+
+
+def _argument(
+    env: AnyEnv, config: WrapperConfig, name: str, value: Any, wanted: tuple[Any, ...]
+) -> Any:
+    """Return what a value of a config stands for as an argument of a wrapper."""
+    takes_function = Callable in wanted
+    takes_space = any(isinstance(kind, type) and issubclass(kind, gym.Space) for kind in wanted)
+    if isinstance(value, str) and (takes_function or takes_space):
+        if ":" in value or "." in value:
+            kind = "a function" if takes_function else "a space"
+            return _named_object(config, name, value, kind)
+        if str not in wanted:
+            kind = "a function" if takes_function else "a space"
+            what = f"`{name}` of the wrapper `{config.name}` takes {kind}, not the text `{value}`."
+            cure = f"Name {kind} of a module: `{name}: module:name`."
+            raise EnvError(Problem(what, "env.wrappers", cure))
+        return _method(env, config, name, value)
+    if isinstance(value, list) and list not in wanted:
+        if tuple in wanted:
+            return tuple(value)
+        if np.ndarray in wanted:
+            return np.asarray(value)
+    return value
+
+
+def _named_object(config: WrapperConfig, argument: str, name: str, kind: str) -> Any:
+    """Import what `module:name` names, and check that it is what the argument takes."""
+    module_name, _, attribute = name.replace(":", ".").rpartition(".")
+    module = import_named(module_name, "env.wrappers")
+    found = getattr(module, attribute, None)
+    fits = callable(found) if kind == "a function" else isinstance(found, gym.Space)
+    if not fits:
+        state = f"has no `{attribute}`" if found is None else f"has `{attribute}`, which is not one"
+        what = f"`{argument}` of the wrapper `{config.name}` takes {kind}; `{module_name}` {state}."
+        raise EnvError(Problem(what, "env.wrappers", did_you_mean(attribute, dir(module))))
+    return found
+
+
+def _method(env: AnyEnv, config: WrapperConfig, argument: str, name: str) -> Any:
+    """Return a function that calls a method of the environment, which lies below other wrappers.
+
+    sb3_contrib's ``ActionMasker`` looks for the method on the outermost wrapper only.
+    """
+    if not env.has_wrapper_attr(name) or not callable(env.get_wrapper_attr(name)):
+        what = f"`{argument}` of the wrapper `{config.name}`: the environment has no method "
+        what += f"`{name}`."
+        cure = f"Name one that it has, or a function of a module: `{argument}: module:name`."
+        nearest = did_you_mean(name, dir(env.unwrapped))
+        raise EnvError(Problem(what, "env.wrappers", f"{nearest} {cure}".strip()))
+    return lambda wrapped: wrapped.get_wrapper_attr(name)()
