@@ -63,6 +63,7 @@ def refusal(algorithm: Algorithm, observation_space: Space, action_space: Space)
     The answer depends on the spaces alone. The size of images is not part of the question: a
     network of the user's own may take images that SB3's does not.
     """
+    from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
     from stable_baselines3.common.vec_env import DummyVecEnv
 
     from rl_runner.agents.handwritten import HandwrittenAgent
@@ -71,6 +72,8 @@ def refusal(algorithm: Algorithm, observation_space: Space, action_space: Space)
     is_stock = not issubclass(cls, HandwrittenAgent)
     if is_stock and (reason := _against_stock(observation_space, action_space)) is not None:
         return reason
+    if issubclass(cls, OffPolicyAlgorithm) and _has_fixed_component(action_space):
+        return "a component of the actions has a single value, by whose range SB3 divides"
     observation_space = _with_usual_images(observation_space)
     taken = inspect.signature(cls).parameters
     keywords: dict[str, Any] = {"buffer_size": 1, "device": "cpu"}  # small and quick to build
@@ -103,6 +106,11 @@ def _against_stock(observation_space: Space, action_space: Space) -> str | None:
         if isinstance(part, spaces.Box) and part.shape == ():
             return "SB3 takes arrays of at least one dimension"
     return None
+
+
+def _has_fixed_component(space: Space) -> bool:
+    """Whether a component of a Box may have one value only."""
+    return isinstance(space, spaces.Box) and bool(np.any(space.low == space.high))
 
 
 def _starts_at_zero(space: Space) -> bool:

@@ -220,6 +220,13 @@ def test_actions_of_which_one_component_does_not_begin_at_zero_are_refused(
     assert "start elsewhere" in str(refusal(ALGORITHMS["ppo"], spaces.Discrete(4), actions))
 
 
+@pytest.mark.parametrize("name", ["sac", "td3", "ddpg", "tqc", "crossq", "ppo"])
+def test_actions_with_a_fixed_component_are_refused_where_they_would_become_nan(name: str) -> None:
+    actions = spaces.Box(np.array([0, 1], np.float32), np.array([1, 1], np.float32))
+    said = refusal(ALGORITHMS[name], OBSERVATION_SPACES["Box"], actions)
+    assert (said is None) == (name == "ppo")
+
+
 @pytest.mark.parametrize("size", [(16, 16, 3), (3, 16, 16), (64, 96, 3)])
 def test_images_of_any_size_are_images(size: tuple[int, ...]) -> None:
     image = spaces.Box(0, 255, size, np.uint8)
