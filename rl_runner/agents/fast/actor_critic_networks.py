@@ -1,5 +1,6 @@
 """The networks of actor-critic algorithms, shared by torch and compiled code."""
 
+import functools
 import math
 from collections.abc import Iterable
 
@@ -21,6 +22,7 @@ from rl_runner.agents.fast.memory import FlatMemory, layer_table, linear_layers
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # actions (n, k), values (n,), log-probs (n,)
 
 
+@functools.lru_cache(maxsize=1)  # A2C asks for the same ones at every update
 def loss_settings(
     *,
     clip_range: float | None = None,
@@ -145,7 +147,7 @@ class ActorCriticNetworks:
         )
         self.optimizer.n_steps = n_steps
         # One check per epoch is enough: what is not finite stays so.
-        if not np.isfinite(self.memory.values).all():
+        if not self.memory.is_finite():
             message = "the policy's parameters are no longer finite after an update"
             raise FloatingPointError(message)
         return statistics[:n_evaluated], n_steps - optimizer.n_steps == n_minibatches

@@ -5,6 +5,7 @@ learns is saved in ``model.zip``; what is loaded from there, compiled code conti
 """
 
 import functools
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -62,6 +63,12 @@ class FlatMemory:
         # Gradient, first and second moment.
         rest = (np.zeros_like(self.values) for _ in range(3))
         self.flat = FlatParameters(self.values, *rest)
+
+    def is_finite(self) -> bool:
+        """Whether all parameters are finite numbers."""
+        # One dot product is enough, unless it overflows.
+        squares = self.values.dot(self.values)
+        return math.isfinite(squares) or bool(np.isfinite(self.values).all())
 
     def offset(self, parameter: torch.Tensor) -> int:
         """Return where a parameter begins."""

@@ -126,10 +126,10 @@ class FastOnPolicy(CompiledTwin, OnPolicyAlgorithm):
         return Rollout(
             observations=self._features(flat(buffer.observations)),
             actions=flat(buffer.actions).astype(np.float32, copy=False),  # as stock SB3 casts them
-            values=flat(buffer.values)[:, 0],
-            log_probs=flat(buffer.log_probs)[:, 0],
-            advantages=flat(buffer.advantages)[:, 0],
-            returns=flat(buffer.returns)[:, 0],
+            values=buffer.values.T.ravel(),
+            log_probs=buffer.log_probs.T.ravel(),
+            advantages=buffer.advantages.T.ravel(),
+            returns=buffer.returns.T.ravel(),
         )
 
     def _record_update(self, rollout: Rollout, means: np.ndarray) -> None:
