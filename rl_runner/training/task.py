@@ -120,37 +120,32 @@ def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
     """
     # The environment may change the working directory: find everything without it.
     place = task.folder.path
-    absolute = replace(task, experiment=task.experiment.absolute())
-    with keeping_working_directory():
-        return replace(_execute(absolute, reporter, stop), path=place)
-
-
-def _execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
-    """Do the same for a task whose folder is an absolute path."""
-    # Only one process may train a run.
+    task = replace(task, experiment=task.experiment.absolute())
     run = task.folder
-    if not run.claim():
-        holder = run.holder
-        by = f"another process ({holder})" if holder else "another process"
-        reporter.note(f"Seed {task.seed} is being trained by {by}; left to it.")
-        running = RunRecord(status="running")
-        return RunResult(task.seed, run.path, running, elsewhere=True, holder=holder)
-    try:
-        # With --fresh, forget what there is, even a damaged run.json.
-        if task.fresh:
-            run.clear()
-            run.write_record(task.new_record())
-        # Train, unless the run is finished and its weights are there.
-        record = run.read_record()
-        _check_same_experiment(task, record)
-        if record is None or not record.is_finished or not run.agents.weights.is_file():
-            run.sign_claim()
-            reporter.run_started(task.run)
-            record = _train_and_record(task, run, reporter, stop)
-        reporter.run_ended(task.run, record)
-        return RunResult(task.seed, run.path, record)
-    finally:
-        run.release()
+    with keeping_working_directory():
+        # Only one process may train a run.
+        if not run.claim():
+            holder = run.holder
+            by = f"another process ({holder})" if holder else "another process"
+            reporter.note(f"Seed {task.seed} is being trained by {by}; left to it.")
+            running = RunRecord(status="running")
+            return RunResult(task.seed, place, running, elsewhere=True, holder=holder)
+        try:
+            # With --fresh, forget what there is, even a damaged run.json.
+            if task.fresh:
+                run.clear()
+                run.write_record(task.new_record())
+            # Train, unless the run is finished and its weights are there.
+            record = run.read_record()
+            _check_same_experiment(task, record)
+            if record is None or not record.is_finished or not run.agents.weights.is_file():
+                run.sign_claim()
+                reporter.run_started(task.run)
+                record = _train_and_record(task, run, reporter, stop)
+            reporter.run_ended(task.run, record)
+            return RunResult(task.seed, place, record)
+        finally:
+            run.release()
 
 
 def _check_same_experiment(task: RunTask, record: RunRecord | None) -> None:

@@ -138,7 +138,13 @@ class Launcher:
 
         Call it every :data:`POLL_SECONDS` or so. A failed run that is tried again is not returned.
         """
-        self._start_waiting()
+        # Start as many as may run at a time.
+        while self.waiting and len(self.running) < self.jobs and not self.stop_requests:
+            task, tries = self.waiting.popleft()
+            verbose = self.reporter.metrics_file is not None
+            future, reports = start_process(task, verbose=verbose)
+            self.running.append(RunningTask(task, tries, future, reports))
+        # Look after those under way.
         ended = []
         for running in self.running.copy():
             running.drain(self.reporter)
@@ -155,13 +161,6 @@ class Launcher:
             dict.fromkeys(module for task, _ in self.waiting for module in task.modules)
         )
         return _handling_signals(self.request_stop)
-
-    def _start_waiting(self) -> None:
-        while self.waiting and len(self.running) < self.jobs and not self.stop_requests:
-            task, tries = self.waiting.popleft()
-            verbose = self.reporter.metrics_file is not None
-            future, reports = start_process(task, verbose=verbose)
-            self.running.append(RunningTask(task, tries, future, reports))
 
     def _take_result(self, running: RunningTask) -> list[tuple[RunTask, RunResult]]:
         """Return a run that has ended with its result; nothing if it is tried again."""
