@@ -66,7 +66,7 @@ def test_every_public_name_is_there(name: str):
         assert value.__doc__
 
 
-def test_the_public_names_are_shown_to_whoever_looks():
+def test_dir_lists_the_public_names():
     assert set(rl_runner.__all__) <= set(dir(rl_runner))
 
 

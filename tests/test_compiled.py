@@ -31,12 +31,14 @@ def test_a_compiled_function_computes_the_same_and_divides_as_numpy_does():
     assert compiled(ratio)(1.0, 0.0) == float("inf")
 
 
-def test_without_a_writable_place_code_is_compiled_anew(monkeypatch: pytest.MonkeyPatch):
+def test_without_a_writable_place_code_is_compiled_again(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "_code_folder", lambda _room: None)
     assert compiled(successor)(1) == 2
 
 
-def test_a_place_that_cannot_be_written_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_place_that_cannot_be_written_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "here"))
     assert cache_folder("tutor") == tmp_path / "here" / "rl_runner" / "tutor"
     (tmp_path / "file").touch()

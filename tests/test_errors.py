@@ -27,7 +27,7 @@ def test_a_problem_leaves_out_what_it_does_not_know():
     assert str(Problem("It is wrong.", cure="Mend it.")) == "It is wrong.\nMend it."
 
 
-def test_equal_problems_are_told_once_in_a_set():
+def test_equal_problems_are_one_in_a_set():
     assert len({Problem("a", "b"), Problem("a", "b"), Problem("a", "c")}) == 2
 
 
@@ -105,9 +105,9 @@ def test_a_bounded_text_can_be_encoded_and_is_not_much_longer(text: str, limit: 
 
 @given(ANY_TEXT)
 def test_an_exception_is_described_on_one_line(text: str):
-    told = describe_exception(ValueError(text))
-    assert told.startswith("ValueError")
-    assert len(told.splitlines()) == 1
+    message = describe_exception(ValueError(text))
+    assert message.startswith("ValueError")
+    assert len(message.splitlines()) == 1
 
 
 class Unspeakable(Exception):  # noqa: N818

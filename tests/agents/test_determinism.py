@@ -160,7 +160,7 @@ def test_a_loaded_agent_is_saved_as_it_was(trained: Trained, name: str, tmp_path
     assert_same(learned_arrays(path), weights_of(run))
 
 
-def test_a_loaded_random_search_goes_on_from_its_policys_weights(trained: Trained) -> None:
+def test_a_loaded_random_search_continues_from_its_policys_weights(trained: Trained) -> None:
     run, _, _ = trained("ars")
     agent: Any = load_run(run.path).agent
     weights = torch.nn.utils.parameters_to_vector(agent.policy.parameters())

@@ -57,7 +57,7 @@ def test_a_loaded_agent_predicts_like_the_saved_one(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.predict(observations, deterministic=True)[0], expected)
 
 
-def test_a_learned_entropy_coefficient_is_loaded_and_goes_on_being_learned(tmp_path: Path) -> None:
+def test_a_learned_entropy_coefficient_is_loaded_and_learned_further(tmp_path: Path) -> None:
     saved, loaded = (agent_of("sac", buffer_size=10, ent_coef=f"auto_{x}") for x in (0.5, 1.0))
     saved.save(str(tmp_path / "model.zip"))
     load_parameters(loaded, str(tmp_path / "model.zip"))

@@ -184,7 +184,7 @@ def test_what_runs_share_can_be_imported() -> None:
 
 
 @pytest.mark.parametrize("name", ["ars", "q_learning"])
-def test_who_steps_no_optimiser_of_torch_says_so(name: str) -> None:
+def test_an_algorithm_without_a_torch_optimiser_declares_it(name: str) -> None:
     source = inspect.getsource(inspect.getmodule(ALGORITHMS[name].load_class()))
     assert "torch.optim" not in source
     assert not ALGORITHMS[name].optimizer

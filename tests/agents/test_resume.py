@@ -178,7 +178,7 @@ def run_whole_and_in_pieces(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
-def test_a_run_stopped_and_broken_off_twice_each_equals_one_that_was_not(
+def test_a_run_stopped_twice_and_killed_twice_equals_an_undisturbed_one(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     config = experiment(case)

@@ -404,8 +404,8 @@ def test_a_foreign_agent_whose_rewards_alone_were_normalized_needs_no_statistics
     refused = eval_foreign(rl, foreign / "rewards.zip", "ppo")
     assert refused.exit_code == 2  # the file does not tell that only rewards were normalised
     assert "--normalization none" in refused.message
-    told = eval_foreign(rl, foreign / "rewards.zip", "ppo", "--normalization", "none")
-    assert told.exit_code == 0
+    outcome = eval_foreign(rl, foreign / "rewards.zip", "ppo", "--normalization", "none")
+    assert outcome.exit_code == 0
 
 
 # --- encodings ------------------------------------------------------------------------------------
@@ -443,9 +443,9 @@ def test_every_command_can_write_to_a_terminal_of_any_encoding(
             capture_output=True,
             check=False,
         )
-        told = outcome.stderr.decode(encoding)
-        assert "Traceback" not in told
-        assert outcome.returncode == (2 if arguments[0] == "eval" else 0), told
+        printed = outcome.stderr.decode(encoding)
+        assert "Traceback" not in printed
+        assert outcome.returncode == (2 if arguments[0] == "eval" else 0), printed
         if "--json" in arguments:
             caveats = json.loads(outcome.stdout.decode(encoding))["caveats"]
             assert any("said 💥 — twice" in text for text in caveats)

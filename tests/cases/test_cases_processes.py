@@ -46,7 +46,7 @@ def assert_panel(outcome: Any, *texts: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("vec", "dies", "told"),
+    ("vec", "dies", "expected"),
     [
         ("dummy", "raise", "RuntimeError: the simulator lost its connection"),
         ("subproc", "raise", "RuntimeError: the simulator lost its connection"),
@@ -54,7 +54,7 @@ def assert_panel(outcome: Any, *texts: str) -> None:
     ],
 )
 def test_train_31_a_copy_that_dies_fails_its_run(
-    rl: Rl, case: Case, tmp_path: Path, vec: str, dies: str, told: str
+    rl: Rl, case: Case, tmp_path: Path, vec: str, dies: str, expected: str
 ):
     config = case("train-31-subproc-dies") / "config.yaml"
     changes = ("--set", f"env.vec={vec}", "--set", f"env.kwargs.dies={dies}")
@@ -62,7 +62,7 @@ def test_train_31_a_copy_that_dies_fails_its_run(
     assert outcome.exit_code == 1
     (record,) = records(tmp_path / "runs")
     assert record["status"] == "failed"
-    assert told in record["error"]
+    assert expected in record["error"]
     if dies == "raise":
         assert "flaky_simulator.py" in record["traceback"]
 

@@ -141,11 +141,11 @@ def test_the_lake_is_no_trivial_example(trained: Trained):
 
 
 def test_train_tells_its_progress_on_standard_error(trained: Trained):
-    told = trained.outcome.message
-    assert "q_learning on FrozenLake-v1, 300 timesteps, seeds 0, 1" in told
-    assert "seed 0:" in told
-    assert "seed 1:" in told
-    assert "held-out episodes" in told
+    message = trained.outcome.message
+    assert "q_learning on FrozenLake-v1, 300 timesteps, seeds 0, 1" in message
+    assert "seed 0:" in message
+    assert "seed 1:" in message
+    assert "held-out episodes" in message
 
 
 def test_the_hash_is_that_of_the_written_config(trained: Trained):
@@ -209,7 +209,7 @@ def test_one_seed_has_no_interval(rl: Rl, lake: Path):
     assert lake.is_dir()
 
 
-def test_fresh_trains_finished_seeds_anew_to_the_same_numbers(rl: Rl, lake: Path):
+def test_fresh_trains_finished_seeds_again_to_the_same_numbers(rl: Rl, lake: Path):
     (lake / "seed-0" / "left behind.txt").write_text("old", encoding="utf-8")
     kept = contents(lake / "seed-1")
     record, written = record_of(lake / "seed-0"), when_written(lake / "seed-0")
@@ -272,7 +272,7 @@ def with_accident(kind: str, run_seed: int) -> str:
     """
 
 
-def test_a_run_that_fails_is_recorded_and_the_others_go_on(rl: Rl, write_yaml: WriteYaml):
+def test_a_run_that_fails_is_recorded_and_the_others_continue(rl: Rl, write_yaml: WriteYaml):
     outcome = rl("train", write_yaml(with_accident("error", run_seed=1)), "--json")
     assert outcome.exit_code == 1
     document = outcome.document
@@ -350,7 +350,7 @@ def test_eval_of_the_best_checkpoint_reproduces_training(rl: Rl, trained: Traine
         assert run["n_episodes"] == 20
 
 
-def test_eval_plays_as_many_episodes_as_it_is_told(rl: Rl, trained: Trained):
+def test_eval_plays_as_many_episodes_as_asked_for(rl: Rl, trained: Trained):
     document = rl("eval", trained.path, "--episodes", "7", "--json").document
     assert [run["n_episodes"] for run in document["runs"]] == [7, 7]
 

@@ -67,9 +67,9 @@ def test_a_message_is_bounded(capsys: pytest.CaptureFixture[str]):
     show_message("q" * 1_000_000)
     show_error(RunnerError(Problem("q" * 1_000_000)))
     show(table(["column"], [["q" * 1_000_000]]))
-    told = capsys.readouterr()
-    assert len(told.err) < 3 * module.MOST_OF_A_MESSAGE
-    assert len(told.out) < 5 * module.MOST_OF_A_CELL
+    printed = capsys.readouterr()
+    assert len(printed.err) < 3 * module.MOST_OF_A_MESSAGE
+    assert len(printed.out) < 5 * module.MOST_OF_A_CELL
 
 
 def test_what_others_print_goes_to_standard_error(capsys: pytest.CaptureFixture[str]):
@@ -77,6 +77,6 @@ def test_what_others_print_goes_to_standard_error(capsys: pytest.CaptureFixture[
         sys.stdout.write("from an environment\n")
         show("the result")
     show("after it")
-    told = capsys.readouterr()
-    assert told.out == "the result\nafter it\n"
-    assert told.err == "from an environment\n"
+    printed = capsys.readouterr()
+    assert printed.out == "the result\nafter it\n"
+    assert printed.err == "from an environment\n"

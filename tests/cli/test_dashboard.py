@@ -47,7 +47,7 @@ def test_a_port_that_is_taken_is_refused_with_the_way_out(rl: Rl, tmp_path: Path
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 70])
-def test_a_host_that_is_none_is_refused(rl: Rl, tmp_path: Path, host: str):
+def test_an_invalid_host_is_refused(rl: Rl, tmp_path: Path, host: str):
     outcome = rl("dashboard", tmp_path, "--host", host)
     assert outcome.exit_code == 2
     assert "cannot listen on this address" in outcome.message

@@ -70,7 +70,7 @@ def test_importing_the_package_loads_nothing_heavy(tmp_path: Path):
     assert not loaded & (HEAVY | {"gymnasium", "numpy", "pydantic", "typer"})
 
 
-def test_a_mistake_in_a_config_is_told_without_loading_torch(tmp_path: Path):
+def test_a_mistake_in_a_config_is_reported_without_loading_torch(tmp_path: Path):
     (tmp_path / "bad.yaml").write_text("env: {id: CartPole-v1}\nalgo: {name: ppo}\ntrian: {}\n")
     result = subprocess.run(
         [sys.executable, "-c", SCRIPT, "check", "bad.yaml"],

@@ -41,7 +41,7 @@ def test_the_number_that_decides_is_shown_beside_the_mean(
     monkeypatch: pytest.MonkeyPatch, over_seeds: str, columns: list[str], row: list[str]
 ):
     drawn: list[Any] = []
-    monkeypatch.setattr(study_results, "table", lambda *told: drawn.append(told))
+    monkeypatch.setattr(study_results, "table", lambda *arguments: drawn.append(arguments))
     monkeypatch.setattr(study_results, "show", lambda _: None)
     confirmed = {
         "candidate": "trial-0001",
@@ -63,7 +63,7 @@ def test_the_number_that_decides_is_shown_beside_the_mean(
 
 
 @pytest.mark.slow
-def test_a_study_is_run_reported_and_gone_on_with(rl: Any, write_yaml: Any):
+def test_a_study_is_run_reported_and_resumed(rl: Any, write_yaml: Any):
     config = write_yaml(CONFIG, "cliff.yaml")
     outcome = rl("tune", config, "--jobs", 1, "--json", "--study", "mine")
     assert outcome.exit_code == 0, outcome.stderr
@@ -98,7 +98,7 @@ def test_a_study_is_run_reported_and_gone_on_with(rl: Any, write_yaml: Any):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "expected"),
     [
         (["--set", "tune.search_space.gamma.choices=[]"], "at least one"),
         (["--set", "tune.search_space.gama={type: float, low: 0, high: 1}"], "Unknown key `gama`"),
@@ -113,11 +113,11 @@ def test_a_study_is_run_reported_and_gone_on_with(rl: Any, write_yaml: Any):
     ],
 )
 def test_a_mistake_is_explained_and_nothing_is_written(
-    rl: Any, write_yaml: Any, tmp_path: Path, options: list[str], told: str
+    rl: Any, write_yaml: Any, tmp_path: Path, options: list[str], expected: str
 ):
     outcome = rl("tune", write_yaml(CONFIG, "cliff.yaml"), *options)
     assert outcome.exit_code == 2
-    assert told in outcome.message
+    assert expected in outcome.message
     assert outcome.stdout == ""
     assert not (tmp_path / "runs").exists()
 

@@ -28,7 +28,7 @@ def test_finished_and_failed_runs_are_not_its_business(capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize(
-    ("record", "told"),
+    ("record", "message"),
     [
         ({"timesteps": 12_345, "stopped_at": 12_345}, "seed 0 at 12,345 timesteps (saved)."),
         (
@@ -43,12 +43,12 @@ def test_finished_and_failed_runs_are_not_its_business(capsys: pytest.CaptureFix
         ({"timesteps": 0, "stopped_at": 0}, "seed 0 at the beginning."),
     ],
 )
-def test_a_stopped_run_is_said_to_go_on_from_where_it_will(
-    record: dict[str, int], told: str, capsys: pytest.CaptureFixture[str]
+def test_a_stopped_run_is_said_to_resume_from_where_it_will(
+    record: dict[str, int], message: str, capsys: pytest.CaptureFixture[str]
 ):
     assert show_unfinished([result("a", run(0, "interrupted", **record))]) == INTERRUPTED
     assert capsys.readouterr().err.splitlines() == [
-        f"Interrupted: {told}",
+        f"Interrupted: {message}",
         "Run the same command again to resume.",
     ]
 

@@ -229,7 +229,7 @@ def test_a_file_that_may_not_be_read_is_refused(valid: Path, monkeypatch: pytest
         ("seeds: 3", "seeds: all", "11, key `train.seeds`", "all", ""),
     ],
 )
-def test_a_mistake_is_told_with_place_key_and_cure(
+def test_a_mistake_is_reported_with_place_key_and_cure(
     valid: Path, old: str, new: str, where: str, what: str, cure: str
 ):
     text = valid.read_text(encoding="utf-8")
@@ -238,13 +238,13 @@ def test_a_mistake_is_told_with_place_key_and_cure(
     problems = refused(valid)
     found = [problem for problem in problems if problem.where == f"valid.yaml:{where}"]
     assert found, problems
-    told = f"{found[0].what} {found[0].cure}"
-    assert what in told
-    assert cure in told
+    message = f"{found[0].what} {found[0].cure}"
+    assert what in message
+    assert cure in message
 
 
 @pytest.mark.parametrize("seeds", ["[-1]", "[0, -3]", "[0, 9223372036854775808]", "[0.5]", "[x]"])
-def test_a_wrong_seed_is_told_once_where_it_stands(valid: Path, seeds: str):
+def test_a_wrong_seed_is_reported_once_with_its_line(valid: Path, seeds: str):
     problem = only(refused(valid, f"train.seeds={seeds}"))
     assert ", key `train.seeds." in problem.where
 
@@ -282,7 +282,7 @@ def test_a_name_is_not_missed_when_it_could_not_be_made(valid: Path):
     assert only(refused(valid)).where == "valid.yaml:2, key `env.id`"
 
 
-def test_all_mistakes_are_told_at_once(valid: Path):
+def test_all_mistakes_are_reported_at_once(valid: Path):
     problems = refused(valid, "env.n_envs=0", "train.seeds=-1", "evall.every=5")
     places = {problem.where for problem in problems}
     assert places >= {
@@ -428,7 +428,7 @@ def test_extends_does_not_change_what_the_config_is(valid: Path, write_yaml: Wri
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])
-def test_extends_in_a_circle_is_refused(
+def test_circular_extends_is_refused(
     write_yaml: WriteYaml, length: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.chdir(tmp_path)
@@ -448,7 +448,7 @@ def test_a_misspelled_file_that_is_extended_is_guessed(valid: Path, write_yaml: 
 
 
 @pytest.mark.parametrize("base", ["nowhere.yaml", "no/where.yaml", "a" * 300])
-def test_a_missing_base_is_told_where_it_is_named(write_yaml: WriteYaml, base: str):
+def test_a_missing_base_is_reported_where_it_is_named(write_yaml: WriteYaml, base: str):
     path = write_yaml(f"name: x\nextends: {base}\n")
     problem = only(refused(path))
     assert base in problem.what

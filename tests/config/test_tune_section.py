@@ -64,7 +64,7 @@ def test_a_search_space_may_be_dotted_or_nested(read: ReadTune):
 
 
 @pytest.mark.parametrize(
-    ("parameter", "told"),
+    ("parameter", "message"),
     [
         ("{type: float, low: 0.9, high: 0.5}", "`low` 0.9 is above `high` 0.5"),
         ("{type: float, low: 0.9}", "needs `low` and `high`"),
@@ -81,9 +81,9 @@ def test_a_search_space_may_be_dotted_or_nested(read: ReadTune):
         ("{type: categorical, choices: [[1], '[1]']}", "listed twice"),
     ],
 )
-def test_a_parameter_that_makes_no_sense_is_refused(read: ReadTune, parameter: str, told: str):
+def test_a_parameter_that_makes_no_sense_is_refused(read: ReadTune, parameter: str, message: str):
     problem = refused(read, f"tune:\n  search_space:\n    gamma: {parameter}\n")
-    assert told in problem.what
+    assert message in problem.what
     assert "tuned.yaml:6" in problem.where
     assert "tune.search_space.gamma" in problem.where
 
@@ -167,7 +167,7 @@ def test_a_parameter_written_twice_is_refused(read: ReadTune):
 
 
 @pytest.mark.parametrize("low", [".nan", "-.inf", "true", "few"])
-def test_what_is_no_number_is_told_once(read: ReadTune, low: str):
+def test_a_value_that_is_not_a_number_is_reported_once(read: ReadTune, low: str):
     with pytest.raises(ConfigError) as caught:
         read(f"tune:\n  search_space:\n    gamma: {{type: float, low: {low}, high: 1}}\n")
     (problem,) = caught.value.problems

@@ -312,7 +312,7 @@ def test_no_more_copies_are_built_than_there_are_episodes():
 # --- seeds --------------------------------------------------------------------------------------
 
 
-def test_each_copy_begins_on_its_own_seed_whatever_the_vectorised_environment_is_told() -> None:
+def test_each_copy_begins_on_its_own_seed_whatever_seed_the_vectorised_environment_gets() -> None:
     seeds = [11, 2**62]
     expected = [gym.make("CartPole-v1").reset(seed=seed)[0] for seed in seeds]
     with built(config_of("CartPole-v1"), seeds) as env:
@@ -443,7 +443,7 @@ def test_only_observations_are_normalised_when_only_they_are_named() -> None:
     assert not np.allclose(normalized, observations)
 
 
-def test_normalised_values_are_clipped_where_told() -> None:
+def test_normalised_values_are_clipped_where_the_config_says() -> None:
     clipping = {
         "observations": True,
         "rewards": True,

@@ -69,7 +69,7 @@ def test_ctrl_c_and_errors_that_say_enough_pass(method: str, error: BaseExceptio
     assert caught.value is error
 
 
-def test_an_exception_in_close_is_told_once(caplog: pytest.LogCaptureFixture):
+def test_an_exception_in_close_is_reported_once(caplog: pytest.LogCaptureFixture):
     for _ in range(2):
         NamedFailures(Breaking(OSError("no socket")), "ClosesBadly-v0").close()
     (line,) = caplog.messages

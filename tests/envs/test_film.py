@@ -51,7 +51,7 @@ def test_every_nth_step_the_first_and_the_last_are_kept(every: int, steps: list[
     assert [frame.ending for frame in frames] == [""] * (len(steps) - 1) + ["ended"]
 
 
-def test_a_finished_film_survives_the_reset_and_an_open_one_is_none():
+def test_a_finished_film_survives_the_reset_and_an_unfinished_one_does_not():
     film = EpisodeFilm(Counter())
     assert film.film() == []
     play(film, 7)

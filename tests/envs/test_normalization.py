@@ -69,7 +69,7 @@ def test_what_is_saved_is_loaded(make: type[Noise], norm_obs: bool, tmp_path: Pa
     assert isinstance(target.ret_rms.count, float)
 
 
-def test_loaded_statistics_normalise_alike(tmp_path: Path) -> None:
+def test_loaded_statistics_normalise_the_same(tmp_path: Path) -> None:
     source, target = stepped(normalized(TwoParts)), normalized(TwoParts)
     save_statistics(source, tmp_path / "normalization.npz")
     load_statistics(target, tmp_path / "normalization.npz")
@@ -80,7 +80,7 @@ def test_loaded_statistics_normalise_alike(tmp_path: Path) -> None:
         assert not np.array_equal(ours[key], unnormalized)
 
 
-def test_loaded_statistics_go_on_exactly_as_the_saved_ones_would(tmp_path: Path) -> None:
+def test_loaded_statistics_continue_exactly_as_the_saved_ones_would(tmp_path: Path) -> None:
     source, target = stepped(normalized()), normalized()
     save_statistics(source, tmp_path / "normalization.npz")
     load_statistics(target, tmp_path / "normalization.npz")

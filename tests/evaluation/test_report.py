@@ -172,7 +172,7 @@ def test_an_experiment_without_any_result_is_reported_too(runs: Path):
     assert "out of memory" in page.text
 
 
-def test_runs_on_different_machines_are_told_apart(runs: Path):
+def test_runs_on_different_machines_are_listed_separately(runs: Path):
     path = runs / "ppo" / "seed-3" / "run.json"
     record = json.loads(path.read_text(encoding="utf-8"))
     record["versions"]["torch"] = "9.9"

@@ -78,7 +78,7 @@ def test_a_uniform_log_is_judged_with_numbers(rl, write_yaml):
         assert word in shown.stdout
 
 
-def test_refused_rows_are_told(rl, write_yaml):
+def test_refused_rows_are_reported(rl, write_yaml):
     config = write_yaml(CONFIG)
     rl("simulate", config, "--interactions", 2000, "--out", "log.parquet")
     frame = pl.read_parquet("log.parquet")
@@ -86,14 +86,14 @@ def test_refused_rows_are_told(rl, write_yaml):
     frame.with_columns(
         pl.when(row == 41).then(float("nan")).otherwise(pl.col("openness")).alias("openness")
     ).write_parquet("log.parquet")
-    told = rl("train", config)
-    assert told.exit_code == 0, told.stderr
-    assert "1 of 2,000 rows refused" in told.message
-    assert "log.parquet:42: openness NaN is not 0 … 100" in told.message
+    outcome = rl("train", config)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "1 of 2,000 rows refused" in outcome.message
+    assert "log.parquet:42: openness NaN is not 0 … 100" in outcome.message
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (("train", "experiment.yaml"), "There is no such log"),
         (("train", "experiment.yaml", "--extend"), "no budget to extend"),
@@ -118,13 +118,13 @@ def test_refused_rows_are_told(rl, write_yaml):
         (("convert", "nothing.parquet", "--out", "a.jsonl"), "cannot be read"),
     ],
 )
-def test_mistakes_are_refused_and_nothing_is_written(rl, write_yaml, tmp_path, arguments, told):
+def test_mistakes_are_refused_and_nothing_is_written(rl, write_yaml, tmp_path, arguments, expected):
     write_yaml(CONFIG)
     write_yaml(ONLINE, "online.yaml")
     before = sorted(tmp_path.iterdir())
     outcome = rl(*arguments)
     assert outcome.exit_code == 2
-    assert told in outcome.message
+    assert expected in outcome.message
     assert "Traceback" not in outcome.stderr
     assert sorted(tmp_path.iterdir()) == before
 

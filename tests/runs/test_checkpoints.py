@@ -80,7 +80,7 @@ def write_exit(store: CheckpointStore, timesteps: int) -> None:
     store.write_exit(timesteps, lambda folder: (folder / "model.zip").write_text("open"))
 
 
-def test_the_newest_exit_is_gone_on_from_and_the_regular_one_before_it_kept(tmp_path: Path):
+def test_the_newest_exit_is_resumed_from_and_the_regular_one_before_it_kept(tmp_path: Path):
     store = store_with(tmp_path, 100, 200)
     write_exit(store, 230)
     write_exit(store, 1000)

@@ -83,7 +83,7 @@ def test_an_entry_of_another_shape_changes_nothing(tmp_path: Path, gist: object)
 
 
 @pytest.mark.parametrize("entry", [5, None, [], [1, 2], ["a", "b", {}], {"a": 1}], ids=str)
-def test_an_entry_that_is_none_changes_nothing(tmp_path: Path, entry: object):
+def test_an_invalid_entry_changes_nothing(tmp_path: Path, entry: object):
     experiment(tmp_path / "exp", 0, 1)
     before = runs_below(tmp_path)
     index = json.loads((tmp_path / INDEX).read_text(encoding="utf-8"))

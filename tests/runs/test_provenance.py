@@ -137,7 +137,7 @@ def test_provenance_is_plain_json():
 
 def test_now_is_the_present_time_in_utc_to_the_second():
     before = datetime.now(UTC).replace(microsecond=0)
-    told = datetime.fromisoformat(now())
-    assert told.utcoffset() == timedelta(0)
-    assert told.microsecond == 0
-    assert before <= told <= datetime.now(UTC)
+    time = datetime.fromisoformat(now())
+    assert time.utcoffset() == timedelta(0)
+    assert time.microsecond == 0
+    assert before <= time <= datetime.now(UTC)

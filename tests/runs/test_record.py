@@ -245,7 +245,7 @@ def test_a_field_of_another_type_is_named(damaged: str):
 
 
 @pytest.mark.parametrize(
-    ("results", "told"),
+    ("results", "message"),
     [
         ({"best": {"ci95": [0.5, "x"]}}, "`results.best.ci95.1` is not a number"),
         ({"log": {"window": ["a", "b"]}}, "`results.log.holdout` is missing"),
@@ -257,8 +257,8 @@ def test_a_field_of_another_type_is_named(damaged: str):
         ({"judgement": {**JUDGEMENT, "refusal": 5}}, "`results.judgement.refusal` is not a text"),
     ],
 )
-def test_a_field_inside_another_is_named_by_its_path(results: dict[str, Any], told: str):
-    with pytest.raises(ValueError, match=re.escape(told)):
+def test_a_field_inside_another_is_named_by_its_path(results: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=re.escape(message)):
         RunRecord.from_json({"results": results})
 
 
@@ -318,14 +318,14 @@ def test_a_record_survives_json(record: RunRecord):
     assert RunRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
 
 
-@pytest.mark.parametrize(("record", "told"), DAMAGED, ids=[str(record) for record, _ in DAMAGED])
+@pytest.mark.parametrize(("record", "message"), DAMAGED, ids=[str(record) for record, _ in DAMAGED])
 def test_what_was_edited_is_named_with_its_file_and_the_cure(
-    tmp_path: Path, record: Any, told: str
+    tmp_path: Path, record: Any, message: str
 ):
     (tmp_path / "run.json").write_text(json.dumps(record), encoding="utf-8")
     with pytest.raises(RunFolderError) as caught:
         read_record(tmp_path)
     (problem,) = caught.value.problems
-    assert told in problem.what
+    assert message in problem.what
     assert problem.where == str(tmp_path / "run.json")
     assert "--fresh" in problem.cure

@@ -66,7 +66,7 @@ def diary(monkeypatch: pytest.MonkeyPatch) -> type[Diary]:
 
 
 class Witness(Reporter):
-    """Remembers everything it is told, as ``(what, details)``."""
+    """Remembers everything that is reported to it, as ``(what, details)``."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, Any]] = []
@@ -86,7 +86,7 @@ class Witness(Reporter):
     def run_ended(self, run: RunId, record: RunRecord) -> None:
         self.heard.append(("run_ended", (run.seed, record.status)))
 
-    def told(self, what: str) -> list[Any]:
+    def reports(self, what: str) -> list[Any]:
         return [details for heard, details in self.heard if heard == what]
 
 

@@ -56,7 +56,7 @@ def test_the_record_keeps_what_a_run_was_extended_from(tmp_path: Path, cliff: Cl
     assert "extended_from" not in record_of(short.path)
 
 
-def test_a_run_that_is_trained_anew_was_not_extended(tmp_path: Path, cliff: Cliff):
+def test_a_run_that_is_trained_again_was_not_extended(tmp_path: Path, cliff: Cliff):
     train(cliff(200), runs_dir=tmp_path)
     train(cliff(400), runs_dir=tmp_path, extend=True)
     (fresh,) = train(cliff(400), runs_dir=tmp_path, fresh=True).runs
@@ -79,7 +79,7 @@ def test_a_seed_that_has_no_end_is_trained_by_itself(
     assert [run.status for run in runs] == ["finished"] * 2
     assert [run.record.extended_from is not None for run in runs] == [True, False]
     words = ("from timestep 0", "from the end")
-    first, second = (n for n in witness.told("note") if any(word in n for word in words))
+    first, second = (n for n in witness.reports("note") if any(word in n for word in words))
     assert first == f"Seed 0: continues from the end of {shorter.runs[0].path}."
     assert second.startswith(f"Seed 1: is trained from timestep 0, because {donor} ")
     assert ("lost its checkpoints" if "checkpoints" in what else "is not finished") in second
@@ -87,12 +87,14 @@ def test_a_seed_that_has_no_end_is_trained_by_itself(
     same_numbers(runs[1].path, alone.path)
 
 
-def test_a_run_that_has_begun_goes_on_by_itself(tmp_path: Path, cliff: Cliff, witness: Witness):
+def test_a_run_that_has_begun_resumes_its_own_training(
+    tmp_path: Path, cliff: Cliff, witness: Witness
+):
     train(cliff(200), runs_dir=tmp_path)
     (before,) = train(cliff(400), runs_dir=tmp_path).runs
     (after,) = train(cliff(400), runs_dir=tmp_path, extend=True, reporter=witness).runs
     assert after.record == before.record
-    assert "Seed 0: resumes its own training, because it has begun." in witness.told("note")
+    assert "Seed 0: resumes its own training, because it has begun." in witness.reports("note")
 
 
 def test_the_longest_experiment_with_a_finished_run_is_taken(tmp_path: Path, cliff: Cliff):
@@ -114,7 +116,7 @@ def test_without_a_finished_run_there_is_nothing_to_extend(tmp_path: Path, cliff
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_to_begin_anew_and_to_extend_is_refused(tmp_path: Path, cliff: Cliff):
+def test_fresh_together_with_extend_is_refused(tmp_path: Path, cliff: Cliff):
     with pytest.raises(ConfigError, match="Leave one of them out"):
         train(cliff(400), runs_dir=tmp_path / "runs", extend=True, fresh=True)
     assert not (tmp_path / "runs").exists()

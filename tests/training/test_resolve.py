@@ -298,6 +298,6 @@ def test_a_command_builds_nothing_more_to_report_its_notes(
     monkeypatch.setattr(experiment_module, "refresh_result", lambda result, _: result)
     options = {"fresh": False, "jobs": None, "reporter": witness}
     train_module.train_many([counted], runs_dir=tmp_path, **options)
-    assert len(witness.told("note")) == 2
+    assert len(witness.reports("note")) == 2
     assert Counted.built == counted.env.n_envs
     assert agents_built == ["ppo"]

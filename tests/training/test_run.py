@@ -77,7 +77,7 @@ def short_segments(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return finished(config_from_dict(POLE), tmp_path_factory.mktemp("runs"))
 
 
-def test_a_table_is_logged_at_every_checkpoint_and_a_resumed_one_alike(tmp_path: Path):
+def test_a_table_is_logged_at_every_checkpoint_also_after_a_resume(tmp_path: Path):
     config = config_from_dict(LAKE)
     whole = finished(config, tmp_path / "whole")
     for tag in ("train/mean_abs_td_error", "rollout/ep_rew_mean"):
@@ -88,7 +88,7 @@ def test_a_table_is_logged_at_every_checkpoint_and_a_resumed_one_alike(tmp_path:
     assert differences(*folders) == []
 
 
-def test_short_segments_are_logged_alike_after_a_resume(tmp_path: Path, short_segments: Path):
+def test_short_segments_are_logged_the_same_after_a_resume(tmp_path: Path, short_segments: Path):
     config = config_from_dict(POLE)
     broken_off(config, tmp_path, at=130)
     resumed = finished(config, tmp_path)
@@ -116,10 +116,10 @@ def test_a_checkpoint_whose_outputs_are_too_short_is_skipped(
     assert outputs_at(run, 80)[name] < outputs_at(run, 120)[name]
     os.truncate(run.path / name, outputs_at(run, 80)[name])
     resumed = finished(config, tmp_path / "cut", witness)
-    (skipped,) = (note for note in witness.told("note") if "too short" in note)
+    (skipped,) = (note for note in witness.reports("note") if "too short" in note)
     assert name in skipped
     assert f"{run.checkpoints.path / '120'}; it is skipped" in skipped
-    assert "Seed 0 resumes from 80 timesteps." in witness.told("note")
+    assert "Seed 0 resumes from 80 timesteps." in witness.reports("note")
     whole = finished(config, tmp_path / "whole")
     assert differences(RunFolder(whole, "q_table.npz"), RunFolder(resumed, "q_table.npz")) == []
 
@@ -133,8 +133,12 @@ def test_when_no_checkpoint_is_left_the_error_names_the_file_and_the_cure(
     before = sorted(run.path.rglob("*"))
     (failed,) = train(config, runs_dir=tmp_path).runs
     assert failed.status == "failed"
-    for told in (str(run.measurements.episodes_file), "shorter than at the checkpoint", "--fresh"):
-        assert told in failed.record.error
+    for part in (
+        str(run.measurements.episodes_file),
+        "shorter than at the checkpoint",
+        "--fresh",
+    ):
+        assert part in failed.record.error
     assert sorted(run.path.rglob("*")) == before
     (again,) = train(config, runs_dir=tmp_path, fresh=True).runs
     assert again.status == "finished"
@@ -151,8 +155,8 @@ def test_lost_weights_come_back_from_the_last_checkpoint(
     lost = finished(config, tmp_path / "lost")
     (lost / "q_table.npz").unlink()
     (again,) = train(config, runs_dir=tmp_path / "lost", reporter=witness).runs
-    assert witness.told("run_started") == [0]
-    assert witness.told("run_progress") == []  # no step was trained
+    assert witness.reports("run_started") == [0]
+    assert witness.reports("run_progress") == []  # no step was trained
     assert again.status == "finished"
     assert differences(RunFolder(whole, "q_table.npz"), RunFolder(lost, "q_table.npz")) == []
     assert _results(again) == json.loads((whole / "run.json").read_text())["results"]

@@ -128,7 +128,7 @@ def test_training_the_config_on_disk_finds_the_run_finished(trained: Trained, wi
     again = train(result.path / "config.yaml", runs_dir=result.path.parent, reporter=witness)
     assert again.path == result.path
     assert again.runs[0].record == result.runs[0].record
-    assert witness.told("run_started") == []
+    assert witness.reports("run_started") == []
 
 
 # --- run.json -------------------------------------------------------------------------------------
@@ -366,8 +366,8 @@ def test_finished_seeds_are_kept_and_missing_ones_are_added(
     first = train(config, runs_dir=tmp_path)
     before = {file: file.stat().st_mtime_ns for file in first.runs[0].path.rglob("*")}
     more = train(config, runs_dir=tmp_path, seeds=[2, 0], reporter=witness)
-    assert witness.told("run_started") == [2]
-    assert witness.told("run_ended") == [(2, "finished"), (0, "finished")]
+    assert witness.reports("run_started") == [2]
+    assert witness.reports("run_ended") == [(2, "finished"), (0, "finished")]
     assert more.path == first.path
     assert [run.seed for run in more.runs] == [2, 0]
     assert more.runs[1].record == first.runs[0].record
@@ -378,7 +378,7 @@ def test_finished_seeds_are_kept_and_missing_ones_are_added(
     assert load_config(first.path).train.seeds == (0, 2)
 
 
-def test_fresh_trains_finished_seeds_anew(
+def test_fresh_trains_finished_seeds_again(
     tmp_path: Path, config_of: ConfigOf, witness: Witness, same_numbers: SameNumbers
 ):
     (first,) = train(config_of("cliff"), runs_dir=tmp_path / "a").runs
@@ -387,7 +387,7 @@ def test_fresh_trains_finished_seeds_anew(
     (first.path / "notes.txt").write_text("mine")
     (kept,) = train(config_of("cliff"), runs_dir=tmp_path / "b").runs
     (again,) = train(config_of("cliff"), runs_dir=tmp_path / "a", fresh=True, reporter=witness).runs
-    assert witness.told("run_started") == [0]
+    assert witness.reports("run_started") == [0]
     assert not litter.exists()
     assert not (first.path / "notes.txt").exists()
     assert len(list(first.path.glob("events.out.tfevents*"))) == 1
@@ -403,13 +403,13 @@ def test_a_changed_config_gets_a_folder_of_its_own(tmp_path: Path, config_of: Co
 
 
 @pytest.mark.parametrize(
-    ("seeds", "told"),
+    ("seeds", "message"),
     [([], "at least 1 seed"), ([0, 0], "listed twice"), ([-1], "greater than or equal to 0")],
 )
 def test_seeds_that_the_config_would_refuse_are_refused(
-    tmp_path: Path, config_of: ConfigOf, seeds: list[int], told: str
+    tmp_path: Path, config_of: ConfigOf, seeds: list[int], message: str
 ):
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         train(config_of("cliff"), runs_dir=tmp_path / "runs", seeds=seeds)
     assert not (tmp_path / "runs").exists()
 
@@ -418,7 +418,7 @@ def test_seeds_that_the_config_would_refuse_are_refused(
 
 
 @pytest.mark.usefixtures("report_every_step")
-def test_an_interrupted_run_is_recorded_and_goes_on_next_time(
+def test_an_interrupted_run_is_recorded_and_resumes_next_time(
     tmp_path: Path, config_of: ConfigOf, witness: Witness, same_numbers: SameNumbers
 ):
     class Impatient(type(witness)):  # type: ignore[misc]
@@ -439,23 +439,23 @@ def test_an_interrupted_run_is_recorded_and_goes_on_next_time(
         assert file["timesteps"].tolist() == [100]
 
     result = train(config, runs_dir=tmp_path / "a", reporter=witness)
-    assert witness.told("run_started") == [0, 1]
+    assert witness.reports("run_started") == [0, 1]
     assert [run.status for run in result.runs] == ["finished", "finished"]
     whole = train(config, runs_dir=tmp_path / "b", seeds=[0])
     same_numbers(result.runs[0].path, whole.runs[0].path)
 
 
-def test_a_run_whose_process_vanished_goes_on(
+def test_a_run_whose_process_vanished_resumes(
     tmp_path: Path, config_of: ConfigOf, witness: Witness
 ):
     (run,) = train(config_of("cliff"), runs_dir=tmp_path).runs
     write_record(run.path, replace(run.record, status="running", results=None, finished=None))
     (again,) = train(config_of("cliff"), runs_dir=tmp_path, reporter=witness).runs
-    assert witness.told("run_started") == [0]
+    assert witness.reports("run_started") == [0]
     assert again.record.results == run.record.results
 
 
-def test_a_failing_seed_is_recorded_and_the_others_go_on(
+def test_a_failing_seed_is_recorded_and_the_others_continue(
     tmp_path: Path, diary: Diary, witness: Witness
 ):
     (fatal,) = SeedTree(1).train_envs(1)
@@ -476,12 +476,12 @@ def test_a_failing_seed_is_recorded_and_the_others_go_on(
     assert result.summary.n == 2
     means = [result.runs[0].mean_reward, result.runs[2].mean_reward]
     assert result.summary.mean == pytest.approx(np.mean(means))  # type: ignore[arg-type]
-    assert witness.told("run_ended") == [(0, "finished"), (1, "failed"), (2, "finished")]
+    assert witness.reports("run_ended") == [(0, "finished"), (1, "failed"), (2, "finished")]
 
     diary.can_fail = False
     again = type(witness)()
     train(config, runs_dir=tmp_path, reporter=again)
-    assert again.told("run_started") == [1]
+    assert again.reports("run_started") == [1]
 
 
 def test_a_failure_in_the_final_evaluation_is_a_failed_run(tmp_path: Path, diary: Diary):
@@ -592,8 +592,8 @@ def test_a_seed_that_another_process_trains_is_left_to_it(
     result = train(config, runs_dir=tmp_path, reporter=witness)
     claimed.release()
     assert [run.status for run in result.runs] == ["running", "finished"]
-    assert witness.told("run_started") == [1]
-    assert any("Seed 0" in note and "another process" in note for note in witness.told("note"))
+    assert witness.reports("run_started") == [1]
+    assert any("Seed 0" in note and "another process" in note for note in witness.reports("note"))
     assert result.summary is not None
     assert result.summary.n == 1
 
@@ -653,7 +653,7 @@ def test_a_damaged_record_is_a_run_folder_problem_that_fresh_cures(
 
 
 @pytest.mark.parametrize("damage", ["name: [\nenv:", "name: cliff\nenvv: {}\n", "\x00"])
-def test_a_damaged_config_on_disk_is_written_anew_with_all_seeds(
+def test_a_damaged_config_on_disk_is_rewritten_with_all_seeds(
     tmp_path: Path, config_of: ConfigOf, witness: Witness, damage: str
 ):
     before = train(config_of("cliff"), runs_dir=tmp_path, seeds=[0, 3])
@@ -661,7 +661,7 @@ def test_a_damaged_config_on_disk_is_written_anew_with_all_seeds(
     (before.path / "config.yaml").write_text(damage, encoding="utf-8")
     after = train(config_of("cliff"), runs_dir=tmp_path, seeds=[3], reporter=witness)
     assert after.runs[0].record == before.runs[1].record
-    (note,) = witness.told("note")
+    (note,) = witness.reports("note")
     assert f"{before.path / 'config.yaml'}" in note
     if "\n" in damage:
         assert re.search(r"config\.yaml:[12]\b", note)
@@ -681,12 +681,12 @@ def test_a_reporter_hears_the_whole_story_in_order(
     result = train(config, runs_dir=tmp_path, reporter=witness)
     order = [what for what, _ in itertools.groupby(witness.heard, key=lambda heard: heard[0])]
     assert order == ["experiment_started", "run_started", "run_progress", "run_ended"]
-    ((heard_config, path, seeds),) = witness.told("experiment_started")
+    ((heard_config, path, seeds),) = witness.reports("experiment_started")
     assert (heard_config, path, seeds) == (resolve(config).config, result.path, (4,))
-    assert witness.told("run_started") == [4]
-    assert witness.told("run_ended") == [(4, "finished")]
+    assert witness.reports("run_started") == [4]
+    assert witness.reports("run_ended") == [(4, "finished")]
 
-    progress = witness.told("run_progress")
+    progress = witness.reports("run_progress")
     assert [p.timesteps for p in progress] == list(range(2, 257, 2))
     assert {(p.run.seed, p.total_timesteps) for p in progress} == {(4, 256)}
     assert all(p.steps_per_second > 0 for p in progress)
@@ -721,7 +721,7 @@ def test_a_time_limit_that_we_chose_is_noted(tmp_path: Path, witness: Witness):
         "eval": {"every": 50, "n_episodes": 1, "final_episodes": 1},
     }
     result = train(config_from_dict(raw), runs_dir=tmp_path, reporter=witness)
-    assert any("CliffWalking-v1" in note and "1000" in note for note in witness.told("note"))
+    assert any("CliffWalking-v1" in note and "1000" in note for note in witness.reports("note"))
     assert load_config(result.path).env.time_limit == 1000
 
 
@@ -735,7 +735,7 @@ def test_an_own_or_a_given_time_limit_is_no_news(tmp_path: Path, witness: Witnes
     train(config_from_dict(raw), runs_dir=tmp_path, reporter=witness)
     raw["env"] = {"id": "FrozenLake-v1"}
     train(config_from_dict(raw), runs_dir=tmp_path, reporter=witness)
-    assert witness.told("note") == []
+    assert witness.reports("note") == []
 
 
 def test_a_run_of_another_process_has_no_result_yet(tmp_path: Path):

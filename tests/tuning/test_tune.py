@@ -136,7 +136,7 @@ def test_the_same_seed_gives_the_same_trials_also_if_there_were_fewer_at_first(
 
 
 @pytest.mark.slow
-def test_a_study_that_was_killed_goes_on_as_if_nothing_had_happened(
+def test_a_study_that_was_killed_resumes_as_if_nothing_had_happened(
     undisturbed: TuneResult, tmp_path: Path
 ):
     config = tmp_path / "cliff.yaml"
@@ -201,7 +201,7 @@ class Interrupting(StudyReporter):
             signal.raise_signal(signal.SIGINT)
 
 
-def test_a_study_that_is_interrupted_goes_on(undisturbed: TuneResult, tmp_path: Path):
+def test_a_study_that_is_interrupted_resumes(undisturbed: TuneResult, tmp_path: Path):
     config = study(confirm={"trials": 0})
     stopped = tune(config, runs_dir=tmp_path, jobs=1, reporter=Interrupting())
     assert stopped.stopped
@@ -272,7 +272,7 @@ def test_a_full_disk_makes_no_candidate_lose(tmp_path: Path):
     assert [len(item.seeds[0]) for item in result.confirmed] == [2, 2]
 
 
-def test_a_trial_whose_hparams_find_no_room_has_not_ended(
+def test_a_trial_has_not_ended_if_the_disk_is_full_for_its_hparams(
     undisturbed: TuneResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     from stable_baselines3.common.logger import TensorBoardOutputFormat
@@ -417,7 +417,7 @@ def test_a_search_in_which_everything_fails_gives_up(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("_importable")
-def test_a_search_that_gave_up_goes_on_when_its_environment_is_mended(tmp_path: Path):
+def test_a_search_that_gave_up_resumes_once_its_environment_is_corrected(tmp_path: Path):
     marker = tmp_path / "marker"
     wrapper = {"name": "misbehaving.Broken", "kwargs": {"marker": str(marker)}}
     raw = {**CLIFF, "env": {**CLIFF["env"], "wrappers": [wrapper]}}

@@ -21,7 +21,7 @@ def make(**keywords) -> GeometricDQN:
     return GeometricDQN("MlpPolicy", env, seed=0, buffer_size=500, device="cpu", **keywords)
 
 
-def test_exploration_falls_by_equal_ratios_to_its_floor():
+def test_exploration_falls_by_equal_ratios_to_its_minimum():
     agent, rates = make(exploration_decay=0.9, exploration_final_eps=0.2), Rates()
     agent.learn(40, rates)
     expected = [max(0.2, 0.9 ** (t + 1)) for t in range(40)]
@@ -29,7 +29,7 @@ def test_exploration_falls_by_equal_ratios_to_its_floor():
     assert rates.rates[1:] == pytest.approx(expected[:-1])
 
 
-def test_going_on_goes_on_with_the_rate():
+def test_a_resumed_run_continues_with_the_same_rate():
     agent = make(exploration_decay=0.99)
     agent.learn(10)
     agent.learn(10, reset_num_timesteps=False)
@@ -37,7 +37,7 @@ def test_going_on_goes_on_with_the_rate():
     assert agent.exploration_rate == pytest.approx(0.99**agent.num_timesteps)
 
 
-def test_the_sources_decay_reaches_its_floor_after_919_steps():
+def test_the_sources_decay_reaches_its_minimum_after_919_steps():
     assert 0.995**918 > 0.01 > 0.995**919
 
 

@@ -375,7 +375,7 @@ def test_a_loaded_table_is_the_saved_one(tmp_path: Path) -> None:
     assert loaded.q_table.any()
 
 
-def test_a_loaded_agent_goes_on_exactly_as_the_saved_one_would(tmp_path: Path) -> None:
+def test_a_loaded_agent_continues_exactly_as_the_saved_one_would(tmp_path: Path) -> None:
     trained = chain_agent(learning_rate_power=0.7).learn(150)
     trained.save(str(tmp_path / "q_table.npz"))
     loaded = QLearning(vec(functools.partial(Chain, 5)), learning_rate_power=0.7, seed=99)

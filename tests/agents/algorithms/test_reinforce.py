@@ -137,7 +137,7 @@ def test_a_terminated_episode_is_worth_its_rewards_only() -> None:
     torch.testing.assert_close(collected(agent).returns, torch.tensor([1.75, 1.5, 1.0]))
 
 
-def test_a_truncated_episode_goes_on_with_the_value_of_its_last_state() -> None:
+def test_a_truncated_episode_is_bootstrapped_from_the_value_of_its_last_state() -> None:
     env = vec(functools.partial(Corridor, 3, truncate=True))
     agent = Reinforce(env, gamma=0.5, n_episodes=1)
     set_value(agent, 8.0)
@@ -486,7 +486,7 @@ def test_a_loaded_agent_predicts_the_same(tmp_path: Path) -> None:
     assert (loaded.num_timesteps, loaded.n_updates) == (trained.num_timesteps, trained.n_updates)
 
 
-def test_a_loaded_agent_goes_on_exactly_as_the_saved_one_would(tmp_path: Path) -> None:
+def test_a_loaded_agent_continues_exactly_as_the_saved_one_would(tmp_path: Path) -> None:
     trained = Reinforce(vec(Match), n_episodes=8, seed=1).learn(200)
     trained.save(str(tmp_path / "policy.pt"))
     loaded = Reinforce(vec(Match), n_episodes=8, seed=2)

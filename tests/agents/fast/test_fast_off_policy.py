@@ -111,7 +111,7 @@ def test_predictions_equal_stock_ones(algorithm: str):
 
 
 @both_algorithms
-def test_files_load_in_stock_sb3_and_training_goes_on_in_either(algorithm: str, tmp_path: Path):
+def test_files_load_in_stock_sb3_and_training_continues_in_either(algorithm: str, tmp_path: Path):
     stock_class, fast_class = TWINS[algorithm]
     keywords = {"learning_starts": 10, "buffer_size": 100, "device": "cpu"}
     fast = fast_class("MlpPolicy", twins.world(), seed=0, **keywords)

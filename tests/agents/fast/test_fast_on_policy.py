@@ -226,7 +226,7 @@ def test_predictions_equal_stock_ones(algorithm: str, observations: str, actions
 
 
 @both_algorithms
-def test_files_load_in_stock_sb3_and_training_goes_on_in_either(algorithm: str, tmp_path: Path):
+def test_files_load_in_stock_sb3_and_training_continues_in_either(algorithm: str, tmp_path: Path):
     stock_class, fast_class = TWINS[algorithm]
     fast = fast_class("MlpPolicy", twins.world(), n_steps=16, device="cpu", seed=0)
     collect(fast, 2)

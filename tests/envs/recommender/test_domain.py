@@ -49,7 +49,7 @@ def test_a_person_and_a_moment_are_a_state():
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("openness", float("nan"), "from 0 to 100"),
         ("openness", "75", "openness is '75', not a number"),
@@ -61,8 +61,8 @@ def test_a_person_and_a_moment_are_a_state():
         ("content_type", "book", "known: music"),
     ],
 )
-def test_a_state_that_cannot_be_is_refused(name, value, told):
-    with pytest.raises(ValueError, match=told):
+def test_a_state_that_cannot_be_is_refused(name, value, message):
+    with pytest.raises(ValueError, match=message):
         RecommendationState(**{**PERSON, name: value})
 
 

@@ -34,11 +34,11 @@ def test_the_same_seed_is_the_same_session(kind):
     def play():
         env = gym.make("Recommender-v0", observation=kind)
         obs, _ = env.reset(seed=4)
-        told = [obs]
+        seen = [obs]
         for action in (1, 5, 20):
             obs, reward, *_, info = env.step(action)
-            told += [obs, np.array([reward, info["completion_rate"]])]
-        return told
+            seen += [obs, np.array([reward, info["completion_rate"]])]
+        return seen
 
     for one, other in zip(play(), play(), strict=True):
         assert np.array_equal(one, other)

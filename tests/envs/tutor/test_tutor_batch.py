@@ -76,7 +76,7 @@ def test_seeds_may_be_listed():
         env.reset(seed=[1, 2])
 
 
-def test_learners_without_a_seed_go_on_in_their_streams():
+def test_learners_without_a_seed_continue_their_random_streams():
     env, again = TutorVectorEnv(2), TutorVectorEnv(2)
     env.reset(seed=3)
     again.reset(seed=3)
@@ -138,12 +138,12 @@ def test_hidden_states_at_an_end_are_the_learners_who_ended():
         single.reset(seed=seed)
     for _ in range(3):
         infos = env.step(np.array([0, 1]))[4]
-        told = [single.step(action)[4]["hidden"] for action, single in enumerate(singles)]
-    assert infos["final_info"]["hidden"].tolist() == told
+        hidden = [single.step(action)[4]["hidden"] for action, single in enumerate(singles)]
+    assert infos["final_info"]["hidden"].tolist() == hidden
     assert infos["hidden"].tolist() == [single.reset()[1]["hidden"] for single in singles]
 
 
-def test_sb3_is_told_the_same_of_a_batch_and_of_single_learners():
+def test_sb3_gets_the_same_infos_from_a_batch_and_from_single_learners():
     """Else an evaluation would have other columns for the same episodes."""
     config = EnvConfig(id="Tutor-v0", n_envs=3)
     batch = build_env(config, [5, 6, 7], training=False)
@@ -155,14 +155,14 @@ def test_sb3_is_told_the_same_of_a_batch_and_of_single_learners():
     random, open_ = np.random.default_rng(0), np.ones(3, dtype=bool)
     while open_.any():
         actions = random.integers(model.N_ACTIONS, size=3)
-        told, expected = batch.step(actions), single.step(actions)
+        batched, expected = batch.step(actions), single.step(actions)
         for i in np.flatnonzero(open_):
-            for info in (told[3][i], expected[3][i]):
+            for info in (batched[3][i], expected[3][i]):
                 info.pop("response", None)
                 info.get("episode", {}).pop("t", None)
                 info.pop("terminal_observation", None)
-            assert told[3][i] == expected[3][i]
-        open_ &= ~told[2]
+            assert batched[3][i] == expected[3][i]
+        open_ &= ~batched[2]
     batch.close()
     single.close()
 

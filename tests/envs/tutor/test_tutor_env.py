@@ -95,7 +95,7 @@ def test_reward_terms_are_the_reward_and_come_from_the_list(options: dict):
         assert seen == allowed
 
 
-def test_nothing_hidden_is_told_unless_asked_for():
+def test_nothing_hidden_is_in_infos_unless_asked_for():
     for reveal in (False, True):
         env = TutorEnv(reveal_hidden=reveal)
         _, info = env.reset(seed=3)
@@ -162,7 +162,7 @@ def test_policies_on_the_same_seed_meet_the_same_learner_and_luck():
     assert len(set(noises[0])) == 3
 
 
-def test_a_pickled_episode_goes_on_identically():
+def test_a_pickled_episode_continues_identically():
     env = TutorEnv()
     env.reset(seed=4)
     for action in (0, 0, 3):

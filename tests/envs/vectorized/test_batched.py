@@ -97,7 +97,7 @@ def test_cartpole_is_to_the_last_bit_what_single_ones_are(
         assert without_times(one[3]) == without_times(other[3])
 
 
-def test_episodes_can_be_begun_on_chosen_seeds_anew():
+def test_new_episodes_can_begin_on_chosen_seeds():
     batched, single = both_ways([1, 2], 5)
     for env in (batched, single):
         env.reset()
@@ -161,7 +161,7 @@ def test_what_sb3_hears_of_an_episodes_end():
     assert (infos[1]["episode"]["r"], infos[1]["episode"]["l"]) == (0.5, 2)
 
 
-def test_each_copy_begins_on_its_seed_and_then_goes_on():
+def test_each_copy_begins_on_its_seed_and_then_draws_its_own():
     counting = Counting(2)
     env = BatchedVecEnv(counting, [10, 20])
     env.reset()
@@ -269,7 +269,7 @@ gym.register("BatchedTestFaulty-v0", vector_entry_point=Faulty, max_episode_step
 
 
 @pytest.mark.parametrize(
-    ("where", "what", "told"),
+    ("where", "what", "expected"),
     [
         ("reset", "raise", r"raised an exception in reset\(\): RuntimeError: the simulator lost"),
         ("reset", "exit", r"raised an exception in reset\(\): SystemExit: goodbye"),
@@ -287,7 +287,7 @@ gym.register("BatchedTestFaulty-v0", vector_entry_point=Faulty, max_episode_step
         ("action_masks", "raise", r"raised an exception in action_masks\(\): RuntimeError"),
     ],
 )
-def test_a_fault_of_a_batched_environment_is_named(where: str, what: str, told: str):
+def test_a_fault_of_a_batched_environment_is_named(where: str, what: str, expected: str):
     config = EnvConfig(id="BatchedTestFaulty-v0", kwargs={"where": where, "what": what})
     env = build_env(config, [0, 1])
 
@@ -296,7 +296,7 @@ def test_a_fault_of_a_batched_environment_is_named(where: str, what: str, told: 
         env.step(np.array([0, 0]))
         env.env_method("action_masks")
 
-    with pytest.raises(EnvError, match=f"`BatchedTestFaulty-v0` {told}"):
+    with pytest.raises(EnvError, match=f"`BatchedTestFaulty-v0` {expected}"):
         use()
 
 
@@ -307,17 +307,17 @@ def test_an_exception_in_close_is_only_logged(caplog: pytest.LogCaptureFixture):
 
 
 @pytest.mark.parametrize(
-    ("entry_point", "told"),
+    ("entry_point", "expected"),
     [
         ("no_such_package.envs:Batched", "needs the package `no_such_package`"),
         ("gymnasium.vector:NoSuchClass", "cannot be imported: AttributeError"),
     ],
 )
 def test_a_batched_version_that_cannot_be_imported_is_the_reason_for_single_copies(
-    entry_point: str, told: str
+    entry_point: str, expected: str
 ):
     spec = EnvSpec("BatchedTestMissing-v0", vector_entry_point=entry_point)
     config = EnvConfig(id="BatchedTestMissing-v0")
     reason = reason_against_batching(config, spec, render_mode=None, training=True)
     assert reason is not None
-    assert told in reason
+    assert expected in reason

@@ -117,7 +117,7 @@ def fragile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Float32SubprocVecEnv]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("action", "told"),
+    ("action", "expected"),
     [
         (1, "RuntimeError: the gripper came off"),
         (2, "copy 1 ended with exit code 7"),
@@ -127,11 +127,11 @@ def fragile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Float32SubprocVecEnv]:
 )
 @pytest.mark.parametrize("other", [0, 3])
 def test_a_copy_that_fails_says_why_and_the_others_are_closed(
-    fragile: Float32SubprocVecEnv, action: int, told: str, other: int
+    fragile: Float32SubprocVecEnv, action: int, expected: str, other: int
 ):
     _, rewards, _, _ = fragile.step(np.array([0, 0, 0]))
     assert rewards.dtype == np.float32
-    with pytest.raises(EnvError, match=told) as caught:  # the last copy may hang meanwhile
+    with pytest.raises(EnvError, match=expected) as caught:  # the last copy may hang meanwhile
         fragile.step(np.array([0, action, other]))
     if action == 1:
         assert "in step" in caught.value.__notes__[0]

@@ -142,7 +142,7 @@ def test_the_best_agents_can_be_compared_instead(tmp_path: Path):
     assert _compare(path, agent="best").rows[0].scores.tolist() == [5.0, 6.0]
 
 
-def test_experiments_of_one_name_are_told_apart(tmp_path: Path):
+def test_experiments_of_one_name_get_different_labels(tmp_path: Path):
     one = write_experiment(tmp_path, "a", GOOD)
     other = write_experiment(tmp_path, "a", GOOD, total_timesteps=2000)
     moved = write_experiment(tmp_path / "elsewhere", "a", GOOD)

@@ -68,7 +68,7 @@ def test_a_damaged_record_is_a_seed_without_a_result(tmp_path: Path):
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut short", "nan", "empty"])
-def test_a_curve_that_cannot_be_read_is_none(tmp_path: Path, damage: str):
+def test_a_curve_that_cannot_be_read_is_left_out(tmp_path: Path, damage: str):
     path = write_experiment(tmp_path, "a", [100.0])
     file = path / "seed-0" / "evaluations.npz"
     if damage == "gone":

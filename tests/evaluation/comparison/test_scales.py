@@ -90,14 +90,14 @@ def test_a_scale_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"format": 0}', json.dumps({"format": FORMAT, "scales": 3})]
 )
-def test_a_damaged_cache_is_made_anew(tmp_path: Path, text: str):
+def test_a_damaged_cache_is_rebuilt(tmp_path: Path, text: str):
     expected = load_scale(LAKE, tmp_path)
     (tmp_path / SCALES).write_text(text, encoding="utf-8")
     assert load_scale(LAKE, tmp_path) == expected
     assert json.loads((tmp_path / SCALES).read_text(encoding="utf-8"))["format"] == FORMAT
 
 
-def test_a_cache_of_another_shape_is_made_anew(tmp_path: Path):
+def test_a_cache_of_another_shape_is_rebuilt(tmp_path: Path):
     expected = load_scale(LAKE, tmp_path)
     document = json.loads((tmp_path / SCALES).read_text(encoding="utf-8"))
     document["scales"] = {key: {"random": 1.0} for key in document["scales"]}

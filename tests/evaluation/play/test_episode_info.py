@@ -67,7 +67,7 @@ def test_numbers_are_taken_at_the_end_and_reward_terms_summed(n_envs: int):
     np.testing.assert_allclose(both, found.returns)
 
 
-def test_the_description_averages_what_was_told():
+def test_the_description_averages_what_was_reported():
     found = evaluate_baseline(TALKATIVE, "random", seed=1, n_episodes=30).episodes
     described = found.describe()
     assert described["info"]["left"] == 1.0
@@ -94,11 +94,11 @@ def test_an_environment_says_what_its_numbers_are():
 
 
 def test_what_is_not_declared_is_decided_by_a_rule():
-    told = EpisodeInfo(1, 3)
+    info = EpisodeInfo(1, 3)
     for episode, (flag, number) in enumerate([(True, 1), (True, 2), (True, 2)]):
-        told.end(0, episode, {"flag": flag, "number": number, "code": 0.333, "mixed": flag})
-    told.end(0, 2, {"mixed": 0.5})
-    kinds = classify(told.values, told.flags, {})
+        info.end(0, episode, {"flag": flag, "number": number, "code": 0.333, "mixed": flag})
+    info.end(0, 2, {"mixed": 0.5})
+    kinds = classify(info.values, info.flags, {})
     assert {name: kind.kind for name, kind in kinds.items()} == {
         "flag": "rate",
         "number": "mean",
@@ -121,15 +121,15 @@ def test_codes_and_constants_are_not_averaged(env_id: str, left_out: str, rate: 
 
 
 def test_the_sums_of_one_copy_do_not_leak_into_its_next_episode_or_another_copy():
-    told = EpisodeInfo(2, 3)
-    told.step([{"reward_terms": {"a": 1.0}}, {"reward_terms": {"a": 10.0}}])
-    told.end(0, 0, {})
-    told.step([{"reward_terms": {"a": 2.0, "b": 5.0}}, {}])
-    told.end(1, 1, {})
-    told.end(0, 2, {})
-    assert told.values["reward_terms/a"].tolist() == [1.0, 10.0, 2.0]
-    assert np.isnan(told.values["reward_terms/b"][:2]).all()
-    assert told.values["reward_terms/b"][2] == 5.0
+    info = EpisodeInfo(2, 3)
+    info.step([{"reward_terms": {"a": 1.0}}, {"reward_terms": {"a": 10.0}}])
+    info.end(0, 0, {})
+    info.step([{"reward_terms": {"a": 2.0, "b": 5.0}}, {}])
+    info.end(1, 1, {})
+    info.end(0, 2, {})
+    assert info.values["reward_terms/a"].tolist() == [1.0, 10.0, 2.0]
+    assert np.isnan(info.values["reward_terms/b"][:2]).all()
+    assert info.values["reward_terms/b"][2] == 5.0
 
 
 def test_a_copy_whose_episodes_are_played_stands_still():

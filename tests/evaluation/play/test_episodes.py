@@ -352,7 +352,7 @@ def test_a_stochastic_sb3_policy_repeats_with_its_sampling_seed(evaluation_env: 
 
 
 @pytest.mark.parametrize("n_envs", [1, 4, 23])
-def test_a_recurrent_state_begins_anew_with_each_episode(evaluation_env: Build, n_envs: int):
+def test_a_recurrent_state_is_reset_with_each_episode(evaluation_env: Build, n_envs: int):
     episodes = play_episodes(CountingAgent(), evaluation_env(WALK, n_envs), SEEDS)
     returns, _ = _expected(SEEDS, lambda t: t % N_ACTIONS)
     assert episodes.returns.tolist() == returns

@@ -264,7 +264,7 @@ def test_regret_is_what_the_best_policy_gets_more():
     }
 
 
-def test_an_agent_that_is_told_valid_actions_has_no_exact_return():
+def test_an_agent_with_action_masks_has_no_exact_return():
     class Masked(Acting):
         def predict(self, observation: Any, *, action_masks: Any = None, **_: Any) -> Any:
             del action_masks

@@ -99,7 +99,7 @@ def test_the_best_agent_is_the_one_at_its_timestep(copy_of: Callable[[str], Path
     assert not np.array_equal(last.q_table, arrays["q_table"])
 
 
-def test_a_loaded_ars_agent_goes_on_from_the_weights_of_its_policy(trained: GetTrained):
+def test_a_loaded_ars_agent_continues_from_the_weights_of_its_policy(trained: GetTrained):
     agent: Any = load_run(trained("ars").path).agent
     flat = torch.nn.utils.parameters_to_vector(agent.policy.parameters())
     assert torch.equal(agent.weights, flat)
@@ -140,7 +140,7 @@ def test_evaluating_a_stochastic_policy_repeats_its_final_result(trained: GetTra
         assert episodes.mean_reward == before.results[checkpoint]["mean_reward"]
 
 
-def test_evaluation_plays_as_the_config_says_unless_told_otherwise(trained: GetTrained):
+def test_evaluation_plays_as_the_config_says_by_default(trained: GetTrained):
     before = trained("stochastic")
     episodes = evaluate(before.path)
     assert episodes.mean_reward == before.results["last"]["mean_reward"]

@@ -95,15 +95,15 @@ def replicates() -> Replicates:
         columns |= {"r": log.reward, "w": terms.weight, "rule:w": rule.weight, **terms.columns}
         totals = resampled_totals(sums_by_user(log.user, columns), seed=i, replicates=400)
 
-        def told(t, name, whose=""):
+        def estimate_of(t, name, whose=""):
             return t[f"{whose}{name}"] / t[f"{whose}w" if name == "SNIPS" else "n"]
 
         for name, value in terms.estimates().items():
             estimates[name][i] = value
             kinds = {
-                "value": lambda t, n=name: told(t, n),
-                "versus logging": lambda t, n=name: told(t, n) - t["r"] / t["n"],
-                "versus rules": lambda t, n=name: told(t, n) - told(t, n, "rule:"),
+                "value": lambda t, n=name: estimate_of(t, n),
+                "versus logging": lambda t, n=name: estimate_of(t, n) - t["r"] / t["n"],
+                "versus rules": lambda t, n=name: estimate_of(t, n) - estimate_of(t, n, "rule:"),
             }
             for kind, statistic in kinds.items():
                 low, high = interval(totals, statistic)
@@ -140,7 +140,7 @@ def test_one_step_makes_the_model_the_regression_over_all_rows(large):
     assert expected == pytest.approx(truth(TARGET), abs=0.1)
 
 
-def test_who_trusts_a_models_form_makes_no_claims(large):
+def test_an_estimator_that_trusts_a_models_form_makes_no_claims(large):
     judgement = judge(large.take(np.arange(5000)), TARGET)
     assert [name for name, e in judgement.estimates.items() if not e.for_claims] == ["DM"]
     assert judgement.headline is judgement.estimates["DR"]
@@ -170,9 +170,9 @@ def test_what_is_rare_and_has_not_come_up_does_not_accuse_the_propensities():
     lacking = 1 - few.support.mean_weight
     assert few.needed == pytest.approx(ENOUGH * lacking * 27 / 0.05, rel=0.05)
     lied = dataclasses.replace(bandit_log(2000, logging, seed=2), pscore=np.full(10_000, 0.9))
-    told = judge(lied, with_exploration(rule_based_policy(), 0.0))
-    assert told.needed is None
-    assert "propensities are wrong" in told.refusal
+    judgement = judge(lied, with_exploration(rule_based_policy(), 0.0))
+    assert judgement.needed is None
+    assert "propensities are wrong" in judgement.refusal
 
 
 def test_the_doubly_robust_estimator_is_the_sharper_for_its_model(replicates):
@@ -327,7 +327,7 @@ def test_a_better_policy_is_found_to_be_better(large):
     assert dr.versus_logging_ci95[0] > 0
 
 
-def test_rates_of_outcomes_are_told_for_log_and_policy(large):
+def test_rates_of_outcomes_are_given_for_log_and_policy(large):
     judgement = judge(large, LOGGING)
     for i, name in enumerate(("like", "dislike", "complete", "skip", "share")):
         rate = judgement.rates[name]

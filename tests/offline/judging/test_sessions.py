@@ -36,27 +36,27 @@ def test_a_policys_features_are_the_mean_of_its_actions():
 
 
 def test_the_logging_policy_is_worth_what_its_sessions_earned(long_log):
-    told = judge_sessions(long_log, random_policy(), RULE, seed=0)
+    judgement = judge_sessions(long_log, random_policy(), RULE, seed=0)
     exact = exact_model().mean_return(random_policy())
-    assert told.logging_ci95[0] < exact < told.logging_ci95[1]
+    assert judgement.logging_ci95[0] < exact < judgement.logging_ci95[1]
     # It is random: as the target it must come out the same, and surely so.
-    assert told.versus_logging == pytest.approx(0.0, abs=0.1)
-    assert told.versus_logging_ci95[0] <= 0 <= told.versus_logging_ci95[1]
+    assert judgement.versus_logging == pytest.approx(0.0, abs=0.1)
+    assert judgement.versus_logging_ci95[0] <= 0 <= judgement.versus_logging_ci95[1]
 
 
 def test_looking_ahead_is_seen_over_sessions(long_log):
     """The optimum for γ = .95 is found to be better than the rules, and by about the truth."""
     target = with_exploration(optimal_policy(), 0.2)
-    told = judge_sessions(long_log, target, RULE, seed=0)
+    judgement = judge_sessions(long_log, target, RULE, seed=0)
     exact = exact_model().mean_return(target)
-    assert told.value == pytest.approx(exact, abs=1.0)
-    assert told.versus_logging_ci95[0] > 0
-    assert told.ci95[0] < told.value < told.ci95[1]
+    assert judgement.value == pytest.approx(exact, abs=1.0)
+    assert judgement.versus_logging_ci95[0] > 0
+    assert judgement.ci95[0] < judgement.value < judgement.ci95[1]
 
 
 def test_too_few_sessions_say_nothing(long_log):
-    told = judge_sessions(long_log.take(np.arange(200)), random_policy(), RULE, seed=0)
-    assert "sessions begin in the log (`step` 0); 300 are needed" in told
+    message = judge_sessions(long_log.take(np.arange(200)), random_policy(), RULE, seed=0)
+    assert "sessions begin in the log (`step` 0); 300 are needed" in message
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5])
@@ -64,11 +64,11 @@ def test_sessions_that_do_not_end_in_the_log_say_nothing(long_log, share):
     """With γ = 1 a sum without an end was estimated as 69,945; the truth is 10.7."""
     chosen = np.random.default_rng(0).random(len(long_log)) < share
     endless = dataclasses.replace(long_log, terminal=long_log.terminal & chosen)
-    told = judge_sessions(endless, random_policy(), RULE, seed=0)
-    assert "sessions end in the log (`terminal`)" in told
+    message = judge_sessions(endless, random_policy(), RULE, seed=0)
+    assert "sessions end in the log (`terminal`)" in message
 
 
 def test_an_estimate_outside_what_rewards_can_sum_to_is_refused(long_log):
-    told = judge_sessions(long_log, random_policy(), RULE, seed=0, reward_bounds=(-0.01, 0.01))
-    assert "outside what" in told
-    assert "can sum to" in told
+    message = judge_sessions(long_log, random_policy(), RULE, seed=0, reward_bounds=(-0.01, 0.01))
+    assert "outside what" in message
+    assert "can sum to" in message

@@ -107,10 +107,10 @@ def test_the_command_retries_and_names_failures_as_for_environments(log_file: Pa
         encoding="utf-8",
     )
     options = ["--runs-dir", str(tmp_path / "runs"), "--jobs", "1", "--retries", "1"]
-    told = CliRunner().invoke(app, ["train", str(config), *options])
-    assert told.exit_code == 1
-    assert "is tried again" in told.stderr
-    assert "took longer than" in told.stderr
+    outcome = CliRunner().invoke(app, ["train", str(config), *options])
+    assert outcome.exit_code == 1
+    assert "is tried again" in outcome.stderr
+    assert "took longer than" in outcome.stderr
     quiet = CliRunner().invoke(app, ["train", str(config), *options, "--quiet"])
     assert quiet.exit_code == 1
     assert "is tried again" not in quiet.stderr

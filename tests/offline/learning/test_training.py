@@ -118,7 +118,7 @@ def test_what_was_held_out_was_not_learned(run, log):
     assert run.record.results.judgement.interactions == (log.ts > until).sum()
 
 
-def test_a_retrain_goes_on_from_an_earlier_table(frame, log, tmp_path):
+def test_retraining_continues_from_an_earlier_table(frame, log, tmp_path):
     """Two weeks, one after the other, are both in one pass; the earlier table stays as it is."""
     middle = frame["ts"][2000]
     first_log, whole_log = tmp_path / "first.parquet", tmp_path / "whole.parquet"
@@ -159,7 +159,7 @@ def test_a_retrain_of_another_kind_is_refused(log_file, run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("data", "error", "told"),
+    ("data", "error", "message"),
     [
         ({"path": "nowhere.parquet"}, DataError, "There is no such log"),
         ({"until": "2031-01-01T00:00:00Z"}, DataError, "is empty"),
@@ -168,15 +168,15 @@ def test_a_retrain_of_another_kind_is_refused(log_file, run, tmp_path):
         ({"rewards": {"click": 1.0}}, ConfigError, "click is not a term of the reward"),
     ],
 )
-def test_bad_input_changes_nothing_on_disk(log_file, tmp_path, data, error, told):
+def test_bad_input_changes_nothing_on_disk(log_file, tmp_path, data, error, message):
     path = data.pop("path", log_file)
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         train_on_logs(experiment(path, **data), runs_dir=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         ({"window": "a week"}, "not a duration"),
         ({"until": "2025-01-01T00:00:00"}, "no time zone"),
@@ -187,8 +187,8 @@ def test_bad_input_changes_nothing_on_disk(log_file, tmp_path, data, error, told
         ({"path": []}, "at least 1 item"),
     ],
 )
-def test_a_data_section_that_cannot_be_is_refused(data, told):
-    with pytest.raises(ConfigError, match=told):
+def test_a_data_section_that_cannot_be_is_refused(data, message):
+    with pytest.raises(ConfigError, match=message):
         experiment(Path("log.parquet"), **data)
 
 
@@ -210,7 +210,7 @@ def test_what_does_not_learn_from_logs_is_refused(log_file, tmp_path):
         train_on_logs(config_from_dict(raw), runs_dir=tmp_path)
 
 
-def test_the_road_leaves_experiments_on_logs_alone(log_file, run):
+def test_training_in_environments_refuses_experiments_on_logs(log_file, run):
     with pytest.raises(ConfigError, match="learns from a log"):
         resolve(experiment(log_file))
     with pytest.raises(RunFolderError, match="learned from a log"):
@@ -231,7 +231,7 @@ def test_a_budget_keeps_the_newest_interactions(log_file, tmp_path):
     assert log.beyond_budget + 300 == log.in_window - log.interactions_dropped
 
 
-def test_who_is_interrupted_can_tell(log_file, tmp_path, monkeypatch):
+def test_an_interruption_is_recorded(log_file, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
@@ -243,14 +243,14 @@ def test_who_is_interrupted_can_tell(log_file, tmp_path, monkeypatch):
     assert not (record.parent / "log_table.npz").exists()
 
 
-def test_the_regression_runs_the_same_road(log_file, tmp_path):
+def test_the_regression_is_trained_the_same_way(log_file, tmp_path):
     (run,) = train_on_logs(experiment(log_file, "reward_regression"), runs_dir=tmp_path).runs
     assert run.record.status == "finished", run.record.traceback
     assert run.record.results.coverage.of_cells == 84 * 27
     assert load_trained(run.path).policy_table().shape == (262_500, 27)
 
 
-def test_a_regression_that_leaves_the_bounds_is_told_and_a_table_is_a_bug(
+def test_a_regression_may_leave_the_bounds_and_a_table_that_does_is_a_bug(
     log_file, tmp_path, monkeypatch
 ):
     """A linear form may say more than the rewards allow; an average of them cannot."""
@@ -306,7 +306,7 @@ def test_too_little_is_refused_with_the_amount_needed(run, log_file):
     assert verdict.judgement.needed > verdict.judgement.interactions
 
 
-def test_a_window_that_is_none_is_refused(run, log_file):
+def test_an_invalid_window_is_refused(run, log_file):
     with pytest.raises(ConfigError, match="not a duration"):
         evaluate_on_logs(run.path, [str(log_file)], "three days")
 

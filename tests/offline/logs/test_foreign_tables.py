@@ -81,7 +81,7 @@ def test_an_unknown_encoding_is_refused(few, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "told"),
+    ("name", "data", "message"),
     [
         ("a.csv", b"", "no rows"),
         ("a.csv", b"a,b\n", "no rows"),
@@ -97,12 +97,12 @@ def test_an_unknown_encoding_is_refused(few, tmp_path):
         ("b.csv", None, "there is no such file"),
     ],
 )
-def test_a_file_that_is_no_table_is_refused(tmp_path, name, data, told):
+def test_a_file_that_is_no_table_is_refused(tmp_path, name, data, message):
     if data is not None:
         (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError) as caught:
         converted(tmp_path / name)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("flags", [("0.0", "1.0"), ("0", "1"), ("False", "True")])
@@ -148,18 +148,18 @@ def test_times_since_1970_have_a_unit(few, tmp_path, suffix, unit):
 
 
 @pytest.mark.parametrize(
-    ("mapping", "told"),
+    ("mapping", "message"),
     [
         ("ts: {column: ts, unit: h}", "unit"),
         ("step: {column: step, unit: ms}", "Only `ts`"),
         ("ts: {value: 1750038669, unit: s}", "needs a `column`"),
     ],
 )
-def test_a_unit_that_makes_no_sense_is_refused(few, tmp_path, mapping, told):
+def test_a_unit_that_makes_no_sense_is_refused(few, tmp_path, mapping, message):
     write_log(few, tmp_path / "a.parquet")
     columns = tmp_path / "columns.yaml"
     columns.write_text(mapping)
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         converted(tmp_path / "a.parquet", columns=columns)
 
 

@@ -67,7 +67,7 @@ def test_bad_rows_of_a_foreign_table_are_refused_by_line(foreign, mapping, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("usr_id: customer", "Did you mean `user_id`"),
         ("user_id: custmer", "Did you mean `customer`"),
@@ -77,11 +77,11 @@ def test_bad_rows_of_a_foreign_table_are_refused_by_line(foreign, mapping, tmp_p
         ("user_id: customer", "Columns are missing"),
     ],
 )
-def test_a_mapping_that_cannot_be_is_refused(foreign, tmp_path, text, told):
+def test_a_mapping_that_cannot_be_is_refused(foreign, tmp_path, text, message):
     source, mapping = tmp_path / "foreign.csv", tmp_path / "columns.yaml"
     foreign.write_csv(source)
     mapping.write_text(text)
-    with pytest.raises((ConfigError, DataError), match=told):
+    with pytest.raises((ConfigError, DataError), match=message):
         convert_log(source, tmp_path / "out.parquet", mapping)
     assert not (tmp_path / "out.parquet").exists()
 
@@ -137,12 +137,12 @@ def test_vowpal_wabbits_lines(log, log_file, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["log.csv", "log", "log.txt"])
-def test_a_format_that_is_none_is_refused(log_file, tmp_path, name):
+def test_an_unknown_format_is_refused(log_file, tmp_path, name):
     with pytest.raises(ConfigError, match="does not say which format"):
         convert_log(log_file, tmp_path / name)
 
 
-def test_a_zone_that_is_none_is_refused(log_file, tmp_path):
+def test_an_unknown_zone_is_refused(log_file, tmp_path):
     with pytest.raises(ConfigError, match="not a time zone"):
         convert_log(log_file, tmp_path / "a.parquet", timezone="Mars")
 

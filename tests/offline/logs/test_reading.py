@@ -245,11 +245,11 @@ def test_lines_that_are_no_json_are_refused_by_line(frame, tmp_path):
     path.write_text("\n".join(lines))
     reader = LogReader()
     kept = read_interactions([path], reader)
-    told = dict(refused(reader))
-    assert told[3] == told[5] == "not a JSON object"
-    assert told[9] == "like is not true or false: 3"
-    assert told[10] == "neuroticism NaN is not 0 … 100"
-    assert len(kept) == 12 - 1 - len(told)
+    reasons = dict(refused(reader))
+    assert reasons[3] == reasons[5] == "not a JSON object"
+    assert reasons[9] == "like is not true or false: 3"
+    assert reasons[10] == "neuroticism NaN is not 0 … 100"
+    assert len(kept) == 12 - 1 - len(reasons)
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_a_line_is_read_the_same_beside_a_broken_one(
 
 
 @pytest.mark.parametrize(
-    ("column", "changed", "told"),
+    ("column", "changed", "message"),
     [
         ("openness", pl.concat_list("openness"), r"`openness` holds List\(Float32\)"),
         ("user_id", pl.struct("user_id", "step"), r"`user_id` holds Struct"),
@@ -304,8 +304,10 @@ def test_a_line_is_read_the_same_beside_a_broken_one(
         ("action", pl.col("action") > 13, r"`action` holds Boolean"),
     ],
 )
-def test_a_column_that_cannot_hold_such_values_is_refused(frame, read_frame, column, changed, told):
-    with pytest.raises(DataError, match=told):
+def test_a_column_that_cannot_hold_such_values_is_refused(
+    frame, read_frame, column, changed, message
+):
+    with pytest.raises(DataError, match=message):
         read_frame(frame.head(20).with_columns(changed.alias(column)))
 
 
@@ -344,7 +346,7 @@ def test_times_with_zones_are_the_same_moments(frame, log, read_frame):
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
-def test_times_without_zones_are_refused_unless_the_zone_is_told(frame, log, read_frame, suffix):
+def test_times_without_zones_are_refused_unless_a_zone_is_named(frame, log, read_frame, suffix):
     naive = frame.with_columns(pl.col("ts").dt.replace_time_zone(None))
     if suffix == "jsonl":
         naive = naive.with_columns(pl.col("ts").dt.strftime("%Y-%m-%d %H:%M:%S%.6f"))
@@ -357,17 +359,17 @@ def test_times_without_zones_are_refused_unless_the_zone_is_told(frame, log, rea
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("log.csv", "a,b\n1,2\n", "file name is not that of a log"),
         ("log.jsonl", "", "no rows"),
         ("log.jsonl", "hello\nworld\n", "No line of the file is a JSON object"),
     ],
 )
-def test_what_is_no_log_is_refused(tmp_path, name, content, told):
+def test_what_is_no_log_is_refused(tmp_path, name, content, message):
     path = tmp_path / name
     path.write_text(content)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         read_interactions([path], LogReader())
 
 

@@ -55,7 +55,7 @@ def test_the_clock_agrees_with_the_time_of_day(frame):
     assert (hours["quarter"] == hours["time_of_day"].replace_strict(quarter)).all()
 
 
-def test_moods_go_on_from_step_to_step(frame):
+def test_moods_carry_over_from_step_to_step(frame):
     ordered = frame.sort("user_id", "session_id", "step").with_columns(
         pl.col("mood").shift(-1).over("user_id", "session_id").alias("next")
     )

@@ -32,7 +32,7 @@ def test_both_ways_of_stopping_are_proven(config_of: ConfigOf):
     assert 0 < proof.stopped_at < proof.checkpoint_every < proof.broken_off_at
 
 
-def test_it_is_no_proof_if_nothing_was_broken_off(
+def test_it_proves_nothing_if_nothing_was_interrupted(
     config_of: ConfigOf, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(ProgressTicker, "SECONDS", 1e9)  # it is never asked how far it is

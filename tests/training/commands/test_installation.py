@@ -107,11 +107,11 @@ def test_a_place_that_cannot_even_be_looked_for_is_noticed(tmp_path: Path):
     assert "Free some space" not in found.cure
 
 
-@pytest.mark.parametrize(("n", "told"), [(1, "1 core"), (2, "2 cores")])
-def test_cores_are_counted(runs_dir: Path, monkeypatch: pytest.MonkeyPatch, n: int, told: str):
+@pytest.mark.parametrize(("n", "message"), [(1, "1 core"), (2, "2 cores")])
+def test_cores_are_counted(runs_dir: Path, monkeypatch: pytest.MonkeyPatch, n: int, message: str):
     monkeypatch.setattr(installation, "usable_cores", lambda: n)
     monkeypatch.setattr("os.cpu_count", lambda: n)
-    assert looked_at("processor", runs_dir).found.endswith(f", {told}")
+    assert looked_at("processor", runs_dir).found.endswith(f", {message}")
 
 
 def test_films_say_what_mp4_needs(runs_dir: Path, monkeypatch: pytest.MonkeyPatch):

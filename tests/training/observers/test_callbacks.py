@@ -76,7 +76,7 @@ def test_it_rings_exactly_at_the_multiples_if_n_envs_divides_them(
     assert bell.rung == [every * n_envs * k for k in range(1, rounds + 1)]
 
 
-def test_the_end_is_told_once():
+def test_the_end_is_reported_once():
     bell = Bell(10)
     _learn(bell, 1, 20)
     assert bell.rung == [10, 20]
@@ -216,14 +216,14 @@ def test_every_evaluation_is_on_disk_as_soon_as_it_is_made(
     assert arrays["seeds"].tolist() == SeedTree(0).evaluation(3)
 
 
-def test_a_run_that_goes_on_tells_its_earlier_evaluations_again(
+def test_a_resumed_run_reports_its_earlier_evaluations_again(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ):
     before = _evaluate_at(run, monkeypatch, [1.0, 3.0, 2.0])
-    told: list[tuple[int, float]] = []
-    after = _evaluation(run, report=lambda timesteps, mean: told.append((timesteps, mean)))
+    reported: list[tuple[int, float]] = []
+    after = _evaluation(run, report=lambda timesteps, mean: reported.append((timesteps, mean)))
     after.restore_arrays(before.arrays(), kept_best=20)
-    assert told == [(10, 1.0), (20, 3.0), (30, 2.0)]
+    assert reported == [(10, 1.0), (20, 3.0), (30, 2.0)]
 
 
 def test_before_the_first_evaluation_there_is_no_last_one(run: RunFolder):
@@ -271,7 +271,7 @@ def test_an_agent_without_a_table_is_not_drawn():
     assert album.pages == []
 
 
-def test_progress_is_told_a_few_times_a_second_and_not_more(monkeypatch: pytest.MonkeyPatch):
+def test_progress_is_reported_a_few_times_a_second_and_not_more(monkeypatch: pytest.MonkeyPatch):
     clock = iter(np.arange(0, 1000, 0.01))
     now = [0.0]
 
@@ -280,20 +280,20 @@ def test_progress_is_told_a_few_times_a_second_and_not_more(monkeypatch: pytest.
         return now[0]
 
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=tick))
-    told: list[tuple[int, float]] = []
-    ticker = ProgressTicker(400, lambda timesteps, rate: told.append((timesteps, rate)))
+    reported: list[tuple[int, float]] = []
+    ticker = ProgressTicker(400, lambda timesteps, rate: reported.append((timesteps, rate)))
     _learn(ticker, 4, 400)  # a hundred calls in a second
-    assert 4 <= len(told) <= 5
-    timesteps = [t for t, _ in told]
+    assert 4 <= len(reported) <= 5
+    timesteps = [t for t, _ in reported]
     assert timesteps == sorted(timesteps)
-    assert all(rate == pytest.approx(400, rel=0.2) for _, rate in told)
+    assert all(rate == pytest.approx(400, rel=0.2) for _, rate in reported)
 
 
 def test_steps_per_second_count_what_lies_between_segments_too(monkeypatch: pytest.MonkeyPatch):
     now = [0.0]
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    told: list[tuple[int, float]] = []
-    ticker = ProgressTicker(400, lambda timesteps, rate: told.append((timesteps, rate)))
+    reported: list[tuple[int, float]] = []
+    ticker = ProgressTicker(400, lambda timesteps, rate: reported.append((timesteps, rate)))
     model = _fake_model()
     ticker.init_callback(model)
     for segment in range(2):
@@ -303,4 +303,4 @@ def test_steps_per_second_count_what_lies_between_segments_too(monkeypatch: pyte
         model.num_timesteps += 100
         ticker.on_step()
         now[0] += 9.0  # an update, an evaluation, a checkpoint
-    assert told == [(100, 100.0), (300, pytest.approx(300 / 11))]
+    assert reported == [(100, 100.0), (300, pytest.approx(300 / 11))]

@@ -77,7 +77,7 @@ def table_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # --- the clock ---------------------------------------------------------------------------------
 
 
-def test_a_clock_that_was_set_back_is_told_once(
+def test_a_clock_that_was_set_back_is_reported_once(
     tmp_path: Path, trained: Trained, witness: Any, monkeypatch: pytest.MonkeyPatch
 ):
     copy = shutil.copytree(trained("cliff").path, tmp_path / trained("cliff").path.name)
@@ -88,7 +88,7 @@ def test_a_clock_that_was_set_back_is_told_once(
     (run,) = train(load_config(copy), runs_dir=tmp_path, reporter=witness).runs
     assert run.path == copy / "seed-0"
     assert run.status == "finished"
-    (note,) = (note for note in witness.told("note") if "clock" in note)
+    (note,) = (note for note in witness.reports("note") if "clock" in note)
     assert f"The clock was set back since {run.path} was last trained" in note
 
 

@@ -73,17 +73,19 @@ def launch(config: ExperimentConfig, tmp_path: Path, retries: int = 0) -> Experi
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("what", "told"),
+    ("what", "message"),
     [("raise", "the environment broke"), ("kill", "SIGKILL"), ("crash", "SIGSEGV")],
 )
-def test_a_failing_run_takes_down_no_other_and_is_tried_again(tmp_path: Path, what: str, told: str):
+def test_a_failing_run_takes_down_no_other_and_is_tried_again(
+    tmp_path: Path, what: str, message: str
+):
     config = experiment(tmp_path / "marker", what)
     result = launch(config, tmp_path)
     (failed,) = [run for run in result.runs if run.status == "failed"]
     assert [run.status for run in result.runs].count("finished") == 2
     record = json.loads((failed.path / "run.json").read_text(encoding="utf-8"))
     assert record["status"] == "failed"
-    assert told in record["error"]
+    assert message in record["error"]
     if what == "raise":
         assert "misbehaving.py" in record["traceback"]
     if what == "crash":
@@ -200,7 +202,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[RunFolder]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGKILL"])
-def test_a_stopped_command_goes_on_where_it_was(
+def test_a_stopped_command_resumes_where_it_was(
     tmp_path: Path, undisturbed: list[RunFolder], how: str
 ):
     process = start(tmp_path)
@@ -289,14 +291,14 @@ for _ in range(8):
     os.killpg(0, signal.SIGINT)
 print(os.waitpid(_forkserver._forkserver_pid, os.WNOHANG))
 """
-    told = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,
         text=True,
         start_new_session=True,
         check=False,
     )
-    assert (told.stdout, told.stderr) == ("(0, 0)\n", "")
+    assert (ended.stdout, ended.stderr) == ("(0, 0)\n", "")
 
 
 def until_it_ends(launcher: Launcher) -> list[RunResult]:
@@ -344,7 +346,7 @@ def test_a_run_that_takes_too_long_in_this_process_fails(
     assert run.status == "failed"
     assert run.record.error == "took longer than 1e-09 hours"
     assert read_record(run.path) == run.record
-    assert witness.told("run_ended")[-1] == (0, "failed")
+    assert witness.reports("run_ended")[-1] == (0, "failed")
     (again,) = train(config_of("cliff"), runs_dir=tmp_path).runs
     assert again.status == "finished"
 
@@ -382,19 +384,19 @@ def test_whatever_a_future_raises_is_recorded(
     assert result.status == "failed"
     assert result.record.error == describe_exception(error)
     assert task.folder.read_record() == result.record
-    assert witness.told("run_ended") == [(0, "failed")]
+    assert witness.reports("run_ended") == [(0, "failed")]
 
 
 @pytest.mark.parametrize(
-    ("code", "told", "by_signal"),
+    ("code", "message", "by_signal"),
     [(-9, "SIGKILL; was it out of memory?", True), (3, "exit code 3", False)],
 )
 def test_a_process_that_ends_without_a_word_is_a_failure(
-    task: RunTask, witness: Witness, code: int, told: str, by_signal: bool
+    task: RunTask, witness: Witness, code: int, message: str, by_signal: bool
 ):
     result = end(Launcher(witness, jobs=1), task, ProcessExpired("gone", code))
     assert result.status == "failed"
-    assert told in result.record.error
+    assert message in result.record.error
     assert result.record.ended_by_signal is by_signal
 
 
@@ -402,16 +404,16 @@ def test_a_run_that_was_killed_on_request_was_interrupted(task: RunTask, witness
     (task.folder.checkpoints.path / "80").mkdir(parents=True)
     launcher = Launcher(witness, jobs=1)
     launcher.request_stop()
-    (note,) = witness.told("note")
+    (note,) = witness.reports("note")
     assert "will resume from its last one" in note
     assert "Press Ctrl-C again to stop at once." in note
     launcher.request_stop()
-    assert witness.told("note") == [note]
+    assert witness.reports("note") == [note]
     result = end(launcher, task, ProcessExpired("gone", -9))
     assert result.status == "interrupted"
     assert result.record.timesteps == 80
     assert result.record.error is None
-    assert witness.told("run_ended") == [(0, "interrupted")]
+    assert witness.reports("run_ended") == [(0, "interrupted")]
     assert task.folder.read_record() == result.record
 
 

@@ -179,7 +179,7 @@ def test_an_exit_stays_until_the_next_checkpoint_and_counts_not_as_one(
     assert checkpoints(run(config, tmp_path, Stopping(1e9))) == {"300"}
 
 
-def test_where_nothing_is_half_done_only_much_later_it_stops_at_once(
+def test_a_run_that_could_only_stop_much_later_stops_at_once(
     tmp_path: Path, config_of: ConfigOf, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(segments, "PATIENCE", -1.0)

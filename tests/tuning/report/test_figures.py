@@ -100,14 +100,14 @@ def test_panels_without_a_hyperparameter_are_not_there():
 
 
 def test_the_text_names_the_winner_and_what_the_search_had_promised():
-    told = document(
+    described = document(
         TRIALS,
         confirmed=CONFIRMED,
         winner="trial-0001",
         best_config="runs/x/best.yaml",
         importances={"rate": 1.0},
     )
-    text = "\n".join(describe(told))
+    text = "\n".join(describe(described))
     assert (
         "trial-0001: 4 on fresh seeds (3 to 5), +0.5 against the start (-1.25 to +2.25); "
         "5 in the search, whose mean was optimistic by 1." in text

@@ -35,7 +35,7 @@ def test_an_unknown_policy_parameter_is_met_with_the_right_one(pole: Any):
 
 
 @pytest.mark.parametrize(
-    ("name", "parameter", "told"),
+    ("name", "parameter", "message"),
     [
         ("gamma", {"type": "float", "low": 0.9, "high": 1.5}, "1.5"),
         ("n_steps", {"type": "float", "low": 8.0, "high": 64.0}, "8.0"),
@@ -50,9 +50,9 @@ def test_an_unknown_policy_parameter_is_met_with_the_right_one(pole: Any):
     ],
 )
 def test_a_value_that_the_algorithm_cannot_take_is_refused(
-    pole: Any, name: str, parameter: Dict, told: str
+    pole: Any, name: str, parameter: Dict, message: str
 ):
-    assert told in problem_of(pole, {name: parameter}).what
+    assert message in problem_of(pole, {name: parameter}).what
 
 
 def test_a_part_of_a_value_that_has_no_parts_is_refused(pole: Any):

@@ -99,7 +99,7 @@ def test_a_condition_may_name_a_list_among_the_choices():
         assert ("eps" in values) == (values["network"] == [64])
 
 
-def test_a_circle_of_conditions_is_refused():
+def test_circular_conditions_are_refused():
     with pytest.raises(ConfigError, match="leads back"):
         space(a=choice(1, b=1), b=choice(1, a=1))
 

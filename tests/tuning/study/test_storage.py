@@ -42,7 +42,7 @@ def url(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "expected"),
     [
         ("postgresql+psycopg://me:secret@127.0.0.1:1/none", "database is running"),
         ("sqlite:////nowhere/at/all.db", "database is running"),
@@ -51,12 +51,12 @@ def url(tmp_path: Path) -> str:
     ],
 )
 def test_a_storage_that_cannot_be_used_is_named_without_its_password(
-    tmp_path: Path, url: str, told: str
+    tmp_path: Path, url: str, expected: str
 ):
     with pytest.raises(StudyError) as caught:
         tune(study(), runs_dir=tmp_path / "runs", storage=url)
     (problem,) = caught.value.problems
-    assert told in problem.cure
+    assert expected in problem.cure
     assert "secret" not in str(problem)
     assert url.partition("@")[2] in problem.where
     assert not (tmp_path / "runs").exists()
@@ -149,11 +149,11 @@ class Moving(StudyReporter):
 
 
 @pytest.mark.parametrize(
-    ("replacement", "told"), [(None, "No such file"), ("", "another file is in its place")]
+    ("replacement", "expected"), [(None, "No such file"), ("", "another file is in its place")]
 )
-def test_a_journal_that_vanishes_is_missed(tmp_path: Path, replacement: str | None, told: str):
+def test_a_journal_that_vanishes_is_missed(tmp_path: Path, replacement: str | None, expected: str):
     reporter = Moving(replacement)
-    with pytest.raises(StudyError, match=f"journal cannot be used: {told}"):
+    with pytest.raises(StudyError, match=f"journal cannot be used: {expected}"):
         tune(study(), runs_dir=tmp_path, reporter=reporter)
     if replacement is None:
         assert not reporter.journal.exists()

@@ -173,7 +173,7 @@ def test_before_the_first_step_nothing_is_made_up():
     assert not any(key.startswith("exchange") for key in values)
 
 
-def test_the_end_is_told_and_summed_up():
+def test_the_end_is_shown_and_summed_up():
     values = _values(LEFT)
     assert values["ending"] == "The learner left the platform"
     assert values["outcome Suggestions followed"] == "4 of 6"

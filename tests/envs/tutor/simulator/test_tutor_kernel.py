@@ -188,7 +188,7 @@ def test_feedback_and_leaving_depend_on_engagement(engagement: int):
     assert probability(known, 5, **failed) == pytest.approx((1 - PASS_KNOWN) * 0.65 * hazard)
 
 
-def test_an_answer_names_the_goal_mostly_and_the_others_alike():
+def test_an_answer_names_mostly_the_goal_and_the_others_equally_often():
     n = 20_000
     env = TutorVectorEnv(n)
     env.reset(seed=0)
@@ -221,7 +221,7 @@ def test_a_resource_clears_confusion():
     assert probability(beyond, 3, knowledge=2) == pytest.approx(1.0)
 
 
-def test_who_has_finished_everything_graduates():
+def test_a_learner_who_has_finished_everything_graduates():
     row = learner(knowledge=2)
     row[MODULES : MODULES + 3] = 2
     row[TESTED : TESTED + 3] = [0, 1, 1]
