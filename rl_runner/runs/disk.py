@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,19 +24,28 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, Timeout):
             raise
-        what = f"Cannot write: {error.strerror or error}."
+        number = _system_error(error)
+        what = f"Cannot write: {os.strerror(number) if number else error}."
         cure = "Free some space, or choose another place (`--runs-dir`, `--out`)."
-        kind = DiskFullError if error.errno in FULL else RunFolderError
+        kind = DiskFullError if number in FULL else RunFolderError
         raise kind(Problem(what, str(error.filename or path), cure)) from error
 
 
 def is_full_disk(error: BaseException | None) -> bool:
     """Whether a full disk caused an error, also if another library replaced the first error."""
     while error is not None:
-        if isinstance(error, DiskFullError) or getattr(error, "errno", None) in FULL:
+        if isinstance(error, DiskFullError) or _system_error(error) in FULL:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _system_error(error: BaseException) -> int | None:
+    """Return the number of an operating system's error; None for any other error."""
+    if not isinstance(error, OSError) or error.errno:
+        return getattr(error, "errno", None)
+    named = re.search(r"\(os error ([0-9]+)\)", str(error))  # Polars has it in the text only
+    return int(named[1]) if named else None
 
 
 def write_aside(place: Path, write: Callable[[Path], object], suffix: str = "new") -> None:
@@ -48,10 +58,10 @@ def write_aside(place: Path, write: Callable[[Path], object], suffix: str = "new
         try:
             write(aside)
             aside.replace(place)
-        except OSError as error:
+        except Exception as error:
             with contextlib.suppress(OSError):  # half of a file, which may take up the last space
                 aside.unlink()
-            if error.filename == str(aside):
+            if isinstance(error, OSError) and error.filename == str(aside):
                 error.filename = str(place)  # the temporary name would tell the reader nothing
             raise
 

@@ -16,9 +16,11 @@ One iteration:
 4. take one gradient step.
 """
 
+import io
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -352,7 +354,10 @@ class Reinforce(HandwrittenAgent):
             "optimizer": self.optimizer.state_dict(),
         }
         counters = {"num_timesteps": self.num_timesteps, "n_updates": self.n_updates}
-        torch.save({**states, **counters}, path)
+        # Through memory, because torch's own file writer hides that a disk is full.
+        contents = io.BytesIO()
+        torch.save({**states, **counters}, contents)
+        Path(path).write_bytes(contents.getvalue())
 
     def load_parameters(self, path: str) -> None:
         """Load what :meth:`save` wrote; ``learn(…, reset_num_timesteps=False)`` resumes from it."""

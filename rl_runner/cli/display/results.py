@@ -157,6 +157,8 @@ def show_failures(results: "Sequence[ExperimentResult]") -> bool:
     for run in failed:
         reason = run.record.error
         show_message(f"Failed: {run.path}: {reason} (details in its run.json and log.txt)")
+    if any(run.record.disk_full for run in failed):
+        show_message("The disk or your quota is full: free some space first.")
     if failed:
         show_message("Run the same command again to retry the failed runs only.")
     return bool(failed)

@@ -12,7 +12,7 @@ from rl_runner.evaluation.play.episodes import Episodes
 from rl_runner.evaluation.play.exact_returns import ExactScore, exact_score
 from rl_runner.evaluation.play.loaded_run import Run
 from rl_runner.local_code import keeping_working_directory
-from rl_runner.runs.disk import write_aside, writing
+from rl_runner.runs.disk import write_aside
 
 TABLE_FORMATS = (".csv", ".json")
 
@@ -101,6 +101,6 @@ def write_episode_table(path: Path, evaluations: Iterable[Evaluation]) -> None:
     # JSON and CSV have no NaN: a missing number is null in one and empty in the other.
     frames = [pl.DataFrame(evaluation.rows()).fill_nan(None) for evaluation in evaluations]
     table = pl.concat(frames, how="diagonal_relaxed")
-    write = table.write_csv if path.suffix == ".csv" else table.write_json
-    with writing(path):
-        write_aside(path, write)
+    # As text, because Polars itself overlooks a full disk when it writes little JSON.
+    text = table.write_csv() if path.suffix == ".csv" else table.write_json()
+    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8", newline=""))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import polars as pl
 
@@ -268,7 +268,38 @@ def write_log(frame: pl.DataFrame, path: Path) -> None:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".parquet":
-        write_aside(path, lambda aside: frame.write_parquet(aside, compression="zstd"))
+        write_aside(path, lambda aside: _write_parquet(frame, aside))
     else:
         texts = frame.with_columns(pl.col("ts").dt.strftime(TIME_FORMAT))
         write_aside(path, texts.write_ndjson)
+
+
+def _write_parquet(frame: pl.DataFrame, path: Path) -> None:
+    """Write a Parquet file; raises OSError if there is no space, which Polars hides."""
+    with path.open("wb") as file:
+        output = _Output(file)
+        try:
+            frame.write_parquet(output, compression="zstd")  # type: ignore[arg-type]
+        except pl.exceptions.PolarsError:
+            if output.error is None:
+                raise
+            raise output.error from None
+
+
+class _Output:
+    """A file that remembers why it could not be written."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        """Write, as Polars asks for."""
+        try:
+            return self._file.write(content)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        """Leave it to the file, which is closed next."""
