@@ -137,5 +137,5 @@ def main() -> None:
     finally:
         # What is printed while the interpreter exits is no result either.
         results, sys.stdout = sys.stdout, sys.stderr
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(BrokenPipeError):  # the reader has seen enough, e.g. `head`
             results.flush()

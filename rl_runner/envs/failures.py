@@ -36,14 +36,14 @@ class NamedFailures(gym.Wrapper[Any, Any, Any, Any]):
         """Step; raises EnvError if the environment raises anything."""
         try:
             return self.env.step(action)
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001 - as in reset()
             raise_named(self._name, error, "step()")
 
     def render(self) -> Any:
         """Render; raises EnvError if the environment raises anything."""
         try:
             return self.env.render()
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001 - as in reset()
             raise_named(self._name, error, "render()")
 
     def get_wrapper_attr(self, name: str) -> Any:
@@ -56,7 +56,7 @@ class NamedFailures(gym.Wrapper[Any, Any, Any, Any]):
         def named(*arguments: Any, **options: Any) -> Any:
             try:
                 return found(*arguments, **options)
-            except BaseException as error:  # noqa: BLE001
+            except BaseException as error:  # noqa: BLE001 - as in reset()
                 raise_named(self._name, error, "action_masks()")
 
         return named

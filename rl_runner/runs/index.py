@@ -93,7 +93,7 @@ def _folders(path: str) -> list[str]:
     try:
         with os.scandir(path) as entries:
             return [entry.name for entry in entries if entry.is_dir()]
-    except OSError:
+    except OSError:  # removed since it was listed, or not readable: it holds no runs to list
         return []
 
 
@@ -158,7 +158,7 @@ def _read_index(runs_dir: Path) -> dict[str, _Entry]:
         return {}  # it is only a cache, and is written again
     found = {}
     for key, raw in entries:
-        with contextlib.suppress(ValueError, TypeError):
+        with contextlib.suppress(ValueError, TypeError):  # a damaged entry is read again
             found[key] = _Entry.from_json(raw)
     return found
 

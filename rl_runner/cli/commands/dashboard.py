@@ -72,7 +72,7 @@ def _serve(command: Sequence[str]) -> int:
             try:
                 return server.wait()
             except KeyboardInterrupt:
-                with contextlib.suppress(subprocess.TimeoutExpired):
+                with contextlib.suppress(subprocess.TimeoutExpired):  # it is ended below
                     server.wait(GRACE_SECONDS)
                 server.terminate()
                 return 0

@@ -114,7 +114,7 @@ class _Copy:
 
     def send(self, message: Any) -> None:
         """Send a request; if the process has ended, :meth:`recv` says so."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # it has ended
             self.connection.send(message)
 
     def recv(self) -> Any:
@@ -240,7 +240,7 @@ def _serve(
             if isinstance(error, RunnerError)
             else (Problem(f"The environment's process failed: {describe_exception(error)}"),)
         )
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # the run has ended, too
             connection.send(_Failure(problems, text))
 
 

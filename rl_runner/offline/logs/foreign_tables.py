@@ -152,13 +152,16 @@ def _read_json(file: Path) -> Table:
 
 def _json_rows(data: bytes) -> Iterator[tuple[int, Any]]:
     """Yield lines with their numbers; None for a line that is not JSON."""
+    # One list of objects …
     if data.lstrip().startswith(b"["):
         try:
-            yield from enumerate(json.loads(data), 1)
-        except (ValueError, RecursionError):
-            pass  # lines that are lists, which are refused one by one
-        else:
+            rows = json.loads(data)
+        except (ValueError, RecursionError):  # lines that are lists, which are refused one by one
+            rows = None
+        if rows is not None:
+            yield from enumerate(rows, 1)
             return
+    # … or one object per line.
     for number, line in enumerate(data.split(b"\n"), 1):
         if not line.strip():
             continue

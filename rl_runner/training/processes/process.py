@@ -70,7 +70,7 @@ class RunningTask:
     def send(self, signal_number: signal.Signals) -> None:
         """Send the process a signal, if it is ready for signals and has not ended."""
         if self.pid is not None and not self.future.done():
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError):  # it ended a moment ago
                 os.kill(self.pid, signal_number)
 
     def ask_to_stop(self) -> None:

@@ -192,7 +192,7 @@ class Resumption:
         callback = SegmentCallback(ends_at, self._stop, self.leave, restore)
         try:
             yield LearnArguments(callback, self._log_interval)
-        except SegmentEnd:
+        except SegmentEnd:  # raised by the callback: the only way out of any algorithm's learn
             pass
         else:
             self._check_finished(agent)

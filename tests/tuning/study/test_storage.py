@@ -3,12 +3,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.storages.journal import JournalFileBackend
 
@@ -192,12 +192,17 @@ class Heard(StudyReporter):
         self.started.append(number)
 
 
+def let_heartbeats_expire(url: str) -> None:
+    """Let every trial's process seem to have ended long ago."""
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        expire = sqlalchemy.text("UPDATE trial_heartbeats SET heartbeat = '2000-01-01 00:00:00'")
+        assert connection.execute(expire).rowcount >= 1
+    engine.dispose()
+
+
 @pytest.mark.slow
-def test_an_abandoned_trial_is_taken_up_again(
-    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(storages, "HEARTBEAT_SECONDS", 1)
-    monkeypatch.setattr(storages, "GRACE_SECONDS", 2)
+def test_an_abandoned_trial_is_taken_up_again(tmp_path: Path, url: str):
     runs = tmp_path / "runs"
     with pytest.raises(StudyError):  # makes the study, and begins nothing
         tune(study(), runs_dir=runs, storage=url, study="mine", timeout=0.0)
@@ -208,7 +213,7 @@ def test_an_abandoned_trial_is_taken_up_again(
         trial.suggest_categorical("gamma", [0.9, 0.95, 0.98, 0.99, 0.995, 0.999])
     storages.send_heartbeat(storage, trial)
     storages.close_storage(storage)
-    time.sleep(4.0)  # databases keep whole seconds
+    let_heartbeats_expire(url)
     heard = Heard()
     result = tune(study(), runs_dir=runs, storage=url, study="mine", reporter=heard)
     assert [t.outcome for t in result.trials] == ["complete", "complete"]
@@ -265,9 +270,6 @@ def test_a_disk_that_is_full_again_and_again_takes_no_trial_away(
 def test_a_storage_that_fails_in_the_middle_loses_nothing(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(storages, "HEARTBEAT_SECONDS", 1)
-    monkeypatch.setattr(storages, "GRACE_SECONDS", 2)
-
     def fail(self: RunningTrial) -> Any:
         del self
         message = "An exception is raised during the commit."
@@ -280,7 +282,7 @@ def test_a_storage_that_fails_in_the_middle_loses_nothing(
     assert "same command again" in caught.value.problems[0].cure
     (record,) = tmp_path.glob("runs/*/trials/trial-0000/seed-*/run.json")
     trained_at = record.stat().st_mtime_ns
-    time.sleep(2.5)
+    let_heartbeats_expire(url)
     result = tune(study(), runs_dir=tmp_path / "runs", storage=url)
     assert [t.outcome for t in result.trials] == ["complete", "complete"]
     assert record.stat().st_mtime_ns == trained_at
