@@ -107,7 +107,7 @@ class Fragile(gym.Env[Any, Any]):
 def fragile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Float32SubprocVecEnv]:
     """Three copies, which leave no process behind, whatever has happened to them."""
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    monkeypatch.setattr(subproc, "CLOSE_SECONDS", 2.0)
+    monkeypatch.setattr(subproc, "CLOSE_SECONDS", 1.0)
     env = Float32SubprocVecEnv([Fragile] * 3)
     env.reset()
     yield env

@@ -21,6 +21,7 @@ from rl_runner.runs.folder import RunFolder
 from rl_runner.runs.record import read_record
 from rl_runner.training.environment_task import EnvironmentTask
 from rl_runner.training.processes import launcher as launcher_module
+from rl_runner.training.processes import process as process_module
 from rl_runner.training.processes.launcher import Launcher
 from rl_runner.training.processes.process import RunningTask
 from rl_runner.training.reporting import Evaluated, Progress, Reporter
@@ -110,12 +111,19 @@ def test_retries_try_at_once(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_a_run_that_takes_too_long_fails_and_the_others_do_not(tmp_path: Path):
-    config = experiment(tmp_path / "marker", "sleep", max_hours=20 / 3600)
-    result = launch(config, tmp_path)
-    (failed,) = [run for run in result.runs if run.status == "failed"]
-    assert "took longer" in failed.record.error
-    assert [run.status for run in result.runs].count("finished") == 2
+def test_a_run_that_takes_too_long_fails_and_the_others_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(process_module, "GRACE_SECONDS", 1.0)
+    hanging = experiment(tmp_path / "marker", "sleep", seeds=1, max_hours=2 / 3600)
+    (tmp_path / "passed").touch()  # nothing goes wrong there
+    sound = experiment(tmp_path / "passed", "raise", seeds=2)
+    failed, finished = train_many(
+        [hanging, sound], runs_dir=tmp_path / "runs", fresh=False, jobs=2, reporter=Reporter()
+    )
+    assert [run.status for run in failed.runs] == ["failed"]
+    assert "took longer" in failed.runs[0].record.error
+    assert [run.status for run in finished.runs] == ["finished"] * 2
 
 
 @pytest.mark.slow
