@@ -1,0 +1,328 @@
+"""Public bug reports about spaces, images, goals, masks and wrappers (the folders beside this)."""
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rl_runner.training.commands.check as check_module
+from rl_runner import load_config, train
+from rl_runner.envs.code import use_code
+from rl_runner.errors import ConfigError, EnvError
+from rl_runner.evaluation.play.baselines import evaluate_baseline
+from rl_runner.evaluation.play.policy_evaluation import Evaluation
+from rl_runner.runs.record import RunRecord
+from rl_runner.training.resolve import Resolution, resolve
+
+CASES = Path(__file__).parent
+Case = Callable[[str], Path]
+
+PPO = "algo={name: ppo, n_steps: 64, batch_size: 64, n_epochs: 1}"
+DQN = "algo={name: dqn, learning_starts: 50, batch_size: 16, buffer_size: 500}"
+SAC = "algo={name: sac, learning_starts: 50, batch_size: 16, buffer_size: 500}"
+TD3 = (
+    "algo={name: td3, learning_starts: 50, batch_size: 16, buffer_size: 500, "
+    "action_noise: {noise: normal, sigma: 0.1}}"
+)
+REWARDS = "env.normalize={observations: false, rewards: true}"
+CONTINUOUS = "env.kwargs.continuous=true"
+
+
+@pytest.fixture(autouse=True)
+def _a_short_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check_module, "PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(check_module, "MAX_PROBE_SECONDS", 1.0)
+
+
+@pytest.fixture
+def case(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Case:
+    """Make the modules of a case importable, in an empty working directory; return its config."""
+
+    def enter(name: str) -> Path:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.syspath_prepend(CASES / name)
+        return next((CASES / name).glob("*.yaml"))
+
+    return enter
+
+
+def resolution(config: Path, *changes: str) -> Resolution:
+    return resolve(load_config(config, list(changes)))
+
+
+def run_of(config: Path, *changes: str) -> RunRecord:
+    """Train the config's only seed in this process, and expect it to finish."""
+    (run,) = train(load_config(config, list(changes)), runs_dir=Path("runs"), fresh=True).runs
+    assert run.record.status == "finished", run.record.error
+    return run.record
+
+
+def random_episodes(config: Path, *changes: str) -> Evaluation:
+    """Play with the random policy in the config's environment."""
+    loaded = load_config(config, list(changes))
+    use_code(loaded)
+    return evaluate_baseline(loaded.env, "random", seed=0, n_episodes=5)
+
+
+def policy_of(resolved: Resolution) -> str:
+    return str(resolved.config.algo.hyperparameters["policy"])
+
+
+def refused(rl: Any, *arguments: object) -> str:
+    """Return the message of a command that refuses its input."""
+    outcome = rl(*arguments)
+    assert outcome.exit_code == 2, outcome.message
+    assert "Traceback" not in outcome.stderr
+    return str(outcome.message)
+
+
+# --- labels that do not begin at 0 ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("env", ["Dial", "Shown", "Low"])
+@pytest.mark.parametrize("algo", ["ppo", "dqn", "a2c", "recurrent_ppo"])
+def test_train_02_networks_of_sb3_refuse_labels_that_do_not_begin_at_0(
+    env: str, algo: str, case: Case, rl: Any
+) -> None:
+    changes = ["--set", f"env.id=dial:{env}-v0", "--set", f"algo={{name: {algo}}}"]
+    said = refused(rl, "check", case("train-02-discrete-obs-start"), *changes)
+    assert "those of this environment start elsewhere" in said
+    assert "These can: q_learning, reinforce." in said
+    assert "gymnasium.wrappers.FlattenObservation" in said
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["algo={name: q_learning}"],
+        ["algo={name: reinforce, n_episodes: 8}"],
+        ["algo={name: reinforce, n_episodes: 8, engine: stock}"],
+        [PPO, "env.wrappers=[gymnasium.wrappers.FlattenObservation]"],
+    ],
+)
+@pytest.mark.parametrize("env", ["Shown", "Low"])
+def test_train_02_others_count_from_the_start(env: str, changes: list[str], case: Case) -> None:
+    run_of(case("train-02-discrete-obs-start"), f"env.id=dial:{env}-v0", *changes)
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+IMAGE = "env.kwargs={shape: [40, 40, 3], dtype: uint8}"
+SMALL = "env.kwargs={shape: [16, 16, 3], dtype: uint8}"
+GREY = "env.kwargs={shape: [40, 40], dtype: uint8}"
+
+
+@pytest.mark.parametrize("algo", [PPO, DQN])
+@pytest.mark.parametrize("normalize", ["env.normalize=true", REWARDS])
+def test_train_03_normalising_leaves_images_and_their_network_alone(
+    algo: str, normalize: str, case: Case
+) -> None:
+    config = case("train-06-float-image")
+    changes = [IMAGE, algo, normalize]
+    resolved = resolution(config, *changes)
+    assert policy_of(resolved) == "CnnPolicy"
+    said = any("images are left as they are by `env.normalize`" in n for n in resolved.notes)
+    assert said == (normalize != REWARDS)
+    run_of(config, *changes)
+
+
+def test_train_04_a_small_image_is_refused_with_the_least_size_and_the_cures(
+    case: Case, rl: Any
+) -> None:
+    said = refused(rl, "check", case("train-06-float-image"), "--set", SMALL)
+    assert "too small for SB3's convolutional network (NatureCNN)" in said
+    assert "at least 36 × 36" in said
+    assert "Set `policy: MlpPolicy`" in said
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["algo.policy=MlpPolicy"],
+        [
+            "algo.policy=CnnPolicy",
+            "algo.policy_kwargs={features_extractor_class: small_nets.SmallCnn}",
+        ],
+        ["algo.policy_kwargs={features_extractor_class: small_nets.SmallCnn}"],
+    ],
+)
+def test_train_04_a_policy_or_a_network_of_ones_own_takes_small_images(
+    changes: list[str], case: Case
+) -> None:
+    run_of(case("train-06-float-image"), SMALL, *changes)
+
+
+def test_train_06_images_of_floats_are_numbers_to_mlp_and_that_is_said(case: Case) -> None:
+    resolved = resolution(case("train-06-float-image"))
+    assert policy_of(resolved) == "MlpPolicy"
+    assert any("MlpPolicy sees 3 × 40 × 40 separate numbers" in n for n in resolved.notes)
+
+
+def test_train_06_a_convolutional_policy_that_cannot_take_floats_says_why(
+    case: Case, rl: Any
+) -> None:
+    config = case("train-06-float-image")
+    said = refused(rl, "check", config, "--set", "algo.policy=CnnPolicy")
+    assert "CnnPolicy takes images of bytes from 0 to 255" in said
+    assert "{normalize_images: false}" in said
+
+
+def test_train_21_grey_images_are_refused_with_the_wrapper_that_adds_a_channel(
+    case: Case, rl: Any
+) -> None:
+    config = case("train-21-grey-stack")
+    for changes in ([], ["--set", "env.frame_stack=1"]):
+        said = refused(rl, "train", config, "--runs-dir", "runs", *changes)
+        assert "grey images of 40 × 40 bytes without a channel axis" in said
+        assert "{shape: [40, 40, 1]}" in said
+    assert not Path("runs").exists()
+    wrapper = "{name: gymnasium.wrappers.ReshapeObservation, kwargs: {shape: [40, 40, 1]}}"
+    resolved = resolution(config, f"env.wrappers=[{wrapper}]")
+    assert policy_of(resolved) == "CnnPolicy"
+    assert resolved.observation_space == "Box(40, 40, 4)"
+
+
+# --- dictionaries ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["env.normalize=true"],
+        ["env.normalize=true", "env.kwargs.label=true"],
+        [CONTINUOUS, SAC, "env.normalize=true", "env.kwargs.label=true"],
+        [CONTINUOUS, SAC, REWARDS],
+        [DQN, "env.normalize=true", "env.frame_stack=2"],
+    ],
+)
+def test_train_05_of_a_dictionary_only_the_quantities_are_normalised(
+    changes: list[str], case: Case
+) -> None:
+    config = case("train-05-dict-obs")
+    run_of(config, "train.total_timesteps=128", *changes)
+    (statistics,) = Path("runs").glob("*/seed-0/normalization.npz")
+    with zipfile.ZipFile(statistics) as file:
+        names = {name.partition("/")[0] for name in file.namelist()}
+    assert names == ({"returns"} if REWARDS in changes else {"returns", "obs.speed"})
+
+
+def test_train_05_a_label_cannot_be_stacked_and_is_named(case: Case, rl: Any) -> None:
+    changes = ["--set", "env.kwargs.label=true", "--set", "env.frame_stack=2"]
+    said = refused(rl, "check", case("train-05-dict-obs"), *changes)
+    assert "cannot be stacked: `gear` is Discrete(3)" in said
+    assert "norm_obs_keys" not in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "cure"),
+    [
+        ("nested", "the space of `a` is a Dict inside a Dict", "FlattenObservation"),
+        ("dicttuple", "the space of `a` is a Tuple inside a Dict", "FlattenObservation"),
+        ("text", "their space is a Text", "Write a wrapper"),
+        ("dicttext", "the space of `t` is a Text", "filter_keys: [a]"),
+        ("sequence", "their space is a Sequence", "Write a wrapper"),
+        ("graph", "their space is a Graph", "Write a wrapper"),
+        ("oneof", "their space is a OneOf", "FlattenObservation"),
+        ("emptydict", "an empty Dict", "at least one number"),
+    ],
+)
+def test_train_20_every_command_says_what_helps_where_observations_are_not_arrays(
+    kind: str, said: str, cure: str, case: Case, rl: Any
+) -> None:
+    config = case("train-20-observation-spaces")
+    change = ["--set", f"env.kwargs.kind={kind}"]
+    for command in ("train", "check"):
+        message = refused(rl, command, config, *change)
+        assert said in message, command
+        assert cure in message, command
+    with pytest.raises(EnvError) as caught:
+        random_episodes(config, change[1])
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["box0d", "multi2d", "multistart", "tuple", "dictstart", "dict0d"])
+def test_train_20_what_networks_do_not_take_can_be_flattened(kind: str, case: Case) -> None:
+    config = case("train-20-observation-spaces")
+    change = f"env.kwargs.kind={kind}"
+    with pytest.raises(ConfigError, match=r"Or flatten the observations"):
+        resolution(config, PPO, change)
+    resolution(config, PPO, change, "env.wrappers=[gymnasium.wrappers.FlattenObservation]")
+
+
+# --- actions --------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:.*Casting input x to numpy array")  # a single number
+@pytest.mark.parametrize("n_envs", [1, 2])
+@pytest.mark.parametrize("kind", ["box", "matrix", "scalar"])
+@pytest.mark.parametrize("noise", ["normal", "ornstein_uhlenbeck"])
+def test_train_17_noise_has_the_shape_of_the_actions(
+    kind: str, noise: str, n_envs: int, case: Case
+) -> None:
+    changes = [f"env.kwargs.kind={kind}", f"env.n_envs={n_envs}", TD3.replace("normal", noise)]
+    run_of(case("train-17-action-spaces"), "train.total_timesteps=80", *changes)
+
+
+# --- goals ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("env.frame_stack=2", "knows no stacked frames"),
+        ("env.kwargs.kind=single", "for 3 goals. Compute one reward for each row"),
+    ],
+)
+def test_train_22_rewards_that_hindsight_would_compute_wrongly_are_refused(
+    change: str, said: str, case: Case, rl: Any
+) -> None:
+    assert said in refused(rl, "check", case("train-22-her"), "--set", change)
+
+
+def test_train_22_sound_goals_are_trained_on(case: Case) -> None:
+    short = ["train.total_timesteps=150", "eval.final_episodes=2", "eval.n_episodes=1"]
+    run_of(case("train-22-her"), *short, "env.n_envs=2", "env.normalize=true")
+
+
+# --- masks ----------------------------------------------------------------------------------------
+
+MASKER = "sb3_contrib.common.wrappers.ActionMasker"
+
+
+@pytest.mark.parametrize("name", ["allowed", "lift:allowed_moves", "lift.allowed_moves"])
+def test_train_28_masks_come_from_a_function_that_the_config_names(name: str, case: Case) -> None:
+    wrapper = f"{{name: {MASKER}, kwargs: {{action_mask_fn: {name}}}}}"
+    run_of(case("train-28-masks-by-wrapper"), f"env.wrappers=[{wrapper}]")
+
+
+@pytest.mark.parametrize("name", ["alowed", "lift:alowed_moves"])
+def test_train_28_a_function_that_is_not_there_is_named(name: str, case: Case, rl: Any) -> None:
+    wrapper = f"{{name: {MASKER}, kwargs: {{action_mask_fn: {name!r}}}}}"
+    config = case("train-28-masks-by-wrapper")
+    said = refused(rl, "check", config, "--set", f"env.wrappers=[{wrapper}]")
+    assert "`action_mask_fn` of the wrapper" in said
+    assert "Did you mean `allowed" in said
+
+
+def test_train_28_the_random_policy_takes_valid_actions_only(case: Case, rl: Any) -> None:
+    config = case("train-28-masks-by-wrapper")
+    change = ["--set", "env.id=lift:WithMasks-v0"]
+    run_of(config, change[1])
+    (experiment,) = Path("runs").iterdir()
+    random_episodes(config, change[1])
+    assert rl("check", config, *change).exit_code == 0
+    compared = rl("compare", experiment, experiment / "seed-0")
+    assert "raised" not in compared.message
+
+
+@pytest.mark.parametrize("kind", ["array", "list", "float"])
+@pytest.mark.parametrize("multi", ["true", "false"])
+def test_train_10_masks_of_every_form_are_kept_by_agents_and_by_the_random_policy(
+    kind: str, multi: str, case: Case
+) -> None:
+    config = case("train-10-masks")
+    kwargs = f"env.kwargs={{kind: {kind}, multi: {multi}}}"
+    run_of(config, "train.total_timesteps=128", kwargs)
+    random_episodes(config, kwargs)
