@@ -273,6 +273,10 @@ def _build_noise(config: NoiseConfig, action_shape: tuple[int, ...]) -> object:
     from stable_baselines3.common import noise
 
     mean, sigma = np.full(action_shape, config.mean), np.full(action_shape, config.sigma)
-    if config.noise == "normal":
-        return noise.NormalActionNoise(mean, sigma)
-    return noise.OrnsteinUhlenbeckActionNoise(mean, sigma)
+    if config.noise == "ornstein_uhlenbeck":
+        return noise.OrnsteinUhlenbeckActionNoise(mean, sigma)
+    if not action_shape:
+        # SB3's NormalActionNoise cannot be a single number. An Ornstein-Uhlenbeck process with
+        # θ = 1 and dt = 1 forgets its last value: it draws from N(mean, sigma²) as well.
+        return noise.OrnsteinUhlenbeckActionNoise(mean, sigma, theta=1.0, dt=1.0)
+    return noise.NormalActionNoise(mean, sigma)

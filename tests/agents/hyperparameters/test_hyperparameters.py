@@ -288,6 +288,20 @@ def test_an_activation_must_be_a_module() -> None:
 # --- action noise, train_freq -------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("shape", [(), (2,), (2, 3)])
+@pytest.mark.parametrize("kind", ["normal", "ornstein_uhlenbeck"])
+def test_noise_has_the_shape_of_an_action(kind: str, shape: tuple[int, ...]) -> None:
+    written = {"noise": kind, "sigma": 0.5, "mean": 2.0}
+    noise = build("td3", action_shape=shape, action_noise=written)["action_noise"]
+    draws = np.array([noise() for _ in range(2000)])
+    assert draws.shape == (2000, *shape)
+    assert draws.dtype == np.float32
+    if kind == "normal":
+        assert draws.mean() == pytest.approx(2.0, abs=0.1)
+        assert draws.std() == pytest.approx(0.5, abs=0.05)
+        assert abs(np.corrcoef(draws[1:].ravel(), draws[:-1].ravel())[0, 1]) < 0.1
+
+
 def test_normal_noise_has_one_component_per_action() -> None:
     noise = build("td3", action_shape=(3,), action_noise={"noise": "normal", "sigma": 0.1})[
         "action_noise"
