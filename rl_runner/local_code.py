@@ -293,7 +293,7 @@ def hash_source(source: bytes) -> str:
 
 
 def _without_comments(source: bytes) -> str:
-    """Cut comments out by their positions, and leave out lines on which nothing else stands."""
+    """Cut comments out by their positions, and leave out lines that hold nothing else."""
     encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
     text = io.StringIO(source.decode(encoding), newline=None).read()
     lines = text.split("\n")

@@ -37,7 +37,7 @@ class Agent(Policy, Protocol):
     **Open episodes.** What an agent remembers of episodes that are not over (the last observation,
     the action already chosen, a recurrent state) must be in attributes whose names begin with
     ``_last_``. Each is an array or tensor whose first axis is the environment, or a dictionary or
-    tuple of them. ``learn`` creates them anew at its start. A run that resumes mid-episode then
+    tuple of them. ``learn`` creates new ones at its start. A run that resumes mid-episode then
     sets them at the first ``on_rollout_start`` (:mod:`rl_runner.agents.open_episodes`), and the
     generators of place 4 with them. So ``learn`` has to read them after that call, not from local
     variables of before it, and before that call it must leave all other state alone, random

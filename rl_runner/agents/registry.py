@@ -38,7 +38,7 @@ class Algorithm:
         return _load(self.fast_path)
 
     def modules_to_share(self, engine: Engine) -> list[str]:
-        """Return what to import before runs are forked, beside torch, so that no run imports it.
+        """Return what to import before runs are forked, besides torch, so that no run imports it.
 
         Whatever steps one of torch's optimisers imports torch's compiler, over a second of work.
         """

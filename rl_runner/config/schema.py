@@ -148,7 +148,7 @@ Engine = Literal["auto", "stock", "fast"]
 
 
 class AlgoConfig(Section):
-    """The algorithm's registry name and, flat beside it, its hyperparameters.
+    """The algorithm's registry name and, on the same level, its hyperparameters.
 
     ``engine`` selects the implementation: ``stock`` is SB3 with torch, ``fast`` is our compiled
     twin of it, and ``auto`` takes the twin wherever it computes the same.
@@ -161,7 +161,7 @@ class AlgoConfig(Section):
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        """The keys beside ``name``: as written, or all of them once the config is resolved."""
+        """The keys other than ``name``: as written, or all of them once the config is resolved."""
         return dict(self.__pydantic_extra__ or {})
 
     @property

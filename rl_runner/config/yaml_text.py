@@ -152,7 +152,7 @@ def parse_yaml(text: str, origin: str, *, line_numbers: bool = True) -> tuple[An
     except (RecursionError, ValueError) as error:  # ValueError: PyYAML on "\U00110000" and the like
         what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise ConfigError(Problem(f"Not readable as YAML: {what}.", origin)) from None
-    # Turn the nodes into plain values, and note where each of them stands.
+    # Turn the nodes into plain values, and note the line of each.
     reader = _Reader(origin, line_numbers)
     value = reader.read(node, ()) if node is not None else None
     return value, SourceMap(origin, reader.places)

@@ -109,7 +109,7 @@ def named_packages(config: ExperimentConfig) -> dict[str, str]:
 
 
 def describe_code(config: ExperimentConfig) -> list[str]:
-    """Return a phrase for each module or package that a config names beside the usual ones."""
+    """Return a phrase for each module or package that a config names besides the usual ones."""
     local = [f"{name} ({file_of(name)})" for name in modules_of(config)]
     return local + [f"{package} {version}" for package, version in named_packages(config).items()]
 

@@ -17,7 +17,7 @@ class Frame:
     pixels: np.ndarray  # (height, width, 3) uint8
     step: int
     episode_return: float  # so far
-    ending: str = ""  # "ended": terminated; "time limit": truncated; empty: it goes on
+    ending: str = ""  # "ended": terminated; "time limit": truncated; empty: it continues
 
 
 class EpisodeFilm(gym.Wrapper[Any, Any, Any, Any]):

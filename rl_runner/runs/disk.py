@@ -59,7 +59,7 @@ def write_aside(place: Path, write: Callable[[Path], object], suffix: str = "new
             write(aside)
             aside.replace(place)
         except Exception as error:
-            with contextlib.suppress(OSError):  # half of a file, which may take up the last space
+            with contextlib.suppress(OSError):  # a partial file, which may take up the last space
                 aside.unlink()
             if isinstance(error, OSError) and error.filename == str(aside):
                 error.filename = str(place)  # the temporary name would tell the reader nothing

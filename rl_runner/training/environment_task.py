@@ -35,7 +35,7 @@ class EnvironmentTask(RunTask):
 
     @property
     def modules(self) -> Sequence[str]:
-        """torch, SB3, and what the algorithm needs beside them."""
+        """torch, SB3, and what else the algorithm needs."""
         return modules_for([self.config.algo])
 
     def train(self, run: RunFolder, reporter: Reporter, stop: StopRequest) -> Completion:

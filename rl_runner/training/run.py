@@ -42,7 +42,7 @@ def train_run(
     total = config.train.total_timesteps
     resumption = Resumption(config, seed, run, reporter, stop or StopRequest())
     with ExitStack() as opened:
-        # Open: bring the folder and the environment to where the run stands. A new run stands at 0.
+        # Open: bring the folder and the environment to the run's last state. A new run begins at 0.
         env = opened.enter_context(closing(resumption.restore()))
         observers = opened.enter_context(
             closing(Observers(config, seed, run, reporter, env, resumption.lend_copies))

@@ -158,7 +158,7 @@ def folder_of(config: ExperimentConfig, path: Path) -> RunFolder:
 def run_whole_and_in_pieces(
     config: ExperimentConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[RunResult, RunResult]:
-    """Train once whole, and once stopped three times and broken off after each."""
+    """Train once whole, and once stopped three times and killed after each."""
     (whole,) = train(config, runs_dir=tmp_path / "whole").runs
     assert whole.status == "finished", whole.record.traceback
     broken = tmp_path / "broken" / whole.path.parent.name

@@ -150,7 +150,7 @@ def _goal_problem(observations: spaces.Dict) -> str:
     """Return what is wrong with the spaces of the goals; no text if nothing is."""
     achieved, desired = observations["achieved_goal"], observations["desired_goal"]
     if achieved.shape != desired.shape or type(achieved) is not type(desired):
-        return f"Hindsight replay exchanges goals, but {achieved} and {desired} are not alike."
+        return f"Hindsight replay exchanges goals, but {achieved} and {desired} differ."
     # SB3's buffer selects along an axis that a single number does not have.
     single = [key for key, part in observations.items() if part.shape == () and _is_box(part)]
     if single:

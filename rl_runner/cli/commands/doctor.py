@@ -78,9 +78,9 @@ def _prove_resume(configs: "Sequence[ExperimentConfig]", as_json: bool) -> bool:
         documents.append({"name": config.name, "exact": not proof.differences, **asdict(proof)})
         if not as_json:
             stopped = f"stopped at {proof.stopped_at:,}, " if proof.stopped_at else ""
-            broken_off = f"{stopped}broken off at {proof.broken_off_at:,}"
+            interruptions = f"{stopped}ended by an exception at {proof.broken_off_at:,}"
             show(f"{config.name}: {_verdict(proof.differences)}")
-            show(f"  ({proof.total_timesteps:,} timesteps, {broken_off})")
+            show(f"  ({proof.total_timesteps:,} timesteps, {interruptions})")
     if as_json:
         show_json(documents[0] if len(documents) == 1 else documents)
     return all(document["exact"] for document in documents)

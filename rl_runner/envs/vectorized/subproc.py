@@ -233,7 +233,7 @@ def _serve(
     try:
         answers: Any = _Answers(connection)
         _worker(answers, no_parent, make)
-    except BaseException as error:  # noqa: BLE001 - whatever it was, the run has to hear of it
+    except BaseException as error:  # noqa: BLE001 - whatever it was, the run has to know
         text = bounded("".join(traceback.format_exception(error)), MOST_TRACEBACK)
         problems = (
             error.problems

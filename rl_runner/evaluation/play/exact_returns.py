@@ -181,7 +181,7 @@ def _extreme_return(
 
 @dataclass(frozen=True)
 class ExactScore:
-    """A policy's exact mean return beside the best that any policy can reach."""
+    """A policy's exact mean return, and the best that any policy can reach."""
 
     mean_reward: float
     optimal_mean_reward: float

@@ -132,7 +132,7 @@ def import_log(
         texts = [n for n in COLUMNS if COLUMNS[n].is_numeric() and raw.schema[n] == pl.String]
         raw = raw.with_columns(with_decimal_points(texts))
     check_types(raw.schema, file)
-    # Check the rows, and count the lines that are none.
+    # Check the rows, and count the lines that are not rows.
     for line in table.not_rows:
         reader.refusals.count_rows(file, 1)
         reader.refusals.add(file, [line], [NOT_AN_OBJECT])

@@ -45,18 +45,18 @@ def as_time(
 def why_not_a_time(column: pl.Expr, given: pl.DataType, timezone: str | None) -> pl.Expr:
     """Return the reason why :func:`as_time` made a value null."""
     text = column.cast(pl.String, strict=False)
-    told = text.fill_null("?")
-    reason = pl.format("ts is not a time with a zone: {}", told)
+    shown = text.fill_null("?")
+    reason = pl.format("ts is not a time with a zone: {}", shown)
     is_naive = text.str.contains(NAIVE).fill_null(value=False)
     if timezone is None:
-        without = pl.format("timestamp {} has no time zone", told)
+        without = pl.format("timestamp {} has no time zone", shown)
     else:
         twice = pl.format(
             "timestamp {} occurs twice in {}, as clocks go back; choose with `ambiguous_times`",
-            told,
+            shown,
             pl.lit(timezone),
         )
-        never = pl.format("timestamp {} does not exist in {}", told, pl.lit(timezone))
+        never = pl.format("timestamp {} does not exist in {}", shown, pl.lit(timezone))
         occurs = as_time(column, given, timezone, "earliest").is_not_null()
         without = pl.when(occurs).then(twice).otherwise(never)
     return pl.when(is_naive).then(without).otherwise(reason)

@@ -1,4 +1,4 @@
-"""Files as they lie on disk: formats by their names, gzip, and errors that say what to do."""
+"""Files on disk: formats by their names, gzip, and errors that say what to do."""
 
 import gzip
 import os

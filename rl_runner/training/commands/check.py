@@ -112,7 +112,7 @@ class _Stopwatch(BaseCallback):
     """Measure whole cycles of collecting steps and updating, then end training.
 
     A first cycle of more than ``PROBE_SECONDS`` may have compiled code for the first time on this
-    machine. It tells nothing about the others, so the measurement begins again after it.
+    machine. It says nothing about the others, so the measurement begins again after it.
     """
 
     next_timestep = math.inf  # compiled code may take as many steps at once as in training

@@ -49,7 +49,7 @@ class _FailAt(Reporter):
     def run_progress(self, progress: Progress) -> None:
         if not self.broken_off_at and progress.timesteps >= self.at:
             self.broken_off_at = progress.timesteps
-            message = "broken off by the doctor"
+            message = "ended by `rl doctor`"
             raise RuntimeError(message)
 
 
@@ -77,7 +77,7 @@ def prove_resume(config: ExperimentConfig) -> ResumeProof:
         breaker = _FailAt(every + every // 2)
         _run(short, Path(folder) / "halves", breaker)
         if not breaker.broken_off_at:
-            what = "The short run finished before it could be broken off, which proves nothing."
+            what = "The short run finished before it could be interrupted, which proves nothing."
             cure = "Try again when the machine is less busy."
             raise RunnerError(Problem(what, config.name, cure))
         # Resumed again, to the end.

@@ -1,4 +1,4 @@
-"""The logger of a run: SB3's, with faster event files, and what we log beside the algorithm."""
+"""The logger of a run: SB3's, with faster event files, and metrics of our own."""
 
 import math
 import time

@@ -96,7 +96,7 @@ class _Watch(threading.Thread):
                 time.sleep(WATCH_SECONDS)
 
     def _end(self, *, is_overdue: bool) -> None:
-        """Write where the main thread hangs and how the run stands, and end this process."""
+        """Record where the main thread hangs and how the run ends, and end this process."""
         try:
             faulthandler.dump_traceback(file=2)
             record_own_end(self._task, overdue=is_overdue)

@@ -29,7 +29,7 @@ class LoggingInterval(int):
 
     @classmethod
     def of(cls, agent: Agent, last: int | None) -> Self:
-        """Return an algorithm's own interval, counted on from ``last``; None starts anew."""
+        """Return an algorithm's own interval, counted on from ``last``; None starts again."""
         interval = cls(inspect.signature(agent.learn).parameters["log_interval"].default)
         interval.last = last
         return interval

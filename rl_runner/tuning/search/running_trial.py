@@ -148,7 +148,7 @@ class RunningTrial:
         return [over_seeds(objective, scores) for objective, scores in pairs]
 
     def attributes(self) -> dict[str, Any]:
-        """Return what Optuna's storage keeps of the trial beside its parameters and values."""
+        """Return what Optuna's storage keeps of the trial besides its parameters and values."""
         return {
             "seeds": list(self.config.train.seeds[: len(self.outcomes)]),
             "scores": self.scores_of_seeds(),

@@ -180,7 +180,7 @@ class Search:
         return n_begun < self.task.tune.trials
 
     def _n_drawn(self) -> int:
-        """Return how many trials were drawn; those queued again were not drawn anew."""
+        """Return how many trials were drawn; those queued again were not drawn again."""
         trials = self.study.get_trials(deepcopy=False)
         return sum(trial_number(trial) == trial.number for trial in trials)
 

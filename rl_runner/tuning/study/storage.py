@@ -178,7 +178,7 @@ class Journal(JournalFileBackend):
 
 
 def _inode_of(path: Path) -> tuple[int, int]:
-    """Return device and inode, which tell a file from another one of the same name."""
+    """Return device and inode, which differ between files of the same name."""
     status = path.stat()
     return status.st_dev, status.st_ino
 

@@ -1,7 +1,7 @@
 """The tutor's page as a picture.
 
 ============= =====================================================================================
-``layout``    where each part of the page stands
+``layout``    the position of each part of the page
 ``header``    the learner, the steps taken and the return
 ``dashboard`` the learner's progress; below it the recommended path or the summary
 ``chat``      the conversation and the agent's actions

@@ -1,4 +1,4 @@
-"""Where each part of the page stands: header, dashboard, chat, library, progress tracker."""
+"""The position of each part of the page: header, dashboard, chat, library, progress tracker."""
 
 import numpy as np
 
