@@ -3,6 +3,7 @@
 ===================== =============================================================================
 ``build``             THE one place where an environment is built, layer by layer
 ``specs``             finds environments by name; errors that say what to do
+``arguments``         which argument an exception blames
 ``wrappers``          finds wrappers by name, and their arguments that YAML cannot write
 ``registration``      the environments that rl_runner adds: Tutor, Recommender, BitFlipping
 ``catalog``           the environments that are installed, for ``rl envs``

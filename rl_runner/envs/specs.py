@@ -1,7 +1,6 @@
 """Environments by the names that a config gives them, and errors that say the cure."""
 
 import contextlib
-import inspect
 import re
 import sys
 import warnings
@@ -11,7 +10,7 @@ from typing import Any
 import gymnasium as gym
 
 from rl_runner.config.schema import EnvConfig
-from rl_runner.envs.wrappers import load_wrapper
+from rl_runner.envs.arguments import argument_to_blame
 from rl_runner.errors import EnvError, Problem, describe_exception, did_you_mean
 from rl_runner.local_code import KNOWN_PACKAGES, import_named, is_local
 
@@ -120,8 +119,9 @@ def explained(config: EnvConfig, action: str) -> Iterator[None]:
     # Anything that its own code raises.
     except (Exception, SystemExit) as error:
         what = f"`{config.id}` could not be {action}: {describe_exception(error)}"
-        cure = _misspelt_argument(config, error)
-        cure = cure or "Check `env.id`, `env.kwargs` and `env.wrappers`."
+        cure = argument_to_blame(config, error)
+        keys = ["env.id", *(f"env.kwargs.{name}" for name in config.kwargs), "env.wrappers"]
+        cure = cure or f"Check {', '.join(f'`{key}`' for key in keys)}."
         raise EnvError(Problem(what, "env", cure)) from error
 
 
@@ -201,33 +201,3 @@ def _home_of(env_id: str) -> str | None:
     if _MODULE_OF_ATARI.search(env_id):
         return "ale_py"
     return next((m for start, m in _MODULE_OF_PREFIX.items() if env_id.startswith(start)), None)
-
-
-def _misspelt_argument(config: EnvConfig, error: BaseException) -> str:
-    """Return what `env.kwargs` may have meant, if the environment does not take an argument."""
-    found = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-    if not isinstance(error, TypeError) or found is None:
-        return ""
-    wrong = found[1]
-    for wrapper in config.wrappers:
-        if wrong in wrapper.kwargs:
-            known = _known_arguments(load_wrapper(wrapper), wrong, f"`{wrapper.name}`")
-            return f"{known} Check `env.wrappers`."
-    if wrong not in config.kwargs:
-        return ""
-    entry_point = gym.registry[config.id.rpartition(":")[2]].entry_point
-    creator: object = entry_point
-    if isinstance(entry_point, str):
-        creator = gym.envs.registration.load_env_creator(entry_point)
-    return f"{_known_arguments(creator, wrong, 'the environment')} Check `env.kwargs`."
-
-
-def _known_arguments(creator: object, wrong: str, owner: str) -> str:
-    """Return the argument nearest to a wrong one, or all of them."""
-    try:
-        parameters = inspect.signature(creator).parameters  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return ""
-    known = [name for name in parameters if name not in {"self", "env", "render_mode"}]
-    listed = ", ".join(f"`{name}`" for name in known) or "none"
-    return did_you_mean(wrong, known) or f"The arguments of {owner} are: {listed}."
