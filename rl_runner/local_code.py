@@ -9,16 +9,12 @@ A module outside the installed packages is *local*. Its source belongs to what a
 an environment reads are not covered.
 """
 
-import ast
 import contextlib
-import hashlib
 import importlib
 import importlib.util
-import io
 import os
 import sys
 import sysconfig
-import tokenize
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
@@ -26,10 +22,10 @@ from pathlib import Path
 from types import ModuleType
 
 from rl_runner.errors import CodeError, Problem
+from rl_runner.sources import hash_source, imports_of, with_parents
 
 SWITCH = "RL_RUNNER_LOCAL_CODE"  # an environment variable, which every process of a run inherits
 FORBIDDEN = "0"
-HASH_LENGTH = 16
 INSTALLED = {"site-packages", "dist-packages"}  # names of folders
 OURS = "rl_runner"
 USUAL = {OURS, "gymnasium", "stable_baselines3", "sb3_contrib", "torch"}  # in every run.json
@@ -201,11 +197,11 @@ def source_hashes(names: Iterable[str]) -> dict[str, str]:
     """
     hashes: dict[str, str] = {}
     # Follow the imports from module to module.
-    pending = [parent for name in names for parent in _with_parents(name)]
+    pending = [parent for name in names for parent in with_parents(name)]
     seen: set[str] = set()
     while pending:
         name = pending.pop()
-        # Skip what is done, installed, or has no file (a namespace package has none).
+        # Skip what is done, installed, or has no file, as a namespace package.
         if name in seen:
             continue
         seen.add(name)
@@ -213,14 +209,14 @@ def source_hashes(names: Iterable[str]) -> dict[str, str]:
             continue
         spec = _spec_of(name)
         if spec is None or spec.origin is None or not os.path.isfile(spec.origin):  # noqa: PTH113
-            continue  # a namespace package has no file
+            continue
         # Hash this module's source, and continue with what it imports.
         source = Path(spec.origin)
         _check_unambiguous(name, source)
         hashes[name] = _hash_once(source)
         if source.suffix == ".py":
             is_package = spec.submodule_search_locations is not None
-            pending += _imports_of(source, name, is_package=is_package)
+            pending += imports_of(source, name, is_package=is_package)
     return dict(sorted(hashes.items()))
 
 
@@ -270,9 +266,6 @@ def _check_unambiguous(name: str, source: Path) -> None:
             raise CodeError(Problem(what, where, cure))
 
 
-# --- what a source says ---------------------------------------------------------------------------
-
-
 def _hash_once(source: Path) -> str:
     """Return a source's hash; refuse one that changed after this process may have imported it."""
     digest = hash_source(source.read_bytes())
@@ -281,54 +274,3 @@ def _hash_once(source: Path) -> str:
         cure = "Run the command again, or restart the notebook's kernel."
         raise CodeError(Problem(what, str(source), cure))
     return digest
-
-
-def hash_source(source: bytes) -> str:
-    """Return 16 hex digits over a source file; comments, blank lines and line ends do not count."""
-    try:
-        text = _without_comments(source)
-    except (tokenize.TokenError, SyntaxError, UnicodeDecodeError):  # compiled, for example
-        return hashlib.sha256(source).hexdigest()[:HASH_LENGTH]
-    return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
-
-
-def _without_comments(source: bytes) -> str:
-    """Cut comments out by their positions, and leave out lines that hold nothing else."""
-    encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
-    text = io.StringIO(source.decode(encoding), newline=None).read()
-    lines = text.split("\n")
-    left_out = set()
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        row, column = token.start[0] - 1, token.start[1]
-        if token.type == tokenize.COMMENT:
-            lines[row] = lines[row][:column].rstrip()
-        elif token.type == tokenize.NL and not lines[row].strip():
-            left_out.add(row)
-    return "\n".join(line for row, line in enumerate(lines) if row not in left_out).rstrip()
-
-
-def _imports_of(source: Path, name: str, *, is_package: bool) -> Iterator[str]:
-    """Yield the names of all modules that a source may import, with the packages they are in."""
-    try:
-        tree = ast.parse(source.read_bytes())
-    except (SyntaxError, ValueError):
-        return
-    package = name if is_package else name.rpartition(".")[0]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            levels = package.split(".") if package else []
-            outer = levels[: len(levels) - node.level + 1] if node.level else []
-            base = ".".join([*outer, *([node.module] if node.module else [])])
-            found = [base, *(f"{base}.{alias.name}" for alias in node.names)] if base else []
-        else:
-            continue
-        for each in found:
-            yield from _with_parents(each)
-
-
-def _with_parents(name: str) -> Iterator[str]:
-    """Yield ``a``, ``a.b``, ``a.b.c`` for ``a.b.c``: importing it runs all of them."""
-    parts = name.split(".")
-    yield from (".".join(parts[:n]) for n in range(1, len(parts) + 1))

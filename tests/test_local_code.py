@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from rl_runner import local_code
 from rl_runner.errors import CodeError
-from rl_runner.local_code import hash_source, is_local, source_hashes
+from rl_runner.local_code import is_local, source_hashes
+from rl_runner.sources import hash_source
 
 SOURCE = 'MAP = """\n# # #\n\n#S G\n"""\n\n\ndef pay(x):\n    return x + 1\n'
 
