@@ -28,6 +28,7 @@ class Algorithm:
     weights_file: str = SB3_MODEL  # SB3's format, which stock SB3 loads
     fast_path: str = ""  # "module:Class" of its compiled twin, if it has one
     optimizer: bool = True  # whether its class uses one of torch's optimisers
+    minus_infinity: bool = False  # whether its loss has a finite gradient at a reward of −inf
 
     def load_class(self) -> type[Any]:
         """Import the algorithm's class (this loads torch)."""
@@ -81,12 +82,14 @@ ALGORITHMS: dict[str, Algorithm] = {
             "stable_baselines3:DQN",
             "Mnih et al. 2015",
             fast_path="rl_runner.agents.fast.off_policy:FastDQN",
+            minus_infinity=True,
         ),
         Algorithm(
             "geometric_dqn",
             "rl_runner.agents.algorithms.geometric_dqn:GeometricDQN",
             "Mnih et al. 2015",
             fast_path="rl_runner.agents.fast.off_policy:FastGeometricDQN",
+            minus_infinity=True,
         ),
         Algorithm("maskable_ppo", "sb3_contrib:MaskablePPO", "Huang & Ontañón 2022"),
         Algorithm(

@@ -52,6 +52,7 @@ def build_env(
     *,
     training: bool = True,
     gamma: float = DEFAULT_GAMMA,
+    minus_infinity: bool = False,
     render_mode: str | None = None,
 ) -> "VecEnv":
     """Build one copy of the environment per seed, stepped together.
@@ -60,13 +61,17 @@ def build_env(
     :param training: False freezes normalisation statistics, leaves rewards unchanged and steps
         the copies in this process
     :param gamma: the discount factor with which reward normalisation estimates returns
+    :param minus_infinity: let rewards of −inf pass; copies that are stepped as a batch never do
     :raises EnvError: if the environment or a wrapper cannot be found or built
     """
     # The copies: each is time-limited, wrapped, seeded and monitored.
     if reason_for_single_copies(config, training=training, render_mode=render_mode) is None:
         venv = _build_batch(config, seeds, training)
     else:
-        venv = _build_single_copies(config, seeds, training, render_mode)
+        build = functools.partial(
+            build_copy, config, minus_infinity=minus_infinity, render_mode=render_mode
+        )
+        venv = _build_single_copies(config, seeds, training, build)
     _check_numeric(config, venv)
 
     return _with_outer_layers(config, venv, training=training, gamma=gamma)
@@ -111,11 +116,19 @@ def _with_outer_layers(
     return venv
 
 
-def build_copy(config: EnvConfig, number: int, seed: int, render_mode: str | None = None) -> AnyEnv:
+def build_copy(
+    config: EnvConfig,
+    number: int,
+    seed: int,
+    *,
+    minus_infinity: bool = False,
+    render_mode: str | None = None,
+) -> AnyEnv:
     """Build one copy of a vectorised environment, in the process that steps it.
 
     :param number: which of the copies it is, for messages
     :param seed: on which its first episode begins
+    :param minus_infinity: let rewards of −inf pass
     :raises EnvError: as :func:`make_single_env` does; so do its methods, if the environment raises
         an exception or returns what breaks its contract
     """
@@ -129,7 +142,7 @@ def build_copy(config: EnvConfig, number: int, seed: int, render_mode: str | Non
     # The first episode begins on the copy's seed, whatever seed SB3 passes.
     env = EpisodeSeeds(env, [seed])
     # Nothing is computed from a result that breaks the contract.
-    env = ContractGuard(env, config.id, number)
+    env = ContractGuard(env, config.id, number, minus_infinity=minus_infinity)
     # What the environment raises becomes an error that names it.
     env = NamedFailures(env, config.id)
     # Outermost, so that episode returns are those of the wrapped environment.
@@ -172,9 +185,16 @@ def _wrapped(env: AnyEnv, config: EnvConfig) -> AnyEnv:
     return env
 
 
-def build_training_env(config: EnvConfig, algo: AlgoConfig, seeds: SeedTree) -> "VecEnv":
-    """Build the environments that a run trains in; raises EnvError as :func:`build_env` does."""
-    return build_env(config, seeds.train_envs(config.n_envs), gamma=algo.discount)
+def build_training_env(
+    config: EnvConfig, algo: AlgoConfig, seeds: SeedTree, *, minus_infinity: bool = False
+) -> "VecEnv":
+    """Build the environments that a run trains in.
+
+    :param minus_infinity: whether the algorithm can learn from rewards of −inf
+    :raises EnvError: as :func:`build_env` does
+    """
+    env_seeds = seeds.train_envs(config.n_envs)
+    return build_env(config, env_seeds, gamma=algo.discount, minus_infinity=minus_infinity)
 
 
 def build_evaluation_env(config: EnvConfig, episode_seeds: Sequence[int], n_envs: int) -> "VecEnv":
@@ -223,23 +243,23 @@ def _build_batch(config: EnvConfig, seeds: Sequence[int], training: bool) -> "Ve
 
 
 def _build_single_copies(
-    config: EnvConfig, seeds: Sequence[int], training: bool, render_mode: str | None
+    config: EnvConfig, seeds: Sequence[int], training: bool, build: Callable[[int, int], AnyEnv]
 ) -> "VecEnv":
     """Build copies that are stepped one by one; only training puts them into processes.
 
+    :param build: builds a copy from its number and its seed
     :raises EnvError: if ``env.vec`` asks for a batch
     """
     from rl_runner.envs.vectorized.pausable import PausableVecEnv
     from rl_runner.envs.vectorized.subproc import Float32SubprocVecEnv
 
     if config.vec == "batched" and training:
-        reason = reason_for_single_copies(config, render_mode=render_mode)
+        reason = reason_for_single_copies(config)
         what = f"`{config.id}` cannot be stepped as a batch: {reason}."
         raise EnvError(Problem(what, "env.vec", "Leave it to `env.vec: auto`."))
     # SB3's vectorised environments take functions, since a copy may be built in another process.
     makers: list[Callable[[], AnyEnv]] = [
-        functools.partial(build_copy, config, number, seed, render_mode)
-        for number, seed in enumerate(seeds)
+        functools.partial(build, number, seed) for number, seed in enumerate(seeds)
     ]
     if config.vec == "subproc" and len(seeds) > 1 and training:
         return Float32SubprocVecEnv(makers)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from rl_runner import load_config, train
 from rl_runner.cli.exit_codes import INCOMPLETE
 from rl_runner.runs.claim import is_claimed
 from rl_runner.runs.folder import RunFolder
@@ -259,6 +260,38 @@ def test_logs_12_runs_are_compared_where_the_random_policy_cannot_be_measured(
         (line,) = (line for line in outcome.stdout.split("! ") if "not normalised" in line)
         assert reason in " ".join(line.split())
         assert_panel(rl("eval", config, "--policy", "random"), "cliff_walk:CasesCliff-v0", reason)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["stock", "fast"])
+def test_logs_12_dqn_learns_that_minus_infinity_is_forbidden(
+    case: Case, monkeypatch: pytest.MonkeyPatch, engine: str
+):
+    config = case("logs-12-compare-needs-the-random-policy") / "config.yaml"
+    monkeypatch.setenv("CLIFF", "-inf")
+    algo = f"{{name: dqn, engine: {engine}, learning_starts: 200, learning_rate: 1e-3}}"
+    changes = [f"algo={algo}", "algo.exploration_fraction=0.5", "train.seeds=1"]
+    changes += ["train.total_timesteps=3000", "eval.every=3000"]
+    (run,) = train(load_config(config, changes)).runs
+    assert run.status == "finished", run.record.error
+    assert run.mean_reward is not None
+    assert run.mean_reward > 10
+    episodes = (run.path / "episodes.csv").read_text()
+    assert ",-inf," in episodes  # it went there while it explored
+
+
+@pytest.mark.parametrize("algo", ["qrdqn", "ppo", "reinforce"])
+def test_logs_12_other_algorithms_cannot_learn_from_minus_infinity(
+    case: Case, monkeypatch: pytest.MonkeyPatch, algo: str
+):
+    config = case("logs-12-compare-needs-the-random-policy") / "config.yaml"
+    monkeypatch.setenv("CLIFF", "-inf")
+    changes = [f"algo={{name: {algo}}}", "train.seeds=1", "train.total_timesteps=300"]
+    (run,) = train(load_config(config, changes)).runs
+    assert run.status == "failed"
+    assert "`cliff_walk:CasesCliff-v0` returned a reward of -inf (copy 0" in (
+        run.record.error or ""
+    )
 
 
 @pytest.mark.slow

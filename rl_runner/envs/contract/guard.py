@@ -18,12 +18,21 @@ class ContractGuard(gym.Wrapper[Any, Any, Any, Any]):
 
     :param name: the environment's id, for messages
     :param number: which of the copies it is, for messages
+    :param minus_infinity: let rewards of −inf pass
     :raises EnvError: if the environment has no spaces, or observations that are not arrays;
         ``reset`` and ``step``, if what they return breaks the contract
     """
 
-    def __init__(self, env: gym.Env[Any, Any], name: str, number: int = 0) -> None:
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        name: str,
+        number: int = 0,
+        *,
+        minus_infinity: bool = False,
+    ) -> None:
         super().__init__(env)
+        self._minus_infinity = minus_infinity
         self._name = name
         self._number = number
         self._episode = 0
@@ -63,7 +72,9 @@ class ContractGuard(gym.Wrapper[Any, Any, Any, Any]):
             except (TypeError, ValueError) as error:
                 raise_if_breach(error)
                 raise
-            obs, reward, terminated, truncated, info = step_result(result)
+            obs, reward, terminated, truncated, info = step_result(
+                result, minus_infinity=self._minus_infinity
+            )
             self._check_observation(obs)
         except BreachError as breach:
             raise self._located(breach) from breach.__cause__

@@ -40,9 +40,12 @@ def reset_result(result: Any) -> tuple[Any, dict[str, Any]]:
     return obs, _plain_info(info)
 
 
-def step_result(result: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+def step_result(
+    result: Any, *, minus_infinity: bool = False
+) -> tuple[Any, float, bool, bool, dict[str, Any]]:
     """Return what ``step`` returned, all but the observation as plain types.
 
+    :param minus_infinity: whether a reward of −inf is allowed
     :raises BreachError: if there are not five values, or one is of another kind
     """
     if not isinstance(result, tuple) or len(result) != 5:
@@ -51,7 +54,7 @@ def step_result(result: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
     obs, reward, terminated, truncated, info = result
     # The usual types are let through without a call.
     if type(reward) is not float or not -FLOAT32_MAX <= reward <= FLOAT32_MAX:
-        reward = plain_reward(reward)
+        reward = plain_reward(reward, minus_infinity=minus_infinity)
     if type(terminated) is not bool:
         terminated = _plain_flag(terminated, "terminated")
     if type(truncated) is not bool:
@@ -59,9 +62,10 @@ def step_result(result: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
     return obs, reward, terminated, truncated, _plain_info(info)
 
 
-def plain_reward(reward: Any) -> float:
+def plain_reward(reward: Any, *, minus_infinity: bool = False) -> float:
     """Return a reward as a float.
 
+    :param minus_infinity: whether −inf is allowed
     :raises BreachError: if it is not a single number, or not finite in 32 bits
     """
     # One number, of any numeric type …
@@ -81,6 +85,8 @@ def plain_reward(reward: Any) -> float:
         what = f"returned a reward that is text, {reward!r:.40}."
         raise BreachError(what, "Return a `float`.")
     # … that is finite and fits into the 32 bits of SB3's buffers.
+    if minus_infinity and value == -math.inf:
+        return value
     if not math.isfinite(value):
         what = f"returned a reward of {value}."
         raise BreachError(what, FINITE)

@@ -50,17 +50,18 @@ class Game:
         return None
 
 
-def try_environment(config: EnvConfig) -> tuple[str, ...]:
+def try_environment(config: EnvConfig, *, minus_infinity: bool = False) -> tuple[str, ...]:
     """Play some random steps and return warnings, each a few sentences.
 
+    :param minus_infinity: let rewards of −inf pass
     :raises EnvError: if the environment cannot be built, raises an exception, or returns what
         cannot be learned from
     """
-    with closing(build_copy(config, 0, SEED)) as env:
+    with closing(build_copy(config, 0, SEED, minus_infinity=minus_infinity)) as env:
         warnings = _Bounds(env.observation_space)
         first = _play(env, warnings=warnings)
         again = _play(env, first.actions)
-    with closing(build_copy(config, 1, SEED)) as env:
+    with closing(build_copy(config, 1, SEED, minus_infinity=minus_infinity)) as env:
         elsewhere = _play(env, first.actions)
     found = list(warnings.found)
     if (difference := first.first_difference(elsewhere)) is not None:

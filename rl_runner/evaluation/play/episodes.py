@@ -45,8 +45,9 @@ class Episodes:
 
     def check_finite(self) -> None:
         """Raise FloatingPointError if a return is not finite: the mean would not be either."""
-        if not np.isfinite(self.returns).all():
-            message = "the return of an evaluation episode is not a finite number"
+        bad = self.returns[~np.isfinite(self.returns)]
+        if len(bad):
+            message = f"the return of an evaluation episode is {bad[0]}, not a finite number"
             raise FloatingPointError(message)
 
     @property

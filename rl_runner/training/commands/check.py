@@ -18,6 +18,7 @@ from stable_baselines3.common.logger import Logger
 
 from rl_runner.agents.parameters import check_finite_parameters
 from rl_runner.agents.protocol import takes_action_masks
+from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import EnvConfig, ExperimentConfig, experiment_hash
 from rl_runner.envs import build_evaluation_env, build_training_env, make_single_env
 from rl_runner.envs.code import describe_code
@@ -73,7 +74,11 @@ def check_experiment(resolution: Resolution) -> CheckReport:
     """
     config = resolution.config
     # Try the environment and the agent.
-    found = (*try_environment(config.env), *_gymnasium_warnings(config.env))
+    minus_infinity = find_algorithm(config.algo.name).minus_infinity
+    found = (
+        *try_environment(config.env, minus_infinity=minus_infinity),
+        *_gymnasium_warnings(config.env),
+    )
     probe = probe_training(config)
     # Report what a whole training would take.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -167,7 +172,9 @@ def probe_training(config: ExperimentConfig) -> Probe:
     :raises EnvError: if the environment fails
     """
     torch.set_num_threads(1)
-    with closing(build_training_env(config.env, config.algo, SeedTree(0))) as env:
+    minus_infinity = find_algorithm(config.algo.name).minus_infinity
+    built = build_training_env(config.env, config.algo, SeedTree(0), minus_infinity=minus_infinity)
+    with closing(built) as env:
         agent: Any = build_config_agent(learning_at_once(config), env, seed=0)
         agent.set_logger(Logger(folder=None, output_formats=[]))  # SB3 would make a folder
         stopwatch = _Stopwatch()

@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 
 from rl_runner.agents.open_episodes import restore_open_episodes
 from rl_runner.agents.protocol import Agent
+from rl_runner.agents.registry import find_algorithm
 from rl_runner.agents.saving import load_agent
 from rl_runner.agents.state import end_open_trajectories, load_state
 from rl_runner.config import ExperimentConfig
@@ -104,7 +105,12 @@ class Resumption:
         while True:
             self._restore_folder()
             env = ReplayableEnv(
-                build_training_env(self._config.env, self._config.algo, self._seeds)
+                build_training_env(
+                    self._config.env,
+                    self._config.algo,
+                    self._seeds,
+                    minus_infinity=find_algorithm(self._config.algo.name).minus_infinity,
+                )
             )
             try:
                 mismatch = self._replay(env)

@@ -23,12 +23,13 @@ class Cliff(gym.Env[Any, Any]):
         self.x += 0.5 if action == 1 else -0.5
         self.n_steps += 1
         reward, mode = 1 - abs(self.x) / 10, os.environ.get("CLIFF", "safe")
+        is_over = self.n_steps >= 20
         if abs(self.x) > 2 and mode == "raise":
             message = "simulator lost connection"
             raise RuntimeError(message)
         if abs(self.x) > 2 and mode != "safe":
-            reward = float(mode)
-        return np.array([self.x], np.float32), reward, self.n_steps >= 20, False, {}
+            reward, is_over = float(mode), True
+        return np.array([self.x], np.float32), reward, is_over, False, {}
 
 
 gym.register("CasesCliff-v0", entry_point=Cliff)

@@ -98,6 +98,15 @@ def test_a_breach_is_named_with_copy_episode_and_step(
     assert expected in problem_after(result(), result(**changes))
 
 
+def test_minus_infinity_passes_where_it_is_allowed() -> None:
+    script = Scripted(QUARTET, FIRST, result(reward=-np.inf), result(reward=np.inf))
+    guard = ContractGuard(script, "Script-v0", minus_infinity=True)
+    guard.reset()
+    assert guard.step(0)[1] == -np.inf
+    with pytest.raises(EnvError, match="a reward of inf"):
+        guard.step(0)
+
+
 @pytest.mark.parametrize("broken", [(1, 2, 3, 4), [1, 2, 3, 4, 5], None])
 def test_step_returns_five_values(broken: Any) -> None:
     assert "five values" in problem_after(broken)
