@@ -35,7 +35,7 @@ class Claim:
         return True
 
     def sign(self) -> None:
-        """Write into the lock which process has it, for whoever waits for a run that hangs."""
+        """Write into the lock which process has it, for users who wait for a run that hangs."""
         with writing(self._folder):
             (self._folder / LOCK).write_text(_holder(), encoding="utf-8")
 

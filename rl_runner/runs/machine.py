@@ -11,7 +11,7 @@ def usable_cores() -> int:
 
 
 def processor_name() -> str:
-    """Return what the processor calls itself."""
+    """Return the processor's own name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class GrowingFiles:
-    """The files of a folder that match ``patterns``; each is cut to what a checkpoint knew."""
+    """The files of a folder that match ``patterns``; a checkpoint records their sizes."""
 
     def __init__(self, folder: Path, patterns: Sequence[str]) -> None:
         self.folder = folder
         self.patterns = patterns
 
     def sizes(self) -> dict[str, int]:
-        """Return each file's size in bytes, when what it holds has reached the disk.
+        """Return each file's size in bytes, once its content has reached the disk.
 
         A checkpoint that relies on them thus survives a power cut.
         """
@@ -37,7 +37,7 @@ class GrowingFiles:
         return [file for file, size in files if not file.is_file() or file.stat().st_size < size]
 
     def cut(self, sizes: Mapping[str, int]) -> None:
-        """Take back what was written after :meth:`sizes` was called.
+        """Remove what was written after :meth:`sizes` was called.
 
         :raises RunFolderError: if a file has lost what it had then
         """

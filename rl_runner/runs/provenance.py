@@ -65,7 +65,7 @@ def _package_versions() -> dict[str, str]:
 
 
 def _git_state() -> GitState | None:
-    """Return the commit of rl_runner's code, else of the working directory; None without either.
+    """Return the commit of rl_runner's code, or else of the working directory; None without one.
 
     An installed copy may lie inside another repository, which does not track it.
     """

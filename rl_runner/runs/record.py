@@ -135,7 +135,7 @@ class RunRecord(JsonObject):
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run came to its end and has results."""
+        """Whether the run finished and has results."""
         return self.status == "finished"
 
     @property
@@ -182,7 +182,7 @@ class RunRecord(JsonObject):
 
 @dataclass(frozen=True)
 class Completion:
-    """What a run adds to its record when it has come to its end."""
+    """What a run adds to its record when it finishes."""
 
     timesteps: int
     results: Results

@@ -1,1 +1,1 @@
-"""Layer 4: the road from a config to a folder of results."""
+"""Layer 4: from a config to a folder of results."""

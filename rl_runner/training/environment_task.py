@@ -63,7 +63,7 @@ class EnvironmentTask(RunTask):
 
 
 def modules_for(algorithms: Iterable[AlgoConfig]) -> list[str]:
-    """Return the modules that processes need which train with these algorithms."""
+    """Return the modules that a process imports to train with these algorithms."""
     modules = {TRAINING: None}  # in order, each of them once
     for algo in algorithms:
         if algo.name in ALGORITHMS:  # an unknown one is refused later, with its place in the config

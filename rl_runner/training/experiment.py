@@ -30,7 +30,7 @@ class ExperimentResult:
 
     @property
     def summary(self) -> "Summary | None":
-        """Mean and interval over the finished runs, as `rl compare` has them; None without any."""
+        """Mean and interval over finished runs, as in `rl compare`; None if none has finished."""
         from rl_runner.evaluation.comparison.scores import summarize_scores
 
         results = [run.record.last for run in self.runs if run.status == "finished"]

@@ -28,10 +28,10 @@ def evaluate_last_and_best(
     evaluation: PeriodicEvaluation,
     note: Callable[[str], None],
 ) -> Results:
-    """Evaluate the last and the best agent on held-out episodes that nothing selected on.
+    """Evaluate the last and the best agent on held-out episodes that no selection has seen.
 
     The best was chosen for its periodic mean, which therefore flatters it; ``selection_optimism``
-    is by how much. If it was lost, because its files are damaged, there is no result of it.
+    is by how much. If its files are damaged, it has no result.
 
     :param agent: the last agent; afterwards it has the best agent's parameters
     :param evaluation: the periodic evaluation that chose the best agent

@@ -86,7 +86,7 @@ class RunTask(abc.ABC):
 
     @property
     def run(self) -> RunId:
-        """What reports call it."""
+        """How reports refer to it."""
         return RunId(self.config.name, self.seed)
 
 
@@ -246,7 +246,7 @@ def _origin(run: RunFolder) -> ExtendedFrom | None:
 
 
 def announce(task: RunTask) -> None:
-    """Let run.json say that the run is pending, unless it says something already."""
+    """Record in run.json that the run is pending, unless there is a run.json already."""
     task.folder.announce(task.new_record())
 
 
@@ -286,7 +286,7 @@ def too_long(task: RunTask) -> str:
 
 
 def _record_from_outside(task: RunTask, **changes: Any) -> RunResult:
-    """Add to run.json how the run ended, which its process could not say itself any more."""
+    """Add to run.json how the run ended, which its process could no longer do itself."""
     run = task.folder
     record = replace(task.new_record(), **changes, finished=now())
     try:

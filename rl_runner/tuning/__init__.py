@@ -1,4 +1,4 @@
-"""Layer 5: searching for better hyperparameters, confirmed on seeds that nothing selected on.
+"""Layer 5: searching for better hyperparameters, confirmed on fresh seeds.
 
 ================== =================================================================================
 ``tune``           a whole study: open, search, confirm, report; start reading here

@@ -211,7 +211,7 @@ class ExactScorer:
     def for_env(cls, config: EnvConfig) -> "ExactScorer | None":
         """Return the environment's scorer; None if there is no table.
 
-        There is none either with frame stacking or normalisation: the agent's observations are then
+        With frame stacking or normalisation there is none either: the agent's observations are then
         not the table's states.
         """
         table = transition_table(config) if config.frame_stack == 1 else None

@@ -201,7 +201,7 @@ def _explained(config: ExperimentConfig, agent: Any) -> Iterator[None]:
 
 
 def _probe_evaluation(config: ExperimentConfig, agent: Any) -> None:
-    """Let an agent act for a few steps as an evaluation does, whose statistics are frozen."""
+    """Let an agent act for a few steps as in an evaluation, with frozen statistics."""
     masked = takes_action_masks(type(agent))
     with closing(build_evaluation_env(config.env, [0], 1)) as env:
         obs = env.reset()

@@ -67,7 +67,7 @@ def _packages() -> Finding:
 
 
 def _unfit(name: str, versions: object) -> str | None:
-    """Return what is installed of a package unless it is one of ``versions``."""
+    """Return the installed version of a package, unless it is one of ``versions``."""
     from packaging.specifiers import SpecifierSet
 
     try:

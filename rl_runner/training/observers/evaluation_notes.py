@@ -1,4 +1,4 @@
-"""What a run's evaluations show about its environment, said once each."""
+"""What a run's evaluations show about its environment; each finding is reported once."""
 
 from collections.abc import Callable
 

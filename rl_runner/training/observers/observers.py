@@ -74,7 +74,7 @@ class Observers:
 
     @property
     def callbacks(self) -> list[BaseCallback]:
-        """What ``learn`` has to call back."""
+        """The callbacks for ``learn``."""
         return [*self.periodic.values(), self._ticker]
 
     def close(self) -> None:

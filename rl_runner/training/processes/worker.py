@@ -137,7 +137,7 @@ class _PipeReporter(Reporter):
         self._send("run_ended", run, record)
 
     def _receive(self) -> None:
-        """Obey the messages that have arrived."""
+        """Act on the messages that have arrived."""
         try:
             while self._reports.poll():
                 if self._reports.recv() == GIVE_UP:

@@ -1,1 +1,1 @@
-"""Checkpoints, and how an interrupted run resumes exactly where it was."""
+"""Checkpoints, and how an interrupted run resumes exactly where it was interrupted."""

@@ -31,9 +31,9 @@ FORMAT = 2  # of checkpoints; raise it when what they hold changes
 
 @dataclass(frozen=True)
 class SavedProgress:
-    """How far a run was at a checkpoint, and what of its folder belongs to that; at first nothing.
+    """How far a run was at a checkpoint, and which part of its folder belongs to it.
 
-    Beside the agent this is all that a run resumes from.
+    Apart from the agent, this is all that a run resumes from.
     """
 
     timesteps: int = 0

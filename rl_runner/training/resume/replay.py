@@ -1,4 +1,4 @@
-"""Replaying actions: how an environment is brought back to the middle of an episode.
+"""Replaying actions to bring an environment back to the middle of an episode.
 
 An environment whose episodes follow from their seeds is where it is because of its seeds and the
 actions it was given. Replaying them brings another copy to the same place, whatever the environment
@@ -127,7 +127,7 @@ class ReplayableEnv(VecEnvWrapper):
     def replay(
         self, history: ActionHistory, before_step: Callable[[int], None]
     ) -> ReplayMismatch | None:
-        """Reset and step as ``history`` says; its last observation must come out, bit by bit.
+        """Reset and step as ``history`` says; the result must equal its last observation.
 
         Afterwards :meth:`reset` returns that observation and resets nothing, until
         :meth:`allow_resets` is called: SB3's ``learn`` begins with a reset, which here would end

@@ -124,7 +124,7 @@ class Resumption:
             self._discard_checkpoint(mismatch)
 
     def restore_observers(self, observers: Observers) -> None:
-        """Give the observers their state of the newest checkpoint; those of a new run have none."""
+        """Give the observers their state at the newest checkpoint; in a new run they have none."""
         self._observers = observers
         if self._checkpoint is None:
             return
@@ -142,7 +142,7 @@ class Resumption:
         return self.progress.timesteps >= self._total
 
     def restore_trained(self, agent: Agent) -> None:
-        """Give a new agent the state in which training ended.
+        """Give a new agent the state at the end of training.
 
         Without calling ``learn``: it would reset the environment, and normalisation would learn
         from the observations.

@@ -105,7 +105,7 @@ class SegmentCallback(BaseCallback):
         return True
 
     def _seconds_since_asked(self) -> float:
-        """Return how long ago the wish to stop was first noticed."""
+        """Return how long ago the request to stop was first noticed."""
         now = time.monotonic()
         self._asked_at = self._asked_at or now
         return now - self._asked_at

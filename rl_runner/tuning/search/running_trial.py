@@ -97,7 +97,7 @@ class RunningTrial:
     def add_missed_evaluations(self, run: RunId, curve: Curve) -> None:
         """Add evaluations of the finished current run that were not received.
 
-        There are some if the search was killed while the run went on.
+        There are some if the search was killed while the run continued.
         """
         for timesteps, mean_reward in curve.items():
             self.add_evaluation(Evaluated(run, timesteps, mean_reward))
