@@ -96,6 +96,7 @@ def import_named(name: str, where: str = "env.id") -> ModuleType:
     _check_allowed(name, where)
     try:
         return importlib.import_module(name)
+    # The module is missing, or one that it imports.
     except ModuleNotFoundError as error:
         missing = error.name or name
         if name == missing or name.startswith(f"{missing}."):
@@ -103,6 +104,7 @@ def import_named(name: str, where: str = "env.id") -> ModuleType:
         what = f"The module `{name}` needs `{missing}`, which is not installed."
         cure = f"Install the package that has it, for the Python at {sys.executable}."
         raise CodeError(Problem(what, where, cure)) from None
+    # It is a script, or it is wrong.
     except SystemExit as error:
         what = f"The module `{name}` ({file_of(name)}) ended while it was imported: it called "
         what += f"sys.exit({'' if error.code is None else repr(error.code)})."
@@ -225,9 +227,11 @@ def _spec_of(name: str) -> ModuleSpec | None:
     if name == "__main__":
         file = getattr(sys.modules[name], "__file__", None)
         return None if file is None else importlib.util.spec_from_file_location(name, file)
+    # A module that is loaded knows where it is from.
     loaded = sys.modules.get(name)
     if loaded is not None and getattr(loaded, "__spec__", None) is not None:
         return loaded.__spec__
+    # Otherwise ask the finders; importing a parent package would run its code.
     parent, _, _ = name.rpartition(".")
     if not parent:
         try:

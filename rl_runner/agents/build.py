@@ -55,10 +55,12 @@ def build_agent(
     if engine == "fast" and not algorithm.fast_path:
         what = f"`engine: fast` is not available: {algorithm.name} has no compiled twin."
         raise ConfigError(Problem(what, "algo.engine", "Set `engine: stock`."))
+    # Turn the values of the config into what the constructor takes.
     keywords = build_keywords(algorithm, checked, env.action_space.shape or ())
     agent_class = algorithm.load_fast_class() if engine == "fast" else algorithm.load_class()
     if engine == "fast" and keywords.get("device") == "auto":
         keywords["device"] = "cpu"
+    # Build it. What no check has foreseen, the constructor refuses.
     try:
         return cast("Agent", agent_class(env=env, seed=seed, **keywords))
     except MemoryError as error:

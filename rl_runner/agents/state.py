@@ -134,6 +134,7 @@ def end_open_trajectories(agent: Any) -> None:
     if buffer is None or not (buffer.pos or buffer.full):
         return
     last = buffer.pos - 1
+    # Hindsight replay also needs the length of each episode that ends here.
     if hasattr(buffer, "truncate_last_trajectory"):
         open_ = np.flatnonzero(buffer._current_ep_start != buffer.pos)  # noqa: SLF001 - HER's own
         for env in open_:

@@ -90,6 +90,7 @@ def _path_in_file(raw: object, details: ErrorDetails) -> Path:
     for i, part in enumerate(details["loc"]):
         absent = i == last and details["type"] in {"missing", "extra_forbidden"}
         steps = part.split(".") if isinstance(part, str) and not absent else [part]
+        # Follow each name that the file has; pydantic's names of union members are skipped.
         for step in [part] if _child(node, part) is not _NOTHING else steps:
             inner = _child(node, step)
             if inner is not _NOTHING or absent:

@@ -73,6 +73,7 @@ class _Reader:
 
     def read(self, node: yaml.Node, path: Path) -> object:
         """Return the value of ``node``; raises ConfigError on tags, cycles and duplicate keys."""
+        # Refuse what would take too much memory or never end.
         self.n_nodes += 1
         if self.n_nodes > MAX_NODES:
             self.refuse(node, f"more than {MAX_NODES} values", "Check for nested aliases (*name).")
@@ -80,6 +81,7 @@ class _Reader:
             self.refuse(node, f"values nested more than {MAX_DEPTH} deep", "Check brackets.")
         if node in self.open_nodes:
             self.refuse(node, "an alias that contains itself", "Write the value out.")
+        # Read the value, and note its line.
         self.places.setdefault(path, self.place(node))
         self.open_nodes.append(node)
         value = self._value(node, path)

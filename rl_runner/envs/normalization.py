@@ -28,12 +28,14 @@ def set_statistics(vec_normalize: "VecNormalize", arrays: Mapping[str, np.ndarra
     :raises ValueError: if they are not numbers, or those of observations of a different shape, or
         of parts that are not normalised
     """
+    # Everything that was saved must belong to this version's observations.
     wanted = _moments(vec_normalize)
     given = {name.rpartition("/")[0] for name in arrays}
     if given > set(wanted):
         others = ", ".join(sorted(given - set(wanted)))
         message = f"they were saved with statistics of {others}, which this version leaves as it is"
         raise ValueError(message)
+    # Check each part before it is copied.
     for name, moments in wanted.items():
         found = {field: arrays[f"{name}/{field}"] for field in ("mean", "var", "count")}
         for field, array in found.items():

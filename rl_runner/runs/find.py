@@ -12,6 +12,7 @@ def find_runs(path: Path) -> list[Path]:
 
     :raises RunFolderError: if ``path`` is neither
     """
+    # A run, or all runs of an experiment.
     if _is_file(path / RECORD):
         return [path]
     if _is_file(path / CONFIG):
@@ -19,6 +20,7 @@ def find_runs(path: Path) -> list[Path]:
         if runs:
             return runs
         raise RunFolderError(Problem("This experiment has no runs yet.", str(path)))
+    # Anything else: say what it is, and what to name instead.
     if _is_file(path / STUDY_START):
         raise RunFolderError(Problem("This is a tuning study.", str(path), _of_a_study(path)))
     if os.path.isdir(path):  # noqa: PTH112 - as below

@@ -101,11 +101,13 @@ class RunFolder:
             return False
         try:
             with writing(self.path):
+                # Its results first, and its checkpoints under another name.
                 mine = (LOCK, RECORD, LOG, SPARE, CHECKPOINTS, self.weights_file)
                 leave_out = shutil.ignore_patterns(*mine)
                 shutil.copytree(donor.path, self.path, ignore=leave_out, dirs_exist_ok=True)
                 aside = self.path / f".{CHECKPOINTS}.new"
                 shutil.copytree(donor.checkpoints.path, aside, dirs_exist_ok=True)
+                # Then this run's own record.
                 self.write_record(record)
                 aside.replace(self.checkpoints.path)  # last: a run with checkpoints is complete
         finally:
@@ -174,6 +176,7 @@ class RunFolder:
         try:
             if path.stat().st_size <= MOST_LOG:
                 return
+            # Keep the end, and empty the file in place: other processes have it open.
             with path.open("r+b") as log:
                 log.seek(-KEPT_LOG, os.SEEK_END)
                 end = log.read(KEPT_LOG)

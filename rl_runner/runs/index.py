@@ -67,6 +67,7 @@ def runs_below(runs_dir: Path) -> list[IndexedRun]:
     before = _read_index(runs_dir)
     after: dict[str, _Entry] = {}
     runs = []
+    # Read only what has changed since the index was written.
     for experiment, folder, stat in _recorded_runs(str(runs_dir)):
         key = f"{experiment}/{folder}"
         entry = before.get(key)
@@ -76,6 +77,7 @@ def runs_below(runs_dir: Path) -> list[IndexedRun]:
         runs.append(
             IndexedRun(runs_dir, experiment, folder, entry.record, entry.problem, stat.st_mtime)
         )
+    # Keep what was read for the next time.
     if after != before:
         _write_index(runs_dir, after)
     return sorted(runs, key=lambda run: (run.experiment, seed_number(run.folder)))

@@ -42,12 +42,14 @@ class JsonObject:
         readers, defaults = _fields_of(cls)
         known: dict[str, Any] = {}
         extra: dict[str, Any] = {}
+        # Read what the class knows, and keep the rest.
         for key, value in raw.items():
             read = readers.get(key)
             if read is None:
                 extra[key] = value
             elif value is not None or key not in defaults:
                 known[key] = read(value, _join(where, key))
+        # Every field without a default must be there.
         missing = [name for name in readers if name not in known and name not in defaults]
         if missing:
             message = f"`{_join(where, missing[0])}` is missing."

@@ -157,6 +157,7 @@ class RunRecord(JsonObject):
         if not isinstance(raw, dict):
             message = "It does not hold a JSON object."
             raise ValueError(message)
+        # Refuse other formats before anything else is read.
         written = raw.get("format")
         if isinstance(written, int) and written > FORMAT:
             message = f"A newer version of rl_runner wrote it, in format {written}."
@@ -164,6 +165,7 @@ class RunRecord(JsonObject):
         if (status := raw.get("status", "pending")) not in STATUSES:
             message = f"`{status}` is not a valid run status."
             raise ValueError(message)
+        # Read it. What is finished must have results.
         record = super().from_json(raw, where)
         if record.is_finished and (record.results is None or record.results.last is None):
             message = "Its status is `finished`, but it has no results."

@@ -50,6 +50,7 @@ def evaluate_last_and_best(
         )
         if evaluation.notes is not None:
             evaluation.notes.look_at_final(episodes)
+        # An exact return replaces nothing: both are recorded.
         exact = scorer.score(agent) if scorer is not None else None
         described = episodes.describe() | ({} if exact is None else exact.describe())
         return AgentResult(**described)

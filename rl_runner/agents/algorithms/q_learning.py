@@ -217,12 +217,14 @@ class QLearning(HandwrittenAgent):
         record = self.logger.record
         if self.exploration == "epsilon_greedy":
             record("rollout/exploration_rate", self.exploration_rate)
+        # The schedule and the table; errors are means since the last time.
         record("train/learning_rate", self.lr_schedule(1.0 - self.progress))
         if self._n_td_errors:
             record("train/mean_abs_td_error", self._sum_of_td_errors / self._n_td_errors)
         record("train/table_coverage", float(np.mean(self.visits > 0)))
         record("train/mean_max_q", float(self.q_table.max(axis=1).mean()))
         record("time/episodes", self.n_episodes, exclude="tensorboard")
+        # What every algorithm logs, and then begin new means.
         super().dump_logs(iteration or self.n_episodes)
         self._logged_episodes = self.n_episodes
         self._sum_of_td_errors, self._n_td_errors = 0.0, 0

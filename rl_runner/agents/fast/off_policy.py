@@ -95,9 +95,11 @@ class FastOffPolicy(CompiledTwin, OffPolicyAlgorithm):
         filled = buffer.buffer_size if buffer.full else buffer.pos
         rows = np.empty((n_steps, batch_size), np.int64)
         copies = np.empty_like(rows)
+        # Draw from the same generator as SB3, in the same order.
         for k in range(n_steps):
             rows[k] = np.random.randint(0, filled, size=batch_size)  # noqa: NPY002
             copies[k] = np.random.randint(0, high=self.n_envs, size=batch_size)  # noqa: NPY002
+        # Gather all minibatches at once; an episode that was cut off is not terminated.
         drawn = rows.reshape(-1), copies.reshape(-1)
         return Transitions(
             observations=self._features(buffer.observations[drawn]),

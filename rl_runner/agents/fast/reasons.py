@@ -58,6 +58,7 @@ SUPPORTED_SETTINGS = {
 def reason_against_on_policy(agent: Any) -> str | None:
     """Return what about a PPO or A2C its twin does not support; None if it supports everything."""
     policy: Any = agent.policy
+    # The networks and the distribution of actions.
     if type(policy) is not ActorCriticPolicy or type(policy.features_extractor) is not (
         FlattenExtractor
     ):
@@ -67,6 +68,7 @@ def reason_against_on_policy(agent: Any) -> str | None:
         return f"{type(agent.action_space).__name__} actions{how}"
     if reason := _reason_against_spaces(agent):
         return reason
+    # Where experience is kept, and where it is computed.
     if type(agent.rollout_buffer) is not RolloutBuffer:
         return "a rollout buffer of another class"
     if agent.device != torch.device("cpu"):
@@ -113,11 +115,13 @@ def reason_against_layers(modules: Iterable[nn.Module]) -> str | None:
 def reason_against_value_learning(agent: Any) -> str | None:
     """Return what about a DQN or QR-DQN its twin does not support; None if everything."""
     policy: Any = agent.policy
+    # The networks.
     names = {DQNPolicy: "q_net", QRDQNPolicy: "quantile_net"}
     name = next((name for known, name in names.items() if type(policy) is known), "")
     network: Any = getattr(policy, name, None)
     if type(getattr(network, "features_extractor", None)) is not FlattenExtractor:
         return "policies other than `MlpPolicy` with its own features extractor"
+    # Observations, and where experience is kept and computed.
     if features_of(agent.observation_space) is None:
         return f"{type(agent.observation_space).__name__} observations of this kind"
     if type(agent.replay_buffer) is not ReplayBuffer or agent.optimize_memory_usage:
@@ -134,11 +138,13 @@ def reason_against_q_learning(agent: Any) -> str | None:
     """Return why tabular Q-learning needs the environment itself; None if its table suffices."""
     if not isinstance(agent.env, DummyVecEnv):
         return "environments whose copies are not stepped one by one"
+    # Nothing between the agent and the table may change what happens.
     env: Any = agent.env.envs[0]
     while isinstance(env, gym.Wrapper):
         if type(env) not in HARMLESS_WRAPPERS:
             return f"the wrapper {type(env).__name__}"
         env = env.env
+    # There must be a table, and the environment must follow it.
     table, initial = getattr(env, "P", None), getattr(env, "initial_state_distrib", None)
     if not isinstance(table, Mapping) or initial is None:
         return "environments without a transition table"

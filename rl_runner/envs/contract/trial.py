@@ -57,12 +57,14 @@ def try_environment(config: EnvConfig, *, minus_infinity: bool = False) -> tuple
     :raises EnvError: if the environment cannot be built, raises an exception, or returns what
         cannot be learned from
     """
+    # The same actions twice in one copy, and once in another copy on the same seed.
     with closing(build_copy(config, 0, SEED, minus_infinity=minus_infinity)) as env:
         warnings = _Bounds(env.observation_space)
         first = _play(env, warnings=warnings)
         again = _play(env, first.actions)
     with closing(build_copy(config, 1, SEED, minus_infinity=minus_infinity)) as env:
         elsewhere = _play(env, first.actions)
+    # Only if the copies agree can one copy's second episode be blamed on its first.
     found = list(warnings.found)
     if (difference := first.first_difference(elsewhere)) is not None:
         found.append(f"Two copies reset on the same seed {difference}. {USE_NP_RANDOM}")

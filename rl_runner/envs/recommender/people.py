@@ -175,6 +175,7 @@ def _appeal_of_moment() -> np.ndarray:
     """Return (3, 7, 4, 27) the appeal by content type, mood, time of day and action."""
     table = np.zeros((len(CONTENT_TYPES), len(MOODS), len(TIMES_OF_DAY), len(ACTION_PARTS)))
     nothing = (0.0, 0.0, 0.0)
+    # Each part of the moment adds its own appeal.
     for c, content in enumerate(CONTENT_TYPES):
         table[c] += _by_parts(nothing, _DIVERSITY_APPEAL[content], nothing)
     for m, mood in enumerate(MOODS):

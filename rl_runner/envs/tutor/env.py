@@ -102,6 +102,7 @@ class TutorEnv(gym.Env[np.ndarray, np.int64]):
         from rl_runner.envs.tutor.simulator.draws import new_stream
 
         super().reset(seed=seed, options=options)
+        # A seed begins a new stream of learners; without one, the next of the stream comes.
         if seed is not None or not self._seeded:
             self.learners.streams[0] = new_stream(self.np_random)
             self.learners.episodes[0] = 0

@@ -206,6 +206,7 @@ def _probe_evaluation(config: ExperimentConfig, agent: Any) -> None:
     with closing(build_evaluation_env(config.env, [0], 1)) as env:
         obs = env.reset()
         state, episode_start = None, np.ones(1, dtype=bool)
+        # Act as in an evaluation: with the recurrent state, and with masks if the agent takes them.
         for _ in range(PROBE_STEPS):
             masks = {"action_masks": np.stack(env.env_method("action_masks"))} if masked else {}
             actions, state = agent.predict(

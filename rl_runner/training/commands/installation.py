@@ -47,6 +47,7 @@ def _packages() -> Finding:
     """Compare the installed versions with the ranges that rl_runner requires."""
     from packaging.requirements import Requirement
 
+    # What the package itself declares.
     try:
         listed = map(Requirement, importlib.metadata.requires(DISTRIBUTION) or ())
     except importlib.metadata.PackageNotFoundError:  # `python -m rl_runner` in a checkout
@@ -54,6 +55,7 @@ def _packages() -> Finding:
         return Finding(
             "packages", found, "Run `pip install -e .` in the folder of its pyproject.toml."
         )
+    # What is installed instead.
     needed = [r for r in listed if r.marker is None or r.marker.evaluate({"extra": ""})]
     wrong = [
         f"{installed} ({r} is required)"
@@ -122,6 +124,7 @@ def _compiled_code() -> Finding:
 
 def _space_for_results(runs_dir: Path) -> Finding:
     folder = runs_dir.absolute()
+    # The folder may not exist yet: look at the closest parent that does.
     try:
         while not folder.exists():
             folder = folder.parent

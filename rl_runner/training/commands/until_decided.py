@@ -102,12 +102,14 @@ def _runs_dir(experiments: Sequence[Experiment], resolutions: Sequence[Resolutio
     :raises RunFolderError: if they are in different folders, or a folder's name does not belong to
         its config
     """
+    # Both must be in one folder of runs …
     parents = {experiment.path.resolve().parent for experiment in experiments}
     if len(parents) > 1:
         where = "\n".join(str(experiment.path) for experiment in experiments)
         cure = "Move them into one runs folder."
         raise RunFolderError(Problem("The two experiments are in different folders.", where, cure))
     runs_dir = parents.pop()
+    # … and under the names that their present configs lead to.
     for experiment, resolution in zip(experiments, resolutions, strict=True):
         place = experiment_folder(resolution.config, runs_dir).path
         if place != experiment.path.resolve():

@@ -50,6 +50,7 @@ class _EventFile(TensorBoardOutputFormat):
         shown = {
             k: v for k, v in key_values.items() if "tensorboard" not in (key_excluded[k] or ())
         }
+        # All scalars of a step as one event.
         scalars = {key: value for key, value in shown.items() if _is_scalar(value)}
         if scalars:
             from tensorboard.compat.proto.summary_pb2 import Summary
@@ -57,6 +58,7 @@ class _EventFile(TensorBoardOutputFormat):
             values = [Summary.Value(tag=k, simple_value=float(v)) for k, v in scalars.items()]
             file: Any = self.writer.file_writer
             file.add_summary(Summary(value=values), step)
+        # Texts, pictures and the like as SB3 writes them.
         others = {key: value for key, value in shown.items() if key not in scalars}
         if others:
             super().write(others, dict.fromkeys(others, ()), step)
@@ -167,6 +169,7 @@ def _flat(config: ExperimentConfig) -> dict[str, bool | str | float | int]:
         "algo": sections["algo"].pop("name"),
         **sections["algo"],
     }
+    # Values of other types become text.
     return {
         key: value if isinstance(value, bool | int | float) and math.isfinite(value) else str(value)
         for key, value in nested.items()

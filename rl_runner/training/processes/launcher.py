@@ -43,6 +43,7 @@ def _run_here(task: RunTask, reporter: Reporter) -> RunResult:
     stop, hours = StopRequest(), task.config.train.max_hours
     if hours is None:
         return execute(task, reporter, stop)
+    # Ask it to stop once its time is over.
     timer = threading.Timer(hours * 3600, stop.set)
     timer.daemon = True
     timer.start()
@@ -52,6 +53,7 @@ def _run_here(task: RunTask, reporter: Reporter) -> RunResult:
         timer.cancel()
     if result.status != "interrupted":
         return result
+    # It stopped because of that: its run has failed.
     overdue = record_failure(task, too_long(task))
     reporter.run_ended(task.run, overdue.record)
     return overdue
@@ -243,6 +245,7 @@ def _handling_signals(on_stop: Callable[[], None]) -> Iterator[None]:
         del number, frame
         on_stop()
 
+    # Only the main thread can handle signals; in another one they keep their meaning.
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -115,6 +115,7 @@ def newest_checkpoint(
     :return: None and no progress if there is none
     """
     too_long: tuple[Path | None, SavedProgress] = None, SavedProgress()
+    # Take the newest one that can be read and whose outputs are all there.
     for place in run.checkpoints.whole_ones(note):
         try:
             progress = read_progress(place)

@@ -32,6 +32,7 @@ class ParameterAxis:
         if self.is_log:
             axes.set_xscale("log")
             low, high = self.places.min(), self.places.max()
+            # Within two decades, powers of ten alone would label too few places.
             if high < DECADES_RATIO * low:
                 ticks = np.geomspace(low, high, 3) if low < high else np.array([low])
                 axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])

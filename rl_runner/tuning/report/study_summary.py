@@ -125,6 +125,7 @@ def importances_of(study: optuna.Study, tune: TuneConfig) -> dict[str, float]:
     scores = {trial.values[0] for trial in complete}
     if len(complete) < FEWEST_FOR_IMPORTANCES or len(scores) < 2:
         return {}
+    # With one objective Optuna takes its value itself.
     several = len(tune.objective) > 1
     with optuna_silenced():
         found = optuna.importance.get_param_importances(

@@ -88,6 +88,7 @@ class Search:
         """
         with self.launcher.stopping_on_signals():
             try:
+                # What an earlier process left comes first.
                 self._resume_trials()
                 self._start_trials()
                 while self._is_under_way:
@@ -97,6 +98,7 @@ class Search:
                     self._start_trials()
             except BaseException as error:
                 self.launcher.stop_and_wait()
+                # A full disk takes no trial away: they are resumed later.
                 if isinstance(error, DiskFullError):
                     with contextlib.suppress(StorageInternalError):  # its disk is full, too
                         self._queue_unfinished()
@@ -222,12 +224,14 @@ class Search:
         task = self.task
         with optuna_silenced():
             values = task.space.suggest(trial)
+        # A combination that cannot be trained ends the trial.
         number = trial_number(self.study.get_trials(deepcopy=False)[trial.number])
         try:
             resolved = config_with_values(task.start, values)
         except ConfigError as error:
             self._tell(trial, "infeasible", cause=" ".join(p.what for p in error.problems))
             return
+        # All others get a folder, and the run of their first seed.
         config = search_config(resolved, task.tune, number, values)
         folder = write_experiment(config, task.folder.trial(number))
         running = RunningTrial(trial, number, values, config, task.tune, folder)

@@ -95,6 +95,7 @@ def module_state(view: TutorView, topic: int, level: int) -> str:
 
 def outcome(view: TutorView) -> tuple[tuple[str, str], ...]:
     """Return labels and counts of a complete episode, for its summary."""
+    # Count what happened.
     suggested = [exchange for exchange in view.chat if exchange.action < N_TOPICS]
     skipped = sum(exchange.response == "skipped" for exchange in suggested)
     quizzes = [exchange for exchange in view.chat if exchange.correct is not None]
