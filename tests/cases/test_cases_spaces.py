@@ -273,6 +273,8 @@ def test_train_17_noise_has_the_shape_of_the_actions(
     [
         ("env.frame_stack=2", "knows no stacked frames"),
         ("env.kwargs.kind=single", "for 3 goals. Compute one reward for each row"),
+        ("algo.replay_buffer_kwargs.goal_selection_strategy=futur", "Did you mean `future`?"),
+        ("algo.replay_buffer_kwargs={n_sampled_gaol: 4}", "Did you mean `n_sampled_goal`?"),
     ],
 )
 def test_train_22_rewards_that_hindsight_would_compute_wrongly_are_refused(
@@ -326,3 +328,12 @@ def test_train_10_masks_of_every_form_are_kept_by_agents_and_by_the_random_polic
     kwargs = f"env.kwargs={{kind: {kind}, multi: {multi}}}"
     run_of(config, "train.total_timesteps=128", kwargs)
     random_episodes(config, kwargs)
+
+
+def test_train_10_a_mask_of_another_length_is_named(case: Case, rl: Any) -> None:
+    config, change = case("train-10-masks"), "env.kwargs={kind: short}"
+    with pytest.raises(EnvError) as caught:
+        random_episodes(config, change)
+    for message in (refused(rl, "check", config, "--set", change), str(caught.value)):
+        assert "returned a numpy.ndarray of shape (2,) from `action_masks`" in message
+        assert "Return 3 flags" in message

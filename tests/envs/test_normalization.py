@@ -123,6 +123,12 @@ def test_statistics_of_another_length_are_refused(tmp_path: Path) -> None:
         load_statistics(normalized(Noise), tmp_path / "normalization.npz")
 
 
+def test_statistics_of_what_is_no_longer_normalised_are_refused(tmp_path: Path) -> None:
+    save_statistics(normalized(), tmp_path / "normalization.npz")
+    with pytest.raises(ValueError, match="statistics of obs, which this version leaves as it is"):
+        load_statistics(normalized(norm_obs=False), tmp_path / "normalization.npz")
+
+
 @pytest.mark.parametrize("damage", ["missing", "empty", "text", "truncated"])
 def test_a_damaged_file_raises_what_is_documented(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "normalization.npz"

@@ -4,15 +4,18 @@ The rules ask which hyperparameters there are, not which algorithm it is: whatev
 of ``n_steps`` and cuts them into minibatches is bound by the same arithmetic.
 """
 
+import inspect
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from gymnasium import spaces
+from stable_baselines3.her import HerReplayBuffer
+from stable_baselines3.her.goal_selection_strategy import KEY_TO_GOAL_STRATEGY
 
 from rl_runner.config import ExperimentConfig
-from rl_runner.errors import Problem
+from rl_runner.errors import Problem, did_you_mean
 
 Checked = Mapping[str, Any]
 
@@ -124,6 +127,7 @@ def _hindsight_problems(
             "Leave it out, or choose an environment with goals, such as BitFlipping-v0.",
         )
         return
+    yield from _hindsight_arguments(config, checked)
     if config.env.frame_stack > 1:
         yield Problem(
             "Hindsight replay gives goals to the environment's `compute_reward`, which knows no "
@@ -144,6 +148,22 @@ def _hindsight_problems(
             config.source.locate(("algo", "learning_starts")),
             f"Set it to at least {longest}, or shorten `env.time_limit`.",
         )
+
+
+def _hindsight_arguments(config: ExperimentConfig, checked: Checked) -> Iterator[Problem]:
+    """Yield a problem for each of ``replay_buffer_kwargs`` that SB3's buffer does not know."""
+    where = config.source.locate(("algo", "replay_buffer_kwargs"))
+    known = inspect.signature(HerReplayBuffer).parameters
+    given = checked.get("replay_buffer_kwargs") or {}
+    for name, value in given.items():
+        if name not in known:
+            what = f"`replay_buffer_kwargs` of hindsight replay has no `{name}`."
+            own = "n_sampled_goal, goal_selection_strategy, copy_info_dict"
+            yield Problem(what, where, f"{did_you_mean(name, known)} It has: {own}.".strip())
+        elif name == "goal_selection_strategy" and str(value).lower() not in KEY_TO_GOAL_STRATEGY:
+            what = f"There is no `goal_selection_strategy: {value}`."
+            cure = f"{did_you_mean(value, KEY_TO_GOAL_STRATEGY)} There are: "
+            yield Problem(what, where, (cure + ", ".join(KEY_TO_GOAL_STRATEGY)).strip() + ".")
 
 
 def _goal_problem(observations: spaces.Dict) -> str:

@@ -1,6 +1,7 @@
 """A wrapper that checks everything that one copy of an environment returns."""
 
 import copy
+import functools
 from typing import Any
 
 import gymnasium as gym
@@ -8,7 +9,7 @@ from gymnasium import spaces
 
 from rl_runner.envs.contract.breaches import BreachError
 from rl_runner.envs.contract.observations import observation_check
-from rl_runner.envs.contract.results import raise_if_breach, reset_result, step_result
+from rl_runner.envs.contract.results import mask_of, raise_if_breach, reset_result, step_result
 from rl_runner.envs.contract.spaces import check_observation_space
 from rl_runner.errors import EnvError, Problem
 
@@ -20,7 +21,7 @@ class ContractGuard(gym.Wrapper[Any, Any, Any, Any]):
     :param number: which of the copies it is, for messages
     :param minus_infinity: let rewards of −inf pass
     :raises EnvError: if the environment has no spaces, or observations that are not arrays;
-        ``reset`` and ``step``, if what they return breaks the contract
+        ``reset``, ``step`` and ``action_masks``, if what they return breaks the contract
     """
 
     def __init__(
@@ -82,6 +83,21 @@ class ContractGuard(gym.Wrapper[Any, Any, Any, Any]):
         if terminated or truncated:
             obs = copy.deepcopy(obs)
         return obs, reward, terminated, truncated, info
+
+    def get_wrapper_attr(self, name: str) -> Any:
+        """Return an attribute; ``action_masks`` checks what the environment's own returns."""
+        found = super().get_wrapper_attr(name)
+        if name != "action_masks":
+            return found
+
+        @functools.wraps(found)
+        def checked(*arguments: Any, **options: Any) -> Any:
+            try:
+                return mask_of(self.action_space, found(*arguments, **options))
+            except BreachError as breach:
+                raise self._located(breach) from breach.__cause__
+
+        return checked
 
     def _located(self, breach: BreachError) -> EnvError:
         """Add to what is wrong where it happened."""

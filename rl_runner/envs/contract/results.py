@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 
 from rl_runner.envs.contract.breaches import FINITE, BreachError, described
+from rl_runner.envs.masking import n_choices
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)  # SB3 keeps rewards and observations as float32
 OWN_INFO_KEYS = ("episode", "terminal_observation")  # the outer layers write them
@@ -38,6 +39,23 @@ def reset_result(result: Any) -> tuple[Any, dict[str, Any]]:
         raise BreachError(what, CHECKED_RESET)
     obs, info = result
     return obs, _plain_info(info)
+
+
+def mask_of(actions: gym.Space[Any], mask: Any) -> Any:
+    """Return what ``action_masks`` returned as a row of flags.
+
+    :param actions: the space of the actions; what has no masks returns them unchanged
+    :raises BreachError: if there is not one flag for each choice of each component
+    """
+    choices = n_choices(actions)
+    if choices is None:
+        return mask
+    flags = np.asarray(mask)
+    if flags.size != sum(choices) or flags.dtype.kind not in "biuf":
+        what = f"returned {described(mask)} from `action_masks`."
+        cure = f"Return {sum(choices)} flags, one for each choice of each component of an action."
+        raise BreachError(what, cure)
+    return flags.astype(bool).ravel()
 
 
 def step_result(

@@ -16,6 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from rl_runner.agents.registry import ALGORITHMS, find_algorithm
 from rl_runner.config import EnvConfig
 from rl_runner.envs import build_evaluation_env
+from rl_runner.envs.images import with_channels_first
 from rl_runner.errors import CheckpointError, ConfigError, Problem
 from rl_runner.evaluation.play.episodes import play_episodes
 from rl_runner.evaluation.play.exact_returns import exact_score
@@ -166,7 +167,8 @@ def evaluate_external_agent(  # noqa: PLR0913 - what `rl eval` asks for
     seeds = SeedTree(seed)
     episode_seeds = seeds.final_evaluation(n_episodes)
     with closing(build_evaluation_env(config, episode_seeds, n_envs)) as plain_env:
-        env = _with_statistics(plain_env, agent, path, statistics)
+        # SB3 transposes images around all other layers.
+        env = with_channels_first(_with_statistics(plain_env, agent, path, statistics))
         # An agent of other spaces would fail deep inside SB3, or play nonsense.
         for what, ours, its in (
             ("observations", env.observation_space, agent.observation_space),

@@ -159,6 +159,44 @@ def test_hindsight_needs_goals(observations: spaces.Space[Any]) -> None:
     assert "Leave it out" in problem.cure
 
 
+SINGLE = spaces.Box(-1, 1, ())
+
+
+@pytest.mark.parametrize(
+    ("achieved", "desired", "said"),
+    [
+        (SINGLE, SINGLE, "Hindsight replay cannot store `achieved_goal`, a single number"),
+        (BOX, spaces.Box(-1, 1, (2,)), "are not alike"),
+        (spaces.Discrete(3), BOX, "are not alike"),
+        (spaces.Discrete(3), spaces.Discrete(3), ""),
+    ],
+)
+def test_goals_that_hindsight_cannot_exchange_or_store_are_refused(
+    achieved: spaces.Space[Any], desired: spaces.Space[Any], said: str
+) -> None:
+    parts = {"observation": BOX, "achieved_goal": achieved, "desired_goal": desired}
+    written = {"replay_buffer_class": "HerReplayBuffer", "learning_starts": 100}
+    found = problems("dqn", observations=spaces.Dict(parts), **written)
+    assert [said in problem.what for problem in found] == [True] * bool(said)
+
+
+@pytest.mark.parametrize(
+    ("env", "kwargs", "said"),
+    [
+        ({"frame_stack": 2}, {}, "knows no stacked frames"),
+        ({}, {"n_sampled_gaol": 4}, "Did you mean `n_sampled_goal`?"),
+        ({}, {"goal_selection_strategy": "futur"}, "Did you mean `future`?"),
+        ({}, {"goal_selection_strategy": "Episode"}, ""),
+    ],
+)
+def test_hindsight_that_would_compute_wrong_rewards_or_is_misspelt_is_refused(
+    env: dict[str, Any], kwargs: dict[str, Any], said: str
+) -> None:
+    written = {"replay_buffer_class": "HerReplayBuffer", "replay_buffer_kwargs": kwargs}
+    found = problems("dqn", env, observations=GOALS, **written)
+    assert [said in str(problem) for problem in found] == [True] * bool(said)
+
+
 def test_without_hindsight_learning_may_start_within_an_episode() -> None:
     assert problems("dqn", {"time_limit": 50}, learning_starts=0) == []
 

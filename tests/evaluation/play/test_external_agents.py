@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from rl_runner.config import EnvConfig
 from rl_runner.errors import CheckpointError, ConfigError, RunFolderError
@@ -111,3 +112,49 @@ def test_the_returns_are_numbers(external: tuple[Path, PPO]):
     assert group.name == "theirs.zip"
     assert np.isfinite(group.evaluations[0].episodes.returns).all()
     assert group.evaluations[0].timesteps == 0
+
+
+class Stripes(gym.Env[Any, Any]):
+    """Shows how often the action was 1, as an image whose channels come last."""
+
+    observation_space = gym.spaces.Box(0, 255, (40, 44, 3), np.uint8)
+    action_space = gym.spaces.Discrete(2)
+
+    def _see(self) -> Any:
+        return np.full((40, 44, 3), 40 * self.paid, np.uint8), {}
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        super().reset(seed=seed, options=options)
+        self.paid = int(self.np_random.integers(4))
+        return self._see()
+
+    def step(self, action: int) -> Any:
+        self.paid += int(action)
+        return self._see()[0], float(action), False, False, {}
+
+
+gym.register("TestStripes-v0", entry_point=Stripes, max_episode_steps=6)
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+def test_an_agent_that_sees_images_plays_as_in_stock_sb3(tmp_path: Path, normalized: bool):
+    venv: Any = DummyVecEnv([lambda: gym.make("TestStripes-v0")])
+    if normalized:
+        venv = VecNormalize(venv, norm_obs=False)
+        venv.save(str(tmp_path / "statistics.pkl"))
+    agent = PPO("CnnPolicy", venv, n_steps=8, batch_size=8, seed=1, device="cpu")
+    agent.save(tmp_path / "theirs.zip")
+    statistics = tmp_path / "statistics.pkl" if normalized else None
+    config = EnvConfig(id="TestStripes-v0")
+    found = evaluate_external_agent(
+        tmp_path / "theirs.zip", "ppo", config, seed=2, n_episodes=4, statistics=statistics
+    )
+    env = gym.make("TestStripes-v0")
+    for seed, expected in zip(found.episodes.seeds, found.episodes.returns, strict=True):
+        obs, _ = env.reset(seed=int(seed))
+        total, over = 0.0, False
+        while not over:
+            action, _ = agent.predict(obs, deterministic=True)
+            obs, reward, _, over, _ = env.step(action)
+            total += float(reward)
+        assert total == expected
