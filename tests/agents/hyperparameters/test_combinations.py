@@ -166,8 +166,8 @@ SINGLE = spaces.Box(-1, 1, ())
     ("achieved", "desired", "said"),
     [
         (SINGLE, SINGLE, "Hindsight replay cannot store `achieved_goal`, a single number"),
-        (BOX, spaces.Box(-1, 1, (2,)), "are not alike"),
-        (spaces.Discrete(3), BOX, "are not alike"),
+        (BOX, spaces.Box(-1, 1, (2,)), "differ"),
+        (spaces.Discrete(3), BOX, "differ"),
         (spaces.Discrete(3), spaces.Discrete(3), ""),
     ],
 )
