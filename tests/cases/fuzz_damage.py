@@ -34,7 +34,7 @@ from rl_runner import train
 from rl_runner.cli.app import app
 from rl_runner.errors import RunnerError
 
-HANG_SECONDS = 300
+HANG_SECONDS = 300  # in the tests, on machines that do other work as well
 
 CONFIGS = {
     "ppo": """
@@ -419,7 +419,10 @@ def main() -> int:
     parser.add_argument("--configs", type=int, default=2000)
     parser.add_argument("--folders", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--hang-seconds", type=int, default=30, help="what counts as a hang")
     arguments = parser.parse_args()
+    global HANG_SECONDS  # noqa: PLW0603 - an option of the script
+    HANG_SECONDS = arguments.hang_seconds
     n_wrong = 0
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)  # what a command writes by default is removed, too

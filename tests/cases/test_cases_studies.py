@@ -39,6 +39,21 @@ def test_an_empty_study_with_other_directions_is_refused(rl, tmp_path: Path, dir
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
+def test_logs_09_the_last_value_of_a_grid_is_its_end(rl, tmp_path: Path):
+    config = copy_of("logs-09-grid-end-above-high", "mine.yaml", tmp_path)
+    small = ["--set", "train.total_timesteps=128", "--set", "eval.every=64", "--confirm", 0]
+    command = ["tune", config, *small, "-q", "--jobs", 1, "--storage", "sqlite:///g.db"]
+    outcome = rl(*command, "--study", "g")
+    assert outcome.exit_code == 0, outcome.message
+    with optuna_silenced():
+        trials = optuna.load_study(storage="sqlite:///g.db", study_name="g").trials
+    assert sorted(trial.params["gamma"] for trial in trials) == [0.1, 0.2, 0.3]
+    # Optuna accepts each of them again, as it has to when it queues an interrupted trial.
+    for trial in trials:
+        assert trial.distributions["gamma"]._contains(trial.params["gamma"])
+
+
 def test_a_locked_database_is_explained_at_the_start(rl, tmp_path: Path):
     config = copy_of("logs-13-database-locked-at-the-start", "mine.yaml", tmp_path)
     create_study("sqlite:///l.db", "other", ["maximize"])
