@@ -6,8 +6,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 CONFIG ?= configs/cartpole/ppo.yaml
+PARTS  ?=
 
-.PHONY: train test check format install clean
+.PHONY: train test results check format install clean
 
 train: install
 	$(BIN)/rl train $(CONFIG)
@@ -18,6 +19,12 @@ test: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto  # the workers share the cores
+
+# Hours: trains the shipped configs on this commit, then writes their figures into README and docs.
+# It resumes what was interrupted. `make results PARTS=frozenlake` trains one part of it.
+results: install
+	$(BIN)/python benchmarks/results.py run $(PARTS)
+	$(BIN)/python benchmarks/results.py write
 
 format: install
 	$(BIN)/ruff check --fix .
