@@ -30,29 +30,37 @@ RunsDir = Annotated[
 ]
 
 
-def _known_checkpoint(name: str) -> str:
-    if name not in CHECKPOINTS and not name.isdigit():
+def _known_checkpoint(name: str | None) -> str | None:
+    if name is not None and name not in CHECKPOINTS and not name.isdigit():
         message = f"{name!r} is neither one of {', '.join(CHECKPOINTS)} nor a number of timesteps."
         raise typer.BadParameter(message)
     return name
 
 
-def _known_checkpoints(names: str) -> str:
-    return ",".join(_known_checkpoint(name.strip()) for name in names.split(","))
+def _known_checkpoints(names: str | None) -> str | None:
+    for name in () if names is None else names.split(","):
+        _known_checkpoint(name.strip())
+    return names
+
+
+def checkpoint_names(names: str | None) -> list[str | None]:
+    """Return the names in an option; None stands for the config's ``train.keep``."""
+    return [None] if names is None else [name.strip() for name in names.split(",")]
 
 
 CHECKPOINTS = ("last", "best", "halfway", "untrained")
 Checkpoint = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--checkpoint",
         metavar="NAME|TIMESTEPS",
         callback=_known_checkpoint,
-        help=f"Which agent: {', '.join(CHECKPOINTS)}, or a saved number of timesteps.",
+        help=f"Which agent: {', '.join(CHECKPOINTS)}, or a saved number of timesteps; default: the "
+        "config's train.keep.",
     ),
 ]
 Checkpoints = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--checkpoint",
         metavar="NAME[,NAME...]",

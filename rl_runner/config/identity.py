@@ -13,6 +13,7 @@ NOT_HASHED = (
     ("", "description"),
     ("train", "seeds"),
     ("train", "max_hours"),
+    ("train", "keep"),
     ("env", "vec"),
     ("env", "return_bounds"),
     ("env", "max_copies"),
@@ -39,7 +40,8 @@ def meaning_of(config: ExperimentConfig) -> dict[str, Any]:
 
     Left out are the name and description; the list of seeds (each seed is a run of its own, so
     that further seeds join the same experiment); ``env.vec`` and ``env.max_copies`` (all ways of
-    stepping give the same numbers) and ``env.return_bounds`` (which only the statistics use); the
+    stepping give the same numbers), ``env.return_bounds`` (which only the statistics use) and
+    ``train.keep`` (which agent is taken by default); the
     paths to a log and to local modules; and options about time limits and the files to keep. Call
     this on a resolved config, in which every default is written out.
     """

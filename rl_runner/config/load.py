@@ -24,14 +24,19 @@ def load_config(path: str | FilePath, overrides: Sequence[str] = ()) -> Experime
     """Load an experiment's description.
 
     :param path: a YAML file, or an experiment's folder (its ``config.yaml`` is read)
-    :param overrides: ``"algo.gamma=0.99"`` and the like, applied to the file in this order
+    :param overrides: ``"algo.gamma=0.99"`` and the like, applied to the file in this order. Where
+        one changes ``train.total_timesteps``, ``eval.every`` keeps its share of the budget
     :raises ConfigError: with file, line, key and what to do; hyperparameters are checked later, by
         :func:`rl_runner.training.resolve.resolve`
     """
     path = _config_in(FilePath(path))
-    raw, source = _read_with_bases(path, ())
+    written, source = _read_with_bases(path, ())
+    raw = written
     for override in overrides:
         raw, source = _override(raw, source, override)
+    keys = {override.partition("=")[0].strip() for override in overrides}
+    if "train.total_timesteps" in keys and not keys & {"eval", "eval.every"}:
+        raw = _with_same_share(raw, written)
     return config_from_dict(raw, source)
 
 
@@ -188,6 +193,24 @@ def _override(raw: Raw, source: SourceMap, override: str) -> tuple[Raw, SourceMa
     changed = _replaced(raw, path, value, origin)
     places = {at: place for at, place in source.places.items() if at[: len(path)] != path}
     return changed, replace(source, places={**places, path: origin})
+
+
+def _with_same_share(raw: Raw, written: Raw) -> Raw:
+    """Let ``eval.every`` keep its share of a budget that an override has changed.
+
+    Otherwise a config with a tenth of its budget would be evaluated once, at its end.
+
+    :param raw: with the new budget
+    :param written: with the old one
+    """
+    match raw, written:
+        case (
+            {"train": {"total_timesteps": int(new)}, "eval": {"every": int(every)}},
+            {"train": {"total_timesteps": int(old)}},
+        ) if new > 0 and old > 0:
+            share = max(1, round(every * new / old))
+            return {**raw, "eval": {**raw["eval"], "every": share}}
+    return raw
 
 
 def _replaced(node: object, path: Path, value: object, origin: str) -> Raw:

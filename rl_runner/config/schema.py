@@ -215,12 +215,15 @@ Seeds = Annotated[
 class TrainConfig(Section):
     """The budget of each run, in environment timesteps, and the seeds to run.
 
-    A run that takes longer than ``max_hours`` is stopped and marked as failed.
+    A run that takes longer than ``max_hours`` is stopped and marked as failed. ``keep`` is the
+    agent that `rl eval`, `rl record` and :func:`load_run` take unless they are told another one:
+    the one at the end of training, or the one with the best periodic evaluation. Both are saved.
     """
 
     total_timesteps: Timesteps
     seeds: Seeds = tuple(range(DEFAULT_SEEDS))
     max_hours: Annotated[float, Field(gt=0, le=1_000_000)] | None = None  # a century
+    keep: Literal["last", "best"] = "last"
 
 
 class EvalConfig(Section):
@@ -334,6 +337,8 @@ class ExperimentConfig(Section):
             del plain["env"]["return_bounds"]
         if self.env.max_copies is None:
             del plain["env"]["max_copies"]
+        if self.train.keep == "last":
+            del plain["train"]["keep"]
         return plain
 
 

@@ -4,6 +4,7 @@ A run is addressed by what it is, not by when it started, so training twice is t
 Every file appears whole or not at all: it is written aside and renamed.
 """
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -161,11 +162,17 @@ class RunFolder:
     # --- log.txt ------------------------------------------------------------------------------
 
     def open_log(self) -> IO[str]:
-        """Open log.txt for appending: what the run's process prints."""
+        """Open log.txt for appending: what the run reports, and what its process prints."""
         self._refuse_links()
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             return (self.path / LOG).open("a", encoding="utf-8")
+
+    def add_to_log(self, text: str) -> None:
+        """Append a line to log.txt, secrets hidden; it is left out where that is impossible."""
+        # Training does not depend on the log.
+        with contextlib.suppress(OSError, RunFolderError), self.open_log() as log:
+            log.write(f"{redacted(text)}\n")
 
     def trim_log(self) -> None:
         """Shorten log.txt to its end if it has grown beyond :data:`MOST_LOG` bytes.

@@ -67,6 +67,8 @@ def train_run(
                 resumption.restore_trained(agent)
                 break
             with resumption.next_segment(agent) as segment:
+                if agent.num_timesteps == 0:
+                    observers.evaluation.evaluate_untrained(agent)
                 agent.learn(
                     total - agent.num_timesteps,
                     CallbackList([segment.callback, *observers.callbacks]),

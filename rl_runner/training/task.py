@@ -97,6 +97,7 @@ class RunResult:
     seed: int
     path: Path
     record: RunRecord
+    was_finished: bool = False  # before this command, which therefore trained nothing
     elsewhere: bool = False  # left to another process
     holder: str = ""  # which one, if it is known
 
@@ -138,12 +139,15 @@ def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
             # Train, unless the run is finished and its weights are there.
             record = run.read_record()
             _check_same_experiment(task, record)
-            if record is None or not record.is_finished or not run.agents.weights.is_file():
+            was_finished = (
+                record is not None and record.is_finished and run.agents.weights.is_file()
+            )
+            if record is None or not was_finished:
                 run.sign_claim()
                 reporter.run_started(task.run)
                 record = _train_and_record(task, run, reporter, stop)
             reporter.run_ended(task.run, record)
-            return RunResult(task.seed, place, record)
+            return RunResult(task.seed, place, record, was_finished=was_finished)
         finally:
             run.release()
 
@@ -190,10 +194,12 @@ def _train_and_record(
     file = _RecordFile(run, with_provenance(begun))
     run.reserve_record()  # first: a disk that fills up later cannot leave "running" behind
     file.write()
+    log = _LogWriter(task, run)
+    log.begin()
     started = time.monotonic()
     try:
         file.record = task.with_details(file.record)
-        done = task.train(run, _Heartbeat(reporter, file), stop)
+        done = task.train(run, _Heartbeat(reporter, file, log), stop)
         file.change(
             status="finished",
             timesteps=done.timesteps,
@@ -217,8 +223,9 @@ def _train_and_record(
         )
     finally:
         # However it ended, record when
-        run.trim_log()
         file.change(finished=now(), seconds=round(time.monotonic() - started, 3))
+        log.end(file.record)
+        run.trim_log()
         run.write_final_record(file.record)
     return file.record
 
@@ -237,6 +244,46 @@ class _RecordFile:
     def write(self) -> None:
         """Replace run.json."""
         self._run.write_record(self.record)
+
+
+class _LogWriter:
+    """Writes into log.txt how a run goes, beside what its process prints there."""
+
+    def __init__(self, task: RunTask, run: RunFolder) -> None:
+        self._task = task
+        self._run = run
+        self._evaluated_until = run.checkpoints.newest_timesteps()  # logged by earlier sessions
+
+    def add(self, text: str) -> None:
+        """Append a line with the time, in UTC."""
+        self._run.add_to_log(f"{now()} {text}")
+
+    def begin(self) -> None:
+        """Say what is trained."""
+        config = self._task.config
+        what = f"{config.algo.name} on {config.env.id}, {config.train.total_timesteps:,} timesteps"
+        self.add(f"{config.name} seed {self._task.seed}: {what}")
+
+    def add_evaluation(self, evaluated: Evaluated) -> None:
+        """Say what a periodic evaluation found, once: a resumed run reports its earlier ones."""
+        if evaluated.timesteps > self._evaluated_until:
+            self._evaluated_until = evaluated.timesteps
+            mean = f"{evaluated.mean_reward:.6g}"
+            self.add(f"{evaluated.timesteps:,} timesteps: evaluation {mean}")
+
+    def end(self, record: RunRecord) -> None:
+        """Say how the run ended."""
+        if record.error is not None:
+            self.add("\n".join([f"{record.status}: {record.error}", *_lines(record.traceback)]))
+        elif record.is_finished and record.last.mean_reward is not None:
+            last = record.last
+            self.add(f"finished: mean reward {last.mean_reward:.6g} in {record.seconds:,.1f} s")
+        else:
+            self.add(record.status)
+
+
+def _lines(text: str | None) -> list[str]:
+    return [] if text is None else text.rstrip().splitlines()
 
 
 def _origin(run: RunFolder) -> ExtendedFrom | None:
@@ -294,6 +341,7 @@ def _record_from_outside(task: RunTask, **changes: Any) -> RunResult:
         record = record if before is None else replace(before, **changes, finished=record.finished)
         if run.claim():  # else another process has taken it over by now
             try:
+                _LogWriter(task, run).end(record)
                 run.write_final_record(record)
             finally:
                 run.release()
@@ -305,16 +353,19 @@ def _record_from_outside(task: RunTask, **changes: Any) -> RunResult:
 class _Heartbeat(Reporter):
     """Passes reports on and, now and then, notes in run.json that the run is alive, and where."""
 
-    def __init__(self, inner: Reporter, file: _RecordFile) -> None:
+    def __init__(self, inner: Reporter, file: _RecordFile, log: _LogWriter) -> None:
         self._inner = inner
         self._file = file
+        self._log = log
         self._last = time.monotonic()
         self.metrics_file = inner.metrics_file
 
     def note(self, text: str) -> None:
+        self._log.add(f"Note: {text}")
         self._inner.note(text)
 
     def run_evaluated(self, evaluated: Evaluated) -> None:
+        self._log.add_evaluation(evaluated)
         self._inner.run_evaluated(evaluated)
 
     def run_progress(self, progress: Progress) -> None:

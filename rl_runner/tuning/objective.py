@@ -41,12 +41,13 @@ class RunOutcome:
 
 
 def load_curve(run: RunFolder) -> Curve:
-    """Return the mean return of each periodic evaluation that a run has made."""
+    """Return the mean return of each periodic evaluation after timestep 0 that a run has made."""
     arrays = run.measurements.load_evaluations()
     means = arrays["returns"].mean(axis=1)
     if len(arrays.get("exact", ())) == len(means):
         means = arrays["exact"]
-    return dict(zip(arrays["timesteps"].tolist(), means.tolist(), strict=True))
+    points = zip(arrays["timesteps"].tolist(), means.tolist(), strict=True)
+    return {timesteps: mean for timesteps, mean in points if timesteps > 0}
 
 
 def score_of_run(objective: ObjectiveConfig, outcome: RunOutcome, total_timesteps: int) -> float:

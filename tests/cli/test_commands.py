@@ -146,6 +146,7 @@ def test_train_tells_its_progress_on_standard_error(trained: Trained):
     assert "seed 0:" in message
     assert "seed 1:" in message
     assert "held-out episodes" in message
+    assert "lready finished" not in message
 
 
 def test_the_hash_is_that_of_the_written_config(trained: Trained):
@@ -160,6 +161,8 @@ def test_training_again_changes_nothing(rl: Rl, lake: Path, trained: Trained):
     assert [run["mean_reward"] for run in outcome.document["runs"]] == [
         run["mean_reward"] for run in trained.document["runs"]
     ]
+    assert "seed 0: already finished: " in outcome.message
+    assert "Already finished: nothing was trained." in outcome.message
 
 
 def test_training_the_experiment_itself_changes_nothing(rl: Rl, lake: Path):

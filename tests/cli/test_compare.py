@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from synthetic_experiments import change_record, write_experiment
 
-from rl_runner.cli.display.console import show, table
+from rl_runner.cli.display.console import show
+from rl_runner.cli.display.tables import table
 
 Rl = Callable[..., Any]
 

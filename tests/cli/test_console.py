@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from rl_runner.cli.display import console as module
+from rl_runner.cli.display import tables
+from rl_runner.cli.display.characters import visible
 from rl_runner.cli.display.console import (
     only_results,
     show,
@@ -15,9 +17,8 @@ from rl_runner.cli.display.console import (
     show_json,
     show_message,
     show_text,
-    table,
-    visible,
 )
+from rl_runner.cli.display.tables import table
 from rl_runner.errors import Problem, RunnerError
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
@@ -69,7 +70,7 @@ def test_a_message_is_bounded(capsys: pytest.CaptureFixture[str]):
     show(table(["column"], [["q" * 1_000_000]]))
     printed = capsys.readouterr()
     assert len(printed.err) < 3 * module.MOST_OF_A_MESSAGE
-    assert len(printed.out) < 5 * module.MOST_OF_A_CELL
+    assert len(printed.out) < 5 * tables.MOST_OF_A_CELL
 
 
 def test_what_others_print_goes_to_standard_error(capsys: pytest.CaptureFixture[str]):

@@ -77,6 +77,23 @@ def test_checkpoints_by_name_and_by_timesteps(rl: Rl, lake: Path):
     assert found["untrained"]["exact_mean_reward"] == 0.0  # an empty table walks into the wall
 
 
+def test_the_config_says_which_agent_is_taken_by_default(rl: Rl, lake: Path):
+    def policies(*options: str) -> set[str]:
+        outcome = rl("eval", lake, *options, "--json")
+        assert outcome.exit_code == 0, outcome.message
+        return {run["policy"] for run in outcome.document["runs"]}
+
+    assert policies() == {"last"}
+    file = lake / "config.yaml"
+    before = file.read_text(encoding="utf-8")
+    file.write_text(before.replace("train:\n", "train:\n  keep: best\n"), encoding="utf-8")
+    try:
+        assert policies() == {"best"}
+        assert policies("--checkpoint", "last") == {"last"}
+    finally:
+        file.write_text(before, encoding="utf-8")
+
+
 def test_a_checkpoint_that_is_not_kept_is_named_with_those_that_are(rl: Rl, lake: Path):
     outcome = rl("eval", lake / "seed-0", "--checkpoint", "123")
     assert outcome.exit_code == 2

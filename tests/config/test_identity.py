@@ -74,6 +74,7 @@ def test_the_hash_is_the_same_in_another_process(tmp_path: Path):
         ("train.seeds", 1),
         ("train.seeds", [7, 3]),
         ("env.vec", "subproc"),
+        ("train.keep", "best"),
     ],
 )
 def test_what_does_not_change_results_does_not_change_the_hash(path: str, value: object):

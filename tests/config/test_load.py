@@ -671,3 +671,35 @@ def test_any_config_is_the_same_after_writing_and_loading(folder: Path, config: 
     assert loaded.to_dict() == config.to_dict()
     assert experiment_hash(loaded) == experiment_hash(config)
     assert dump_config(loaded) == dump_config(config)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "every"),
+    [
+        ([], 5000),
+        (["train.total_timesteps=5000"], 500),
+        (["train.total_timesteps=100000"], 10_000),
+        (["train.total_timesteps=3"], 1),
+        (["train.total_timesteps=5000", "eval.every=100"], 100),
+        (["eval.every=100", "train.total_timesteps=5000"], 100),
+        (["train.total_timesteps=5000", "eval={every: 77}"], 77),
+        (["train.total_timesteps=5000", "train.total_timesteps=20000"], 2000),
+    ],
+)
+def test_an_interval_between_evaluations_follows_the_budget(
+    tmp_path: Path, overrides: list[str], every: int
+):
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "{env: {id: CartPole-v1}, algo: {name: ppo}, train: {total_timesteps: 50_000}, "
+        "eval: {every: 5_000}}",
+        encoding="utf-8",
+    )
+    assert load_config(path, overrides).eval.every == every
+
+
+def test_a_budget_that_is_no_number_is_refused_as_ever(tmp_path: Path):
+    path = tmp_path / "config.yaml"
+    path.write_text("{env: {id: A}, algo: {name: ppo}, eval: {every: 5}}", encoding="utf-8")
+    with pytest.raises(ConfigError, match="total_timesteps"):
+        load_config(path, ["train.total_timesteps=many"])

@@ -253,6 +253,18 @@ def test_a_log_that_is_too_long_keeps_its_end(run: RunFolder, monkeypatch: pytes
     RunFolder(run.path / "nowhere").trim_log()
 
 
+def test_lines_are_added_to_the_log_without_secrets(run: RunFolder):
+    run.add_to_log("begun")
+    run.add_to_log("api_key=abc123secret")
+    assert run.log_tail()[0] == "begun"
+    assert "abc123secret" not in (run.path / "log.txt").read_text()
+
+
+def test_a_log_that_cannot_be_written_does_not_stop_anything(run: RunFolder):
+    (run.path / "log.txt").mkdir(parents=True)
+    run.add_to_log("begun")
+
+
 def test_the_end_of_a_log_is_bounded_in_lines_and_bytes(run: RunFolder):
     with run.open_log() as log:
         log.write("x" * 1_000_000 + "\n" + "\n".join(map(str, range(10))))

@@ -8,9 +8,11 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rl_runner import config_from_dict, train
+from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import ExperimentConfig
 from rl_runner.evaluation.reproduction import differences
 from rl_runner.runs.folder import RunFolder
+from rl_runner.training.observers.callbacks import PeriodicEvaluation
 from rl_runner.training.reporting import Progress, Reporter
 from rl_runner.training.task import RunResult
 
@@ -60,6 +62,73 @@ def steps_of(run: Path, tag: str) -> list[int]:
     events = EventAccumulator(str(run), size_guidance={"scalars": 0})
     events.Reload()
     return [event.step for event in events.Scalars(tag)]
+
+
+# --- the evaluation at timestep 0 -----------------------------------------------------------------
+
+SMALL = {"net_arch": [8]}
+UNTRAINED: dict[
+    str, tuple[str, dict[str, Any], dict[str, Any]]
+] = {  # env, algo, of the env section
+    "a table": ("FrozenLake-v1", {"name": "q_learning"}, {}),
+    "reinforce": ("CartPole-v1", {"name": "reinforce", "n_episodes": 2}, {}),
+    "ppo": ("CartPole-v1", {"name": "ppo", "n_steps": 32, "policy_kwargs": SMALL}, {"n_envs": 2}),
+    "normalised": (
+        "CartPole-v1",
+        {"name": "a2c", "policy_kwargs": SMALL},
+        {"normalize": True, "n_envs": 2},
+    ),
+    "borrowed copies": (
+        "CartPole-v1",
+        {"name": "a2c", "policy_kwargs": SMALL},
+        {"normalize": True, "n_envs": 2, "max_copies": 2},
+    ),
+    "dqn": (
+        "CartPole-v1",
+        {"name": "dqn", "learning_starts": 50, "policy_kwargs": SMALL},
+        {},
+    ),
+    "gsde": (
+        "Pendulum-v1",
+        {"name": "sac", "learning_starts": 150, "use_sde": True, "policy_kwargs": SMALL},
+        {},
+    ),
+    "recurrent": (
+        "CartPole-v1",
+        {"name": "recurrent_ppo", "n_steps": 32, "batch_size": 32, "n_epochs": 1},
+        {},
+    ),
+    "ars": ("CartPole-v1", {"name": "ars", "n_delta": 2, "policy_kwargs": SMALL}, {}),
+}
+
+
+@pytest.mark.parametrize("engine", ["stock", "auto"])
+@pytest.mark.parametrize("name", UNTRAINED)
+def test_evaluating_the_untrained_agent_changes_no_other_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, engine: str
+):
+    env, algo, of_env = UNTRAINED[name]
+    config = config_from_dict(
+        {
+            "env": {"id": env, **of_env},
+            "algo": {**algo, "engine": engine},
+            "train": {"total_timesteps": 200, "seeds": [0]},
+            "eval": {"every": 100, "n_episodes": 2, "final_episodes": 2},
+        }
+    )
+    run = finished(config, tmp_path / "with")
+    monkeypatch.setattr(PeriodicEvaluation, "evaluate_untrained", lambda *_: None)
+    without = finished(config, tmp_path / "without")
+    weights = find_algorithm(algo["name"]).weights_file
+    folders = RunFolder(run, weights), RunFolder(without, weights)
+    assert differences(*folders) == []
+    records = [folder.read_record() for folder in folders]
+    assert records[0] is not None
+    assert records[1] is not None
+    assert records[0].results == records[1].results
+    curves = [folder.measurements.load_evaluations()["timesteps"].tolist() for folder in folders]
+    assert curves[0] == [0, *curves[1]]
+    assert steps_of(run, "eval/mean_reward") == curves[0]
 
 
 # --- logging windows longer than a segment --------------------------------------------------------

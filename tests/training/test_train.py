@@ -97,6 +97,7 @@ def test_a_run_folder_holds_exactly_what_the_architecture_says(
     assert files == {
         ".lock",
         "run.json",
+        "log.txt",
         "episodes.csv",
         "evaluations.npz",
         events,
@@ -227,9 +228,13 @@ def test_without_successes_there_is_no_success_rate(trained: Trained):
 
 @pytest.mark.parametrize(
     ("name", "timesteps"),
-    [("q_learning", [100, 200, 300]), ("ppo", [100, 200, 256]), ("normalized", [100, 192])],
+    [
+        ("q_learning", [0, 100, 200, 300]),
+        ("ppo", [0, 100, 200, 256]),
+        ("normalized", [0, 100, 192]),
+    ],
 )
-def test_evaluations_come_at_the_multiples_and_at_the_end(
+def test_evaluations_come_at_the_start_at_the_multiples_and_at_the_end(
     trained: Trained, name: str, timesteps: list[int]
 ):
     with np.load(trained(name).runs[0].path / "evaluations.npz", allow_pickle=False) as file:
@@ -257,8 +262,8 @@ def test_environments_are_reset_on_the_seeds_of_their_purpose(tmp_path: Path, di
     assert training == [[seed] for seed in tree.train_envs(2)]  # afterwards the generator runs on
     evaluation, final = tree.evaluation(3), tree.final_evaluation(4)
     assert [seeds for seeds in by_copy if seeds not in training] == [
-        [evaluation[0], evaluation[2]] * 3,  # at 20, 40 and 60 timesteps
-        [evaluation[1]] * 3,
+        [evaluation[0], evaluation[2]] * 4,  # at 0, 20, 40 and 60 timesteps
+        [evaluation[1]] * 4,
         [final[0], final[2]] * 2,  # the last agent's and the best's
         [final[1], final[3]] * 2,
     ]
@@ -356,6 +361,30 @@ def test_evaluating_more_often_does_not_change_training(
     assert _episodes(run.path) == _episodes(trained(name).runs[0].path)
 
 
+# --- log.txt ---
+
+
+def test_the_log_says_how_the_run_went(trained: Trained):
+    run = trained("q_learning").runs[0]
+    lines = (run.path / "log.txt").read_text(encoding="utf-8").splitlines()
+    said = [line.partition(" ")[2] for line in lines]  # without the time
+    assert said[0] == "q_learning seed 0: q_learning on FrozenLake-v1, 300 timesteps"
+    evaluated = [line for line in said if "evaluation" in line]
+    assert [line.partition(" ")[0] for line in evaluated] == ["100", "200", "300"]
+    assert said[-1].startswith(f"finished: mean reward {run.mean_reward:.6g} in ")
+    times = [datetime.fromisoformat(line.partition(" ")[0]) for line in lines]
+    assert times == sorted(times)
+
+
+def test_a_finished_run_is_left_to_say_so(tmp_path: Path, config_of: ConfigOf):
+    config = config_of("cliff")
+    assert not train(config, runs_dir=tmp_path).runs[0].was_finished
+    log = tmp_path / train(config, runs_dir=tmp_path).runs[0].path / "log.txt"
+    before = log.read_text(encoding="utf-8")
+    assert train(config, runs_dir=tmp_path).runs[0].was_finished
+    assert log.read_text(encoding="utf-8") == before
+
+
 # --- idempotence ----------------------------------------------------------------------------------
 
 
@@ -436,7 +465,7 @@ def test_an_interrupted_run_is_recorded_and_resumes_next_time(
     assert datetime.fromisoformat(record["finished"])
     assert _strict_json(experiment / "seed-1" / "run.json")["status"] == "pending"
     with np.load(experiment / "seed-0" / "evaluations.npz") as file:
-        assert file["timesteps"].tolist() == [100]
+        assert file["timesteps"].tolist() == [0, 100]
 
     result = train(config, runs_dir=tmp_path / "a", reporter=witness)
     assert witness.reports("run_started") == [0, 1]
@@ -691,7 +720,6 @@ def test_a_reporter_hears_the_whole_story_in_order(
     assert {(p.run.seed, p.total_timesteps) for p in progress} == {(4, 256)}
     assert all(p.steps_per_second > 0 for p in progress)
     assert progress[0].mean_return is None
-    assert progress[0].mean_evaluation is None
     returns = [episode_return for _, episode_return, _, _ in _episodes(result.runs[0].path)]
     assert len(returns) < 100
     assert progress[-1].mean_return == pytest.approx(np.mean(returns))

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from rl_runner.cli import options
-from rl_runner.cli.display.console import show, show_json, table
+from rl_runner.cli.display.console import show, show_json
+from rl_runner.cli.display.tables import table
 
 
 def algos(

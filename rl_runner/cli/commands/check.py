@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from rl_runner.cli import options
-from rl_runner.cli.display.console import duration, show, show_json, show_message, table
+from rl_runner.cli.display.console import duration, show, show_json, show_message
+from rl_runner.cli.display.tables import Column, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,10 @@ def check(
 
 def _show_table(reports: "Sequence[CheckReport]") -> None:
     """Print a row per experiment: its spaces, and what a run will cost."""
-    columns = ("experiment", "observations", "actions", ">time limit", ">time per seed", ">memory")
+    columns = (
+        "experiment", Column("observations", 1), Column("actions", 1), Column(">time limit", 3),
+        ">time per seed", Column(">memory", 2),
+    )  # fmt: skip
     rows = [
         (
             report.experiment,

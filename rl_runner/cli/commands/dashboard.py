@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +18,10 @@ from rl_runner.cli import options
 from rl_runner.cli.display.console import show_message
 from rl_runner.cli.exit_codes import FAILED
 from rl_runner.errors import Problem, RunFolderError, RunnerError
+from rl_runner.layout import CONFIG, RECORD
+from rl_runner.runs.labelled_links import update_links
 
+UPDATE_SECONDS = 5.0  # between two looks for new experiments
 GRACE_SECONDS = 1.0  # in which TensorBoard may stop by itself: Ctrl-C reaches it too
 
 
@@ -34,7 +39,7 @@ def dashboard(
         int, typer.Option("--port", min=1, max=65535, help="The port to listen on.")
     ] = 6006,
 ) -> None:
-    """Show results in TensorBoard.
+    """Show results in TensorBoard; experiments of one name are called by what differs.
 
     Example: rl dashboard runs --port 6007
     """
@@ -43,9 +48,48 @@ def dashboard(
         raise RunFolderError(Problem("There is no such folder.", str(directory), cure))
     _check_address(host, port)
     show_message(f"TensorBoard shows {directory} at http://{host}:{port}/ (press Ctrl-C to stop)")
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(directory)]
-    if _serve([*command, "--host", host, "--port", str(port)]):
-        raise typer.Exit(FAILED)
+    with _labelled(directory) as shown:
+        command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(shown)]
+        if _serve([*command, "--host", host, "--port", str(port)]):
+            raise typer.Exit(FAILED)
+
+
+@contextlib.contextmanager
+def _labelled(directory: Path) -> Iterator[Path]:
+    """Yield a folder of links to experiments, named by what differs between them.
+
+    TensorBoard names runs by their folders. The links follow what is trained meanwhile. An
+    experiment or a run is shown as it is.
+    """
+    if (directory / CONFIG).is_file() or (directory / RECORD).is_file():
+        yield directory
+        return
+    with tempfile.TemporaryDirectory(prefix="rl-dashboard-") as folder:
+        links, ended = Path(folder), threading.Event()
+        update_links(directory, links)
+        thread = threading.Thread(target=_keep_up, args=(directory, links, ended), daemon=True)
+        thread.start()
+        try:
+            yield links
+        finally:
+            ended.set()
+            thread.join()
+
+
+def _keep_up(directory: Path, links: Path, ended: threading.Event) -> None:
+    """Update the links whenever a folder appears or vanishes."""
+    before = _entries(directory)
+    while not ended.wait(UPDATE_SECONDS):
+        if (now := _entries(directory)) != before:
+            before = now
+            update_links(directory, links)
+
+
+def _entries(directory: Path) -> set[tuple[str, bool]]:
+    """Return the names of the folders, and whether each has become an experiment."""
+    with contextlib.suppress(OSError):
+        return {(entry.name, (entry / CONFIG).is_file()) for entry in directory.iterdir()}
+    return set()
 
 
 def _check_address(host: str, port: int) -> None:

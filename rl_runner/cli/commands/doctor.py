@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rl_runner.cli import options
-from rl_runner.cli.display.console import show, show_json, show_message, table
+from rl_runner.cli.display.console import show, show_json, show_message
+from rl_runner.cli.display.tables import table
 from rl_runner.cli.exit_codes import FAILED
 from rl_runner.errors import ConfigError, Problem
 

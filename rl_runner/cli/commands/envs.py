@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from rl_runner.cli import options
-from rl_runner.cli.display.console import show, show_json, table
+from rl_runner.cli.display.console import show, show_json
+from rl_runner.cli.display.tables import table
 
 
 def envs(

@@ -33,7 +33,7 @@ def evaluate(
             help="Held-out episodes per run; default: the config's final_episodes.",
         ),
     ] = None,
-    checkpoint: options.Checkpoint = "last",
+    checkpoint: options.Checkpoint = None,
     policy: Annotated[
         str | None,
         typer.Option(

@@ -18,7 +18,7 @@ def record(
         ),
     ] = Path("agent.gif"),
     episodes: Annotated[int, typer.Option("--episodes", min=1, help="The number of episodes.")] = 3,
-    checkpoint: options.Checkpoints = "last",
+    checkpoint: options.Checkpoints = None,
     speed: Annotated[
         float,
         typer.Option(
@@ -48,7 +48,7 @@ def record(
 
     # Load the agents, once the file name fits what is written.
     (check_map_path if policy_map else check_picture_path)(out)
-    agents, titles = load_checkpoints(run, checkpoint.split(","))
+    agents, titles = load_checkpoints(run, options.checkpoint_names(checkpoint))
     if agents[0].note:
         show_message(agents[0].note)
     # Draw a map, a strip of frames, or a video.

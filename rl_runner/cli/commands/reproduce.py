@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from rl_runner.cli import options
-from rl_runner.cli.display.console import duration, number, show, show_json, show_message, table
+from rl_runner.cli.display.console import duration, number, show, show_json, show_message
+from rl_runner.cli.display.tables import table
 from rl_runner.cli.exit_codes import FAILED
 
 if TYPE_CHECKING:

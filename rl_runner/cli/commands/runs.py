@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from rl_runner.cli import options
-from rl_runner.cli.display.console import duration, number, show, show_json, table
+from rl_runner.cli.display.console import duration, number, show, show_json
 from rl_runner.cli.display.results import run_document
+from rl_runner.cli.display.tables import Column, table
 from rl_runner.runs.record import Status
 
 if TYPE_CHECKING:
@@ -18,10 +19,10 @@ COLUMNS = (
     "experiment",
     ">seed",
     "status",
-    ">timesteps",
+    Column(">timesteps", 2),
     ">mean reward",
-    ">best agent",
-    ">time",
+    Column(">best agent", 1),
+    Column(">time", 3),
 )
 
 ShownStatus = Literal[Status, "crashed", "unreadable"]  # as the index finds them

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rl_runner.cli import options
-from rl_runner.cli.display.console import console, show, show_json
+from rl_runner.cli.display.console import console, show, show_json, show_message
 from rl_runner.cli.display.logs import log_result_document, show_log_result
 from rl_runner.cli.display.results import (
     result_document,
@@ -101,6 +101,8 @@ def train(
         raise typer.Exit(FAILED)
     if unfinished:
         raise typer.Exit(unfinished)
+    if not quiet and all(run.was_finished for result in results for run in result.runs):
+        show_message("Already finished: nothing was trained. `--fresh` trains it again.")
     if not (as_json or quiet or on_logs) and console().is_terminal:
         show(f"To see the learning curves: rl dashboard {runs_dir}")
 

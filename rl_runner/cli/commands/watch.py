@@ -11,7 +11,7 @@ from rl_runner.cli.display.console import number, show, show_message
 def watch(
     run: options.OneRun,
     episodes: Annotated[int, typer.Option("--episodes", min=1, help="The number of episodes.")] = 3,
-    checkpoint: options.Checkpoint = "last",
+    checkpoint: options.Checkpoint = None,
     stochastic: options.Stochastic = False,
 ) -> None:
     """Watch a trained agent in a window.

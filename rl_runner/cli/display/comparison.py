@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from rl_runner.cli.display.console import duration, interval, number, show, table
+from rl_runner.cli.display.console import duration, interval, number, show
+from rl_runner.cli.display.tables import Column, table
 
 if TYPE_CHECKING:
     from rl_runner.evaluation.comparison.compare import Comparison, Row
@@ -20,10 +21,13 @@ def show_comparison(comparison: "Comparison") -> None:
     kind = "exact" if comparison.measure == "exact" else "held-out"
     title = f"{comparison.environment.id}: mean {kind} return of the {comparison.agent} agent"
     digits = 3 if max(abs(row.scores).max(initial=0) for row in comparison.rows) < 10 else 1
-    columns = ("experiment", ">seeds", ">mean", "95 %", ">IQM", "95 %", ">median", "95 %")
+    columns = (
+        "experiment", ">seeds", ">mean", "95 %", Column(">IQM", 1), Column("95 %", 1),
+        Column(">median", 2), Column("95 %", 2),
+    )  # fmt: skip
     show(table(columns, [_result_cells(row, digits) for row in comparison.rows], title))
     show(_bounds_line(comparison))
-    show(_learning_table(comparison))
+    show("", _learning_table(comparison))
     show(_scale_line(comparison))
     if comparison.pairs:
         show("", _pair_table(comparison, digits))
@@ -64,8 +68,9 @@ def _scale_line(comparison: "Comparison") -> str:
 def _learning_table(comparison: "Comparison") -> object:
     threshold = number(comparison.threshold)
     columns = (
-        "experiment", ">normalised", ">budget", f">reached {threshold}", ">timesteps to reach",
-        ">time to reach", ">total time", ">selection optimism",
+        "experiment", Column(">normalised", 2), Column(">budget", 4), f">reached {threshold}",
+        ">timesteps to reach", Column(">time to reach", 3), Column(">total time", 4),
+        Column(">best agent", 1), Column(">selection optimism", 5),
     )  # fmt: skip
     rows = []
     for row in comparison.rows:
@@ -79,10 +84,13 @@ def _learning_table(comparison: "Comparison") -> object:
                 number(None if reached is None else reached.median_timesteps, 0),
                 duration(None if reached is None else reached.median_seconds),
                 duration(row.median_seconds),
+                number(row.best_mean_reward),
                 number(row.selection_optimism),
             )
         )
-    return table(columns, rows, "Learning (timesteps and times: medians over seeds)")
+    return table(
+        columns, rows, "Learning (timesteps and times: medians over seeds; best agents: means)"
+    )
 
 
 def _pair_table(comparison: "Comparison", digits: int) -> object:
@@ -95,7 +103,10 @@ def _pair_table(comparison: "Comparison", digits: int) -> object:
         title = f"Differences of means from {first} (--json has all {len(pairs)} pairs)"
     if len(pairs) > MOST_PAIRS or len(pairs) == len(with_first):
         pairs, column = tuple(with_first), f"{first} − …"
-    columns = (column, ">difference", "95 %", ">p (Holm)", ">P(better)", "95 %", "first is")
+    columns = (
+        column, ">difference", "95 %", Column(">p (Holm)", 2), Column(">P(better)", 1),
+        Column("95 %", 1), "first is",
+    )  # fmt: skip
     rows = [
         (
             pair.second if column.endswith("…") else f"{pair.first} − {pair.second}",

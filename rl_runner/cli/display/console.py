@@ -1,12 +1,10 @@
 """The only place that prints: results on standard output, everything else on standard error.
 
 Whatever an environment prints in this process goes to standard error too, so that standard output
-holds nothing but the result (:func:`separate_results`, :func:`only_results`). Names, errors and
-records come from elsewhere: control characters in them are shown as escapes and never reach the
-terminal (:func:`visible`).
+holds nothing but the result (:func:`separate_results`, :func:`only_results`). How a text is made to
+fit a terminal is in :mod:`.characters` and :mod:`.tables`.
 """
 
-import codecs
 import contextlib
 import io
 import json
@@ -14,65 +12,21 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
-from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.markup import escape
-from rich.panel import Panel
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
-from rich.table import Table
 from rich.text import Text
 
+from rl_runner.cli.display.characters import SPELL_OUT, UNSAFE, visible
+from rl_runner.cli.display.tables import WrappedText
 from rl_runner.errors import RunnerError, bounded
 
 PIPE_WIDTH = 120  # columns, where there is no terminal to ask
 
-MOST_OF_A_CELL = 1_000  # characters
-MOST_OF_A_MESSAGE = 10_000
+MOST_OF_A_MESSAGE = 10_000  # characters
 
-# All control characters but tab and newline; the marks that turn the direction of text; and what
-# UTF-8 cannot encode. Each of them can make a terminal show something else than what is there.
-UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-# How the typographic characters of our own texts are spelled where a terminal's encoding (Latin-1,
-# ASCII) does not have them. Everything else is shown as an escape.
-SPELL_OUT = "rl_runner.spell_out"
-SPELLINGS = {
-    "—": "-",
-    "–": "-",
-    "−": "-",
-    "…": "...",
-    "×": "x",
-    "±": "+-",
-    "·": "*",
-    "≥": ">=",
-    "≤": "<=",
-    "→": "->",
-    "≈": "~",
-    "ε": "epsilon",
-    "γ": "gamma",
-    "λ": "lambda",
-    "“": '"',
-    "”": '"',
-    "’": "'",
-    "√": "sqrt",
-    "∞": "inf",
-    "²": "^2",
-}
-
-
-def _spell_out(error: UnicodeError) -> tuple[str, int]:
-    """Replace what a stream cannot encode; an error handler of :mod:`codecs`."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    text = error.object[error.start : error.end]
-    spelled = (SPELLINGS.get(each) or each.encode("unicode_escape").decode() for each in text)
-    return "".join(spelled), error.end
-
-
-codecs.register_error(SPELL_OUT, _spell_out)
 
 _results: list[TextIO] = []  # where the command under way prints its result, apart from sys.stdout
 
@@ -108,11 +62,6 @@ def result_stream() -> TextIO:
     return _results[-1] if _results else sys.stdout
 
 
-def visible(text: str) -> str:
-    r"""Show control characters as escapes, e.g. ``\x1b``; newlines and tabs stay."""
-    return UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
 class SafeConsole(Console):
     """Rich's console, which shows control characters in texts as escapes."""
 
@@ -135,8 +84,9 @@ def console(*, stderr: bool = False) -> Console:
 def show(*renderables: Any) -> None:
     """Print results for people; strings without markup, since names may hold brackets."""
     for renderable in renderables:
-        is_text = isinstance(renderable, str)
-        console().print(Text(visible(renderable)) if is_text else renderable)
+        text = Text(visible(renderable)) if isinstance(renderable, str) else renderable
+        shown = WrappedText(text) if isinstance(text, Text) else text
+        console().print(shown, crop=False)
 
 
 def show_text(text: str) -> None:
@@ -157,48 +107,35 @@ def show_json(document: Any) -> None:
 
 
 def show_message(text: str) -> None:
-    """Write one line on standard error, so that standard output holds results only."""
+    """Write a message on standard error; a terminal shows it in several lines, a file in one."""
     text = visible(bounded(text, MOST_OF_A_MESSAGE))
-    console(stderr=True).print(escape(text), soft_wrap=True)
+    stderr = console(stderr=True)
+    if stderr.is_terminal:
+        stderr.print(WrappedText(Text(text)), crop=False)
+    else:
+        stderr.print(Text(text), soft_wrap=True)
 
 
 def show_error(error: RunnerError) -> None:
-    """Draw one panel: what is wrong, where, and what to do."""
-    parts: list[Text] = []
+    """Draw between two lines what is wrong, where, and what to do; paths stay copyable."""
+    parts: list[WrappedText] = []
     for problem in error.problems:
         if parts:
-            parts.append(Text())
+            parts.append(_part(""))
         if problem.where:
             parts.append(_part(problem.where, "cyan"))
         parts.append(_part(problem.what))
         if problem.cure:
             parts.append(_part(problem.cure, "green"))
-    panel = Panel(Group(*parts), title=error.title, title_align="left", border_style="red")
-    console(stderr=True).print(panel)
+    stderr = console(stderr=True)
+    # A frame without sides: they would be copied together with a path that takes two lines.
+    top = WrappedText(Text(f"╭─ {error.title} ".ljust(stderr.width, "─"), "red"))
+    bottom = WrappedText(Text("╰".ljust(stderr.width, "─"), "red"))
+    stderr.print(top, *parts, bottom, sep="", crop=False)
 
 
-def _part(text: str, style: str = "") -> Text:
-    return Text(visible(bounded(text, MOST_OF_A_MESSAGE)), style=style)
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
-    """Build a table; columns whose name begins with ``>`` are right-aligned.
-
-    Long cells wrap instead of being cut, because names may differ only at their ends.
-    """
-    built = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    built.title = escape(visible(title)) or None
-    for column in columns:
-        name = escape(column.removeprefix(">"))
-        justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
-        built.add_column(name, justify=justify, overflow="fold")
-    for row in rows:
-        built.add_row(*map(_cell, row))
-    return built
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else escape(visible(bounded(str(value), MOST_OF_A_CELL)))
+def _part(text: str, style: str = "") -> WrappedText:
+    return WrappedText(Text(visible(bounded(text, MOST_OF_A_MESSAGE)), style=style))
 
 
 def number(value: float | None, digits: int | None = None) -> str:

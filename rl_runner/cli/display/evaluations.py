@@ -2,17 +2,18 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rl_runner.cli.display.console import number, show, table
+from rl_runner.cli.display.console import number, show
 from rl_runner.cli.display.results import Document, mean_document, run_document, verdict
+from rl_runner.cli.display.tables import Column, table
 
 if TYPE_CHECKING:
     from rl_runner.evaluation.play.targets import EvaluatedGroup
 
 OPTIONAL = {  # columns shown if any run has a value: key → column
-    "timesteps": ">timesteps",
-    "success_rate": ">success",
-    "exact_mean_reward": ">exact mean",
-    "regret": ">regret",
+    "timesteps": Column(">timesteps", 2),
+    "success_rate": Column(">success"),
+    "exact_mean_reward": Column(">exact mean"),
+    "regret": Column(">regret", 3),
 }
 
 
@@ -58,7 +59,10 @@ def show_evaluations(document: Document) -> None:
         for key, column in OPTIONAL.items()
         if any(run.get(key) is not None for run in runs)
     }
-    columns = ["seed", "policy", ">episodes", ">mean reward", ">± std", ">mean length"]
+    columns: list[str | Column] = [
+        "seed", "policy", Column(">episodes", 2), ">mean reward", Column(">± std", 1),
+        Column(">mean length", 3),
+    ]  # fmt: skip
     rows = [
         [
             run["seed"],

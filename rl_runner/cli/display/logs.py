@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rl_runner.cli.display.console import duration, interval, number, show, show_message, table
+from rl_runner.cli.display.console import duration, interval, number, show, show_message
 from rl_runner.cli.display.results import run_document
+from rl_runner.cli.display.tables import table
 from rl_runner.runs.json_objects import JsonObject
 from rl_runner.runs.log_results import (
     Checklist,

@@ -14,7 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from rl_runner.cli.display.console import console, duration, number, show_message, visible
+from rl_runner.cli.display.characters import visible
+from rl_runner.cli.display.console import console, duration, number, show_message
 from rl_runner.config import ExperimentConfig
 from rl_runner.runs.record import RunRecord
 from rl_runner.training import reporting
@@ -57,8 +58,9 @@ class LineReporter(reporting.Reporter):
             self.say(f"{self.label(run)}: {done:3.0f} %  {_numbers(progress)}")
 
     def run_ended(self, run: RunId, record: RunRecord) -> None:
-        """Print how the run ended."""
-        self.say(f"{self.label(run)}: {_ending(record)}")
+        """Print how the run ended; one that never started had finished before."""
+        before = "already finished: " if record.is_finished and run not in self._last else ""
+        self.say(f"{self.label(run)}: {before}{_ending(record)}")
 
     def label(self, run: RunId) -> str:
         """Name a run by its seed, and by its experiment if there are several."""
@@ -108,6 +110,7 @@ class LiveReporter(LineReporter):
 
     def run_started(self, run: RunId) -> None:
         """Add a bar for the run."""
+        super().run_started(run)
         total = self._totals.get(run.experiment)
         self._tasks[run] = self._bars.add_task(self.label(run), total=total, numbers="")
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rl_runner.cli.display.console import duration, number, show, show_message, table
+from rl_runner.cli.display.console import duration, number, show, show_message
+from rl_runner.cli.display.tables import Column, table
 from rl_runner.cli.exit_codes import INCOMPLETE, INTERRUPTED
 from rl_runner.runs.record import RunRecord
 
@@ -72,8 +73,9 @@ def run_document(seed: int, path: str, record: RunRecord) -> Document:
 
 def show_experiment(document: Document, seconds: dict[int, float | None] | None = None) -> None:
     """Draw the table of runs and, below it, their mean with its interval."""
-    columns = [
-        "seed", "status", ">timesteps", ">mean reward", ">± std", ">best agent", ">optimism",
+    columns: list[str | Column] = [
+        "seed", "status", Column(">timesteps", 3), ">mean reward", Column(">± std", 2),
+        Column(">best agent", 1), Column(">optimism", 4),
     ]  # fmt: skip
     is_wrapped = any(run.get("raw_mean_reward") is not None for run in document["runs"])
     if is_wrapped:
@@ -94,8 +96,9 @@ def show_experiment(document: Document, seconds: dict[int, float | None] | None 
         ]
         for run in document["runs"]
     ]
-    columns += [">exact mean", ">regret"] if exactly else []
-    show(table([*columns, *([">time"] if seconds else [])], rows, document["name"]))
+    columns += [Column(">exact mean"), Column(">regret", 4)] if exactly else []
+    columns += [Column(">time", 3)] if seconds else []
+    show(table(columns, rows, document["name"]))
     show(verdict(document))
 
 

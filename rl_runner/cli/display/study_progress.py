@@ -10,7 +10,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from rl_runner.cli.display.console import console, count, duration, number, show_message, visible
+from rl_runner.cli.display.characters import visible
+from rl_runner.cli.display.console import console, count, duration, number, show_message
 from rl_runner.runs.record import RunRecord
 from rl_runner.training.reporting import Evaluated, RunId
 from rl_runner.training.reporting import Progress as RunProgress

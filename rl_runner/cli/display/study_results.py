@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rl_runner.cli.display.console import interval, number, show, table
+from rl_runner.cli.display.console import interval, number, show
 from rl_runner.cli.display.study_progress import settings
+from rl_runner.cli.display.tables import table
 
 if TYPE_CHECKING:
     from rl_runner.tuning.report.study_summary import TuneResult

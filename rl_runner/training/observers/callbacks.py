@@ -18,6 +18,7 @@ from stable_baselines3.common.logger import Figure
 from stable_baselines3.common.vec_env import VecEnv
 
 from rl_runner.agents.parameters import check_finite_parameters
+from rl_runner.agents.protocol import Agent
 from rl_runner.agents.saving import save_agent
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.schema import EvalConfig
@@ -121,6 +122,15 @@ class PeriodicEvaluation(EveryTimesteps):
         """The mean return of the last evaluation."""
         return self.episodes[-1].mean_reward if self.episodes else None
 
+    def evaluate_untrained(self, agent: Agent) -> None:
+        """Evaluate the agent at timestep 0, where learning curves begin.
+
+        It is neither reported nor kept: the best agent is one that training made.
+        """
+        self.model = agent  # type: ignore[assignment]  # as `learn` will do
+        self.num_timesteps = 0
+        self._on_time()
+
     def _on_time(self) -> None:
         # Play the evaluation episodes.
         check_finite_parameters(self.model)
@@ -140,6 +150,8 @@ class PeriodicEvaluation(EveryTimesteps):
         self.episodes.append(episodes)
         self._log(episodes)
         self.run.measurements.save_evaluations(self.arrays())
+        if self.num_timesteps == 0:
+            return
         # Keep the agent if it is the best so far.
         if episodes.mean_reward > self.best_mean_reward or not self.best_timesteps:
             self.best_mean_reward = episodes.mean_reward
@@ -186,13 +198,15 @@ class PeriodicEvaluation(EveryTimesteps):
         parts = (arrays["returns"], arrays["lengths"], arrays["successes"])
         self.episodes = [Episodes(arrays["seeds"], *rows) for rows in zip(*parts, strict=True)]
         self.exact = [float(value) for value in arrays.get("exact", ())]
-        if self.episodes:
-            means = [episodes.mean_reward for episodes in self.episodes]
-            best = int(np.argmax(means))
+        means = [episodes.mean_reward for episodes in self.episodes]
+        trained = [i for i, timesteps in enumerate(self.timesteps) if timesteps > 0]
+        if trained:
+            best = max(trained, key=means.__getitem__)  # the first of equals
             if self.timesteps[best] == kept_best:
                 self.best_mean_reward, self.best_timesteps = means[best], self.timesteps[best]
-            for timesteps, mean in zip(self.timesteps, self.exact or means, strict=True):
-                self.report(timesteps, mean)
+        shown = self.exact or means
+        for i in trained:
+            self.report(self.timesteps[i], shown[i])
 
 
 class GridPolicyPicture(EveryTimesteps):

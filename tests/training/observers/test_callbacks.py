@@ -145,9 +145,9 @@ def _evaluation(run: RunFolder, **options: Any) -> PeriodicEvaluation:
 
 
 def _evaluate_at(
-    run: RunFolder, monkeypatch: pytest.MonkeyPatch, means: list[float]
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, means: list[float], *, untrained: bool = False
 ) -> PeriodicEvaluation:
-    """Let the evaluations at 10, 20, … have these means."""
+    """Let the evaluations at 10, 20, … have these means; the first one at 0 if ``untrained``."""
     coming = iter(means)
 
     def play(_agent: object, _env: object, seeds: list[int], **_: object) -> Episodes:
@@ -160,8 +160,10 @@ def _evaluate_at(
     evaluation = _evaluation(run)
     model: Any = _Saver()
     evaluation.init_callback(model)
+    if untrained:
+        evaluation.evaluate_untrained(model)
     evaluation.on_training_start({}, {})
-    for _ in means:
+    for _ in means[untrained:]:
         model.num_timesteps += 10
         evaluation.on_step()
     evaluation.on_training_end()
@@ -186,6 +188,19 @@ def test_the_agent_with_the_best_evaluation_is_kept(
     assert evaluation.best_mean_reward == max(means)
     assert evaluation.last_mean_reward == means[-1]
     assert (run.agents.find("best") / "agent.txt").read_text() == f"agent at {best}"
+
+
+def test_the_untrained_agent_is_evaluated_and_is_not_the_best(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+):
+    evaluation = _evaluate_at(run, monkeypatch, [9.0, 1.0, 3.0], untrained=True)
+    assert run.measurements.load_evaluations()["timesteps"].tolist() == [0, 10, 20]
+    assert (evaluation.best_timesteps, evaluation.best_mean_reward) == (20, 3.0)
+    told: list[int] = []
+    after = _evaluation(run, report=lambda timesteps, _: told.append(timesteps))
+    after.restore_arrays(evaluation.arrays(), kept_best=20)
+    assert (after.best_timesteps, after.best_mean_reward) == (20, 3.0)
+    assert told == [10, 20]
 
 
 def test_an_evaluation_that_is_not_a_number_ends_the_run(
