@@ -12,7 +12,7 @@
           model.zip | …        the agent at the end of training; its algorithm names the file
           agent.json           its counters: timesteps, updates, exploration rate
           normalization.npz    its observation and return statistics, if it normalises
-          log.txt              what the run's process printed
+          log.txt              how the run went: what it reported and what its process printed
           episodes.csv         every finished training episode
           evaluations.npz      every periodic evaluation episode
           .lock                held by the process that trains the run

@@ -150,16 +150,31 @@ def differences(a: RunFolder, b: RunFolder) -> list[str]:
     found = list(_different_arrays("weights", *weights))
     if _episodes(a) != _episodes(b):
         found.append("training episodes")
-    found += _different_arrays(
-        "evaluations", a.measurements.load_evaluations(), b.measurements.load_evaluations()
-    )
+    evaluations = a.measurements.load_evaluations(), b.measurements.load_evaluations()
     curves = _curves(a.measurements.tensorboard_dir), _curves(b.measurements.tensorboard_dir)
+    # Earlier versions did not evaluate the untrained agent: then its evaluation does not count.
+    if any(0 not in arrays["timesteps"] for arrays in evaluations):
+        evaluations = _trained_only(evaluations[0]), _trained_only(evaluations[1])
+        for each in curves:
+            for tag in each:
+                if tag.startswith("eval/"):
+                    each[tag] = [point for point in each[tag] if point[0] > 0]
+    found += _different_arrays("evaluations", *evaluations)
     found += [
         f"TensorBoard curve `{tag}`"
         for tag in sorted(curves[0].keys() | curves[1].keys())
         if curves[0].get(tag) != curves[1].get(tag)
     ]
     return found
+
+
+def _trained_only(evaluations: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the evaluations after timestep 0."""
+    is_trained = evaluations["timesteps"] > 0
+    return {
+        name: array[is_trained] if name != "seeds" and len(array) == len(is_trained) else array
+        for name, array in evaluations.items()
+    }
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:

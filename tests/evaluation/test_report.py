@@ -1,3 +1,4 @@
+import base64
 import json
 import re
 import shutil
@@ -12,11 +13,12 @@ from synthetic_experiments import write_experiment
 from rl_runner.config import load_config
 from rl_runner.errors import ConfigError, RunFolderError
 from rl_runner.evaluation.comparison.compare import compare
+from rl_runner.evaluation.comparison.confidence_bands import band_of
 from rl_runner.evaluation.comparison.experiments import load_experiments
 from rl_runner.evaluation.report import check_report_path, write_report
 from rl_runner.evaluation.report.write import duration, number
 
-VOID = {"meta", "img", "br"}
+VOID = {"meta", "img", "br", "source"}
 
 
 class Page(HTMLParser):
@@ -125,7 +127,7 @@ def test_nothing_is_fetched_when_it_is_read(runs: Path):
     page = written(runs / "q_learning", runs / "ppo", pictures=True)
     for tag, name, value in page.attributes:
         if name in {"src", "href", "srcset", "data", "action"}:
-            assert value.startswith(("data:image/", "#")), (tag, name, value[:60])
+            assert value.startswith(("data:image/", "data:text/csv;", "#")), (tag, name, value[:60])
     raw = (runs / "report.html").read_text(encoding="utf-8")
     assert "<script" not in raw
     assert "<link" not in raw
@@ -137,8 +139,36 @@ def test_every_link_leads_somewhere(runs: Path):
     page = written(runs / "q_learning", runs / "ppo")
     places = {value for _, name, value in page.attributes if name == "id"}
     links = [value for _, name, value in page.attributes if name == "href"]
-    assert len(links) == 2
-    assert {link.removeprefix("#") for link in links} <= places
+    inside = {link.removeprefix("#") for link in links if link.startswith("#")}
+    assert len(inside) == 2
+    assert inside <= places
+
+
+def test_the_learning_curves_are_there_as_tables(runs: Path):
+    page = written(runs / "ppo")
+    files = [value for tag, name, value in page.attributes if (tag, name) == ("a", "download")]
+    assert files == ["curves.csv", "curves_by_seed.csv"]
+    (curves, _) = (value for _, name, value in page.attributes if value.startswith("data:text/csv"))
+    table = base64.b64decode(curves.partition("base64,")[2]).decode()
+    assert table.startswith("experiment,timesteps,runs,interquartile_mean,")
+    comparison = compare(load_experiments([runs / "ppo"]))
+    band = band_of(comparison.rows[0].experiment)
+    assert band is not None
+    assert len(table.splitlines()) == 1 + len(band.x)
+
+
+def test_figures_are_drawn_for_phones_and_for_dark_pages_too(runs: Path):
+    page = written(runs / "ppo")
+    narrow = [value for tag, name, value in page.attributes if (tag, name) == ("source", "srcset")]
+    wide = [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")]
+    assert len(narrow) == len(wide) == 2
+    for source, most in [*((each, 3.95) for each in narrow), *((each, 8.0) for each in wide)]:
+        svg = base64.b64decode(source.partition("base64,")[2]).decode()
+        width = re.search(r'<svg[^>]* width="([\d.]+)pt"', svg)
+        assert width is not None
+        assert float(width[1]) <= 72 * most
+        assert "prefers-color-scheme: dark" in svg
+        assert 'style="fill: #ffffff' not in svg.partition("axes_1")[0]  # no white background
 
 
 def test_pictures_of_the_agent_are_part_of_the_page(runs: Path):

@@ -5,12 +5,13 @@ probability of improvement, and what the seeds there are show (:mod:`.pairs`).
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from rl_runner.config import EnvConfig
+from rl_runner.config.differences import describe_configs
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.comparison.experiments import AgentName, Experiment
 from rl_runner.evaluation.comparison.pairs import Pair, compare_pairs
@@ -47,6 +48,7 @@ class Row:
     normalized: Estimate | None  # of the mean; None where the scale has no upper end
     reached: Reached | None  # None if there is no threshold
     selection_optimism: float | None  # mean over the runs
+    best_mean_reward: float | None  # of the best agents, mean over the runs
     median_seconds: float | None  # of a whole run
 
 
@@ -158,12 +160,15 @@ def _environment_key(config: EnvConfig) -> str:
 
 
 def _labels(experiments: Sequence[Experiment]) -> list[str]:
-    """Label experiments by their configs' names, and by their folders where names coincide."""
-    names = [experiment.config.name for experiment in experiments]
+    """Label experiments by their configs' names, and by what differs where names coincide.
+
+    Experiments that differ in nothing a label shows are called by their folders.
+    """
+    described = describe_configs([experiment.config for experiment in experiments])
     folders = [experiment.path.resolve().name for experiment in experiments]
     labels = [
-        folder if names.count(name) > 1 else name
-        for name, folder in zip(names, folders, strict=True)
+        folder if described.count(label) > 1 else label
+        for label, folder in zip(described, folders, strict=True)
     ]
     if len(set(labels)) < len(labels):  # the same experiment in several runs folders
         return [str(experiment.path) for experiment in experiments]
@@ -185,6 +190,8 @@ def _row(
     # How the runs got there
     seconds = [run.seconds for run in runs if run.seconds is not None]
     optimisms = [run.selection_optimism for run in runs if run.selection_optimism is not None]
+    best = replace(scoring, agent="best")
+    best_scores = [score for run in runs if (score := best.score(run)) is not None]
     return Row(
         label,
         experiment,
@@ -193,6 +200,7 @@ def _row(
         None if aggregates is None else _normalized(aggregates.mean, scale),
         None if threshold is None else reached(experiment, threshold),
         float(np.mean(optimisms)) if optimisms else None,
+        float(np.mean(best_scores)) if best_scores else None,
         float(np.median(seconds)) if seconds else None,
     )
 
@@ -244,5 +252,6 @@ def _row_dict(row: Row) -> dict[str, Any]:
         "normalized": None if row.normalized is None else asdict(row.normalized),
         "reached": None if row.reached is None else asdict(row.reached),
         "selection_optimism": row.selection_optimism,
+        "best_mean_reward": row.best_mean_reward,
         "median_seconds": row.median_seconds,
     }

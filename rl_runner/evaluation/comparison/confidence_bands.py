@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rl_runner.evaluation.comparison.experiments import Curve
+from rl_runner.evaluation.comparison.experiments import Curve, Experiment
 from rl_runner.evaluation.statistics.bounds import Bounds
 from rl_runner.evaluation.statistics.probabilities import share_interval
 from rl_runner.evaluation.statistics.ranks import interquartile_mean, interquartile_mean_interval
@@ -23,6 +23,39 @@ class Band:
     high: np.ndarray  # (n,)
 
 
+def on_grid(curve: Curve, every: int, total: int) -> Curve:
+    """Move evaluations to the timesteps at which they were due, the same ones for all runs.
+
+    A run evaluates at the end of a step of all its environments, and once more at the end of its
+    last rollout: at 50,176, say, soon after the evaluation that was due at 50,000. Of two
+    evaluations that are due at the same timestep the later one counts.
+
+    :param every: timesteps between two evaluations
+    :param total: the budget, where the last evaluation is due
+    """
+    due = np.minimum(curve.timesteps // every * every, total)
+    due[curve.timesteps > total - every / 2] = total
+    due[curve.timesteps == 0] = 0
+    is_last = np.append(due[1:] != due[:-1], True)
+    return Curve(due[is_last], curve.returns[is_last], curve.seconds[is_last])
+
+
+def curves_of(experiment: Experiment) -> list[Curve]:
+    """Return the curves of an experiment's runs, with the evaluations where they were due."""
+    total = experiment.config.train.total_timesteps
+    every = experiment.config.eval.every or max(1, total // 10)
+    curves = (run.curve for run in experiment.finished)
+    return [on_grid(curve, every, total) for curve in curves if curve is not None]
+
+
+def band_of(experiment: Experiment, bounds: Bounds | None = None) -> Band | None:
+    """Return an experiment's learning curve; None if no run has readable evaluations.
+
+    :param bounds: of the returns, if they are known
+    """
+    return learning_band(curves_of(experiment), bounds)
+
+
 def learning_band(curves: Sequence[Curve], bounds: Bounds | None = None) -> Band | None:
     """Return the interquartile mean over runs at each timestep, and its pointwise interval.
 
@@ -30,8 +63,8 @@ def learning_band(curves: Sequence[Curve], bounds: Bounds | None = None) -> Band
     interval is not used: it would reach far beyond the possible returns wherever a single run lags
     behind.
 
-    Runs evaluate at slightly different timesteps, so each curve is interpolated linearly between
-    its evaluations, over the range of timesteps that all runs have.
+    Where runs have evaluations at different timesteps (see :func:`on_grid`), each curve is
+    interpolated linearly between its own, over the range of timesteps that all runs have.
 
     :param bounds: of the returns, if they are known
     :return: None without curves, or if the runs have no timestep in common

@@ -8,8 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rl_runner.evaluation.comparison.caveats import caveats
 from rl_runner.evaluation.comparison.compare import Comparison, Row
+from rl_runner.evaluation.comparison.confidence_bands import band_of, curves_of
 from rl_runner.evaluation.comparison.pairs import verdict
 from rl_runner.evaluation.statistics.summary import Estimate
 from rl_runner.runs.disk import write_aside, writing
@@ -31,7 +34,8 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     """Write a comparison into a folder, which is created if necessary.
 
     ``comparison.json`` holds all of it; ``experiments.csv``, ``pairs.csv`` and ``runs.csv`` are its
-    tables; ``comparison.tex`` is the first of them. Each plot is written as PNG and as SVG.
+    tables; ``comparison.tex`` is the first of them. ``curves.csv`` and ``curves_by_seed.csv`` are
+    the learning curves. Each plot is written as PNG and as SVG.
 
     :return: the files written
     :raises RunFolderError: if the folder cannot be written
@@ -41,6 +45,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
         "experiments.csv": _to_csv(list(_experiment_records(comparison))),
         "pairs.csv": _to_csv(list(_pair_records(comparison))),
         "runs.csv": _to_csv(list(_run_records(comparison))),
+        **curve_tables(comparison),
         "comparison.tex": to_latex(comparison),
     }
     # Everything is computed before the first file is written.
@@ -144,6 +149,7 @@ def _experiment_records(comparison: Comparison) -> Iterator[dict[str, object]]:
             "timesteps_to_threshold": None if reached is None else reached.median_timesteps,
             "seconds_to_threshold": None if reached is None else reached.median_seconds,
             "selection_optimism": row.selection_optimism,
+            "best_mean_reward": row.best_mean_reward,
             "median_seconds": row.median_seconds,
         }
 
@@ -177,6 +183,43 @@ def _run_records(comparison: Comparison) -> Iterator[dict[str, object]]:
                 "seconds": run.seconds,
                 "problem": run.problem,
             }
+
+
+def curve_tables(comparison: Comparison) -> dict[str, str]:
+    """Return the learning curves as CSV, by file name: over seeds with intervals, and by seed."""
+    return {
+        "curves.csv": _to_csv(list(_band_records(comparison))),
+        "curves_by_seed.csv": _to_csv(list(_curve_records(comparison))),
+    }
+
+
+def _band_records(comparison: Comparison) -> Iterator[dict[str, object]]:
+    for row in comparison.rows:
+        band = band_of(row.experiment, comparison.bounds)
+        if band is None:
+            continue
+        n = len(curves_of(row.experiment))
+        for x, value, low, high in zip(band.x, band.value, band.low, band.high, strict=True):
+            ends = None if np.isnan(low) else (float(low), float(high))
+            yield {
+                "experiment": row.label,
+                "timesteps": int(x),
+                "runs": n,
+                **_flat("interquartile_mean", Estimate(float(value), ends)),
+            }
+
+
+def _curve_records(comparison: Comparison) -> Iterator[dict[str, object]]:
+    for row in comparison.rows:
+        for run in row.experiment.finished:
+            if run.curve is not None:
+                for timesteps, value in zip(run.curve.timesteps, run.curve.returns, strict=True):
+                    yield {
+                        "experiment": row.label,
+                        "seed": run.seed,
+                        "timesteps": int(timesteps),
+                        "return": float(value),
+                    }
 
 
 def _flat(name: str, estimate: Estimate | None) -> dict[str, object]:

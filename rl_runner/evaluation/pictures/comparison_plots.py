@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rl_runner.evaluation.comparison.compare import Comparison
+from rl_runner.evaluation.comparison.confidence_bands import band_of
 from rl_runner.evaluation.pictures.band_plots import (
-    band_of,
     draw_learning_curves,
     draw_performance_profiles,
 )
-from rl_runner.evaluation.pictures.plot_style import COLORS, experiment_colors, score_label
+from rl_runner.evaluation.pictures.plot_style import (
+    COLORS,
+    FAINT,
+    GRID,
+    WIDE,
+    Paper,
+    experiment_colors,
+    in_style,
+    score_label,
+)
 from rl_runner.evaluation.statistics.summary import Estimate
 
 if TYPE_CHECKING:
@@ -23,27 +32,33 @@ if TYPE_CHECKING:
 
 STATISTICS = ("mean", "interquartile_mean", "median")  # a panel each
 MOST_PAIRS_LISTED = 10  # more pairs are drawn as a matrix
+CELL_INK = "#111111"  # on a light cell, on dark pages too
 DOTS_SPREAD = 0.36  # of the height of an experiment's row
 
 
-def draw_all(comparison: Comparison) -> Iterator[tuple[str, "Figure"]]:
+def draw_all(comparison: Comparison, paper: Paper = WIDE) -> Iterator[tuple[str, "Figure"]]:
     """Yield every plot for which there are data, with its name."""
-    if any(band_of(row) is not None for row in comparison.rows):
-        yield "learning-curves", draw_learning_curves(comparison)
-    yield "intervals", draw_intervals(comparison)
-    yield "performance-profiles", draw_performance_profiles(comparison)
+    if any(band_of(row.experiment) is not None for row in comparison.rows):
+        yield "learning-curves", draw_learning_curves(comparison, paper)
+    yield "intervals", draw_intervals(comparison, paper)
+    yield "performance-profiles", draw_performance_profiles(comparison, paper)
     if comparison.pairs:
-        yield "probability-of-improvement", draw_probability_of_improvement(comparison)
+        yield "probability-of-improvement", draw_probability_of_improvement(comparison, paper)
 
 
-def draw_intervals(comparison: Comparison) -> "Figure":
+@in_style
+def draw_intervals(comparison: Comparison, paper: Paper = WIDE) -> "Figure":
     """Draw each experiment's mean, interquartile mean and median with intervals, and every run."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
+    # The three panels stand side by side, or one below the other.
     rows = [row for row in comparison.rows if row.aggregates is not None]
-    height = 1.3 + 0.55 * len(rows)
-    figure = Figure(figsize=(10, height), layout="constrained")
-    panels = figure.subplots(1, len(STATISTICS), sharey=True, sharex=True)
+    height = 0.55 * len(rows)
+    shape = (len(STATISTICS), 1) if paper.is_narrow else (1, len(STATISTICS))
+    size = (paper.width, 0.9 + shape[0] * (height + 0.3))
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(*shape, sharey=True, sharex=True)
     colors = experiment_colors(comparison)
     for axes, name in zip(panels, STATISTICS, strict=True):
         # Each experiment: a bar and a tick for the estimate, a dot per run below them
@@ -51,41 +66,48 @@ def draw_intervals(comparison: Comparison) -> "Figure":
             dots = _spread_below(row.scores, place)
             axes.plot(row.scores, dots, "o", c="0.5", ms=3.5, mec="w", mew=0.4)
             _draw_estimate(axes, getattr(row.aggregates, name), place, colors[row.label])
-        axes.set_title(name.replace("_", " "), fontsize=11)
-        axes.grid(axis="x", color="0.9")
+        axes.set_title(name.replace("_", " "), fontsize=10)
+        axes.grid(axis="x", color=GRID)
         axes.set_axisbelow(True)
-    panels[0].set_yticks(range(len(rows)), [row.label for row in rows])
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+    panels[0].set_yticks(range(len(rows)), [paper.label(row.label) for row in rows])
     panels[0].set_ylim(len(rows) - 0.4, -0.6)
-    label = f"{score_label(comparison)}; bars are 95 % intervals, dots are runs"
-    figure.supxlabel(label, fontsize=10)
+    panels[0].margins(x=0.03)  # bars end where the possible returns do
+    figure.supxlabel(
+        f"{score_label(comparison)};\nbars are 95 % intervals, dots are runs", fontsize=9
+    )
     return figure
 
 
-def draw_probability_of_improvement(comparison: Comparison) -> "Figure":
+@in_style
+def draw_probability_of_improvement(comparison: Comparison, paper: Paper = WIDE) -> "Figure":
     """Draw the probability that a run of one experiment beats one of another, for each pair."""
     if len(comparison.pairs) <= MOST_PAIRS_LISTED:
-        return _draw_improvement_list(comparison)
-    return _draw_improvement_matrix(comparison)
+        return _draw_improvement_list(comparison, paper)
+    return _draw_improvement_matrix(comparison, paper)
 
 
-def _draw_improvement_list(comparison: Comparison) -> "Figure":
+def _draw_improvement_list(comparison: Comparison, paper: Paper) -> "Figure":
     from matplotlib.figure import Figure
 
     # A row per pair, and a vertical line at one half, where neither is better
     pairs = comparison.pairs
-    figure = Figure(figsize=(7.5, 1.4 + 0.42 * len(pairs)), layout="constrained")
+    labels = [f"{paper.label(pair.first)}\nover {paper.label(pair.second)}" for pair in pairs]
+    height = sum(0.17 * (1 + label.count("\n")) + 0.1 for label in labels)
+    figure = Figure(figsize=(paper.width, 1.1 + height), layout="constrained")
     axes = figure.subplots()
     for place, pair in enumerate(pairs):
         _draw_estimate(axes, pair.probability_of_improvement, place, COLORS[0])
-    axes.axvline(0.5, color="0.4", lw=1, ls="--")
-    axes.set_yticks(range(len(pairs)), [f"{pair.first}  over  {pair.second}" for pair in pairs])
+    axes.axvline(0.5, color=FAINT, lw=1, ls="--")
+    axes.set_yticks(range(len(pairs)), labels, fontsize=9)
     axes.set(xlim=(-0.03, 1.03), ylim=(len(pairs) - 0.4, -0.6))
-    axes.set_xlabel("probability that a run of the first beats one of the second")
-    axes.grid(axis="x", color="0.9")
+    figure.supxlabel("probability that a run of the first\nbeats one of the second", fontsize=9)
+    axes.grid(axis="x", color=GRID)
+    axes.set_axisbelow(True)
     return figure
 
 
-def _draw_improvement_matrix(comparison: Comparison) -> "Figure":
+def _draw_improvement_matrix(comparison: Comparison, paper: Paper) -> "Figure":
     from matplotlib.figure import Figure
 
     # Fill both halves of the matrix from the pairs.
@@ -100,22 +122,27 @@ def _draw_improvement_matrix(comparison: Comparison) -> "Figure":
         low, high = estimate.ci95 or (0.0, 1.0)
         is_clear[i, j] = is_clear[j, i] = not low <= 0.5 <= high
     # Draw it as colours, with the number in each cell.
-    size = 2.5 + 0.48 * len(labels)
-    figure = Figure(figsize=(size + 0.8, size), layout="constrained")
+    width = paper.width if paper.is_narrow else 2.8 + 0.48 * len(labels)
+    figure = Figure(figsize=(width, width), layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(matrix, cmap="PuOr", vmin=0, vmax=1)
+    axes.imshow(matrix, cmap="PuOr", vmin=0, vmax=1)
     for (i, j), value in np.ndenumerate(matrix):
         if i != j:
-            color = "white" if abs(value - 0.5) > 0.35 else "black"
+            color = "white" if abs(value - 0.5) > 0.3 else CELL_INK
             weight = "bold" if is_clear[i, j] else "normal"
-            text = f"{value:.2f}".removeprefix("0") if value < 1 else "1"
-            axes.text(j, i, text, ha="center", va="center", color=color, weight=weight, fontsize=8)
-    # Label rows, columns and colours.
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
-    title = "probability that a run of the row beats one of the column"
-    figure.colorbar(image, ax=axes, label=title, shrink=0.7)
-    axes.set_xlabel("bold: the 95 % interval excludes one half", fontsize=9)
+            text = f"{value:.2f}".removeprefix("0") if 0 < value < 1 else f"{value:.0f}"
+            size = 6 if paper.is_narrow else 8
+            axes.text(
+                j, i, text, ha="center", va="center", color=color, weight=weight, fontsize=size
+            )
+    # Label rows and columns.
+    shown = [paper.label(label) for label in labels]
+    font_size = 7 if paper.is_narrow else 8
+    axes.set_yticks(range(len(labels)), shown, fontsize=font_size)
+    axes.set_xticks(range(len(labels)), shown, fontsize=font_size, rotation=90)
+    what = "probability that a run of the row beats one of the column"
+    bold = "bold: the 95 % interval excludes one half"
+    figure.supxlabel(f"{what};\n{bold}", fontsize=8 if paper.is_narrow else 9)
     return figure
 
 

@@ -71,12 +71,13 @@ class Run:
 
 
 @keeping_working_directory()
-def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
+def load_run(path: str | Path, checkpoint: CheckpointName | None = None) -> Run:
     """Load a run's trained agent. Nothing is unpickled: the config builds it, arrays fill it.
 
     :param path: a ``seed-…`` folder
     :param checkpoint: ``last``, the agent at the end; ``best``, the one with the best periodic
-        evaluation; ``halfway`` through the budget; ``untrained``; or timesteps in digits
+        evaluation; ``halfway`` through the budget; ``untrained``; or timesteps in digits. Default:
+        the config's ``train.keep``
     :raises RunFolderError: if ``path`` is not a run
     :raises ConfigError: if its config.yaml was edited and is not valid any more
     :raises CheckpointError: if the agent is missing or damaged
@@ -91,6 +92,7 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
         cure = "Judge it by a log: `rl eval RUN --data LOG`."
         raise RunFolderError(Problem("This run learned from a log.", str(path), cure))
     use_code(config)
+    checkpoint = checkpoint or config.train.keep
     algorithm = find_algorithm(config.algo.name, config.source.locate(("algo", "name")))
     folder = RunFolder(path, algorithm.weights_file)
     record = folder.read_record()
@@ -111,10 +113,11 @@ def load_run(path: str | Path, checkpoint: CheckpointName = "last") -> Run:
     return Run(path, config, seed, record, agent, checkpoint, code_note(config))
 
 
-def load_checkpoints(path: Path, checkpoints: Sequence[str]) -> tuple[list[Run], list[str]]:
+def load_checkpoints(path: Path, checkpoints: Sequence[str | None]) -> tuple[list[Run], list[str]]:
     """Load several checkpoints of one run, and return a title for each.
 
     :param path: a run, or an experiment, whose first run is taken
+    :param checkpoints: as :func:`load_run` takes them
     :raises RunnerError: if it is neither, or a checkpoint was not kept
     """
     first = find_runs(path)[0]

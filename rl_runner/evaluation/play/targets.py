@@ -24,7 +24,7 @@ class EvaluationOptions:
     """The options of `rl eval`; a value of None is taken from the run's config."""
 
     n_episodes: int | None = None
-    checkpoint: str = "last"
+    checkpoint: str | None = None  # by default each config's `train.keep`
     policy: str | None = None  # a baseline instead of the trained agent
     deterministic: bool | None = None
     env_id: str | None = None  # instead of a run's environment
@@ -85,7 +85,7 @@ def _check_options(targets: Sequence[Path], options: EvaluationOptions) -> None:
         cure = "Leave out `--env`, or the runs and configs."
         raise ConfigError(Problem(what, f"--env {options.env_id}", cure))
     # The others are for either a baseline, a run or a zip file.
-    if options.policy is not None and options.checkpoint != "last":
+    if options.policy is not None and options.checkpoint is not None:
         what = "A baseline has no checkpoints."
         cure = "Leave out `--policy` or `--checkpoint`."
         raise ConfigError(Problem(what, f"--checkpoint {options.checkpoint}", cure))

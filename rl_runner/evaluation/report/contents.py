@@ -10,9 +10,15 @@ from rl_runner.config import ExperimentConfig, dump_config
 from rl_runner.evaluation.comparison.caveats import caveats
 from rl_runner.evaluation.comparison.compare import Comparison, Row, compare
 from rl_runner.evaluation.comparison.experiments import AgentName, Experiment, SeedRun
+from rl_runner.evaluation.comparison.export import curve_tables
 from rl_runner.evaluation.comparison.pairs import Pair, verdict
 from rl_runner.evaluation.comparison.scales import Scale, load_scale_or_reason
-from rl_runner.evaluation.report.pictures import Picture, agent_pictures, comparison_pictures
+from rl_runner.evaluation.report.pictures import (
+    Picture,
+    agent_pictures,
+    comparison_pictures,
+    data_uri,
+)
 from rl_runner.redaction import redacted, redacted_yaml
 from rl_runner.runs.record import GitState, RunRecord, read_record
 
@@ -66,6 +72,14 @@ class EnvironmentPart:
     pictures: Sequence[Picture] = ()
 
     @property
+    def tables(self) -> Mapping[str, str]:
+        """The learning curves as CSV files, by name, as data URIs; empty if there are none."""
+        if self.comparison is None:
+            return {}
+        tables = curve_tables(self.comparison)
+        return {name: data_uri("text/csv", text.encode()) for name, text in tables.items() if text}
+
+    @property
     def rows(self) -> Sequence[Row]:
         """The rows of the table of results; empty if no run has a result."""
         return () if self.comparison is None else self.comparison.rows
@@ -112,6 +126,23 @@ class StudyPart:
 
 
 @dataclass(frozen=True)
+class LogPart:
+    """An experiment that learned from logs: its runs, and what logs say about their policies."""
+
+    label: str
+    folder: str
+    config: ExperimentConfig
+    config_text: str
+    records: Mapping[int, RunRecord]  # by seed; with the status that a list of runs shows
+    pictures: Mapping[int, Sequence[Picture]]  # by seed
+
+    @property
+    def finished(self) -> Mapping[int, RunRecord]:
+        """The runs that have results, by seed."""
+        return {seed: record for seed, record in self.records.items() if record.is_finished}
+
+
+@dataclass(frozen=True)
 class Report:
     """All data of a report."""
 
@@ -121,11 +152,13 @@ class Report:
     environments: Sequence[EnvironmentPart]
     surroundings: Mapping[str, Sequence[tuple[str, list[str]]]] = field(default_factory=dict)
     studies: Sequence[StudyPart] = ()
+    logs: Sequence[LogPart] = ()
 
     @property
     def labels(self) -> list[str]:
         """The names of all experiments and searches."""
-        return [*(part.label for part in self.experiments), *(s.label for s in self.studies)]
+        parts = (*self.experiments, *self.logs, *self.studies)
+        return [part.label for part in parts]
 
     @property
     def title(self) -> str:
@@ -136,7 +169,7 @@ class Report:
     def counted(self) -> str:
         """How many experiments and searches there are, e.g. ``2 experiments and 1 search``."""
         counts = (
-            (len(self.experiments), "experiment", "experiments"),
+            (len(self.experiments) + len(self.logs), "experiment", "experiments"),
             (len(self.studies), "search", "searches"),
         )
         return " and ".join(f"{n} {one if n == 1 else many}" for n, one, many in counts if n)
@@ -150,7 +183,7 @@ class Report:
     def environment_ids(self) -> list[str]:
         """The ids of the environments, each once."""
         configs = [part.experiment.config for part in self.experiments]
-        configs += [part.config for part in self.studies]
+        configs += [part.config for part in (*self.logs, *self.studies)]
         return list(dict.fromkeys(config.env.id for config in configs))
 
     @property
@@ -161,12 +194,14 @@ class Report:
     @property
     def n_runs(self) -> int:
         """The number of runs, with and without a result."""
-        return sum(len(part.experiment.runs) for part in self.experiments)
+        runs = sum(len(part.experiment.runs) for part in self.experiments)
+        return runs + sum(len(part.records) for part in self.logs)
 
     @property
     def n_failures(self) -> int:
         """The number of runs without a result."""
-        return sum(len(environment.failures) for environment in self.environments)
+        failures = sum(len(environment.failures) for environment in self.environments)
+        return failures + sum(len(part.records) - len(part.finished) for part in self.logs)
 
 
 def gather(
@@ -175,11 +210,13 @@ def gather(
     agent: AgentName = "last",
     with_pictures: bool = True,
     studies: Sequence[StudyPart] = (),
+    logs: Sequence[LogPart] = (),
 ) -> Report:
     """Gather a report's data; experiments on the same environment are compared.
 
     :param with_pictures: play an episode per experiment for pictures of its agent
     :param studies: the hyperparameter searches of the report
+    :param logs: its experiments that learned from logs
     """
     from rl_runner.runs.provenance import now
 
@@ -194,7 +231,8 @@ def gather(
     version = metadata.version("rl-runner")
     runs = [run for e in experiments for run in e.runs if run.status != "unreadable"]
     records = [*map(_record, runs), *(record for study in studies for record in study.records)]
-    return Report(now(), version, agent, environments, _surroundings(records), studies)
+    records += [record for part in logs for record in part.records.values()]
+    return Report(now(), version, agent, environments, _surroundings(records), studies, logs)
 
 
 def _environment(

@@ -31,6 +31,24 @@ MEASURES = {
     "exact": "the exact mean return",
 }
 
+# The ink of a figure on a dark page. Matplotlib writes colours into the elements' own styles.
+STYLE_TAG = '<style type="text/css">'
+LIGHT_INKS = {
+    "#1b2733": "#dfe6ee",
+    "#ebebeb": "#2c3742",
+    "#000000": "#ffffff",
+    "#0072b2": "#46a2dc",
+}
+DARK = (
+    "@media screen and (prefers-color-scheme: dark) {svg {fill: #dfe6ee}"
+    + "".join(
+        f'[style*="{what}: {ink}"] {{{what}: {light} !important}}'
+        for what in ("fill", "stroke")
+        for ink, light in LIGHT_INKS.items()
+    )
+    + "}"
+)
+
 PLOTS_OF_ONE = {"learning-curves", "intervals"}  # the plots shown for a single experiment
 
 
@@ -41,18 +59,22 @@ class Picture:
     source: str  # data URI; empty if there is only a caption, which says why
     caption: str
     description: str  # alternative text
+    narrow: str = ""  # the same, drawn for the width of a phone
 
 
 def comparison_pictures(comparison: Comparison) -> Iterator[Picture]:
     """Yield every plot for which the comparison has data."""
     from rl_runner.evaluation.pictures.comparison_plots import draw_all
+    from rl_runner.evaluation.pictures.plot_style import PHONE, WIDE
 
     alone = len(comparison.rows) == 1
     measure = MEASURES[comparison.measure]
-    for name, figure in draw_all(comparison):
+    plots = zip(draw_all(comparison, WIDE), draw_all(comparison, PHONE), strict=True)
+    for (name, wide), (_, narrow) in plots:
         if alone and name not in PLOTS_OF_ONE:
             continue
-        yield Picture(svg(figure), CAPTIONS[name].format(measure=measure), name.replace("-", " "))
+        caption = CAPTIONS[name].format(measure=measure)
+        yield Picture(svg(wide), caption, name.replace("-", " "), svg(narrow))
 
 
 def agent_pictures(experiment: Experiment) -> Iterator[Picture]:
@@ -73,7 +95,7 @@ def agent_pictures(experiment: Experiment) -> Iterator[Picture]:
         seed = f"Seed {run.seed}"
         if (drawn := policy_maps(agents, titles, "svg")) is not None:
             text = f"{seed}: state values and greedy actions."
-            yield Picture(_uri("svg+xml", drawn), text, "policy over the map")
+            yield Picture(data_uri("image/svg+xml", drawn), text, "policy over the map")
         strip = frame_strip(agents, titles)
     except EnvError as error:
         yield Picture("", f"No pictures of the agent: {error.problems[0].what}", "")
@@ -84,7 +106,7 @@ def agent_pictures(experiment: Experiment) -> Iterator[Picture]:
     file = io.BytesIO()
     strip.save(file, format="PNG", optimize=True)
     text = f"{seed}: evenly spaced frames of the first held-out episode."
-    yield Picture(_uri("png", file.getvalue()), text, "frames of an episode")
+    yield Picture(data_uri("image/png", file.getvalue()), text, "frames of an episode")
 
 
 def _stages(run_path: Path) -> list[str]:
@@ -96,14 +118,19 @@ def _stages(run_path: Path) -> list[str]:
 
 
 def svg(figure: "Figure") -> str:
-    """Return a figure as a data URI; text becomes shapes, since the reader may lack the font."""
+    """Return a figure as a data URI; text becomes shapes, since the reader may lack the font.
+
+    The figure has no background, and on a dark page its ink is light.
+    """
     import matplotlib as mpl
 
     file = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "rl_runner"}):
-        figure.savefig(file, format="svg", metadata={"Date": None})
-    return _uri("svg+xml", file.getvalue())
+        figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
+    text = file.getvalue().decode("utf-8")
+    return data_uri("image/svg+xml", text.replace(STYLE_TAG, f"{STYLE_TAG}{DARK}", 1).encode())
 
 
-def _uri(kind: str, data: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+def data_uri(kind: str, data: bytes) -> str:
+    """Return a file as a URI that holds it."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from rl_runner.errors import ConfigError, Problem
 from rl_runner.evaluation.comparison.experiments import AgentName, load_experiments
-from rl_runner.evaluation.report.contents import Report, StudyPart, gather
+from rl_runner.evaluation.report.contents import LogPart, Report, StudyPart, gather
 from rl_runner.evaluation.statistics.confidence import Interval
 from rl_runner.runs.disk import write_aside
 
@@ -34,16 +34,20 @@ def write_report(
     agent: AgentName = "last",
     with_pictures: bool = True,
     studies: Sequence[StudyPart] = (),
+    logs: Sequence[LogPart] = (),
 ) -> Report:
     """Write a report about experiments into one file, and return its data.
 
     :param with_pictures: play an episode per experiment for pictures of its agent
     :param studies: the searches of the report, see :mod:`rl_runner.tuning.report.html`
+    :param logs: its experiments on logs, see :mod:`rl_runner.offline.judging.log_report`
     :raises RunnerError: if an experiment does not exist, or the file cannot be written
     """
     check_report_path(out)
     experiments = load_experiments(paths)
-    report = gather(experiments, agent=agent, with_pictures=with_pictures, studies=studies)
+    report = gather(
+        experiments, agent=agent, with_pictures=with_pictures, studies=studies, logs=logs
+    )
     html = render(report)
     write_aside(out, lambda path: path.write_text(html, encoding="utf-8"))
     return report
@@ -69,6 +73,8 @@ def render(report: Report) -> str:
         "estimate": lambda estimate: "–" if estimate is None else number(estimate.value),
         "ci": lambda estimate: interval(None if estimate is None else estimate.ci95),
         "settings": settings,
+        "percent": lambda value: "–" if value is None else f"{value:.1%}",
+        "signed": lambda value: "–" if value is None else f"{value:+.3f}".replace("-", "−"),
         "exactly": lambda value: "–" if value is None else f"{value:,.4f}",
     }
     return environment.get_template(TEMPLATE).render(report=report, style=_read(STYLE))

@@ -11,7 +11,7 @@ from rl_runner.config.data import parse_duration
 from rl_runner.errors import ConfigError, Problem
 from rl_runner.layout import JUDGED, JUDGEMENT
 from rl_runner.offline.judging.judgement import judge
-from rl_runner.offline.judging.judgement_plot import draw_judgement
+from rl_runner.offline.judging.judgement_plot import write_judgement
 from rl_runner.offline.learning.trained_run import TrainedRun, load_trained
 from rl_runner.offline.logs.interactions import read_interactions
 from rl_runner.offline.logs.log_files import LogReader, find_files
@@ -80,6 +80,6 @@ def _write(evaluation: Evaluation) -> None:
     folder = evaluation.folder
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        draw_judgement(evaluation.judgement, folder)
+        write_judgement(evaluation.judgement, folder)
     text = json.dumps(evaluation.to_dict(), indent=2, ensure_ascii=False) + "\n"
     write_aside(folder / JUDGEMENT, lambda aside: aside.write_text(text, encoding="utf-8"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from rl_runner.config import ExperimentConfig, experiment_hash
 from rl_runner.offline.judging.judgement import judge
-from rl_runner.offline.judging.judgement_plot import draw_judgement
+from rl_runner.offline.judging.judgement_plot import write_judgement
 from rl_runner.offline.learning.learners import (
     LogLearner,
     build_learner,
@@ -120,7 +120,7 @@ def _learn(experiment: LogExperiment, seed: int, run: RunFolder) -> Completion:
     def save(folder: Path) -> None:
         learner.save(folder / run.weights_file)
         if judgement is not None:
-            draw_judgement(judgement, folder)
+            write_judgement(judgement, folder)
 
     run.agents.save_final(save)
     # Describe all of it for run.json.

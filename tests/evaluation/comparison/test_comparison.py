@@ -146,7 +146,10 @@ def test_experiments_of_one_name_get_different_labels(tmp_path: Path):
     one = write_experiment(tmp_path, "a", GOOD)
     other = write_experiment(tmp_path, "a", GOOD, total_timesteps=2000)
     moved = write_experiment(tmp_path / "elsewhere", "a", GOOD)
-    assert [row.label for row in _compare(one, other).rows] == [one.name, other.name]
+    assert [row.label for row in _compare(one, other).rows] == [
+        "total_timesteps=1000",
+        "total_timesteps=2000",
+    ]
     assert [row.label for row in _compare(one, moved).rows] == [str(one), str(moved)]
 
 

@@ -1,23 +1,29 @@
 """What the plots of a comparison show: axes, labels, and the data on them."""
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from synthetic_experiments import write_experiment
 
+from rl_runner.arrays import save_arrays
 from rl_runner.evaluation.comparison.compare import Comparison, compare
+from rl_runner.evaluation.comparison.confidence_bands import band_of
 from rl_runner.evaluation.comparison.experiments import load_experiments
 from rl_runner.evaluation.comparison.scales import Scale
 from rl_runner.evaluation.pictures.band_plots import (
-    band_of,
     draw_learning_curves,
     draw_performance_profiles,
 )
@@ -27,7 +33,8 @@ from rl_runner.evaluation.pictures.comparison_plots import (
     draw_intervals,
     draw_probability_of_improvement,
 )
-from rl_runner.evaluation.pictures.plot_style import COLORS
+from rl_runner.evaluation.pictures.line_labels import spread
+from rl_runner.evaluation.pictures.plot_style import COLORS, FAINT, PHONE, WIDE, Paper
 
 SCALE = Scale(20.0, 1.0, 200, 475.0, "reward_threshold", 475.0)
 SCORES = ([400.0, 420.0, 440.0, 460.0, 480.0], [100.0, 150.0, 200.0, 250.0, 320.0])
@@ -97,48 +104,127 @@ def test_learning_curves_are_the_bands_over_timesteps(tmp_path: Path):
     comparison = compared(tmp_path, *SCORES, scale=SCALE)
     figure = draw_learning_curves(comparison)
     (axes,) = figure.axes
-    for row in comparison.rows:
-        band = band_of(row, comparison.bounds)
+    areas = list(axes.collections)
+    for row, area, color in zip(comparison.rows, areas, COLORS, strict=False):
+        band = band_of(row.experiment, comparison.bounds)
         assert band is not None
         np.testing.assert_array_equal(
             points(line(axes, row.label)), np.column_stack([band.x, band.value])
         )
-    areas = [area.get_paths()[0].vertices for area in axes.collections]
-    bands = [
-        band for row in comparison.rows if (band := band_of(row, comparison.bounds)) is not None
-    ]
-    for area, band in zip(areas, bands, strict=True):
-        assert band is not None
-        assert np.asarray(area)[:, 1].min() == band.low.min()
-        assert np.asarray(area)[:, 1].max() == band.high.max()
-    assert axes.get_xlim()[0] == 0
+        # The band and its edges have the colour of the line.
+        vertices = np.asarray(area.get_paths()[0].vertices)
+        assert vertices[:, 1].min() == band.low.min()
+        assert vertices[:, 1].max() == band.high.max()
+        assert line(axes, row.label).get_color() == color
+        np.testing.assert_array_equal(area.get_facecolor()[0, :3], to_rgb(color))
+        heights = [np.asarray(each.get_ydata()) for each in axes.lines if each.get_color() == color]
+        for edge in (band.low, band.high):
+            assert any(np.array_equal(edge, height) for height in heights)
+    assert len(areas) == 2
+    assert axes.get_xlim() == (0, 1000)
     assert axes.get_xlabel() == "timesteps"
     assert axes.get_ylabel() == "return of periodic evaluations (IQM)"
-    (legend,) = figure.legends
-    named = [text.get_text() for text in legend.get_texts()]
-    assert named == ["e00", "e01", "reward threshold", "random policy"]
-    levels = {name: set(points(line(axes, name))[:, 1]) for name in named[2:]}
+    named = {text.get_text(): text.get_color() for text in axes.texts}
+    assert named == {
+        "e00": COLORS[0], "e01": COLORS[1], "reward threshold": FAINT, "random policy": FAINT
+    }  # fmt: skip
+    levels = {name: set(points(line(axes, name))[:, 1]) for name in list(named)[2:]}
     assert levels == {"reward threshold": {475.0}, "random policy": {20.0}}
 
 
-def test_many_experiments_get_a_panel_each_with_the_others_in_grey(tmp_path: Path):
-    comparison = compared(tmp_path, *many(6))
+def test_the_axes_end_where_the_possible_returns_do(tmp_path: Path):
+    comparison = compared(tmp_path, [500.0] * 5, [480.0, 490.0, 500.0, 500.0, 500.0])
+    assert comparison.bounds is not None
+    for figure in (draw_learning_curves(comparison), draw_learning_curves(comparison, PHONE)):
+        low, high = figure.axes[0].get_ylim()
+        assert comparison.bounds.low - 20 < low
+        assert high < comparison.bounds.high + 20
+        assert high > comparison.bounds.high  # a line at the ceiling is seen
+    for axes in draw_intervals(comparison).axes:
+        assert axes.get_xlim()[1] < comparison.bounds.high + 20
+
+
+def test_the_last_two_evaluations_of_a_rollout_make_no_spike(tmp_path: Path):
+    path = write_experiment(tmp_path, "e", [400.0] * 5)
+    for file in path.glob("seed-*/evaluations.npz"):
+        timesteps = np.array([0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1000, 1024])
+        returns = np.append(np.linspace(0, 400, 11), 100.0)[:, None]
+        save_arrays(file, {"timesteps": timesteps, "returns": returns})
+    (axes,) = draw_learning_curves(compare(load_experiments([path]))).axes
+    drawn = points(line(axes, "e"))
+    assert drawn[:, 0].tolist() == list(range(0, 1001, 100))
+    assert drawn[-1, 1] == 100.0  # the last agent's
+
+
+@pytest.mark.parametrize("n_experiments", [4, 6])
+def test_many_experiments_get_a_panel_each_with_the_others_behind(
+    tmp_path: Path, n_experiments: int
+):
+    comparison = compared(tmp_path, *many(n_experiments))
     figure = draw_learning_curves(comparison)
     assert [axes.get_title() for axes in figure.axes] == [row.label for row in comparison.rows]
     for axes, row in zip(figure.axes, comparison.rows, strict=True):
-        band = band_of(row, comparison.bounds)
+        band = band_of(row.experiment, comparison.bounds)
         assert band is not None
         np.testing.assert_array_equal(points(line(axes, row.label))[:, 1], band.value)
-        (grey,) = (each for each in axes.collections if isinstance(each, LineCollection))
-        assert len(grey.get_segments()) == 6
+        (area,) = axes.collections
+        assert len(area.get_paths()) == 1
+        thin = [each.get_color() for each in axes.lines if each.get_alpha() == 0.5]
+        assert thin == list(COLORS[:n_experiments])
     assert len({axes.get_xlim() for axes in figure.axes}) == 1
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
 
 
+LONG = "a-rather-long-name-of-an-experiment-with-recurrent-ppo"
+
+
+def _labels_out_of_view(panels: Sequence[Axes]) -> Iterator[Text]:
+    """Yield the labels of ticks beyond the ends of their axis, which are not drawn."""
+    for axis in (axis for axes in panels for axis in (axes.xaxis, axes.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        for tick in axis.get_major_ticks():
+            if not low <= tick.get_loc() <= high:
+                yield from (tick.label1, tick.label2)
+
+
+@pytest.mark.parametrize("paper", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("n_experiments", [1, 3, 8])
+def test_no_text_is_cut_and_no_label_covers_another(
+    tmp_path: Path, n_experiments: int, paper: Paper
+):
+    paths = [
+        write_experiment(tmp_path, f"{LONG}-{i}" if i < 2 else f"e{i}", each)
+        for i, each in enumerate(many(n_experiments))
+    ]
+    comparison = compare(load_experiments(paths), scale=SCALE)
+    for name, figure in draw_all(comparison, paper):
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        renderer = canvas.get_renderer()
+        whole = figure.bbox
+        unseen = set(_labels_out_of_view(figure.axes))
+        for text in figure.findobj(Text):
+            if not text.get_text().strip() or not text.get_visible() or text in unseen:
+                continue
+            box = Text.get_window_extent(text, renderer)
+            at = (name, text.get_text())
+            assert box.x0 >= whole.x0 - 1, at
+            assert box.x1 <= whole.x1 + 1, at
+            assert box.y0 >= whole.y0 - 1, at
+            assert box.y1 <= whole.y1 + 1, at
+        for axes in figure.axes:
+            beside = [
+                t.get_window_extent(renderer) for t in axes.texts if name == "learning-curves"
+            ]
+            for a, b in itertools.combinations(beside, 2):
+                assert not a.overlaps(b)
+
+
 def test_more_experiments_than_colours_share_one(tmp_path: Path):
     figure = draw_learning_curves(compared(tmp_path, *many(len(COLORS) + 1, n_seeds=2)))
-    colors = {line(axes, axes.get_title()).get_color() for axes in figure.axes}
-    assert colors == {COLORS[0]}
+    for axes in figure.axes:
+        assert line(axes, axes.get_title()).get_color() == COLORS[0]
+        assert {each.get_color() for each in axes.lines if each.get_lw() == 0.7} > {FAINT}
 
 
 def test_budgets_that_differ_widely_share_a_logarithmic_axis(tmp_path: Path):
@@ -155,8 +241,9 @@ def test_budgets_that_differ_widely_share_a_logarithmic_axis(tmp_path: Path):
 def test_with_few_seeds_every_run_is_drawn(tmp_path: Path):
     scores = [200.0, 250.0, 300.0]
     (axes,) = draw_learning_curves(compared(tmp_path, scores)).axes
-    ends = sorted(points(each)[-1, 1] for each in axes.lines if each.get_label() != "e00")
-    assert ends == scores
+    runs = [each for each in axes.lines if each.get_lw() == 0.7]
+    assert sorted(points(each)[-1, 1] for each in runs) == scores
+    assert {each.get_color() for each in runs} == {COLORS[0]}
 
 
 @pytest.mark.parametrize("n_seeds", [1, 2, 5])
@@ -201,11 +288,39 @@ def test_a_profile_falls_from_all_runs_to_none_within_its_axes(tmp_path: Path):
             assert share == (row.scores >= level).mean()
         assert {line(axes, row.label).get_marker()} == {"None"}
     assert axes.get_ylim() == (-0.03, 1.03)
+    (legend,) = axes.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["e00", "e01"]
     low, high = axes.get_xlim()
     assert low < 100.0
     assert high > 480.0
     assert axes.get_xlabel() == "mean held-out return of the last agent"
     assert axes.get_ylabel() == "share of runs with at least this return"
+
+
+def test_from_three_on_each_profile_has_a_panel(tmp_path: Path):
+    comparison = compared(tmp_path, *SCORES, [300.0, 310.0, 330.0, 410.0, 460.0])
+    figure = draw_performance_profiles(comparison)
+    assert [axes.get_title() for axes in figure.axes] == ["e00", "e01", "e02"]
+    for axes, color in zip(figure.axes, COLORS, strict=False):
+        assert line(axes, axes.get_title()).get_color() == color
+        (area,) = axes.collections
+        np.testing.assert_array_equal(area.get_facecolor()[0, :3], to_rgb(color))
+
+
+# --- labels of lines ------------------------------------------------------------------------------
+
+
+@given(st.lists(st.floats(-1, 2), min_size=1, max_size=12))
+def test_labels_are_moved_apart_and_keep_their_order(heights: list[float]):
+    wanted, sizes = np.array(heights), np.full(len(heights), 0.1)
+    placed = spread(wanted, sizes)
+    order = np.argsort(wanted, kind="stable")
+    assert (np.diff(placed[order]) >= 0.1 - 1e-9).all()
+    assert placed.mean() == pytest.approx(wanted.mean())
+
+
+def test_labels_with_room_stay_where_they_are():
+    np.testing.assert_allclose(spread(np.array([0.8, 0.2]), np.array([0.1, 0.2])), [0.8, 0.2])
 
 
 # --- intervals ------------------------------------------------------------------------------------
@@ -245,7 +360,7 @@ def test_equal_runs_each_have_a_dot_of_their_own(tmp_path: Path):
 def test_few_pairs_are_listed_with_their_intervals(tmp_path: Path):
     comparison = compared(tmp_path, *SCORES, [300.0, 310.0, 330.0, 410.0, 460.0])
     (axes,) = draw_probability_of_improvement(comparison).axes
-    assert tick_labels(axes, "y") == ["e00  over  e01", "e00  over  e02", "e01  over  e02"]
+    assert tick_labels(axes, "y") == ["e00\nover e01", "e00\nover e02", "e01\nover e02"]
     assert axes.get_xlim() == (-0.03, 1.03)
     ticks = [each for each in axes.lines if each.get_marker() == "|"]
     values = [pair.probability_of_improvement.value for pair in comparison.pairs]
