@@ -157,8 +157,9 @@ class Report:
     @property
     def labels(self) -> list[str]:
         """The names of all experiments and searches."""
-        parts = (*self.experiments, *self.logs, *self.studies)
-        return [part.label for part in parts]
+        on_logs = [part.label for part in self.logs]
+        searches = [part.label for part in self.studies]
+        return [*(part.label for part in self.experiments), *on_logs, *searches]
 
     @property
     def title(self) -> str:
@@ -183,7 +184,8 @@ class Report:
     def environment_ids(self) -> list[str]:
         """The ids of the environments, each once."""
         configs = [part.experiment.config for part in self.experiments]
-        configs += [part.config for part in (*self.logs, *self.studies)]
+        configs += [part.config for part in self.logs]
+        configs += [part.config for part in self.studies]
         return list(dict.fromkeys(config.env.id for config in configs))
 
     @property
