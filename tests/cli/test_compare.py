@@ -150,7 +150,7 @@ LOGS = """
 """
 
 
-@pytest.mark.parametrize("command", ["compare", "report", "reproduce"])
+@pytest.mark.parametrize("command", ["compare", "reproduce"])
 def test_what_learned_from_logs_is_refused(rl: Rl, tmp_path: Path, write_yaml, command: str):
     folder = write_yaml(LOGS, "runs/logged/config.yaml").parent
     (folder / "seed-0").mkdir()
