@@ -3,7 +3,7 @@
 from typing import Any
 
 from rl_runner.config.tune import ObjectiveConfig
-from rl_runner.tuning.study.study_folder import FORMAT
+from rl_runner.runs.study_summary import FORMAT, StudySummary
 
 Document = dict[str, Any]
 
@@ -30,7 +30,10 @@ def document(trials: list[Document], **changes: Any) -> Document:
     return {
         "format": FORMAT,
         "study": "x",
+        "path": "runs/x",
+        "stopped": False,
         "total_timesteps": 50,
+        "seeds_per_trial": 1,
         "objectives": [objective()],
         "search_space": {name: {"log": name == "rate"} for t in trials for name in t["values"]},
         "n_trials": {"complete": len(trials)},
@@ -43,6 +46,10 @@ def document(trials: list[Document], **changes: Any) -> Document:
         "trials": trials,
         **changes,
     }
+
+
+def summary(trials: list[Document], **changes: Any) -> StudySummary:
+    return StudySummary.from_json(document(trials, **changes))
 
 
 CONFIRMED = [

@@ -105,7 +105,7 @@ def test_the_report_can_be_had_without_the_storage(undisturbed: TuneResult):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     report = load_report(undisturbed.path)
-    assert report.document == json.loads(json.dumps(undisturbed.summary))
+    assert report.document == json.loads(json.dumps(undisturbed.summary.to_json()))
     assert {"history", "slices", "parallel-coordinates", "confirmation"} <= set(report.figures)
     pictures = {path.stem for path in (undisturbed.path / "figures").glob("*.png")}
     assert pictures == set(report.figures)
@@ -161,7 +161,7 @@ def test_a_study_that_was_killed_resumes_as_if_nothing_had_happened(
         file.write('{"op_code": 5, "worker')  # the line it was writing
     result = tune(load_config(config), runs_dir=tmp_path / "runs", jobs=1)
     assert reports(result) == reports(undisturbed)
-    assert result.summary["confirmed"] == undisturbed.summary["confirmed"]
+    assert result.summary.confirmed == undisturbed.summary.confirmed
 
 
 def test_a_trial_that_was_cut_off_while_it_was_drawn_is_drawn_to_its_end(
@@ -342,7 +342,7 @@ def test_several_objectives_give_a_front(tmp_path: Path):
     )
     result = tune(config, runs_dir=tmp_path, jobs=2)
     assert all(len(trial.scores) == 2 for trial in result.complete)
-    front = result.summary["pareto_front"]
+    front = result.summary.pareto_front
     scores = {trial.number: trial.scores for trial in result.complete}
     for number in front:
         final, seconds = scores[number]

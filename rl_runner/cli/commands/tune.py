@@ -114,7 +114,7 @@ def _show_and_exit(result: "TuneResult", *, as_json: bool) -> None:
     from rl_runner.cli.display.study_results import show_result
 
     if as_json:
-        show_json(result.summary)
+        show_json(result.summary.to_json())
     else:
         show_result(result)
     if result.stopped:

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Any
 
 from rl_runner.config import ExperimentConfig, dump_config
 from rl_runner.evaluation.comparison.caveats import caveats
@@ -21,6 +20,7 @@ from rl_runner.evaluation.report.pictures import (
 )
 from rl_runner.redaction import redacted, redacted_yaml
 from rl_runner.runs.record import GitState, RunRecord, read_record
+from rl_runner.runs.study_summary import ConfirmedSummary, StudySummary, TrialSummary
 
 MOST_PAIRS_UNFOLDED = 6  # longer tables of pairs are folded
 
@@ -107,22 +107,21 @@ class StudyPart:
 
     label: str
     config: ExperimentConfig  # that the search started from
-    document: Mapping[str, Any]  # the contents of summary.json
+    document: StudySummary
     start_text: str
     best_text: str  # the winner's config; empty if there is none
     records: Sequence[RunRecord]  # of every run of it
     pictures: Sequence[Picture] = ()
 
     @property
-    def failed(self) -> list[Mapping[str, Any]]:
+    def failed(self) -> list[TrialSummary]:
         """The trials that came to no result because something broke."""
-        return [trial for trial in self.document["trials"] if trial["outcome"] == "failed"]
+        return [trial for trial in self.document.trials if trial.outcome == "failed"]
 
     @property
-    def winner(self) -> Mapping[str, Any] | None:
+    def winner(self) -> ConfirmedSummary | None:
         """What fresh seeds say of the winner."""
-        items = self.document["confirmed"]
-        return next((i for i in items if i["candidate"] == self.document["winner"]), None)
+        return self.document.confirmed_winner
 
 
 @dataclass(frozen=True)

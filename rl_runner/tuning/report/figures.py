@@ -1,58 +1,56 @@
 """Pictures of a study, drawn from its summary alone (summary.json)."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rl_runner.runs.study_summary import StudySummary
 from rl_runner.tuning.report.parameter_axis import ParameterAxis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Document = Mapping[str, Any]
-
 # Okabe and Ito's colours, which most colour-blind people can distinguish.
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "0.6"
 PER_ROW = 4
 
 
-def draw_figures(document: Document) -> Iterator[tuple[str, "Figure"]]:
+def draw_figures(summary: StudySummary) -> Iterator[tuple[str, "Figure"]]:
     """Yield the name and figure of each picture for which the summary has data."""
-    complete = [trial for trial in document["trials"] if trial["outcome"] == "complete"]
-    if complete:
-        yield "history", draw_history(document)
-        yield "slices", draw_slices(document)
-        yield "parallel-coordinates", draw_parallel_coordinates(document)
-    if any(len(trial["curve"]) > 1 for trial in document["trials"]):
-        yield "learning-curves", draw_curves(document)
-    if document["importances"]:
-        yield "importances", draw_importances(document)
-    if len(document["objectives"]) > 1 and complete:
-        yield "pareto-front", draw_pareto_front(document)
-    if any(item["seeds"] for item in document["confirmed"]):
-        yield "confirmation", draw_confirmation(document)
+    if summary.complete:
+        yield "history", draw_history(summary)
+        yield "slices", draw_slices(summary)
+        yield "parallel-coordinates", draw_parallel_coordinates(summary)
+    if any(len(trial.curve) > 1 for trial in summary.trials):
+        yield "learning-curves", draw_curves(summary)
+    if summary.importances:
+        yield "importances", draw_importances(summary)
+    if len(summary.objectives) > 1 and summary.complete:
+        yield "pareto-front", draw_pareto_front(summary)
+    if any(item.seeds for item in summary.confirmed):
+        yield "confirmation", draw_confirmation(summary)
 
 
-def draw_history(document: Document) -> "Figure":
+def draw_history(summary: StudySummary) -> "Figure":
     """Draw each trial's score in the order of the trials, and the best so far."""
     from matplotlib.ticker import MaxNLocator
 
     # The scores, and the best so far.
     figure, axes = _one_panel()
-    trials = _complete(document)
-    numbers = [trial["number"] for trial in trials]
-    scores = np.array([trial["scores"][0] for trial in trials])
-    best = np.maximum.accumulate(scores) if _maximized(document) else np.minimum.accumulate(scores)
-    last = max(trial["number"] for trial in document["trials"])
+    trials = summary.complete
+    numbers = [trial.number for trial in trials]
+    scores = np.array([trial.score for trial in trials])
+    best = np.maximum.accumulate(scores) if _maximized(summary) else np.minimum.accumulate(scores)
+    last = max(trial.number for trial in summary.trials)
     axes.plot(numbers, scores, "o", color=BLUE, ms=5, label="complete")
     axes.step(
         [*numbers, last], [*best, best[-1]], where="post", color=VERMILION, label="best so far"
     )
     # Trials without a score, along the bottom.
     for outcome, mark in (("pruned", "|"), ("failed", "x"), ("infeasible", "+")):
-        missed = [t["number"] for t in document["trials"] if t["outcome"] == outcome]
+        missed = [t.number for t in summary.trials if t.outcome == outcome]
         along_bottom = axes.get_xaxis_transform()
         if missed:
             axes.plot(
@@ -63,25 +61,25 @@ def draw_history(document: Document) -> "Figure":
                 transform=along_bottom,
                 label=outcome,
             )
-    axes.set(xlabel="trial", ylabel=_name(document))
+    axes.set(xlabel="trial", ylabel=_name(summary))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=9)
     return figure
 
 
-def draw_curves(document: Document) -> "Figure":
+def draw_curves(summary: StudySummary) -> "Figure":
     """Draw the learning curves by which trials were compared: means over the seeds so far."""
     figure, axes = _one_panel()
     # Curves are stored with the sign that the study needs; draw returns as they are.
-    sign = 1.0 if _maximized(document) else -1.0
-    best, total = document["best_trial"], document["total_timesteps"]
+    sign = 1.0 if _maximized(summary) else -1.0
+    best, total = summary.best_trial, summary.total_timesteps
     styles = {"complete": (BLUE, 0.7), "pruned": (GREY, 0.6)}
     last = 0
-    for trial in document["trials"]:
-        color, alpha = styles.get(trial["outcome"], (GREY, 0.3))
-        if trial["number"] == best:
+    for trial in summary.trials:
+        color, alpha = styles.get(trial.outcome, (GREY, 0.3))
+        if trial.number == best:
             color, alpha = VERMILION, 1.0
-        for seed in _by_seed(trial["curve"], total):
+        for seed in _by_seed(trial.curve, total):
             steps, values = seed[:, 0], sign * seed[:, 1]
             axes.plot(steps, values, ".-", color=color, alpha=alpha, lw=1, zorder=2 + alpha)
             last = max(last, int(steps[-1]))
@@ -107,29 +105,27 @@ def _by_seed(curve: Sequence[Sequence[float]], total: int) -> list[np.ndarray]:
     return [points[seeds == seed] for seed in np.unique(seeds)]
 
 
-def draw_slices(document: Document) -> "Figure":
+def draw_slices(summary: StudySummary) -> "Figure":
     """Draw the score against each hyperparameter."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     # A grid of panels, one per hyperparameter.
-    trials = _complete(document)
-    names = _searched(document)
+    trials = summary.complete
+    names = _searched(summary)
     n_rows = -(-len(names) // PER_ROW)
     n_columns = min(PER_ROW, len(names))
     size = (2.7 * n_columns + 0.8, 2.5 * n_rows + 0.2)
     figure = Figure(figsize=size, layout="constrained")
     panels = list(figure.subplots(n_rows, n_columns, sharey=True, squeeze=False).flat)
     # In each panel a dot per trial that has the hyperparameter, shaded by the trial's number.
-    last = max(1, *(trial["number"] for trial in trials))
+    last = max(1, *(trial.number for trial in trials))
     shades = None
     for name, axes in zip(names, panels, strict=False):
-        having = [trial for trial in trials if name in trial["values"]]
-        axis = ParameterAxis(
-            name, [trial["values"][name] for trial in having], _is_log(document, name)
-        )
-        scores = [trial["scores"][0] for trial in having]
-        order = [trial["number"] for trial in having]
+        having = [trial for trial in trials if name in trial.values]
+        axis = ParameterAxis(name, [trial.values[name] for trial in having], _is_log(summary, name))
+        scores = [trial.score for trial in having]
+        order = [trial.number for trial in having]
         shades = axes.scatter(axis.places, scores, c=order, cmap="viridis", s=18, vmin=0, vmax=last)
         axis.set_scale(axes)
         axes.set_axisbelow(True)
@@ -138,26 +134,27 @@ def draw_slices(document: Document) -> "Figure":
     # Hide the panels that are left over; one label and one colour bar for all.
     for axes in panels[len(names) :]:
         axes.set_visible(False)
-    figure.supylabel(_name(document), fontsize=10)
+    figure.supylabel(_name(summary), fontsize=10)
     if shades is not None:
         whole = MaxNLocator(integer=True)
         figure.colorbar(shades, ax=figure.axes, label="trial", shrink=0.8, ticks=whole)
     return figure
 
 
-def draw_parallel_coordinates(document: Document) -> "Figure":
+def draw_parallel_coordinates(summary: StudySummary) -> "Figure":
     """Draw each complete trial as a line through its hyperparameters to its score."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     # An axis for each hyperparameter that all trials have, and one for the score.
-    trials = sorted(_complete(document), key=_score, reverse=not _maximized(document))
-    names = [name for name in _searched(document) if all(name in t["values"] for t in trials)]
+    best_last = not _maximized(summary)
+    trials = sorted(summary.complete, key=lambda trial: trial.score, reverse=best_last)
+    names = [name for name in _searched(summary) if all(name in t.values for t in trials)]
     axes_of = [
-        ParameterAxis(name, [trial["values"][name] for trial in trials], _is_log(document, name))
+        ParameterAxis(name, [trial.values[name] for trial in trials], _is_log(summary, name))
         for name in names
     ]
-    axes_of.append(ParameterAxis("score", [_score(trial) for trial in trials]))
+    axes_of.append(ParameterAxis("score", [trial.score for trial in trials]))
     # A line per trial, the worst first so that the best is on top.
     figure = Figure(figsize=(1.15 * len(axes_of) + 1.5, 4.2), layout="constrained")
     axes = figure.add_subplot()
@@ -176,15 +173,15 @@ def draw_parallel_coordinates(document: Document) -> "Figure":
     axes.set(yticks=[], xlim=(-0.1, len(axes_of) - 0.4), ylim=(-0.05, 1.05))
     for side in ("left", "right", "top"):
         axes.spines[side].set_visible(False)
-    axes.set_title(f"lighter is better: {_name(document)}", fontsize=9, loc="left")
+    axes.set_title(f"lighter is better: {_name(summary)}", fontsize=9, loc="left")
     return figure
 
 
-def draw_importances(document: Document) -> "Figure":
+def draw_importances(summary: StudySummary) -> "Figure":
     """Draw each hyperparameter's share of the score's variance."""
-    figure, axes = _one_panel(height=0.8 + 0.32 * len(document["importances"]))
-    names = list(document["importances"])[::-1]
-    shares = [document["importances"][name] for name in names]
+    figure, axes = _one_panel(height=0.8 + 0.32 * len(summary.importances))
+    names = list(summary.importances)[::-1]
+    shares = [summary.importances[name] for name in names]
     axes.barh(names, shares, color=BLUE, height=0.65)
     for name, share in zip(names, shares, strict=True):
         axes.annotate(
@@ -200,47 +197,44 @@ def draw_importances(document: Document) -> "Figure":
     return figure
 
 
-def draw_pareto_front(document: Document) -> "Figure":
+def draw_pareto_front(summary: StudySummary) -> "Figure":
     """Draw the first two objectives against each other, and mark the Pareto front."""
     figure, axes = _one_panel()
-    front = set(document["pareto_front"])
-    for trial in _complete(document):
-        on_front = trial["number"] in front
-        x, y = trial["scores"][1], trial["scores"][0]
+    front = set(summary.pareto_front or ())
+    for trial in summary.complete:
+        on_front = trial.number in front
+        x, y = trial.scores[1], trial.score
         axes.plot(x, y, "o", color=VERMILION if on_front else GREY, ms=7 if on_front else 5)
         if on_front:
             axes.annotate(
-                f"trial {trial['number']}",
+                f"trial {trial.number}",
                 (x, y),
                 xytext=(5, 4),
                 textcoords="offset points",
                 fontsize=8,
             )
-    axes.set(xlabel=document["objectives"][1]["description"], ylabel=_name(document))
+    axes.set(xlabel=summary.objectives[1].description, ylabel=_name(summary))
     return figure
 
 
-def draw_confirmation(document: Document) -> "Figure":
+def draw_confirmation(summary: StudySummary) -> "Figure":
     """Draw the scores of each candidate in the search and on fresh seeds."""
-    items = [item for item in document["confirmed"] if item["seeds"]]
+    items = [item for item in summary.confirmed if item.seeds]
     figure, axes = _one_panel(height=1.1 + 0.55 * len(items))
     # For each candidate its seeds in the search above those of the confirmation.
-    trials = {f"trial-{trial['number']:04d}": trial for trial in document["trials"]}
+    trials = {f"trial-{trial.number:04d}": trial for trial in summary.trials}
     for place, item in enumerate(items):
-        if item["candidate"] in trials:
-            searched = trials[item["candidate"]]["seeds"][0]
+        if item.candidate in trials:
+            searched = trials[item.candidate].seeds[0]
             _dots(axes, searched, place - 0.16, GREY, "search" if place == 1 else None)
         label = "fresh seeds" if place == 0 else None
-        _dots(axes, item["seeds"][0], place + 0.16, BLUE, label)
-        if item["ci95"]:
-            axes.plot(item["ci95"], [place + 0.16] * 2, color=BLUE, lw=2)
-    names = [
-        item["candidate"] + (" ★" if item["candidate"] == document["winner"] else "")
-        for item in items
-    ]
+        _dots(axes, item.seeds[0], place + 0.16, BLUE, label)
+        if item.ci95:
+            axes.plot(item.ci95, [place + 0.16] * 2, color=BLUE, lw=2)
+    names = [item.candidate + (" ★" if item.candidate == summary.winner else "") for item in items]
     axes.set_yticks(range(len(items)), names)
     axes.set_ylim(len(items) - 0.5, -0.5)
-    axes.set_xlabel(f"{_name(document)}; dots: seeds, ring: mean, bar: its 95 % interval")
+    axes.set_xlabel(f"{_name(summary)}; dots: seeds, ring: mean, bar: its 95 % interval")
     axes.legend(frameon=False, fontsize=9)
     return figure
 
@@ -265,26 +259,18 @@ def _one_panel(height: float = 4.0) -> tuple["Figure", "Axes"]:
     return figure, axes
 
 
-def _complete(document: Document) -> list[Any]:
-    return [trial for trial in document["trials"] if trial["outcome"] == "complete"]
-
-
-def _searched(document: Document) -> list[str]:
-    names = (name for trial in _complete(document) for name in trial["values"])
+def _searched(summary: StudySummary) -> list[str]:
+    names = (name for trial in summary.complete for name in trial.values)
     return list(dict.fromkeys(names))
 
 
-def _score(trial: Document) -> float:
-    return float(trial["scores"][0])
+def _maximized(summary: StudySummary) -> bool:
+    return summary.objectives[0].direction == "maximize"
 
 
-def _maximized(document: Document) -> bool:
-    return bool(document["objectives"][0]["direction"] == "maximize")
+def _name(summary: StudySummary) -> str:
+    return summary.objectives[0].description
 
 
-def _name(document: Document) -> str:
-    return str(document["objectives"][0]["description"])
-
-
-def _is_log(document: Document, name: str) -> bool:
-    return bool(document["search_space"][name]["log"])
+def _is_log(summary: StudySummary, name: str) -> bool:
+    return bool(summary.search_space[name]["log"])

@@ -44,7 +44,7 @@ def study_part(path: Path) -> StudyPart:
     return StudyPart(
         label=folder.name,
         config=load_config(start),
-        document=report.document,
+        document=report.summary,
         start_text=start.read_text(encoding="utf-8"),
         best_text=folder.best.read_text(encoding="utf-8") if folder.best.is_file() else "",
         records=list(_records(path)),

@@ -1,18 +1,22 @@
-"""The results of a study, as objects and as plain data (summary.json)."""
+"""The results of a study, from which its summary.json is made."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.trial import TrialState
 
 from rl_runner.config.tune import ObjectiveConfig, TuneConfig
+from rl_runner.runs.study_summary import (
+    ConfirmedSummary,
+    ObjectiveSummary,
+    StudySummary,
+    TrialSummary,
+)
 from rl_runner.tuning.confirm import Confirmed, gain_of, optimism_of, pareto_front, rank_trials
 from rl_runner.tuning.objective import describe_objective
 from rl_runner.tuning.optuna_log import optuna_silenced
-from rl_runner.tuning.study.study_folder import FORMAT
 from rl_runner.tuning.study_reporter import TrialReport
 
 FEWEST_FOR_IMPORTANCES = 4  # complete trials; with fewer, importances would be noise
@@ -40,29 +44,28 @@ class TuneResult:
         return rank_trials(self.tune.objective[0], trials)
 
     @property
-    def summary(self) -> dict[str, Any]:
-        """The results as plain data, for JSON."""
+    def summary(self) -> StudySummary:
+        """The results as summary.json has them."""
         front = pareto_front(self.tune.objective, self.complete)
-        return {
-            "format": FORMAT,
-            "study": self.study,
-            "path": str(self.path),
-            "stopped": self.stopped,
-            "total_timesteps": self.total_timesteps,
-            "seeds_per_trial": self.tune.seeds,
-            "objectives": [_objective(objective) for objective in self.tune.objective],
-            "search_space": {k: p.model_dump() for k, p in self.tune.parameters.items()},
-            "n_trials": self.counts,
-            "best_trial": self.complete[0].number if self.complete else None,
-            "pareto_front": [t.number for t in front] if len(self.tune.objective) > 1 else None,
-            "winner": self.winner.candidate.label if self.winner else None,
-            "best_config": str(self.best_config) if self.best_config else None,
-            "confirmed": [
-                confirmed_document(self.tune, item, self.confirmed) for item in self.confirmed
-            ],
-            "importances": dict(self.importances),
-            "trials": [_trial(trial) for trial in self.trials],
-        }
+        return StudySummary(
+            study=self.study,
+            path=str(self.path),
+            stopped=self.stopped,
+            total_timesteps=self.total_timesteps,
+            seeds_per_trial=self.tune.seeds,
+            objectives=tuple(_objective(objective) for objective in self.tune.objective),
+            search_space={k: p.model_dump() for k, p in self.tune.parameters.items()},
+            n_trials=self.counts,
+            best_trial=self.complete[0].number if self.complete else None,
+            pareto_front=tuple(t.number for t in front) if len(self.tune.objective) > 1 else None,
+            winner=self.winner.candidate.label if self.winner else None,
+            best_config=str(self.best_config) if self.best_config else None,
+            confirmed=tuple(
+                confirmed_summary(self.tune, item, self.confirmed) for item in self.confirmed
+            ),
+            importances=dict(self.importances),
+            trials=tuple(_trial(trial) for trial in self.trials),
+        )
 
     @property
     def counts(self) -> dict[str, int]:
@@ -71,48 +74,51 @@ class TuneResult:
         return {outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)}
 
 
-def _objective(objective: ObjectiveConfig) -> dict[str, Any]:
-    return {
-        **objective.model_dump(),
-        "direction": "maximize" if objective.maximized else "minimize",
-        "description": describe_objective(objective),
-    }
+def _objective(objective: ObjectiveConfig) -> ObjectiveSummary:
+    return ObjectiveSummary(
+        measure=objective.measure,
+        last=objective.last,
+        threshold=objective.threshold,
+        over_seeds=objective.over_seeds,
+        direction="maximize" if objective.maximized else "minimize",
+        description=describe_objective(objective),
+    )
 
 
-def _trial(trial: TrialReport) -> dict[str, Any]:
-    return {
-        "number": trial.number,
-        "outcome": trial.outcome,
-        "values": dict(trial.values),
-        "scores": list(trial.scores),
-        "seeds": [list(scores) for scores in trial.seeds],
-        "curve": [list(point) for point in trial.curve.items()],
-        "seconds": trial.seconds,
-        **({"cause": trial.cause} if trial.cause else {}),
-    }
+def _trial(trial: TrialReport) -> TrialSummary:
+    return TrialSummary(
+        number=trial.number,
+        outcome=trial.outcome,
+        values=dict(trial.values),
+        scores=tuple(trial.scores),
+        seeds=tuple(map(tuple, trial.seeds)),
+        curve=tuple(trial.curve.items()),
+        seconds=trial.seconds,
+        cause=trial.cause or None,
+    )
 
 
-def confirmed_document(
+def confirmed_summary(
     tune: TuneConfig, item: Confirmed, confirmed: Sequence[Confirmed]
-) -> dict[str, Any]:
-    """Return a confirmed candidate as plain data: its scores in the search and on fresh seeds."""
+) -> ConfirmedSummary:
+    """Return a candidate's results in the search and on fresh seeds."""
     trial, summary = item.candidate.trial, item.summary
     gain = gain_of(tune.objective[0], item, confirmed)
     optimism = optimism_of(tune.objective[0], item)
-    return {
-        "candidate": item.candidate.label,
-        "values": dict(item.candidate.values),
-        "search_scores": list(trial.scores) if trial else None,
-        "scores": list(item.scores),
-        "seeds": [list(scores) for scores in item.seeds],
-        "mean": summary.mean if summary else None,
-        "ci95": list(summary.ci95) if summary and summary.ci95 else None,
-        "gain": gain.mean if gain else None,
-        "gain_ci95": list(gain.ci95) if gain and gain.ci95 else None,
-        "optimism": optimism.mean if optimism else None,
-        "optimism_ci95": list(optimism.ci95) if optimism and optimism.ci95 else None,
-        "failures": list(item.causes),
-    }
+    return ConfirmedSummary(
+        candidate=item.candidate.label,
+        values=dict(item.candidate.values),
+        search_scores=tuple(trial.scores) if trial else None,
+        scores=tuple(item.scores),
+        seeds=tuple(map(tuple, item.seeds)),
+        mean=summary.mean if summary else None,
+        ci95=summary.ci95 if summary else None,
+        gain=gain.mean if gain else None,
+        gain_ci95=gain.ci95 if gain else None,
+        optimism=optimism.mean if optimism else None,
+        optimism_ci95=optimism.ci95 if optimism else None,
+        failures=tuple(item.causes),
+    )
 
 
 def importances_of(study: optuna.Study, tune: TuneConfig) -> dict[str, float]:

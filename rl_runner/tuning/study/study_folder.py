@@ -15,21 +15,20 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from rl_runner.errors import Problem, StudyError
 from rl_runner.layout import CONFIG, STUDY_BEST, STUDY_TRIALS
 from rl_runner.runs.disk import write_aside, writing
+from rl_runner.runs.study_summary import FORMAT, StudySummary
 
 JOURNAL = "study.journal"
 LOCK = ".lock"  # held during a search whose storage is the journal
 WRITE_LOCK = ".turn"  # held while files are written: several processes may share a study
 SUMMARY = "summary.json"
-FORMAT = 2  # of summary.json; increase it when the content changes
 FIGURES = "figures"
 
 
@@ -117,25 +116,28 @@ class StudyFolder:
         with writing(self.path), self._write_lock:
             yield
 
-    def write_summary(self, summary: Mapping[str, Any]) -> None:
+    def write_summary(self, summary: StudySummary) -> None:
         """Replace summary.json."""
-        self.write(SUMMARY, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+        self.write(SUMMARY, json.dumps(summary.to_json(), indent=2, ensure_ascii=False) + "\n")
 
-    def read_summary(self) -> dict[str, Any]:
+    def read_summary(self) -> StudySummary:
         """Return summary.json.
 
         :raises StudyError: if there is none, or it cannot be read
         """
         path = self.path / SUMMARY
         try:
-            summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            raw = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             cure = "`rl tune` writes it at the end of a study."
             raise StudyError(
                 Problem(f"The summary cannot be read: {error}.", str(path), cure)
             ) from None
-        if summary.get("format") != FORMAT:
+        again = "Run the same `rl tune` again: it rewrites the file and trains nothing."
+        if isinstance(raw, dict) and raw.get("format") != FORMAT:
             what = "Another version of rl_runner wrote this file."
-            cure = "Run the same `rl tune` again: it rewrites the file and trains nothing."
-            raise StudyError(Problem(what, str(path), cure))
-        return summary
+            raise StudyError(Problem(what, str(path), again))
+        try:
+            return StudySummary.from_json(raw)
+        except ValueError as error:
+            raise StudyError(Problem(str(error), str(path), again)) from None
