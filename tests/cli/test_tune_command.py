@@ -12,6 +12,7 @@ from rl_runner.cli.display.study_progress import LineReporter, LiveReporter, sho
 from rl_runner.config.tune import Pruner, Sampler
 from rl_runner.errors import ConfigError
 from rl_runner.runs.record import RunRecord
+from rl_runner.runs.study_summary import ConfirmedSummary
 from rl_runner.training.reporting import Evaluated, Progress, RunId
 from rl_runner.tuning.study_reporter import StudyPlan, TrialReport
 
@@ -30,6 +31,23 @@ CONFIG = """
 """
 
 
+def confirmed(**results: Any) -> ConfirmedSummary:
+    """Give the second trial's results on fresh seeds; what is not named is missing."""
+    nothing = dict.fromkeys(("mean", "ci95", "gain", "gain_ci95", "optimism", "optimism_ci95"))
+    return ConfirmedSummary(
+        **{
+            "candidate": "trial-0001",
+            "values": {},
+            "search_scores": (5.0,),
+            "scores": (4.0,),
+            "seeds": ((4.0,),),
+            "failures": (),
+            **nothing,
+            **results,
+        }
+    )
+
+
 @pytest.mark.parametrize(
     ("over_seeds", "columns", "row"),
     [
@@ -43,19 +61,12 @@ def test_the_number_that_decides_is_shown_beside_the_mean(
     drawn: list[Any] = []
     monkeypatch.setattr(study_results, "table", lambda *arguments: drawn.append(arguments))
     monkeypatch.setattr(study_results, "show", lambda _: None)
-    confirmed = {
-        "candidate": "trial-0001",
-        "search_scores": [5.0],
-        "scores": [4.0 if over_seeds == "mean" else 3.0],
-        "mean": 4.0,
-        "ci95": None,
-        "gain": None,
-        "gain_ci95": None,
-        "optimism": 1.0,
-        "optimism_ci95": None,
-    }
-    document = {"objectives": [{"over_seeds": over_seeds}], "confirmed": [confirmed]}
-    study_results._show_confirmed(document)
+    fresh = 4.0 if over_seeds == "mean" else 3.0
+    summary: Any = SimpleNamespace(
+        objectives=[SimpleNamespace(over_seeds=over_seeds)],
+        confirmed=[confirmed(scores=(fresh,), mean=4.0, optimism=1.0)],
+    )
+    study_results._show_confirmed(summary)
     ((names, rows, _),) = drawn
     assert [name.removeprefix(">") for name in names[1:4]] == columns
     assert rows[0][1:4] == row
@@ -241,6 +252,10 @@ def test_the_verdict_says_how_much_better_the_winner_is_and_whether_that_is_sure
 ):
     candidate = SimpleNamespace(trial=SimpleNamespace(number=1))
     result: Any = SimpleNamespace(winner=SimpleNamespace(candidate=candidate))
-    confirmed = [{"candidate": "trial-0001", "gain": gain, "gain_ci95": ends}]
-    document = {"confirmed": confirmed, "winner": "trial-0001", "best_config": "best.yaml"}
-    assert said in study_results.verdict(result, document)
+    summary: Any = SimpleNamespace(
+        confirmed=[1],
+        winner="trial-0001",
+        best_config="best.yaml",
+        confirmed_winner=confirmed(gain=gain, gain_ci95=ends),
+    )
+    assert said in study_results.verdict(result, summary)

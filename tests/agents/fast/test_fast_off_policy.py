@@ -58,6 +58,8 @@ def test_whole_trainings_equal_stock_ones(algorithm: str, seed: int):
     observations = tuple(twins.OBSERVATIONS)[seed % 3]
     n_envs = 1 + seed % 2
     keywords = random_keywords(algorithm, rng)
+    if keywords["gradient_steps"] == 70:
+        keywords["train_freq"] = 7  # stock SB3 takes ten seconds for 7,000 steps
     stock, fast = twins.twins(
         *TWINS[algorithm], lambda: twins.world(observations, n_envs=n_envs), **keywords
     )
