@@ -35,6 +35,7 @@ def image_problems(
     :param checked: the hyperparameters, in which the policy may still be ``auto``
     :param observations: the space with all layers, as the agent sees it
     """
+    yield from _unscaled(config, checked, observations)
     if _has_own_extractor(checked):
         return
     policy = str(checked.get("policy", ""))
@@ -71,6 +72,17 @@ def _not_bytes(
         what = f"Only images of bytes are transposed: {policy} takes {size} for channels × height "
         what += f"× width, and needs at least {SMALLEST_IMAGE} × {SMALLEST_IMAGE} pixels."
         yield Problem(what, where, "Return the channels first, or `policy: MlpPolicy`.")
+
+
+def _unscaled(config: ExperimentConfig, checked: Checked, observations: Space) -> Iterator[Problem]:
+    """Yield a problem if images are neither normalised nor divided by 255."""
+    has_images = any(is_image(part) for _, part in parts_of(observations))
+    divides = (checked.get("policy_kwargs") or {}).get("normalize_images", True)
+    if has_images and config.env.normalize.observations and not divides:
+        what = "`env.normalize` leaves images as they are, and with `normalize_images: false` "
+        what += "nothing else scales their bytes."
+        where = config.source.locate(("algo", "policy_kwargs"))
+        yield Problem(what, where, "Leave `normalize_images` out: bytes are divided by 255.")
 
 
 def _too_small(config: ExperimentConfig, key: str, image: Space) -> Problem:
@@ -117,7 +129,7 @@ def image_notes(
     :param checked: the hyperparameters as they were written, ``chosen`` with the policy chosen
     :param observations: the space with all layers, as the agent sees it
     """
-    policy = str(chosen.get("policy", "a vector of features"))
+    policy = str(chosen.get("policy", algorithm.name))
     for key, part in parts_of(observations):
         subject = f"`{key}`" if key else "Observations"
         if is_image(part) and env.normalize.observations:
@@ -130,8 +142,8 @@ def image_notes(
         size = " × ".join(map(str, part.shape or ()))
         if is_image(part) and not _has_policy(algorithm, "Cnn"):
             yield (
-                f"{subject}: {algorithm.name} has no network for images; {policy} sees {size} "
-                "separate numbers."
+                f"{subject}: {algorithm.name} has no network for images; it sees {size} separate "
+                "numbers."
             )
         elif _may_be_an_image(part) and _has_policy(algorithm, "Cnn"):
             yield (

@@ -145,6 +145,18 @@ def test_it_takes_numbers_that_the_user_says_to_keep() -> None:
     assert problems(FLOATS, policy="CnnPolicy", policy_kwargs=kwargs) == []
 
 
+@pytest.mark.parametrize("space", [USUAL, spaces.Dict({"camera": USUAL})])
+@pytest.mark.parametrize("normalize", [True, {"rewards": True}, False])
+def test_images_that_nothing_would_scale_are_refused(
+    space: spaces.Space[Any], normalize: Any
+) -> None:
+    kwargs = {"normalize_images": False}
+    found = problems(space, env={"normalize": normalize}, policy_kwargs=kwargs)
+    assert ["nothing else scales" in problem.what for problem in found] == [True] * (
+        normalize is True
+    )
+
+
 # --- notes ----------------------------------------------------------------------------------------
 
 
@@ -172,7 +184,7 @@ def test_numbers_with_height_and_width_are_separate_numbers_and_that_is_said(
 
 
 def test_an_algorithm_without_a_network_for_images_says_so() -> None:
-    assert "crossq has no network for images; MlpPolicy sees 40 × 40 × 3" in notes(USUAL, "crossq")
+    assert "crossq has no network for images; it sees 40 × 40 × 3" in notes(USUAL, "crossq")
 
 
 @pytest.mark.parametrize("space", [spaces.Box(0, 1, (4,)), spaces.Box(0, 1, (3, 5))])
