@@ -14,6 +14,7 @@ from rl_runner.agents.registry import Algorithm
 from rl_runner.config import EnvConfig, ExperimentConfig
 from rl_runner.envs.images import (
     SMALLEST_IMAGE,
+    has_channels_first,
     image_size,
     is_grey_image,
     is_image,
@@ -36,6 +37,12 @@ def image_problems(
     :param observations: the space with all layers, as the agent sees it
     """
     yield from _unscaled(config, checked, observations)
+    images = {key: part for key, part in parts_of(observations) if is_image(part)}
+    if len({has_channels_first(image) for image in images.values()}) > 1:
+        what = f"Of the images {', '.join(f'`{key}`' for key in images)}, some have their channels "
+        what += "first and some last, which SB3 does not take."
+        cure = "Return all of them with the channels last."
+        yield Problem(what, config.source.locate(("env",)), cure)
     if _has_own_extractor(checked):
         return
     policy = str(checked.get("policy", ""))

@@ -71,7 +71,8 @@ def with_channels_first(venv: "VecEnv") -> "VecEnv":
     """
     from stable_baselines3.common.vec_env import VecTransposeImage
 
-    parts = parts_of(venv.observation_space)
-    if any(is_image(part) and not has_channels_first(part) for _, part in parts):
+    images = [part for _, part in parts_of(venv.observation_space) if is_image(part)]
+    # SB3 cannot transpose some images of a Dict only.
+    if images and not any(map(has_channels_first, images)):
         return VecTransposeImage(venv)
     return venv

@@ -145,6 +145,12 @@ def test_it_takes_numbers_that_the_user_says_to_keep() -> None:
     assert problems(FLOATS, policy="CnnPolicy", policy_kwargs=kwargs) == []
 
 
+def test_images_of_one_dictionary_have_their_channels_in_the_same_place() -> None:
+    mixed = spaces.Dict({"left": USUAL, "right": bytes_of(3, 40, 40)})
+    (problem,) = problems(mixed)
+    assert "`left`, `right`, some have their channels first and some last" in problem.what
+
+
 @pytest.mark.parametrize("space", [USUAL, spaces.Dict({"camera": USUAL})])
 @pytest.mark.parametrize("normalize", [True, {"rewards": True}, False])
 def test_images_that_nothing_would_scale_are_refused(

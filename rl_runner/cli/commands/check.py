@@ -42,6 +42,8 @@ def check(
     reports = []
     for resolution in resolutions:
         show_message(f"Training {resolution.config.name} for a few seconds …")
+        for note in resolution.notes:
+            show_message(f"Note: {note}")
         reports.append(check_experiment(resolution))
     # Show what was found.
     if as_json:
