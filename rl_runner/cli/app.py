@@ -4,13 +4,13 @@ import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
 from rl_runner import __version__
 from rl_runner.cli import options
+from rl_runner.cli.command_group import Command, CommandGroup
 from rl_runner.cli.commands.algos import algos
 from rl_runner.cli.commands.check import check
 from rl_runner.cli.commands.compare import compare
@@ -19,11 +19,14 @@ from rl_runner.cli.commands.dashboard import dashboard
 from rl_runner.cli.commands.doctor import doctor
 from rl_runner.cli.commands.envs import envs
 from rl_runner.cli.commands.eval import evaluate
+from rl_runner.cli.commands.export import export
 from rl_runner.cli.commands.init import init
+from rl_runner.cli.commands.models import MODELS
 from rl_runner.cli.commands.record import record
 from rl_runner.cli.commands.report import report
 from rl_runner.cli.commands.reproduce import reproduce
 from rl_runner.cli.commands.runs import runs
+from rl_runner.cli.commands.serve import SERVE
 from rl_runner.cli.commands.simulate import simulate
 from rl_runner.cli.commands.train import train
 from rl_runner.cli.commands.tune import tune
@@ -34,10 +37,8 @@ from rl_runner.errors import RunnerError
 from rl_runner.local_code import forbid_local_code
 from rl_runner.startup import collect_rarely
 
-Command = Callable[..., None]
-
 # The headings and commands of `rl --help`, in its order.
-GROUPS: dict[str, dict[str, Command]] = {
+GROUPS: dict[str, dict[str, Command | CommandGroup]] = {
     "Train": {"train": train, "tune": tune},
     "Look at results": {
         "runs": runs,
@@ -50,7 +51,8 @@ GROUPS: dict[str, dict[str, Command]] = {
     },
     "Write a config": {"init": init, "check": check, "algos": algos, "envs": envs},
     "Verify": {"doctor": doctor, "reproduce": reproduce},
-    "Logs of interactions": {"simulate": simulate, "convert": convert},
+    "Logs of interactions": {"simulate": simulate, "convert": convert, "export": export},
+    "Serve a policy": {"serve": SERVE, "models": MODELS},
 }
 # The commands that run environments, and with them the modules that configs name.
 RUN_CODE = {"train", "tune", "eval", "compare", "report", "record", "watch", "check", "reproduce"}
@@ -122,8 +124,19 @@ def _with_no_local_code(command: Command) -> Command:
     return run
 
 
+def _add_group(name: str, group: CommandGroup, heading: str) -> None:
+    """Add a command that consists of commands."""
+    inner = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", cls=group.kind)
+    for each, command in group.commands.items():
+        inner.command(each)(_with_error_boundary(command))
+    app.add_typer(inner, name=name, help=group.help, rich_help_panel=heading)
+
+
 for _heading, _group in GROUPS.items():
     for _name, _command in _group.items():
+        if isinstance(_command, CommandGroup):
+            _add_group(_name, _command, _heading)
+            continue
         _whole = _with_no_local_code(_command) if _name in RUN_CODE else _command
         app.command(_name, rich_help_panel=_heading)(_with_error_boundary(_whole))
 

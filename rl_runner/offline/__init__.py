@@ -14,9 +14,15 @@
     ``judgement`` combines ``estimators``, ``sessions``, ``user_bootstrap`` (intervals) and
     ``support`` (refusals). ``named_policies`` finds policies, ``run_evaluation`` judges a run.
 
+``domains``
+    What contexts, actions and outcomes are, for services and for their logs.
+``store``
+    The store of a service as a log: ``tables``, ``database``, and the exporter in ``export``.
+
 Training in an environment does not know this package.
 
-The recommender's states, actions and outcomes enter in these modules only: ``logs.log_schema``,
-``logs.encoding``, ``logs.exports``, ``logs.simulation``, ``learning.backoff``,
+The recommender's states, actions and outcomes enter in these modules only:
+``domains.recommender``, ``logs.log_schema``, ``logs.encoding``, ``logs.exports``,
+``logs.simulation``, ``learning.backoff``,
 ``learning.reward_features``, ``learning.recommender`` and ``judging.named_policies``.
 """

@@ -6,6 +6,7 @@ absent identity, such as NaN or NULL, must not become a person.
 """
 
 import itertools
+import re
 
 import polars as pl
 
@@ -110,3 +111,19 @@ def _identity(values: pl.Series) -> pl.Expr:
         is_whole = text.str.contains(_DECIMAL_WHOLE)
         text = pl.when(is_whole).then(text.str.replace(r"\.0+$", "")).otherwise(text)
     return text
+
+
+def why_not_an_identity(text: str) -> str:
+    """Return why a log could not keep a text as an identity, as the end of a sentence; or "".
+
+    Who writes ids that pass this check reads the same ids from the log.
+    """
+    if text != text.strip():
+        return "begins or ends with a space"
+    if text in ABSENT:
+        return "means that a value is missing"
+    if text in NOT_A_NAME or text.startswith(('{"', "[")):
+        return "is not a name"
+    if re.search(_ROUNDED, text) or re.search(_DECIMAL_WHOLE, text):
+        return "is a decimal number, which has several spellings"
+    return ""

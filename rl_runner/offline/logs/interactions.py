@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -11,7 +10,7 @@ import polars as pl
 
 from rl_runner.offline.logs.compiled_sessions import number_keys, predecessors, runs_backwards
 from rl_runner.offline.logs.encoding import DEFAULT_WEIGHTS, EncodedBatch, RewardWeights, encode
-from rl_runner.offline.logs.log_files import LogReader
+from rl_runner.offline.logs.log_files import LogReader, LogSource
 from rl_runner.offline.logs.log_schema import ACTIONS, OUTCOMES
 from rl_runner.offline.logs.refusals import Refusals
 
@@ -107,14 +106,14 @@ def moment(microseconds: int) -> datetime:
 
 
 def read_interactions(
-    files: Iterable[Path], reader: LogReader, weights: RewardWeights = DEFAULT_WEIGHTS
+    files: Iterable[LogSource], reader: LogReader, weights: RewardWeights = DEFAULT_WEIGHTS
 ) -> Interactions:
     """Read, check and encode logs; refused rows are counted in ``reader.refusals``.
 
     :param weights: what the outcomes are worth
     :raises DataError: if a file is missing, damaged, lacks a column or is mostly bad
     """
-    by_file: dict[Path, list[EncodedBatch]] = {}
+    by_file: dict[LogSource, list[EncodedBatch]] = {}
     for batch in reader.batches(files):
         by_file.setdefault(batch.file, []).append(encode(batch.rows, weights))
     # A session may continue in the next file: order the files by their first times.
@@ -168,7 +167,7 @@ def _order_of_time(log: Interactions) -> np.ndarray | None:
 def _keep(
     log: Interactions,
     line: np.ndarray,
-    files: list[Path],
+    files: list[LogSource],
     file_of: np.ndarray,
     refusals: Refusals,
 ) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""Log files: read into checked rows, batch by batch, and written whole.
+"""Logs: read into checked rows, batch by batch, and written whole.
 
-Parquet is read by slices of rows, JSON Lines by megabytes.
+Parquet is read by slices of rows, JSON Lines by megabytes, the store of a service by its exporter.
 """
 
 import glob
@@ -15,6 +15,7 @@ from typing import IO, Any
 import polars as pl
 
 from rl_runner.errors import ConfigError, DataError, Problem, did_you_mean
+from rl_runner.offline.domains.registry import find_domain
 from rl_runner.offline.logs.local_times import TIME_FORMAT, AmbiguousTimes, check_zone
 from rl_runner.offline.logs.log_schema import COLUMNS
 from rl_runner.offline.logs.refusals import Refusals
@@ -27,6 +28,8 @@ from rl_runner.offline.logs.sources import (
     scan_parquet,
     schema_of,
 )
+from rl_runner.offline.store.database import StoreUrl, is_store_url
+from rl_runner.offline.store.export import Export
 from rl_runner.runs.disk import write_aside, writing
 
 LOG_SUFFIXES = (".parquet", ".jsonl")  # that are written
@@ -47,11 +50,14 @@ _JSON_TYPES: dict[str, pl.DataType] = {
 _NEVER_VALID = (pl.Duration, pl.Time, pl.Object)
 
 
+LogSource = Path | StoreUrl
+
+
 @dataclass(frozen=True)
 class Batch:
-    """Checked rows of one file, with their line numbers."""
+    """Checked rows of one file or store, with their line numbers."""
 
-    file: Path
+    file: LogSource
     rows: pl.DataFrame
 
 
@@ -74,7 +80,7 @@ class LogReader:
         """Check the time zone before any file is read."""
         check_zone(self.timezone, "data.timezone")
 
-    def batches(self, files: Iterable[Path]) -> Iterator[Batch]:
+    def batches(self, files: Iterable[LogSource]) -> Iterator[Batch]:
         """Yield the checked rows of every file.
 
         :raises DataError: if a file is missing, damaged, lacks a column or is mostly bad
@@ -90,7 +96,7 @@ class LogReader:
         if empty and self.refusals.n_rows == 0:
             raise DataError(Problem("The file holds no rows.", ", ".join(empty)))
 
-    def check(self, raw: pl.DataFrame, file: Path) -> pl.DataFrame:
+    def check(self, raw: pl.DataFrame, file: LogSource) -> pl.DataFrame:
         """Return the good rows of a frame that has the schema's columns; count the others."""
         self.refusals.count_rows(file, len(raw))
         good, bad = split_good_and_bad(raw, self.now, self.timezone, self.ambiguous_times)
@@ -98,8 +104,10 @@ class LogReader:
             self.refusals.add(file, bad[LINE].to_list(), bad[REASON].to_list())
         return good
 
-    def _raw(self, file: Path) -> Iterator[pl.DataFrame]:
-        """Yield the unchecked rows of a file, by its suffix."""
+    def _raw(self, file: LogSource) -> Iterator[pl.DataFrame]:
+        """Yield the unchecked rows of a store, or of a file by its suffix."""
+        if isinstance(file, StoreUrl):
+            return _read_store(file, self.now)
         if file.suffix.lower() == ".parquet":
             return _read_parquet(file)
         if is_log(file):
@@ -150,13 +158,16 @@ class LogReader:
         )
 
 
-def find_files(patterns: Iterable[str], base: Path = Path()) -> list[Path]:
-    """Return the files that paths and globs match, each once, in the order of their names.
+def find_files(patterns: Iterable[str], base: Path = Path()) -> list[LogSource]:
+    """Return the stores and the files that paths and globs match, each once, ordered by name.
 
     :raises DataError: if a path or glob matches nothing
     """
-    found: dict[Path, None] = {}
+    found: dict[LogSource, None] = {}
     for pattern in patterns:
+        if is_store_url(pattern):
+            found[StoreUrl(pattern)] = None
+            continue
         matches = _matches(base / pattern)
         if not matches:
             here = Path(pattern).parent
@@ -215,6 +226,16 @@ def _read_parquet(file: Path) -> Iterator[pl.DataFrame]:
         with reading(file, "Parquet file"):
             frame = collect(wanted.slice(start, BATCH_ROWS))
         yield frame.with_row_index(LINE, start + 1).with_columns(pl.col(LINE).cast(int))
+
+
+def _read_store(url: StoreUrl, now: datetime) -> Iterator[pl.DataFrame]:
+    """Yield the rows that a service's exporter gives, each numbered from 1."""
+    export = Export(url, now=round(now.timestamp() * 1e6))
+    domain = find_domain(export.domain_name(), str(url))
+    first = 1
+    for frame in export.frames(domain):
+        yield frame.with_row_index(LINE, first).with_columns(pl.col(LINE).cast(int))
+        first += len(frame)
 
 
 def _chunks(file: Path) -> Iterator[bytes]:

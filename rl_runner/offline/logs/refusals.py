@@ -28,12 +28,12 @@ class Refusals:
         """The number of refused rows."""
         return sum(self.reasons.values())
 
-    def count_rows(self, file: Path, n_rows: int) -> None:
+    def count_rows(self, file: object, n_rows: int) -> None:
         """Add to the number of rows that a file holds."""
         self.n_rows += n_rows
         self.rows_by_file[str(file)] += n_rows
 
-    def add(self, file: Path, lines: list[int], reasons: list[str]) -> None:
+    def add(self, file: object, lines: list[int], reasons: list[str]) -> None:
         """Count refused rows of a file by their reasons, and keep the first as examples."""
         self.reasons.update(_kind(reason) for reason in reasons)
         self.by_file[str(file)] += len(lines)

@@ -1,0 +1,1 @@
+"""Domains: what a context, an action and an outcome are, for services and for their logs."""

@@ -1,0 +1,61 @@
+"""The application: its routes, and its background task."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+
+from rl_runner import __version__
+from rl_runner.errors import RunnerError
+from rl_runner.serving.api import decisions, health, models, outcomes
+from rl_runner.serving.api.boundary import App, Boundary, answer_error
+from rl_runner.serving.keys import Keys
+from rl_runner.serving.problems import ApiError
+from rl_runner.serving.service import Service
+
+FOLLOW_SECONDS = 1.0  # between two looks at the champion's alias
+
+
+def build_app(service: Service, keys: Keys) -> App:
+    """Return the ASGI application of a service.
+
+    The caller opens and closes the service.
+    """
+    app = FastAPI(
+        title=f"rl serve: {service.config.name}",
+        version=__version__,
+        lifespan=_lifespan,
+        redoc_url=None,
+    )
+    app.state.service, app.state.keys = service, keys
+    app.include_router(decisions.routes(decisions.decision_request(service.domain)))
+    for module in (outcomes, models, health):
+        app.include_router(module.router)
+    for kind in (ApiError, RunnerError, HTTPException, Exception):
+        app.add_exception_handler(kind, answer_error)
+    return Boundary(app, lambda *_: None)
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    following = asyncio.create_task(_follow(app.state.service))
+    try:
+        yield
+    finally:
+        following.cancel()
+
+
+async def _follow(service: Service) -> None:
+    """Use whatever version the champion's alias names, and keep the old one if it cannot be."""
+    failed = ""
+    while True:
+        await asyncio.sleep(FOLLOW_SECONDS)
+        try:
+            await asyncio.to_thread(service.follow_champion)
+            failed = ""
+        except RunnerError as error:
+            if str(error) != failed:  # once, not every second
+                service.note_error(error)
+            failed = str(error)

@@ -1,0 +1,65 @@
+"""Deciding: one request, or a batch of them."""
+
+import asyncio
+import json
+
+from fastapi import APIRouter
+from pydantic import ValidationError, create_model
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rl_runner.offline.domains.protocol import Domain
+from rl_runner.serving.api.requests import answer, as_problem, body_as, require, service_of
+from rl_runner.serving.messages import DecisionBatch, DecisionRequest
+from rl_runner.serving.service import Service
+from rl_runner.serving.store.jobs import StoredDecision
+
+
+def decision_request(domain: Domain) -> type[DecisionRequest]:
+    """Return the message of a request whose context is that of a domain."""
+    return create_model(
+        "DecisionRequest", __base__=DecisionRequest, context=(domain.context_model, ...)
+    )
+
+
+def as_json(service: Service, stored: StoredDecision) -> str:
+    """Return a :class:`Decision` as JSON; action and parameters are JSON texts already."""
+    return (
+        f'{{"event_id":"{stored.event_id}","action":{stored.action},'
+        f'"parameters":{service.parameters(stored.action)},"probability":{stored.pscore!r},'
+        f'"policy_id":{json.dumps(stored.policy_id)},"model_version":"{stored.model_version}",'
+        f'"arm":"{stored.arm}","step":{stored.step}}}'
+    )
+
+
+def routes(request_model: type[DecisionRequest]) -> APIRouter:
+    """Return the routes under /v1/decisions that decide."""
+    router = APIRouter(tags=["decisions"])
+
+    @router.post("/v1/decisions", summary="Draw an action for a context")
+    async def decide(request: Request) -> Response:
+        require(request, "decide")
+        service = service_of(request)
+        stored = await service.decide(await body_as(request, request_model))
+        return answer(as_json(service, stored))
+
+    @router.post("/v1/decisions/batch", summary="Draw actions for several contexts")
+    async def decide_batch(request: Request) -> Response:
+        require(request, "decide")
+        service = service_of(request)
+        batch = await body_as(request, DecisionBatch)
+        # All are checked before the first is drawn.
+        wanted = [_one(request_model, raw, i) for i, raw in enumerate(batch.decisions)]
+        for each in wanted:
+            service.check(each)
+        stored = await asyncio.gather(*map(service.decide, wanted))
+        return answer(f'{{"decisions":[{",".join(as_json(service, each) for each in stored)}]}}')
+
+    return router
+
+
+def _one(model: type[DecisionRequest], raw: object, i: int) -> DecisionRequest:
+    try:
+        return model.model_validate_json(json.dumps(raw))
+    except ValidationError as error:
+        raise as_problem(error, f"/decisions/{i}") from None

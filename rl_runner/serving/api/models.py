@@ -1,0 +1,99 @@
+"""Versions over the network: the same as `rl models`."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rl_runner.errors import CheckpointError, ConfigError, describe_exception
+from rl_runner.serving.api.requests import answer, body_as, require, service_of
+from rl_runner.serving.messages import RegisterRequest, VersionInfo, Versions
+from rl_runner.serving.problems import ApiError
+from rl_runner.serving.service import Service
+
+router = APIRouter(tags=["models"])
+
+Result = TypeVar("Result")
+
+
+async def _off_the_loop(work: Callable[[], Result]) -> Result:
+    """Run work with files and the database in a thread, while decisions continue.
+
+    :raises ApiError: for versions that are unknown or damaged
+    """
+    try:
+        return await asyncio.to_thread(work)
+    except CheckpointError as error:
+        raise ApiError("damaged-version", describe_exception(error)) from None
+    except ConfigError as error:
+        raise ApiError("not-found", describe_exception(error)) from None
+
+
+def _info(service: Service, version: str) -> VersionInfo:
+    return next(info for info in service.registry.versions() if info.version == version)
+
+
+@router.get("/v1/models", summary="List the versions, newest first")
+async def list_models(request: Request) -> Response:
+    """List the versions with their aliases."""
+    require(request, "admin")
+    registry = service_of(request).registry
+    return answer(Versions(versions=await _off_the_loop(registry.versions)))
+
+
+@router.post("/v1/models", summary="Register a run as a version")
+async def register(request: Request) -> Response:
+    """Copy a run on the server's machine into a version."""
+    require(request, "admin")
+    service, wanted = service_of(request), await body_as(request, RegisterRequest)
+    artifact = await _off_the_loop(lambda: service.registry.register(Path(wanted.run)))
+    return answer(await _off_the_loop(lambda: _info(service, artifact.version)), 201)
+
+
+@router.get("/v1/models/{version}", summary="Show a version")
+async def show(request: Request, version: str) -> Response:
+    """Show a version by its name, an alias, or its first digits."""
+    require(request, "admin")
+    service = service_of(request)
+    return answer(await _off_the_loop(lambda: _info(service, service.registry.find(version))))
+
+
+@router.post("/v1/models/{version}/promote", summary="Make a version the champion")
+async def promote(request: Request, version: str) -> Response:
+    """Verify a version and decide with it from now on; no request fails meanwhile."""
+    require(request, "admin")
+    service = service_of(request)
+
+    def work() -> VersionInfo:
+        loaded = service.registry.promote(service.registry.find(version))
+        service.use(loaded)
+        return _info(service, loaded.artifact.version)
+
+    return answer(await _off_the_loop(work))
+
+
+@router.post("/v1/rollback", summary="Make the previous champion the champion again")
+async def rollback(request: Request) -> Response:
+    """Go back to the version before the last promotion."""
+    require(request, "admin")
+    service = service_of(request)
+
+    def work() -> VersionInfo:
+        loaded = service.registry.rollback()
+        service.use(loaded)
+        return _info(service, loaded.artifact.version)
+
+    return answer(await _off_the_loop(work))
+
+
+@router.delete("/v1/models/{version}", summary="Remove a version that no alias names")
+async def remove(request: Request, version: str) -> Response:
+    """Remove a version's files."""
+    require(request, "admin")
+    registry = service_of(request).registry
+    await _off_the_loop(lambda: registry.remove(registry.find(version)))
+    return Response(status_code=204)

@@ -1,0 +1,1 @@
+"""Model versions: immutable artifacts, their names, and how a service asks them for actions."""

@@ -1,0 +1,64 @@
+"""A policy learned from a log, as a service asks it for actions."""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rl_runner.offline.domains.recommender import state_of
+from rl_runner.offline.learning.backoff import N_STATES
+from rl_runner.offline.learning.learners import LogLearner
+from rl_runner.offline.logs.log_schema import ACTIONS
+from rl_runner.serving.models.protocol import Arrays, Drawn, draw_from
+
+GOLDEN_STATES = 64
+
+
+class LogPolicyModel:
+    """The greedy policy of action values learned from a log, with an exploring slice.
+
+    :param epsilon: the share of decisions drawn uniformly from the eligible actions
+    """
+
+    is_recurrent = False
+    is_slow = False
+
+    def __init__(self, learner: LogLearner, epsilon: float) -> None:
+        self._learner = learner
+        self._epsilon = epsilon
+
+    def encode(self, context: Mapping[str, Any]) -> int:
+        """Return the number of the state."""
+        return state_of(context)
+
+    def check_eligible(self, eligible: Sequence[int]) -> None:
+        """Raise ValueError for actions that do not exist, or are named twice."""
+        if max(eligible) >= ACTIONS:
+            message = f"there is no action {max(eligible)}; actions are 0 … {ACTIONS - 1}"
+            raise ValueError(message)
+        if len(set(eligible)) < len(eligible):
+            message = "an action is named twice"
+            raise ValueError(message)
+
+    def draw(
+        self, encoded: int, eligible: Sequence[int] | None, rng: random.Random, memory: Any = None
+    ) -> tuple[Drawn, Any]:
+        """Draw an action for a state."""
+        q_values = self._learner.q_values(np.array([encoded]))[0]
+        if eligible is None:
+            best = int(q_values.argmax())
+        else:
+            best = max(eligible, key=lambda action: (q_values[action], -action))
+        return draw_from(best, ACTIONS, eligible, self._epsilon, rng), memory
+
+    def example(self) -> None:
+        """Return nothing: the domain has an example."""
+
+    def golden_inputs(self) -> Arrays:
+        """Return states drawn once and for all."""
+        return {"states": np.random.default_rng(0).integers(N_STATES, size=GOLDEN_STATES)}
+
+    def answers(self, inputs: Arrays) -> np.ndarray:
+        """Return (n, 27) action values."""
+        return self._learner.q_values(inputs["states"])

@@ -1,0 +1,356 @@
+"""The service: it draws actions from the champion, stores what it answered, and swaps versions."""
+
+import asyncio
+import hashlib
+import json
+import random
+import secrets
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel
+
+from rl_runner.errors import ConfigError, Problem, RunFolderError, describe_exception
+from rl_runner.offline.domains.protocol import Domain, check_value
+from rl_runner.offline.domains.registry import find_domain
+from rl_runner.runs.disk import writing
+from rl_runner.runs.provenance import now
+from rl_runner.serving.config import ServeConfig
+from rl_runner.serving.environment_domain import EnvironmentDomain
+from rl_runner.serving.messages import DecisionRequest, OutcomeReports
+from rl_runner.serving.models.protocol import Drawn, Model
+from rl_runner.serving.models.registry import CHAMPION, LoadedVersion, Registry
+from rl_runner.serving.problems import ApiError
+from rl_runner.serving.sessions import Memory, SessionMemories
+from rl_runner.serving.store.jobs import (
+    DecisionJob,
+    NewOutcome,
+    OutcomeCounts,
+    OutcomeJob,
+    ShownJob,
+    StoredDecision,
+)
+from rl_runner.serving.store.setup import Store, open_store
+from rl_runner.serving.store.writer import Writer, find_decisions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LAST_ERRORS = 20  # that the operations page shows
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that one decision uses; a swap replaces it as a whole."""
+
+    version: str
+    policy_id: str
+    model: Model
+    registered: str
+    arm: str = CHAMPION
+
+
+@dataclass
+class Service:
+    """One running service."""
+
+    config: ServeConfig
+    domain: Domain
+    store: Store
+    registry: Registry
+    writer: Writer
+    lock: FileLock | None
+    snapshot: Snapshot
+    started: float = field(default_factory=time.time)
+    errors: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=LAST_ERRORS))
+    is_draining: bool = False
+    rng: random.Random = field(default_factory=random.SystemRandom)
+
+    def __post_init__(self) -> None:
+        self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._memories = SessionMemories(self.store.reading)
+        self.parameters = lru_cache(maxsize=4096)(self._parameters)
+
+    @classmethod
+    def open(cls, config: ServeConfig) -> "Service":
+        """Open the store, load the champion and begin to write.
+
+        The config's ``champion`` counts at the first start; later the registry's alias does, so
+        that a restart does not undo a promotion.
+
+        :raises RunnerError: if the store, the champion or the config is at fault
+        """
+        lock = _claim(config)
+        store = open_store(config)
+        domain = service_domain(config)
+        registry = Registry(config, store)
+        loaded = _champion(config, registry)
+        writer = Writer(store.writing, domain, keeps_steps=lock is not None)
+        writer.start()
+        return cls(config, domain, store, registry, writer, lock, snapshot_of(loaded))
+
+    def close(self) -> None:
+        """Store what waits, and let go of everything."""
+        self.is_draining = True
+        self.writer.close()
+        self._model_thread.shutdown()
+        self.store.close()
+        if self.lock is not None:
+            self.lock.release()
+
+    # --- decide -----------------------------------------------------------------------------------
+
+    async def decide(self, request: DecisionRequest) -> StoredDecision:
+        """Draw an action, store it, and return what is stored under the request's event id.
+
+        :raises ApiError: if the request is refused, or cannot be stored
+        """
+        snapshot = self.snapshot
+        encoded, context = self._read(request, snapshot.model)
+        if snapshot.model.is_recurrent:
+            return await self._decide_in_session(request, snapshot, encoded, context)
+        draw = snapshot.model.draw
+        if snapshot.model.is_slow:
+            loop = asyncio.get_running_loop()
+            thread = self._model_thread
+            drawn, _ = await loop.run_in_executor(thread, draw, encoded, request.eligible, self.rng)
+        else:
+            drawn, _ = draw(encoded, request.eligible, self.rng)
+        return await self._store(request, snapshot, drawn, context)
+
+    def check(self, request: DecisionRequest) -> None:
+        """Refuse a request that the champion cannot answer; nothing is drawn or stored.
+
+        :raises ApiError: with the reason
+        """
+        self._read(request, self.snapshot.model)
+
+    def _read(self, request: DecisionRequest, model: Model) -> tuple[Any, str]:
+        """Return the model's input, and the context as JSON."""
+        given = request.context
+        context = given.model_dump() if isinstance(given, BaseModel) else given
+        try:
+            encoded = model.encode(context)
+            if request.eligible is not None:
+                model.check_eligible(request.eligible)
+        except ValueError as error:
+            raise ApiError("invalid-request", f"{error}.") from None
+        return encoded, json.dumps(context, separators=(",", ":"), sort_keys=True)
+
+    async def _decide_in_session(
+        self, request: DecisionRequest, snapshot: Snapshot, encoded: Any, context: str
+    ) -> StoredDecision:
+        """Decide with a recurrent model: one request of a session after the other."""
+        session = request.user_id, request.session_id
+        loop = asyncio.get_running_loop()
+
+        def draw() -> tuple[Drawn, Memory]:
+            memory = self._memories.recall(session, snapshot.version, snapshot.model)
+            drawn, value = snapshot.model.draw(encoded, request.eligible, self.rng, memory.value)
+            return drawn, Memory(snapshot.version, memory.step + 1, value)
+
+        async with self._memories.lock(session):
+            # A repeated request must not advance the memory a second time.
+            if request.event_id is not None and (known := self.find(request.event_id)) is not None:
+                return _same(request, context, known)
+            drawn, after = await loop.run_in_executor(self._model_thread, draw)
+            self._memories.forget(session)
+            stored = await self._store(request, snapshot, drawn, context)
+            if stored.step + 1 == after.step:
+                self._memories.remember(session, after)
+            return stored
+
+    async def _store(
+        self, request: DecisionRequest, snapshot: Snapshot, drawn: Drawn, context: str
+    ) -> StoredDecision:
+        job = DecisionJob(
+            future=asyncio.get_running_loop().create_future(),
+            event_id=request.event_id or new_event_id(),
+            is_clients_id=request.event_id is not None,
+            user_id=request.user_id,
+            session_id=request.session_id,
+            context=context,
+            action=json.dumps(drawn.action),
+            pscore=drawn.probability,
+            policy_id=snapshot.policy_id,
+            model_version=snapshot.version,
+            arm=snapshot.arm,
+            is_deferred=request.deferred,
+            request=digest(request, context),
+        )
+        self.writer.submit(job)
+        return await job.future
+
+    def _parameters(self, action: str) -> str:
+        """Return an action's parameters as JSON."""
+        return json.dumps(self.domain.parameters(json.loads(action)))
+
+    def find(self, event_id: str) -> StoredDecision | None:
+        """Return a stored decision."""
+        with self.store.reading.connect() as connection:
+            return find_decisions(connection, [event_id]).get(event_id)
+
+    # --- report -----------------------------------------------------------------------------------
+
+    async def report(self, event_id: str, reports: OutcomeReports) -> OutcomeCounts:
+        """Store outcomes of a decision: all, or none.
+
+        :raises ApiError: if a kind or value is wrong, or contradicts what is known
+        """
+        new: list[NewOutcome] = []
+        for i, each in enumerate(reports.outcomes):
+            try:
+                check_value(self.domain, each.kind, each.value)
+            except ValueError as error:
+                place = {"pointer": f"/outcomes/{i}", "detail": f"{error}"}
+                raise ApiError("invalid-request", f"{error}.", [place]) from None
+            new.append(NewOutcome(each.outcome_id or each.kind, each.kind, each.value, each.ts))
+        named = [outcome.outcome_id for outcome in new]
+        if len(set(named)) < len(named):
+            what = "Two outcomes have the same id; without `outcome_id`, that is their kind."
+            raise ApiError("invalid-request", what)
+        future: asyncio.Future[OutcomeCounts] = asyncio.get_running_loop().create_future()
+        self.writer.submit(OutcomeJob(future, event_id, new))
+        return await future
+
+    async def shown(self, event_id: str, *, is_shown: bool) -> bool:
+        """Store whether a decision was shown.
+
+        :raises ApiError: if it is unknown, or the opposite was reported
+        """
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.writer.submit(ShownJob(future, event_id, is_shown))
+        return await future
+
+    # --- versions ---------------------------------------------------------------------------------
+
+    def use(self, loaded: LoadedVersion) -> None:
+        """Decide with another version from now on."""
+        self.snapshot = snapshot_of(loaded)
+
+    def follow_champion(self) -> None:
+        """Load the champion if the alias names another version; keep the old one if it cannot be.
+
+        A promotion on the command line takes effect by this.
+        """
+        named = self.registry.aliases().get(CHAMPION)
+        if named is None or named == self.snapshot.version:
+            return
+        self.use(self.registry.load(named))
+
+    def example(self) -> Any:
+        """Return a context that can be sent."""
+        context = self.snapshot.model.example()
+        return self.domain.example[0] if context is None else context
+
+    def example_outcome(self) -> dict[str, Any]:
+        """Return an outcome that can be reported."""
+        kind, value = self.domain.example[1]
+        return {"kind": kind, "value": value}
+
+    def note_error(self, error: BaseException | str) -> None:
+        """Keep an error for the operations page."""
+        text = error if isinstance(error, str) else describe_exception(error)
+        self.errors.append((now(), text))
+
+    def why_not_ready(self) -> str:
+        """Return why no decision can be made now; empty if one can."""
+        if self.is_draining:
+            return "The server is shutting down."
+        if not self.writer.is_alive:
+            return "The writer of the store has ended."
+        return self.writer.last_error and f"The store is not available: {self.writer.last_error}"
+
+
+def service_domain(config: ServeConfig) -> Domain:
+    """Return the domain of a service."""
+    if config.domain is not None:
+        return find_domain(config.domain, config.name)
+    return EnvironmentDomain(config.env or "")
+
+
+def _claim(config: ServeConfig) -> FileLock | None:
+    """Claim a SQLite store for this process; None for a database server."""
+    path = config.store.path
+    if path is None:
+        return None
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        what = "Another server uses this store."
+        cure = "Stop it; several servers need PostgreSQL: `storage: postgresql+psycopg://…`."
+        raise RunFolderError(Problem(what, str(config.store), cure)) from None
+    return lock
+
+
+def _champion(config: ServeConfig, registry: Registry) -> LoadedVersion:
+    """Load the champion: by its alias, or at the first start as the config says."""
+    named = registry.aliases().get(CHAMPION)
+    if named is not None:
+        return registry.load(named)
+    run = _named_run(config)
+    if run is not None:
+        return registry.promote(registry.register(run).version, "first start")
+    try:
+        return registry.promote(registry.find(config.champion), "first start")
+    except ConfigError as error:
+        what = f"`champion: {config.champion}` is neither a run's folder nor a registered version."
+        cure = "The path is relative to the current folder; `rl train` makes runs."
+        raise ConfigError(Problem(what, config.name, cure)) from error
+
+
+def _named_run(config: ServeConfig) -> Path | None:
+    """Return the run's folder that `champion` names; None if it names no folder.
+
+    :raises ConfigError: if a pattern matches several
+    """
+    path = Path(config.champion)
+    if path.is_dir():
+        return path
+    try:
+        found = [] if path.is_absolute() else sorted(Path().glob(config.champion))
+    except ValueError:  # no pattern
+        found = []
+    if len(found) > 1:
+        what = f"`champion: {config.champion}` matches {len(found)} folders."
+        raise ConfigError(Problem(what, config.name, f"Name one, for example {found[-1]}."))
+    return found[0] if found else None
+
+
+def snapshot_of(loaded: LoadedVersion) -> Snapshot:
+    """Return what decisions use of a version."""
+    manifest = loaded.artifact.manifest
+    return Snapshot(manifest.version, manifest.policy_id, loaded.model, manifest.registered)
+
+
+def new_event_id() -> str:
+    """Return an id that no other decision has; later ids are larger, which keeps indexes dense."""
+    return f"{time.time_ns() // 1000:014x}-{secrets.token_hex(9)}"
+
+
+def digest(request: DecisionRequest, context: str) -> str:
+    """Return what makes two requests the same, but for their event ids."""
+    parts: Sequence[Any] = (
+        request.user_id,
+        request.session_id,
+        context,
+        request.eligible,
+        request.deferred,
+    )
+    return hashlib.blake2b(repr(parts).encode("utf-8", "replace"), digest_size=12).hexdigest()
+
+
+def _same(request: DecisionRequest, context: str, known: StoredDecision) -> StoredDecision:
+    if known.request == digest(request, context):
+        return known
+    what = f"The event id {known.event_id} was used before, with another request."
+    raise ApiError("conflict", f"{what} Use a new id for each decision.")

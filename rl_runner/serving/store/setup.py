@@ -1,0 +1,71 @@
+"""Creating a service's store, or bringing an older one up to date."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from rl_runner.errors import ConfigError, Problem
+from rl_runner.offline.store.database import (
+    StoreUrl,
+    check_version,
+    explained,
+    open_for_reading,
+    open_for_writing,
+    read_settings,
+)
+from rl_runner.offline.store.tables import STORE_VERSION, metadata, service
+from rl_runner.serving.config import ServeConfig
+from rl_runner.serving.models import tables as _tables  # noqa: F401 - adds to the metadata
+
+# What changes a store of version n to version n + 1, by n. There are no older versions yet.
+MIGRATIONS: Mapping[int, Callable[[sa.Connection], None]] = {}
+
+
+@dataclass(frozen=True)
+class Store:
+    """The database of a service, open."""
+
+    url: StoreUrl
+    writing: sa.Engine  # whose transactions take SQLite's lock for writing at once
+    reading: sa.Engine
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.writing.dispose()
+        self.reading.dispose()
+
+
+def open_store(config: ServeConfig) -> Store:
+    """Create the tables of a service, or migrate those that are there.
+
+    :raises DataError: if the database is not available, or of a newer version
+    :raises ConfigError: if the store belongs to a service of another domain
+    """
+    url = config.store
+    subject = config.domain or f"env:{config.env}"
+    engine = open_for_writing(url)
+    with explained(url), engine.begin() as connection:
+        if not sa.inspect(connection).has_table(service.name):
+            metadata.create_all(connection)
+            _write(connection, {"store_version": str(STORE_VERSION), "domain": subject})
+        settings = read_settings(connection)
+        check_version(settings, url)
+        _check_subject(settings, subject, url)
+        for version in range(int(settings["store_version"]), STORE_VERSION):
+            MIGRATIONS[version](connection)
+            _write(connection, {"store_version": str(version + 1)})
+        _write(connection, {"wait_seconds": str(config.wait_seconds)})
+    return Store(url, engine, open_for_reading(url))
+
+
+def _check_subject(settings: dict[str, str], subject: str, url: StoreUrl) -> None:
+    if settings["domain"] != subject:
+        what = f"This store holds decisions about {settings['domain']}, not about {subject}."
+        raise ConfigError(Problem(what, str(url), "Give this service a `storage` of its own."))
+
+
+def _write(connection: sa.Connection, settings: Mapping[str, str]) -> None:
+    for key, value in settings.items():
+        connection.execute(service.delete().where(service.c.key == key))
+        connection.execute(service.insert(), {"key": key, "value": value})
