@@ -7,7 +7,8 @@ import typer
 
 from rl_runner.cli import options
 from rl_runner.cli.command_group import CommandGroup
-from rl_runner.cli.display.console import show, show_json, table
+from rl_runner.cli.display.console import show, show_json
+from rl_runner.cli.display.tables import table
 
 if TYPE_CHECKING:
     from rl_runner.serving.models.registry import Registry

@@ -17,8 +17,8 @@ from rl_runner.cli.display.console import (
     show_json,
     show_message,
     show_text,
-    table,
 )
+from rl_runner.cli.display.tables import table
 from rl_runner.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
