@@ -4,9 +4,10 @@
     python benchmarks/results.py run [PART ...]   train it, on one commit; run it again to resume
     python benchmarks/results.py write            docs/results.json, then figures and pictures
 
-``make results`` does all of it. Everything comes from one commit: the runs are in a folder named by
-it, and runs of another commit, or of code that was not committed, are refused. A part whose runs
-are missing is left out of the documents' tables, which say so.
+``make results`` does all of it. Everything comes from one state of the code and the configs: the runs
+are in a folder named by it, and runs of another one, or of code that was not committed, are refused.
+(A commit that changes only documents or tests is the same state.) A part whose runs are missing is
+left out of the documents' tables, which say so.
 
 Between ``<!-- results: NAME -->`` and ``<!-- end of results -->`` the documents have what
 :func:`render` returns. tests/test_results.py compares them with docs/results.json.
@@ -134,6 +135,12 @@ def _clean_commit() -> str:
     return _git("rev-parse", "HEAD")
 
 
+def code_of(commit: str) -> str:
+    """Return what identifies the package and the configs at a commit."""
+    trees = _git("rev-parse", f"{commit}:rl_runner", f"{commit}:configs")
+    return hashlib.sha256(trees.encode()).hexdigest()[:12]
+
+
 def _git(*arguments: str) -> str:
     command = ["git", "-C", str(ROOT), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603 - git
@@ -186,12 +193,13 @@ def _finished(runs: Path, config: str, n: int) -> list[RunRecord]:
 
 
 def _common_commit(records: Sequence[RunRecord]) -> str:
-    """Return the commit that all runs ran on; exit if there are several, or changes beside it."""
-    states = {(r.git.commit, r.git.dirty) if r.git else (None, True) for r in records}
-    commits = {commit for commit, _ in states}
-    if len(commits) > 1 or None in commits or any(dirty for _, dirty in states):
-        sys.exit(f"The runs belong to several commits, or to none: {sorted(map(str, states))}")
-    return str(commits.pop())
+    """Return the newest commit that runs ran on; exit if they ran different code."""
+    latest_first = sorted(records, key=lambda record: record.finished or "", reverse=True)
+    states = {(r.git.commit, r.git.dirty) if r.git else (None, True): None for r in latest_first}
+    commits = [commit for commit, is_dirty in states if commit is not None and not is_dirty]
+    if len(commits) < len(states) or len(set(map(code_of, commits))) > 1:
+        sys.exit(f"The runs are of different code, or of code that has no commit: {list(states)}")
+    return commits[0]
 
 
 def _recorded(part: str, records: Sequence[RunRecord], env: EnvConfig) -> Recorded:
@@ -346,13 +354,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Results of the shipped configs.")
     parser.add_argument("step", choices=["list", "run", "write"])
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(PARTS)}")
-    parser.add_argument("--runs-dir", type=Path, help="default: runs/results-COMMIT")
+    parser.add_argument("--runs-dir", type=Path, help="default: runs/results-CODE")
     parser.add_argument("--jobs", type=int, help="runs at a time; default: one per core")
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     parts = given.parts or list(PARTS)
-    runs = given.runs_dir or ROOT / "runs" / f"results-{_git('rev-parse', 'HEAD')[:12]}"
+    runs = given.runs_dir or ROOT / "runs" / f"results-{code_of('HEAD')}"
     if given.step == "list":
         list_parts(parts, runs)
     elif given.step == "run":

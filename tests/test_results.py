@@ -75,6 +75,7 @@ def test_a_picture_is_the_recorded_one(place: str):
 def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let there be one part of two seeds, trained."""
     monkeypatch.setattr(results, "PARTS", {"cartpole": results.Part(("cartpole/ppo",), 2)})
+    monkeypatch.setattr(results, "code_of", lambda commit: commit[:1])
     path = write_experiment(tmp_path, "cartpole-ppo", [300.0, 500.0])
     for run in path.glob("seed-*"):
         change_record(
@@ -103,10 +104,20 @@ def test_results_are_recorded_and_rendered(part: Path):
 
 
 @pytest.mark.parametrize("git", [{"commit": "d" * 40}, {"commit": "c" * 40, "dirty": True}, None])
-def test_runs_of_several_commits_or_of_none_are_refused(part: Path, git: Any):
+def test_runs_of_different_code_or_of_none_are_refused(part: Path, git: Any):
     change_record(part / "seed-1", git=git)
-    with pytest.raises(SystemExit, match="several commits, or to none"):
+    with pytest.raises(SystemExit, match="different code, or of code that has no commit"):
         results.record(part.parent)
+
+
+def test_a_commit_that_changes_no_code_is_no_other_one(part: Path):
+    later = {"git": {"commit": "cc" + "d" * 38}, "finished": "2030-01-03T00:00:00+00:00"}
+    change_record(part / "seed-1", **later)
+    assert results.record(part.parent)["commit"] == "cc" + "d" * 38
+
+
+def test_the_code_of_this_commit_is_known():
+    assert len(results.code_of("HEAD")) == 12
 
 
 def test_a_part_that_is_not_complete_is_left_out(part: Path):

@@ -230,6 +230,21 @@ def test_a_missing_run_is_trained_again(rl: Rl, lake: Path):
     assert record_of(lake / "seed-1")["results"] == before["results"]
 
 
+def test_experiments_of_one_name_are_told_apart_in_their_titles(rl: Rl, write_yaml: WriteYaml):
+    text = """
+        name: lake
+        env: {{id: FrozenLake-v1}}
+        algo: {{name: q_learning, gamma: {gamma}}}
+        train: {{total_timesteps: 50, seeds: 1}}
+        eval: {{every: 50, n_episodes: 1, final_episodes: 1}}
+    """
+    files = [write_yaml(text.format(gamma=g), f"{g}.yaml") for g in (0.9, 0.99)]
+    outcome = rl("train", *files, "-q")
+    assert outcome.exit_code == 0, outcome.message
+    titles = [line for line in outcome.stdout.splitlines() if line.startswith("lake")]
+    assert titles == ["lake, gamma=0.9", "lake, gamma=0.99"]
+
+
 @pytest.mark.usefixtures("trained")
 def test_train_shows_a_table_to_people(rl: Rl, lake: Path):
     outcome = rl("train", "lake.yaml", "-q")

@@ -1,6 +1,7 @@
 """``rl train``."""
 
 import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -87,16 +88,17 @@ def train(
     documents = [describe(result) for result in results]
     if as_json:
         show_json(documents[0] if len(documents) == 1 else documents)
-    for result, document in zip(results, documents, strict=True):
+    titled = [replace(r, name=t) for r, t in zip(results, _titles(loaded), strict=True)]
+    for result, document in zip(titled, documents, strict=True):
         if on_logs and not as_json:
             show_log_result(result)
         elif not as_json:
-            show_result(result, document)
+            show_result(result, {**document, "name": result.name})
 
     # Say what is missing, and let the exit code say the most important of it: Ctrl-C explains more
     # than a failed run does, and a failed run more than what others still do.
-    unfinished = show_unfinished(results)
-    has_failed = show_failures(results)
+    unfinished = show_unfinished(titled)
+    has_failed = show_failures(titled)
     if has_failed and unfinished != INTERRUPTED:
         raise typer.Exit(FAILED)
     if unfinished:
@@ -105,6 +107,16 @@ def train(
         show_message("Already finished: nothing was trained. `--fresh` trains it again.")
     if not (as_json or quiet or on_logs) and console().is_terminal:
         show(f"To see the learning curves: rl dashboard {runs_dir}")
+
+
+def _titles(configs: "Sequence[ExperimentConfig]") -> list[str]:
+    """Return a title for each experiment: its name and, where others have it too, what differs."""
+    from rl_runner.config.differences import describe_configs
+
+    return [
+        label if label.startswith(config.name) else f"{config.name}, {label}"
+        for config, label in zip(configs, describe_configs(configs), strict=True)
+    ]
 
 
 def _learn_from_logs(configs: "Sequence[ExperimentConfig]", *, extend: bool) -> bool:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from rl_runner.cli.display.console import duration, interval, number, show, show_message
 from rl_runner.cli.display.results import run_document
-from rl_runner.cli.display.tables import table
+from rl_runner.cli.display.tables import Column, table
 from rl_runner.runs.json_objects import JsonObject
 from rl_runner.runs.log_results import (
     Checklist,
@@ -83,7 +83,10 @@ def show_judgement(judgement: Judgement) -> None:
         show(f"No estimate: {judgement.refusal}")
         return
     # The reward of a recommendation, and of a whole session.
-    columns = ["estimator", ">reward", "95 % interval", ">vs logging", "", ">vs rule-based", ""]
+    columns = [
+        "estimator", ">reward", "95 % interval", ">vs logging", "95 % interval",
+        Column(">vs rule-based", 1), Column("95 % interval", 1),
+    ]  # fmt: skip
     show(table(columns, [_estimate_row(*named) for named in judgement.estimates.items()]))
     show("* Not for claims: this relies on a linear model, whose error no interval covers.")
     show(

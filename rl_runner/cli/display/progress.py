@@ -13,9 +13,11 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from rl_runner.cli.display.characters import visible
 from rl_runner.cli.display.console import console, duration, number, show_message
+from rl_runner.cli.display.tables import WrappedText
 from rl_runner.config import ExperimentConfig
 from rl_runner.runs.record import RunRecord
 from rl_runner.training import reporting
@@ -132,7 +134,7 @@ class LiveReporter(LineReporter):
 
     def say(self, text: str) -> None:
         """Print a line above the bars, which stay at the bottom of the terminal."""
-        self._bars.console.print(visible(text), markup=False)
+        self._bars.console.print(WrappedText(Text(visible(text))), crop=False)
 
     def close(self) -> None:
         """Remove the bars from the terminal."""

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from rl_runner.cli.display.characters import visible
 from rl_runner.cli.display.console import console, count, duration, number, show_message
+from rl_runner.cli.display.tables import WrappedText
 from rl_runner.runs.record import RunRecord
 from rl_runner.training.reporting import Evaluated, RunId
 from rl_runner.training.reporting import Progress as RunProgress
@@ -133,7 +134,7 @@ class LiveReporter(LineReporter):
 
     def say(self, text: str) -> None:
         """Print a line above the display, which stays at the bottom of the terminal."""
-        self.live.console.print(visible(text), markup=False, soft_wrap=True)
+        self.live.console.print(WrappedText(Text(visible(text))), crop=False)
 
     def close(self) -> None:
         """Remove the display from the terminal."""

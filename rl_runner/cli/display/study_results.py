@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from rl_runner.cli.display.console import interval, number, show
 from rl_runner.cli.display.study_progress import settings
-from rl_runner.cli.display.tables import table
+from rl_runner.cli.display.tables import Column, table
 from rl_runner.runs.study_summary import ConfirmedSummary, StudySummary
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def _show_confirmed(summary: StudySummary) -> None:
         for item in summary.confirmed
     ]
     mean = () if of_means else (">mean",)
-    measured = (">search", ">fresh seeds", *mean, ">95 %", ">gain", ">95 %", ">optimism", ">95 %")
+    optimism = (Column(">optimism", 1), Column(">95 %", 1))
+    measured = (">search", ">fresh seeds", *mean, ">95 %", ">gain", ">95 %", *optimism)
     show(table(("candidate", *measured), rows, "Confirmed on fresh seeds"))
 
 
