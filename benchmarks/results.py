@@ -4,10 +4,10 @@
     python benchmarks/results.py run [PART ...]   train it, on one commit; run it again to resume
     python benchmarks/results.py write            docs/results.json, then figures and pictures
 
-``make results`` does all of it. Everything comes from one state of the code and the configs: the runs
-are in a folder named by it, and runs of another one, or of code that was not committed, are refused.
-(A commit that changes only documents or tests is the same state.) A part whose runs are missing is
-left out of the documents' tables, which say so.
+``make results`` does all of it. Everything comes from one state of the code and the configs: the
+runs are in a folder named by it, and runs of another one, or of code that was not committed, are
+refused. (A commit that changes only documents or tests is the same state.) A part whose runs are
+missing is left out of the documents' tables, which say so.
 
 Between ``<!-- results: NAME -->`` and ``<!-- end of results -->`` the documents have what
 :func:`render` returns. tests/test_results.py compares them with docs/results.json.
@@ -17,6 +17,7 @@ import argparse
 import hashlib
 import json
 import re
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -75,6 +76,7 @@ class Recorded:
     mean: float  # of the last agents
     ci95: tuple[float, float] | None
     best_mean: float
+    seconds: float | None = None  # that a run took, the median
 
     @property
     def digits(self) -> int:
@@ -94,18 +96,26 @@ def list_parts(parts: Sequence[str], runs: Path) -> None:
             config = load_config(ROOT / "configs" / f"{name}.yaml")
             n = PARTS[part].seeds
             records = [record for record in _records(runs, config.name) if record.is_finished]
-            seconds = [record.seconds for record in records if record.seconds is not None]
-            hours = None
-            if len(records) >= n:
-                hours = 0.0
-            elif seconds:
-                hours = (n - len(records)) * sum(seconds) / len(seconds) / 3600
+            left = max(0, n - len(records))
+            seconds = _seconds_of_a_run(records, config.name)
+            hours = 0.0 if left == 0 else None if seconds is None else left * seconds / 3600
             total += hours or 0.0
             unknown += hours is None
             shown = "not measured" if hours is None else f"{hours:.1f}"
             steps = f"{config.train.total_timesteps:,}"
             print(f"{name:40} {f'{len(records)} of {n}':>11} {steps:>15} {shown:>11}")
     print(f"Hours of one core left: {total:.1f}, and {unknown:.0f} configs not measured yet.")
+
+
+def _seconds_of_a_run(records: Sequence[RunRecord], name: str) -> float | None:
+    """Return what a run takes: those that are there, else those recorded last time; or None."""
+    measured = [record.seconds for record in records if record.seconds is not None]
+    if measured:
+        return statistics.median(measured)
+    if not RECORDED.is_file():
+        return None
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))["experiments"]
+    return _read(recorded[name]).seconds if name in recorded else None
 
 
 def train(parts: Sequence[str], runs: Path, jobs: int | None) -> None:
@@ -221,6 +231,7 @@ def _recorded(part: str, records: Sequence[RunRecord], env: EnvConfig) -> Record
         found.summary.mean,
         found.summary.ci95,
         sum(best) / len(best),
+        statistics.median(each.seconds or 0.0 for each in records),
     )
 
 
