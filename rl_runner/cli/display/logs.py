@@ -83,10 +83,10 @@ def show_judgement(judgement: Judgement) -> None:
         show(f"No estimate: {judgement.refusal}")
         return
     # The reward of a recommendation, and of a whole session.
-    columns = [
+    columns = (
         "estimator", ">reward", "95 % interval", ">vs logging", "95 % interval",
         Column(">vs rule-based", 1), Column("95 % interval", 1),
-    ]  # fmt: skip
+    )  # fmt: skip
     show(table(columns, [_estimate_row(*named) for named in judgement.estimates.items()]))
     show("* Not for claims: this relies on a linear model, whose error no interval covers.")
     show(
