@@ -137,24 +137,25 @@ def image_notes(
     :param observations: the space with all layers, as the agent sees it
     """
     policy = str(chosen.get("policy", algorithm.name))
+    is_auto = checked.get("policy", "auto") == "auto" and not _has_own_extractor(checked)
     for key, part in parts_of(observations):
-        subject = f"`{key}`" if key else "Observations"
+        before = f"`{key}`: " if key else ""
+        # What was asked for, and is not done.
         if is_image(part) and env.normalize.observations:
             yield (
-                f"{subject}: images are left as they are by `env.normalize`, because {policy} "
-                "divides their bytes by 255."
+                f"{before}Images are left as they are by `env.normalize`, because {policy} divides "
+                "their bytes by 255."
             )
-        if "policy" in checked and (checked["policy"] != "auto" or _has_own_extractor(checked)):
-            continue
+        # What was chosen, and may not be what was meant.
         size = " × ".join(map(str, part.shape or ()))
-        if is_image(part) and not _has_policy(algorithm, "Cnn"):
+        if is_auto and is_image(part) and not _has_policy(algorithm, "Cnn"):
             yield (
-                f"{subject}: {algorithm.name} has no network for images; it sees {size} separate "
+                f"{before}{algorithm.name} has no network for images; it sees {size} separate "
                 "numbers."
             )
-        elif _may_be_an_image(part) and _has_policy(algorithm, "Cnn"):
+        elif is_auto and _may_be_an_image(part) and _has_policy(algorithm, "Cnn"):
             yield (
-                f"{subject}: {policy} sees {size} separate numbers of {part.dtype}. If they are "
+                f"{before}{policy} sees {size} separate numbers of {part.dtype}. If they are "
                 "images, return height × width × channels as bytes from 0 to 255 (uint8), for "
                 "which a convolutional network is chosen."
             )

@@ -174,7 +174,7 @@ def test_nothing_is_said_of_images_that_are_seen_as_images(env: dict[str, Any]) 
 def test_images_are_not_normalised_and_that_is_said() -> None:
     both = spaces.Dict({"camera": USUAL, "speed": spaces.Box(-1, 1, (2,))})
     said = notes(both, env={"normalize": True})
-    assert said.startswith("`camera`: images are left as they are by `env.normalize`")
+    assert said.startswith("`camera`: Images are left as they are by `env.normalize`")
     assert "MultiInputPolicy" in said
     assert "speed" not in said
 

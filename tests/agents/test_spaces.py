@@ -1,3 +1,5 @@
+import inspect
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -233,3 +235,80 @@ def test_images_of_any_size_are_images(size: tuple[int, ...]) -> None:
     both = spaces.Dict({"camera": image, "speed": spaces.Box(-1, 1, (2,))})
     for space in (image, both):
         assert refusal(ALGORITHMS["ppo"], space, spaces.Discrete(2)) is None
+
+
+# --- what is accepted can be learned in -----------------------------------------------------------
+
+PARTS = st.one_of(
+    LABELS,
+    st.integers(1, 3).map(spaces.MultiBinary),
+    st.lists(st.integers(1, 3), max_size=3).map(lambda shape: spaces.Box(-1, 1, tuple(shape))),
+    st.sampled_from(
+        [
+            spaces.Box(0, 255, (36, 36, 3), np.uint8),
+            spaces.Box(0, 5, (2,), np.int64),
+            spaces.Box(0, 1, (3,), bool),
+            spaces.MultiBinary((2, 2)),
+            spaces.MultiDiscrete([[2, 3], [2, 2]]),
+        ]
+    ),
+)
+ANY_OBSERVATIONS = st.one_of(
+    PARTS,
+    st.lists(PARTS, min_size=1, max_size=2).map(spaces.Tuple),
+    st.dictionaries(st.sampled_from("abc"), PARTS, min_size=1, max_size=3).map(spaces.Dict),
+)
+ANY_ACTIONS = st.one_of(
+    LABELS,
+    st.integers(1, 3).map(spaces.MultiBinary),
+    st.lists(st.integers(1, 3), max_size=3).map(lambda shape: spaces.Box(-1, 1, tuple(shape))),
+    st.sampled_from(
+        [
+            spaces.MultiBinary((2, 2)),
+            spaces.MultiDiscrete([[2, 3], [2, 2]]),
+            spaces.Box(np.array([0, -5]), np.array([0, 5]), dtype=np.float32),
+            spaces.Box(-np.inf, np.inf, (2,)),
+        ]
+    ),
+)
+
+
+class Sampled(gym.Env[object, object]):
+    """Shows what its space holds, and takes what its space holds only."""
+
+    def __init__(self, observations: spaces.Space[object], actions: spaces.Space[object]) -> None:
+        self.observation_space, self.action_space = observations, actions
+
+    def reset(self, *, seed: int | None = None, options: object = None) -> object:
+        super().reset(seed=seed, options=options)  # type: ignore[arg-type]
+        return self.observation_space.sample(), {}
+
+    def step(self, action: object) -> object:
+        assert self.action_space.contains(np.asarray(action)), action
+        return self.observation_space.sample(), 0.0, self.np_random.random() < 0.2, False, {}
+
+
+QUICK = {
+    "a2c": {"n_steps": 4},
+    "dqn": {"learning_starts": 4, "batch_size": 2, "buffer_size": 20, "train_freq": 2},
+    "sac": {"learning_starts": 4, "batch_size": 2, "buffer_size": 20},
+    "reinforce": {"n_episodes": 2},
+    "q_learning": {},
+    "ars": {"n_delta": 1},
+}
+
+
+@settings(max_examples=50)
+@given(observations=ANY_OBSERVATIONS, actions=ANY_ACTIONS)
+@pytest.mark.parametrize("name", QUICK)
+def test_in_spaces_that_are_accepted_an_algorithm_learns(
+    name: str, observations: spaces.Space[object], actions: spaces.Space[object]
+) -> None:
+    algorithm = ALGORITHMS[name]
+    if refusal(algorithm, observations, actions) is not None:
+        return
+    env = DummyVecEnv([lambda: Sampled(observations, actions)] * 2)
+    keywords = {**QUICK[name], "seed": 0}
+    if "policy" in inspect.signature(algorithm.load_class()).parameters:
+        keywords["policy"] = policy_for(algorithm, observations)
+    algorithm.load_class()(env=env, **keywords).learn(12)

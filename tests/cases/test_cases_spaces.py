@@ -123,7 +123,7 @@ def test_train_03_normalising_leaves_images_and_their_network_alone(
     changes = [IMAGE, algo, normalize]
     resolved = resolution(config, *changes)
     assert policy_of(resolved) == "CnnPolicy"
-    said = any("images are left as they are by `env.normalize`" in n for n in resolved.notes)
+    said = any("Images are left as they are by `env.normalize`" in n for n in resolved.notes)
     assert said == (normalize != REWARDS)
     run_of(config, *changes)
 
