@@ -9,6 +9,7 @@ import copy
 import functools
 import inspect
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium as gym
@@ -74,7 +75,9 @@ def refusal(algorithm: Algorithm, observation_space: Space, action_space: Space)
         return reason
     if issubclass(cls, OffPolicyAlgorithm) and _has_fixed_component(action_space):
         return "a component of the actions has a single value, by whose range SB3 divides"
-    observation_space = _with_usual_images(observation_space)
+    shown = str(observation_space)
+    if is_stock:
+        observation_space = _with_usual_images(observation_space)
     taken = inspect.signature(cls).parameters
     keywords: dict[str, Any] = {"buffer_size": 1, "device": "cpu"}  # small and quick to build
     keywords = {name: value for name, value in keywords.items() if name in taken}
@@ -86,7 +89,8 @@ def refusal(algorithm: Algorithm, observation_space: Space, action_space: Space)
             env = DummyVecEnv([lambda: _OnlySpaces(observation_space, action_space)])
             cls(env=env, **keywords).predict(env.reset())
     except Exception as error:  # noqa: BLE001 - any exception is a refusal, and is reported as one
-        return str(error).partition("\n")[0] or type(error).__name__
+        reason = str(error).replace(str(observation_space), shown).partition("\n")[0]
+        return reason or type(error).__name__
     return None
 
 
@@ -124,6 +128,15 @@ def _with_usual_images(space: Space) -> Space:
         parts = {key: _with_usual_images(part) for key, part in space.spaces.items()}
         return spaces.Dict(list(parts.items()))
     return USUAL_IMAGE if is_image(space) else space
+
+
+def action_notes(algorithm: Algorithm, action_space: Space) -> Iterator[str]:
+    """Yield a sentence if an algorithm's actions are not elements of their space."""
+    if isinstance(action_space, spaces.Box) and not np.issubdtype(action_space.dtype, np.floating):
+        yield (
+            f"The actions are a Box of {action_space.dtype}, but {algorithm.name} chooses numbers "
+            "with fractions. For whole numbers give the environment a MultiDiscrete space."
+        )
 
 
 def policy_for(algorithm: Algorithm, observation_space: Space) -> str:

@@ -31,7 +31,7 @@ from rl_runner.agents.hyperparameters.constructor import check_hyperparameters
 from rl_runner.agents.image_policies import image_notes, image_problems
 from rl_runner.agents.protocol import Agent, takes_action_masks
 from rl_runner.agents.registry import Algorithm, find_algorithm
-from rl_runner.agents.spaces import fitting_algorithms, refusal
+from rl_runner.agents.spaces import action_notes, fitting_algorithms, refusal
 from rl_runner.config import EnvConfig, ExperimentConfig
 from rl_runner.config.schema import AlgoConfig, Engine, TrainConfig
 from rl_runner.config.source import SourceMap
@@ -61,7 +61,7 @@ class Resolution:
     observation_space: str  # as `rl envs` shows it, e.g. Box(4,)
     action_space: str
     newer_version: str | None  # of the environment, if `env.id` is an old one
-    image_notes: tuple[str, ...]  # which policy sees images, if it is not the usual one
+    space_notes: tuple[str, ...]  # how the spaces are used, if not in the usual way
     stock_reason: str | None  # why the compiled twin cannot run it; None if it can, or has no twin
 
     @property
@@ -73,7 +73,7 @@ class Resolution:
             notes.append(f"{env_id} has no time limit; episodes are truncated after {limit} steps.")
         if self.newer_version is not None:
             notes.append(f"{self.config.env.id} is an old version; {self.newer_version} is newer.")
-        notes += self.image_notes
+        notes += self.space_notes
         if self.stock_reason is not None:
             notes.append(f"Trained by the stock engine: {self.stock_reason}.")
         return tuple(notes)
@@ -143,8 +143,9 @@ def resolve(config: ExperimentConfig) -> Resolution:
                 action_space=describe_space(env.action_space),
                 stock_reason=_stock_reason(algorithm, engine, agent),
                 newer_version=newer_version(env_config),
-                image_notes=tuple(
-                    image_notes(env_config, algorithm, written, checked, observations)
+                space_notes=(
+                    *image_notes(env_config, algorithm, written, checked, observations),
+                    *action_notes(algorithm, env.action_space),
                 ),
             )
 

@@ -235,6 +235,8 @@ def test_images_of_any_size_are_images(size: tuple[int, ...]) -> None:
     both = spaces.Dict({"camera": image, "speed": spaces.Box(-1, 1, (2,))})
     for space in (image, both):
         assert refusal(ALGORITHMS["ppo"], space, spaces.Discrete(2)) is None
+        said = refusal(ALGORITHMS["q_learning"], space, spaces.Discrete(2))
+        assert str(space) in str(said)
 
 
 # --- what is accepted can be learned in -----------------------------------------------------------

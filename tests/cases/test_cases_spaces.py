@@ -265,6 +265,14 @@ def test_train_17_noise_has_the_shape_of_the_actions(
     run_of(case("train-17-action-spaces"), "train.total_timesteps=80", *changes)
 
 
+@pytest.mark.parametrize(("kind", "said"), [("int", True), ("box", False)])
+def test_train_17_actions_with_fractions_in_a_space_of_whole_numbers_are_noted(
+    kind: str, said: bool, case: Case
+) -> None:
+    resolved = resolution(case("train-17-action-spaces"), f"env.kwargs.kind={kind}")
+    assert any("chooses numbers with fractions" in note for note in resolved.notes) == said
+
+
 # --- goals ----------------------------------------------------------------------------------------
 
 
