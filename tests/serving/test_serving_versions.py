@@ -1,0 +1,149 @@
+import asyncio
+import json
+import shutil
+
+import pytest
+
+from rl_runner.errors import CheckpointError, ConfigError, DataError, RunFolderError
+from rl_runner.serving.models.artifacts import read_artifact
+from rl_runner.serving.models.recommender import LogPolicyModel
+
+
+@pytest.fixture
+def second(served, log_runs):
+    return served.post("/v1/models", {"run": str(log_runs[1])}, 201)["version"]
+
+
+def folder_of(served, version):
+    return served.config.folder / "models" / version
+
+
+def damage(served, version, name):
+    file = next(folder_of(served, version).rglob(name))
+    file.chmod(0o644)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(bytes(content))
+
+
+def test_the_same_run_is_the_same_version(served, log_runs):
+    first = served.service.snapshot.version
+    assert served.post("/v1/models", {"run": str(log_runs[0])}, 201)["version"] == first
+    assert len(served.get("/v1/models")["versions"]) == 1
+
+
+def test_a_version_says_where_it_comes_from(served, log_runs):
+    info = served.get("/v1/models/champion")
+    assert info["run"] == str(log_runs[0])
+    assert info["aliases"] == ["champion"]
+    assert info["provenance"]["log"]["interactions"] == 2000
+    assert len(info["provenance"]["log"]["fingerprint"]) == 8
+
+
+def test_promote_and_rollback(served, second):
+    first = served.service.snapshot.version
+    served.post(f"/v1/models/{second[:6]}/promote")
+    assert served.decide()["model_version"] == second
+    assert served.get("/v1/models/previous")["version"] == first
+    assert served.post("/v1/rollback")["version"] == first
+    assert served.decide()["model_version"] == first
+    history = [(c.alias, c.version, c.reason) for c in served.service.registry.history()]
+    assert history[0][2] == "rolled back"
+    assert ("champion", second, "promoted") in history
+
+
+def test_there_is_nothing_to_roll_back_to_at_first(served):
+    assert "no previous" in served.post("/v1/rollback", status=404)["detail"]
+
+
+def test_a_promotion_on_the_command_line_reaches_a_running_server(served, second, rl, write_yaml):
+    config = write_yaml(json.dumps({**served.config.model_dump(exclude_unset=True)}))
+    done = rl("models", "promote", second, "--service", config)
+    assert second in done.stdout, done.stderr
+    served.service.follow_champion()
+    assert served.decide()["model_version"] == second
+    assert second in rl("models", "list", "--service", config, "--json").stdout
+    assert rl("models", "show", "champion", "--service", config).document["history"]
+    assert "in use" in rl("models", "remove", second, "--service", config).message
+    assert rl("models", "rollback", "--service", config).exit_code == 0
+    assert rl("models", "register", "nowhere", "--service", config).exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["log_table.npz", "config.yaml", "run.json", "golden.npz"])
+def test_a_damaged_version_is_refused_and_the_old_one_continues(served, second, name):
+    damage(served, second, name)
+    problem = served.post(f"/v1/models/{second}/promote", status=409)
+    assert "damaged" in problem["detail"]
+    assert served.decide()["model_version"] != second
+    assert "previous" not in served.service.registry.aliases()
+
+
+def test_a_model_that_answers_otherwise_is_refused(served, second, monkeypatch):
+    monkeypatch.setattr(LogPolicyModel, "answers", lambda *_: served.service.rng.random())
+    with pytest.raises((CheckpointError, AttributeError)):
+        served.service.registry.promote(second)
+
+
+def test_a_version_that_disappears_is_noticed(served, second):
+    shutil.rmtree(folder_of(served, second))
+    served.post(f"/v1/models/{second}/promote", status=409)
+
+
+def test_a_version_is_removed_unless_it_is_used(served, second):
+    assert "in use" in served.http.request("DELETE", "/v1/models/champion").json()["detail"]
+    assert served.http.request("DELETE", f"/v1/models/{second}").status_code == 204
+    assert not folder_of(served, second).exists()
+    served.get(f"/v1/models/{second}", 404)
+
+
+def test_a_removed_version_can_be_registered_again(served, second, log_runs):
+    served.http.request("DELETE", f"/v1/models/{second}")
+    assert served.post("/v1/models", {"run": str(log_runs[1])}, 201)["version"] == second
+    assert read_artifact(folder_of(served, second)).version == second
+
+
+def test_no_request_fails_while_versions_are_swapped(served, second):
+    first = served.service.snapshot.version
+    loaded = [served.service.registry.load(version) for version in (first, second)]
+    body = {"user_id": "u", "session_id": "s", "context": served.service.example()}
+
+    async def swap():
+        for i in range(60):
+            served.service.use(loaded[i % 2])
+            await asyncio.sleep(0.001)
+
+    async def ask():
+        client = served.http.client
+        return [await client.post("/v1/decisions", json=body) for _ in range(20)]
+
+    async def both():
+        return await asyncio.gather(swap(), *(ask() for _ in range(5)))
+
+    answers = [answer for part in served.http.runner.run(both())[1:] for answer in part]
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.json()["model_version"] for answer in answers} == {first, second}
+    steps = sorted(answer.json()["step"] for answer in answers)
+    assert steps == list(range(100))
+
+
+def test_only_one_server_uses_a_sqlite_store(served, serve, log_runs):
+    with pytest.raises(RunFolderError, match="Another server"):
+        serve(log_runs[0])
+
+
+def test_a_store_of_a_newer_version_or_another_domain_is_refused(served, serve, log_runs):
+    from rl_runner.offline.store.tables import service
+
+    served.close()
+    with pytest.raises(ConfigError, match="not about env:"):
+        serve(log_runs[0], env="CartPole-v1")
+    from sqlalchemy import create_engine
+
+    engine = create_engine(served.config.store.url)
+    with engine.begin() as connection:
+        connection.execute(
+            service.update().where(service.c.key == "store_version").values(value="99")
+        )
+    engine.dispose()
+    with pytest.raises(DataError, match="never converted back"):
+        serve(log_runs[0])
