@@ -135,9 +135,8 @@ class Client:
 
     def shown(self, event_id: str, *, shown: bool = True) -> Shown:
         """Report whether a decision was shown to the person."""
-        return self._post(
-            f"/v1/decisions/{event_id}/{'shown' if shown else 'not-shown'}", {}, Shown
-        )
+        word = "shown" if shown else "not-shown"
+        return self._post(f"/v1/decisions/{event_id}/{word}", {}, Shown)
 
     def _post(self, path: str, body: Any, answer: type[Answer]) -> Answer:
         """Send a request until it is answered, or was sent often enough."""
