@@ -430,13 +430,14 @@ def test_every_command_can_write_to_a_terminal_of_any_encoding(
         main()
     """
     surroundings = {**os.environ, "PYTHONIOENCODING": encoding, "LC_ALL": "C", "COLUMNS": "100"}
-    for arguments in (
-        ["compare", experiment],
+    commands: list[list[Any]] = [
         ["compare", experiment, "--json"],
-        ["runs", "--runs-dir", tmp_path / "runs"],
         ["runs", "--runs-dir", tmp_path / "nothing…💥"],
         ["eval", experiment, "--policy", "nothing…💥"],
-    ):
+    ]
+    if encoding == "ascii":  # which has the fewest characters of all
+        commands += [["compare", experiment], ["runs", "--runs-dir", tmp_path / "runs"]]
+    for arguments in commands:
         outcome = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
             env=surroundings,
