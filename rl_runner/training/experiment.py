@@ -11,8 +11,9 @@ from rl_runner.errors import ConfigError
 from rl_runner.layout import CONFIG
 from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.training.processes.launcher import run_here, run_in_processes
+from rl_runner.training.recording import announce, refresh_result
 from rl_runner.training.reporting import Reporter
-from rl_runner.training.task import RunResult, RunTask, announce, refresh_result
+from rl_runner.training.task import RunResult, RunTask
 
 if TYPE_CHECKING:
     from rl_runner.evaluation.statistics.summary import Summary

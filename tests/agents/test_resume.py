@@ -11,11 +11,12 @@ from rl_runner.config import ExperimentConfig, config_from_dict
 from rl_runner.evaluation.reproduction import differences
 from rl_runner.runs.folder import RunFolder
 from rl_runner.training.environment_task import EnvironmentTask
+from rl_runner.training.execution import execute
 from rl_runner.training.observers.callbacks import ProgressTicker
 from rl_runner.training.observers.episode_log import EpisodeLog
 from rl_runner.training.reporting import Progress, Reporter, StopRequest
 from rl_runner.training.resolve import resolve
-from rl_runner.training.task import RunResult, execute
+from rl_runner.training.task import RunResult
 from rl_runner.training.train import train
 
 HER = {

@@ -18,9 +18,9 @@ from rl_runner.config.schema import CodeConfig
 from rl_runner.envs import specs
 from rl_runner.runs.record import read_record
 from rl_runner.training.environment_task import EnvironmentTask
+from rl_runner.training.execution import execute
 from rl_runner.training.reporting import Reporter, StopRequest
 from rl_runner.training.resolve import resolve
-from rl_runner.training.task import execute
 
 CASES = Path(__file__).parent
 REPOSITORY = CASES.parents[1]

@@ -13,9 +13,10 @@ from rl_runner.runs.record import RunRecord
 from rl_runner.training.environment_task import EnvironmentTask
 from rl_runner.training.experiment import ExperimentResult
 from rl_runner.training.observers.callbacks import ProgressTicker
+from rl_runner.training.recording import announce
 from rl_runner.training.reporting import Progress, RunId
 from rl_runner.training.resolve import resolve
-from rl_runner.training.task import RunTask, announce
+from rl_runner.training.task import RunTask
 
 torch.set_num_threads(1)
 

@@ -9,9 +9,10 @@ from rl_runner.errors import Problem, RunnerError
 from rl_runner.evaluation.reproduction import differences
 from rl_runner.training.commands.check import learning_at_once, probe_training
 from rl_runner.training.environment_task import EnvironmentTask
+from rl_runner.training.execution import execute
 from rl_runner.training.reporting import Progress, Reporter, StopRequest
 from rl_runner.training.resolve import resolve
-from rl_runner.training.task import RunResult, execute
+from rl_runner.training.task import RunResult
 
 SEGMENT_SECONDS = 3.0
 

@@ -11,8 +11,9 @@ from rl_runner.evaluation.reproduction import Reproduction, compare_runs
 from rl_runner.layout import seed_number
 from rl_runner.runs.find import find_runs
 from rl_runner.training.environment_task import EnvironmentTask
+from rl_runner.training.execution import execute
 from rl_runner.training.reporting import Reporter, StopRequest
-from rl_runner.training.task import RunTask, execute
+from rl_runner.training.task import RunTask
 
 
 @dataclass(frozen=True)

@@ -17,18 +17,17 @@ from rl_runner.errors import RunnerError, describe_exception, describe_exit
 from rl_runner.runs.disk import is_full_disk
 from rl_runner.runs.record import RunRecord
 from rl_runner.startup import start_fork_server
+from rl_runner.training.execution import execute
 from rl_runner.training.processes.process import RunningTask, start_process
 from rl_runner.training.processes.worker import GRACE_SECONDS
-from rl_runner.training.reporting import Reporter, StopRequest
-from rl_runner.training.task import (
-    RunResult,
-    RunTask,
-    execute,
+from rl_runner.training.recording import (
     record_failure,
     record_interruption,
     stored_record,
     too_long,
 )
+from rl_runner.training.reporting import Reporter, StopRequest
+from rl_runner.training.task import RunResult, RunTask
 
 POLL_SECONDS = 0.05
 

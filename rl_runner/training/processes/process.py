@@ -4,7 +4,7 @@ Pebble forks the process from the fork server and reports how it ended. Reports 
 pipe per run: a queue shared by all runs would stay locked if a run were killed while it writes.
 
 Another backend (a cluster, for example) would replace :func:`start_process`. It has to call
-:func:`rl_runner.training.task.execute` on the task somewhere that has access to the same disk.
+:func:`rl_runner.training.execution.execute` on the task somewhere that has access to the same disk.
 """
 
 import contextlib

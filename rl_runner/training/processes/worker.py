@@ -10,8 +10,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from rl_runner.runs.record import RunRecord
+from rl_runner.training.execution import execute
+from rl_runner.training.recording import record_own_end
 from rl_runner.training.reporting import Evaluated, Progress, Reporter, StopRequest
-from rl_runner.training.task import RunResult, RunTask, execute, record_own_end
+from rl_runner.training.task import RunResult, RunTask
 
 GRACE_SECONDS = 15.0  # for a run that was asked to stop
 LAUNCHER_SECONDS = 5.0  # beyond that, in which the launcher ends it

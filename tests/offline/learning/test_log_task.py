@@ -16,8 +16,9 @@ from rl_runner.offline.learning.log_experiment import resolve_on_logs
 from rl_runner.offline.learning.log_q_learning import LogQLearning
 from rl_runner.offline.learning.training import LogTask, train_many_on_logs
 from rl_runner.runs.record import read_record
+from rl_runner.training.execution import execute
+from rl_runner.training.recording import announce
 from rl_runner.training.reporting import Reporter, StopRequest
-from rl_runner.training.task import announce, execute
 
 
 def config_of(log: Path, **train: object) -> ExperimentConfig:

@@ -13,11 +13,12 @@ from gymnasium import spaces
 from rl_runner import config_from_dict
 from rl_runner.config import ExperimentConfig
 from rl_runner.training.environment_task import EnvironmentTask
+from rl_runner.training.execution import execute
 from rl_runner.training.reporting import Evaluated, Progress, Reporter, StopRequest
 from rl_runner.training.resolve import resolve
 from rl_runner.training.resume import segments
 from rl_runner.training.resume.logging_interval import LoggingInterval
-from rl_runner.training.task import RunResult, execute
+from rl_runner.training.task import RunResult
 
 pytestmark = pytest.mark.usefixtures("report_every_step")
 ConfigOf = Callable[..., ExperimentConfig]

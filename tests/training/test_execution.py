@@ -9,8 +9,10 @@ from rl_runner import train
 from rl_runner.config import ExperimentConfig
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
+from rl_runner.training.execution import execute
+from rl_runner.training.recording import refresh_result
 from rl_runner.training.reporting import StopRequest
-from rl_runner.training.task import RunTask, execute, refresh_result
+from rl_runner.training.task import RunTask
 
 ConfigOf = Callable[..., ExperimentConfig]
 Diary = Any  # the environment class of conftest.py
