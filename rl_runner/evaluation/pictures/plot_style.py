@@ -44,6 +44,10 @@ class Paper:
         """Return the text beside an axis in lines no longer than the axis."""
         return "\n".join(textwrap.wrap(text, 24)) if self.is_narrow else text
 
+    def below(self, text: str) -> str:
+        """Return the text below an axis in lines no longer than the axis."""
+        return _wrapped(text, 38) if self.is_narrow else text
+
     def label(self, text: str) -> str:
         """Return a label in lines that leave room for the plot."""
         return _wrapped(text, 18 if self.is_narrow else 26)

@@ -1,10 +1,12 @@
 """Pictures of a study, drawn from its summary alone (summary.json)."""
 
+import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rl_runner.evaluation.pictures.plot_style import WIDE, Paper, in_style
 from rl_runner.runs.study_summary import StudySummary
 from rl_runner.tuning.report.parameter_axis import ParameterAxis
 
@@ -15,30 +17,32 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, which most colour-blind people can distinguish.
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "0.6"
 PER_ROW = 4
+LONGEST_LINE = 14  # characters
 
 
-def draw_figures(summary: StudySummary) -> Iterator[tuple[str, "Figure"]]:
+def draw_figures(summary: StudySummary, paper: Paper = WIDE) -> Iterator[tuple[str, "Figure"]]:
     """Yield the name and figure of each picture for which the summary has data."""
     if summary.complete:
-        yield "history", draw_history(summary)
-        yield "slices", draw_slices(summary)
-        yield "parallel-coordinates", draw_parallel_coordinates(summary)
+        yield "history", draw_history(summary, paper)
+        yield "slices", draw_slices(summary, paper)
+        yield "parallel-coordinates", draw_parallel_coordinates(summary, paper)
     if any(len(trial.curve) > 1 for trial in summary.trials):
-        yield "learning-curves", draw_curves(summary)
+        yield "learning-curves", draw_curves(summary, paper)
     if summary.importances:
-        yield "importances", draw_importances(summary)
+        yield "importances", draw_importances(summary, paper)
     if len(summary.objectives) > 1 and summary.complete:
-        yield "pareto-front", draw_pareto_front(summary)
+        yield "pareto-front", draw_pareto_front(summary, paper)
     if any(item.seeds for item in summary.confirmed):
-        yield "confirmation", draw_confirmation(summary)
+        yield "confirmation", draw_confirmation(summary, paper)
 
 
-def draw_history(summary: StudySummary) -> "Figure":
+@in_style
+def draw_history(summary: StudySummary, paper: Paper = WIDE) -> "Figure":
     """Draw each trial's score in the order of the trials, and the best so far."""
     from matplotlib.ticker import MaxNLocator
 
     # The scores, and the best so far.
-    figure, axes = _one_panel()
+    figure, axes = _one_panel(paper)
     trials = summary.complete
     numbers = [trial.number for trial in trials]
     scores = np.array([trial.score for trial in trials])
@@ -61,15 +65,16 @@ def draw_history(summary: StudySummary) -> "Figure":
                 transform=along_bottom,
                 label=outcome,
             )
-    axes.set(xlabel="trial", ylabel=_name(summary))
+    axes.set(xlabel="trial", ylabel=paper.lines(_name(summary)))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=9)
     return figure
 
 
-def draw_curves(summary: StudySummary) -> "Figure":
+@in_style
+def draw_curves(summary: StudySummary, paper: Paper = WIDE) -> "Figure":
     """Draw the learning curves by which trials were compared: means over the seeds so far."""
-    figure, axes = _one_panel()
+    figure, axes = _one_panel(paper)
     # Curves are stored with the sign that the study needs; draw returns as they are.
     sign = 1.0 if _maximized(summary) else -1.0
     best, total = summary.best_trial, summary.total_timesteps
@@ -90,7 +95,7 @@ def draw_curves(summary: StudySummary) -> "Figure":
         axes.plot([], [], ".-", color=color, label=label)
     axes.set(
         xlabel="timesteps, one seed after another",
-        ylabel="mean return over the seeds so far",
+        ylabel=paper.lines("mean return over the seeds so far"),
     )
     axes.legend(frameon=False, fontsize=9)
     return figure
@@ -105,7 +110,8 @@ def _by_seed(curve: Sequence[Sequence[float]], total: int) -> list[np.ndarray]:
     return [points[seeds == seed] for seed in np.unique(seeds)]
 
 
-def draw_slices(summary: StudySummary) -> "Figure":
+@in_style
+def draw_slices(summary: StudySummary, paper: Paper = WIDE) -> "Figure":
     """Draw the score against each hyperparameter."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -113,9 +119,10 @@ def draw_slices(summary: StudySummary) -> "Figure":
     # A grid of panels, one per hyperparameter.
     trials = summary.complete
     names = _searched(summary)
-    n_rows = -(-len(names) // PER_ROW)
-    n_columns = min(PER_ROW, len(names))
-    size = (2.7 * n_columns + 0.8, 2.5 * n_rows + 0.2)
+    n_columns = min(2 if paper.is_narrow else PER_ROW, len(names))
+    n_rows = -(-len(names) // n_columns)
+    width = paper.width if paper.is_narrow else 2.7 * n_columns + 0.8
+    size = (width, 2.5 * n_rows + 0.2)
     figure = Figure(figsize=size, layout="constrained")
     panels = list(figure.subplots(n_rows, n_columns, sharey=True, squeeze=False).flat)
     # In each panel a dot per trial that has the hyperparameter, shaded by the trial's number.
@@ -129,19 +136,24 @@ def draw_slices(summary: StudySummary) -> "Figure":
         shades = axes.scatter(axis.places, scores, c=order, cmap="viridis", s=18, vmin=0, vmax=last)
         axis.set_scale(axes)
         axes.set_axisbelow(True)
-        axes.set_xlabel(name, fontsize=9)
+        axes.set_xlabel(_broken(name) if paper.is_narrow else name, fontsize=9)
+        if paper.is_narrow:
+            axes.tick_params(axis="x", labelsize=7, rotation=35)
         axes.grid(color="0.92")
     # Hide the panels that are left over; one label and one colour bar for all.
     for axes in panels[len(names) :]:
         axes.set_visible(False)
-    figure.supylabel(_name(summary), fontsize=10)
+    figure.supylabel(paper.lines(_name(summary)), fontsize=10)
     if shades is not None:
         whole = MaxNLocator(integer=True)
-        figure.colorbar(shades, ax=figure.axes, label="trial", shrink=0.8, ticks=whole)
+        place = "bottom" if paper.is_narrow else "right"
+        length: Any = {"location": place, "shrink": 0.8, "aspect": 30}
+        figure.colorbar(shades, ax=figure.axes, label="trial", ticks=whole, **length)
     return figure
 
 
-def draw_parallel_coordinates(summary: StudySummary) -> "Figure":
+@in_style
+def draw_parallel_coordinates(summary: StudySummary, paper: Paper = WIDE) -> "Figure":
     """Draw each complete trial as a line through its hyperparameters to its score."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
@@ -156,7 +168,8 @@ def draw_parallel_coordinates(summary: StudySummary) -> "Figure":
     ]
     axes_of.append(ParameterAxis("score", [trial.score for trial in trials]))
     # A line per trial, the worst first so that the best is on top.
-    figure = Figure(figsize=(1.15 * len(axes_of) + 1.5, 4.2), layout="constrained")
+    width = paper.width if paper.is_narrow else 1.15 * len(axes_of) + 1.5
+    figure = Figure(figsize=(width, 4.2), layout="constrained")
     axes = figure.add_subplot()
     ranks = np.linspace(0.0, 1.0, len(trials)) if len(trials) > 1 else np.array([1.0])
     places = np.array([axis.fractions() for axis in axes_of])  # (n_axes, n_trials)
@@ -169,17 +182,19 @@ def draw_parallel_coordinates(summary: StudySummary) -> "Figure":
         for height, text in axis.labels():
             axes.annotate(text, (x, height), xytext=(3, 0), textcoords="offset points", fontsize=7)
     axes.set_xticks(range(len(axes_of)), [axis.name.replace(".", ".\n") for axis in axes_of])
-    axes.tick_params(axis="x", labelsize=8, rotation=25)
+    axes.tick_params(axis="x", labelsize=8, rotation=90 if paper.is_narrow else 25)
     axes.set(yticks=[], xlim=(-0.1, len(axes_of) - 0.4), ylim=(-0.05, 1.05))
     for side in ("left", "right", "top"):
         axes.spines[side].set_visible(False)
-    axes.set_title(f"lighter is better: {_name(summary)}", fontsize=9, loc="left")
+    title = f"lighter is better: {_name(summary)}"
+    axes.set_title(paper.below(title), fontsize=9, loc="left")
     return figure
 
 
-def draw_importances(summary: StudySummary) -> "Figure":
+@in_style
+def draw_importances(summary: StudySummary, paper: Paper = WIDE) -> "Figure":
     """Draw each hyperparameter's share of the score's variance."""
-    figure, axes = _one_panel(height=0.8 + 0.32 * len(summary.importances))
+    figure, axes = _one_panel(paper, height=0.8 + 0.32 * len(summary.importances))
     names = list(summary.importances)[::-1]
     shares = [summary.importances[name] for name in names]
     axes.barh(names, shares, color=BLUE, height=0.65)
@@ -192,14 +207,15 @@ def draw_importances(summary: StudySummary) -> "Figure":
             va="center",
             fontsize=8,
         )
-    axes.set(xlabel="share of the score's variance (functional ANOVA)")
+    axes.set_xlabel(paper.below("share of the score's variance (functional ANOVA)"))
     axes.set_xlim(0, 1.12 * max(shares))
     return figure
 
 
-def draw_pareto_front(summary: StudySummary) -> "Figure":
+@in_style
+def draw_pareto_front(summary: StudySummary, paper: Paper = WIDE) -> "Figure":
     """Draw the first two objectives against each other, and mark the Pareto front."""
-    figure, axes = _one_panel()
+    figure, axes = _one_panel(paper)
     front = set(summary.pareto_front or ())
     for trial in summary.complete:
         on_front = trial.number in front
@@ -213,14 +229,15 @@ def draw_pareto_front(summary: StudySummary) -> "Figure":
                 textcoords="offset points",
                 fontsize=8,
             )
-    axes.set(xlabel=summary.objectives[1].description, ylabel=_name(summary))
+    axes.set(xlabel=summary.objectives[1].description, ylabel=paper.lines(_name(summary)))
     return figure
 
 
-def draw_confirmation(summary: StudySummary) -> "Figure":
+@in_style
+def draw_confirmation(summary: StudySummary, paper: Paper = WIDE) -> "Figure":
     """Draw the scores of each candidate in the search and on fresh seeds."""
     items = [item for item in summary.confirmed if item.seeds]
-    figure, axes = _one_panel(height=1.1 + 0.55 * len(items))
+    figure, axes = _one_panel(paper, height=1.1 + 0.55 * len(items))
     # For each candidate its seeds in the search above those of the confirmation.
     trials = {f"trial-{trial.number:04d}": trial for trial in summary.trials}
     for place, item in enumerate(items):
@@ -234,7 +251,8 @@ def draw_confirmation(summary: StudySummary) -> "Figure":
     names = [item.candidate + (" ★" if item.candidate == summary.winner else "") for item in items]
     axes.set_yticks(range(len(items)), names)
     axes.set_ylim(len(items) - 0.5, -0.5)
-    axes.set_xlabel(f"{_name(summary)}; dots: seeds, ring: mean, bar: its 95 % interval")
+    label = f"{_name(summary)}; dots: seeds, ring: mean, bar: its 95 % interval"
+    axes.set_xlabel(paper.below(label))
     axes.legend(frameon=False, fontsize=9)
     return figure
 
@@ -247,16 +265,24 @@ def _dots(
     axes.plot(mean, height, "o", color=color, ms=8, markerfacecolor="white", mew=1.8, zorder=3)
 
 
-def _one_panel(height: float = 4.0) -> tuple["Figure", "Axes"]:
+def _one_panel(paper: Paper, height: float = 4.0) -> tuple["Figure", "Axes"]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.5, height), layout="constrained")
+    figure = Figure(figsize=(paper.width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.grid(color="0.92")
     axes.set_axisbelow(True)
-    for side in ("right", "top"):
-        axes.spines[side].set_visible(False)
     return figure, axes
+
+
+def _broken(name: str) -> str:
+    """Return a hyperparameter's name in lines of about half a phone's width."""
+    lines = [""]
+    for part in re.split(r"(?<=[_.])", name):
+        if lines[-1] and len(lines[-1] + part) > LONGEST_LINE:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def _searched(summary: StudySummary) -> list[str]:

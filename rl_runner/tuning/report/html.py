@@ -6,10 +6,12 @@ from pathlib import Path
 
 from rl_runner.config import load_config
 from rl_runner.errors import RunFolderError
+from rl_runner.evaluation.pictures.plot_style import PHONE
 from rl_runner.evaluation.report.contents import StudyPart
 from rl_runner.evaluation.report.pictures import Picture, svg
 from rl_runner.layout import SEED_FOLDERS, STUDY_START
 from rl_runner.runs.record import RunRecord, read_record
+from rl_runner.tuning.report.figures import draw_figures
 from rl_runner.tuning.report.study_report import StudyReport, load_report
 from rl_runner.tuning.study.study_folder import StudyFolder
 
@@ -54,8 +56,11 @@ def study_part(path: Path) -> StudyPart:
 
 def _pictures(report: StudyReport) -> Iterator[Picture]:
     names = [name for name in FIRST if name in report.figures]
+    narrow = dict(draw_figures(report.summary, PHONE))
     for name in [*names, *(name for name in report.figures if name not in names)]:
-        yield Picture(svg(report.figures[name]), CAPTIONS[name], name.replace("-", " "))
+        description = name.replace("-", " ")
+        sources = svg(report.figures[name]), svg(narrow[name])
+        yield Picture(sources[0], CAPTIONS[name], description, sources[1])
 
 
 def _records(path: Path) -> Iterator[RunRecord]:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
+from picture_checks import assert_no_text_is_cut
 from synthetic_experiments import write_experiment
 
 from rl_runner.arrays import save_arrays
@@ -178,15 +178,6 @@ def test_many_experiments_get_a_panel_each_with_the_others_behind(
 LONG = "a-rather-long-name-of-an-experiment-with-recurrent-ppo"
 
 
-def _labels_out_of_view(panels: Sequence[Axes]) -> Iterator[Text]:
-    """Yield the labels of ticks beyond the ends of their axis, which are not drawn."""
-    for axis in (axis for axes in panels for axis in (axes.xaxis, axes.yaxis)):
-        low, high = sorted(axis.get_view_interval())
-        for tick in axis.get_major_ticks():
-            if not low <= tick.get_loc() <= high:
-                yield from (tick.label1, tick.label2)
-
-
 @pytest.mark.parametrize("paper", [WIDE, PHONE], ids=["wide", "phone"])
 @pytest.mark.parametrize("n_experiments", [1, 3, 8])
 def test_no_text_is_cut_and_no_label_covers_another(
@@ -198,26 +189,10 @@ def test_no_text_is_cut_and_no_label_covers_another(
     ]
     comparison = compare(load_experiments(paths), scale=SCALE)
     for name, figure in draw_all(comparison, paper):
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        renderer = canvas.get_renderer()
-        whole = figure.bbox
-        unseen = set(_labels_out_of_view(figure.axes))
-        for text in figure.findobj(Text):
-            if not text.get_text().strip() or not text.get_visible() or text in unseen:
-                continue
-            box = Text.get_window_extent(text, renderer)
-            at = (name, text.get_text())
-            assert box.x0 >= whole.x0 - 1, at
-            assert box.x1 <= whole.x1 + 1, at
-            assert box.y0 >= whole.y0 - 1, at
-            assert box.y1 <= whole.y1 + 1, at
-        for axes in figure.axes:
-            beside = [
-                t.get_window_extent(renderer) for t in axes.texts if name == "learning-curves"
-            ]
-            for a, b in itertools.combinations(beside, 2):
-                assert not a.overlaps(b)
+        renderer = assert_no_text_is_cut(figure, name)
+        for axes in figure.axes if name == "learning-curves" else ():
+            beside = [Text.get_window_extent(text, renderer) for text in axes.texts]
+            assert not any(a.overlaps(b) for a, b in itertools.combinations(beside, 2))
 
 
 def test_more_experiments_than_colours_share_one(tmp_path: Path):

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import StepPatch
+from picture_checks import assert_no_text_is_cut
 
 from rl_runner.evaluation.pictures.plot_style import PHONE, WIDE, Paper
 from rl_runner.layout import ESTIMATES
@@ -30,7 +30,7 @@ GIVEN = Judgement(
 def drawn(judgement: Judgement, paper: Paper = WIDE) -> tuple[Axes, Axes]:
     """Return the panels of estimates and of weights, after they were laid out."""
     figure = draw_judgement(judgement, paper)
-    FigureCanvasAgg(figure).draw()
+    assert_no_text_is_cut(figure)
     of_estimates, of_weights = figure.axes
     return of_estimates, of_weights
 

@@ -2,14 +2,17 @@ import itertools
 from typing import Any
 
 import pytest
+from picture_checks import assert_no_text_is_cut
 from study_documents import CONFIRMED, TRIALS, Document, objective, summary, trial
 
 from rl_runner.errors import StudyError
+from rl_runner.evaluation.pictures.plot_style import PHONE, WIDE, Paper
 from rl_runner.tuning.report.figures import draw_figures
 from rl_runner.tuning.report.study_report import describe, load_report
 
 
-def test_a_whole_study_has_every_picture():
+@pytest.mark.parametrize("paper", [WIDE, PHONE], ids=["wide", "phone"])
+def test_a_whole_study_has_every_picture_and_no_text_is_cut(paper: Paper):
     whole = summary(
         TRIALS,
         objectives=[objective(), objective(measure="wall_time")],
@@ -18,7 +21,7 @@ def test_a_whole_study_has_every_picture():
         winner="trial-0001",
         importances={"rate": 0.7, "gamma": 0.3},
     )
-    figures = dict(draw_figures(whole))
+    figures = dict(draw_figures(whole, paper))
     assert list(figures) == [
         "history",
         "slices",
@@ -28,8 +31,10 @@ def test_a_whole_study_has_every_picture():
         "pareto-front",
         "confirmation",
     ]
-    for figure in figures.values():
-        figure.canvas.draw()  # warnings, which are errors, come here
+    for name, figure in figures.items():
+        assert_no_text_is_cut(figure, name)
+        if paper is PHONE:
+            assert figure.get_figwidth() == PHONE.width
 
 
 @pytest.mark.parametrize(
