@@ -39,7 +39,8 @@ class JsonObject:
         """
         if type(raw) is not dict:
             raise _mismatch(where, "an object")
-        readers, defaults = _fields_of(cls)
+        readers, defaults, required = _fields_of(cls)
+        prefix = f"{where}." if where else ""
         known: dict[str, Any] = {}
         extra: dict[str, Any] = {}
         # Read what the class knows, and keep the rest.
@@ -48,12 +49,12 @@ class JsonObject:
             if read is None:
                 extra[key] = value
             elif value is not None or key not in defaults:
-                known[key] = read(value, _join(where, key))
+                known[key] = read(value, prefix + key)
         # Every field without a default must be there.
-        missing = [name for name in readers if name not in known and name not in defaults]
-        if missing:
-            message = f"`{_join(where, missing[0])}` is missing."
-            raise ValueError(message)
+        for name in required:
+            if name not in known:
+                message = f"`{prefix}{name}` is missing."
+                raise ValueError(message)
         return cls(**known, extra=extra)
 
     def to_json(self) -> dict[str, Any]:
@@ -61,7 +62,7 @@ class JsonObject:
 
         :attr:`ALWAYS` names the exceptions.
         """
-        readers, defaults = _fields_of(type(self))
+        readers, defaults, _ = _fields_of(type(self))
         raw = {}
         for name in readers:
             value = getattr(self, name)
@@ -95,6 +96,7 @@ class _Fields(NamedTuple):
 
     readers: dict[str, Read]  # by name, in the order of the fields
     defaults: dict[str, Any]  # of those that have one
+    required: tuple[str, ...]  # the names of the others
 
 
 _known: dict[type[JsonObject], _Fields] = {}
@@ -109,7 +111,9 @@ def _fields_of(cls: type[JsonObject]) -> _Fields:
         for each in own:
             if each.default_factory is not MISSING:
                 defaults[each.name] = each.default_factory()
-        _known[cls] = _Fields({each.name: _reader(hints[each.name]) for each in own}, defaults)
+        readers = {each.name: _reader(hints[each.name]) for each in own}
+        required = tuple(name for name in readers if name not in defaults)
+        _known[cls] = _Fields(readers, defaults, required)
     return _known[cls]
 
 
@@ -157,9 +161,10 @@ _SCALARS: dict[Any, Read] = {
 def _any_of(alternatives: tuple[Any, ...]) -> Read:
     """Accept one of several types; the error is that of the first which is not null."""
     readers = [_reader(each) for each in alternatives if each is not NoneType]
+    takes_null = NoneType in alternatives
 
     def read(value: Any, where: str) -> Any:
-        if value is None and NoneType in alternatives:
+        if value is None and takes_null:
             return None
         for other in readers[1:]:
             try:

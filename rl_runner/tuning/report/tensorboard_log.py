@@ -67,7 +67,7 @@ def _write(
 ) -> None:
     """Replace the event files of a folder.
 
-    :param summaries: TensorBoard's own messages, written beside the values
+    :param summaries: TensorBoard's own messages, written with the values
 
     :raises DiskFullError: if there is no space
     :raises RunFolderError: if the folder cannot be written
