@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ from rl_runner.config import ExperimentConfig, config_from_dict
 from rl_runner.errors import DiskFullError, Problem, describe_exception
 from rl_runner.evaluation.reproduction import differences
 from rl_runner.runs.folder import RunFolder
-from rl_runner.runs.record import read_record
+from rl_runner.runs.record import RunRecord, read_record
 from rl_runner.training.environment_task import EnvironmentTask
 from rl_runner.training.processes import launcher as launcher_module
 from rl_runner.training.processes import process as process_module
@@ -446,6 +447,21 @@ def test_a_disk_that_is_full_does_not_stop_the_launcher(
     assert "No space left" in result.record.error
     assert result.record.disk_full
     assert not task.folder.is_claimed()
+
+
+def test_a_run_that_is_killed_on_a_full_disk_is_not_left_as_running(
+    task: RunTask, witness: Witness, monkeypatch: pytest.MonkeyPatch
+):
+    def full(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    task.folder.reserve_record()
+    task.folder.write_record(RunRecord(status="running"))
+    monkeypatch.setattr(Path, "write_text", full)
+    result = end(Launcher(witness, jobs=1), task, ProcessExpired("gone", -9))
+    assert result.status == "failed"
+    assert "SIGKILL" in result.record.error
+    assert task.folder.read_record() == result.record
 
 
 def test_a_log_that_is_no_text_does_not_hide_the_failure(task: RunTask, witness: Witness):
