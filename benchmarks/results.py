@@ -17,16 +17,22 @@ import argparse
 import hashlib
 import json
 import re
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rl_runner.config import EnvConfig, load_config
+from rl_runner.evaluation.comparison.pairs import compare_pairs
 from rl_runner.evaluation.comparison.scores import summarize_scores
+from rl_runner.evaluation.play.return_bounds import return_bounds
 from rl_runner.layout import recorded_runs
 from rl_runner.runs.record import AgentResult, RunRecord, read_record
 
@@ -34,8 +40,9 @@ ROOT = Path(__file__).resolve().parents[1]
 RECORDED = ROOT / "docs" / "results.json"
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "results.md")
 MARKED = re.compile(r"(<!-- results: (.+?) -->\n)(.*?)(<!-- end of results -->)", re.DOTALL)
+CARTPOLE = EnvConfig(id="CartPole-v1", time_limit=500)
 SOLVED = {"cartpole": 475.0}  # by part: the environment's own reward threshold
-PICTURE = ROOT / "docs" / "images" / "compare-cartpole.png"
+IMAGES = ROOT / "docs" / "images"
 PICTURED = ("cartpole-ppo", "cartpole-a2c", "cartpole-dqn", "cartpole-reinforce")
 
 
@@ -186,13 +193,19 @@ def record(runs: Path) -> dict[str, Any]:
     }
 
 
+def _folder(runs: Path, name: str) -> Path | None:
+    """Return the folder of the newest experiment of this name; None if there is none."""
+    folders = [
+        folder for folder in runs.glob(f"{name}-*") if folder.name[: -len("-12345678")] == name
+    ]
+    return max(folders, key=lambda folder: folder.stat().st_mtime, default=None)
+
+
 def _records(runs: Path, name: str) -> list[RunRecord]:
     """Return the records of the newest experiment of this name."""
-    folders = sorted(runs.glob(f"{name}-*"), key=lambda folder: folder.stat().st_mtime)
-    folders = [folder for folder in folders if folder.name.rpartition("-")[0] == name]
-    if not folders:
-        return []
-    return [read_record(run) or RunRecord() for run in recorded_runs(folders[-1])]
+    folder = _folder(runs, name)
+    places = [] if folder is None else recorded_runs(folder)
+    return [read_record(run) or RunRecord() for run in places]
 
 
 def _finished(runs: Path, config: str, n: int) -> list[RunRecord]:
@@ -245,10 +258,10 @@ def _reward(result: AgentResult) -> float:
 
 
 def write(runs: Path) -> None:
-    """Record the results, draw the picture, and bring the documents up to date."""
+    """Record the results, draw the pictures, and bring the documents up to date."""
     document = record(runs)
-    if draw_picture(runs):
-        document["pictures"][PICTURE.relative_to(ROOT).as_posix()] = digest(PICTURE)
+    for picture in draw_pictures(runs):
+        document["pictures"][picture.relative_to(ROOT).as_posix()] = digest(picture)
     RECORDED.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     update_documents(document)
 
@@ -269,8 +282,21 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def draw_picture(runs: Path) -> bool:
-    """Draw the learning curves of README; False if one of its experiments is missing."""
+def draw_pictures(runs: Path) -> Iterator[Path]:
+    """Draw the pictures of README and docs whose experiments are there; yield each one's file."""
+    folders = [_folder(runs, name) for name in PICTURED]
+    known = [folder for folder in folders if folder is not None]
+    if len(known) == len(folders):
+        yield _draw_curves(known, IMAGES / "compare-cartpole.png")
+        if (browser := shutil.which("chromium")) is not None:
+            yield _draw_report(known, IMAGES / "report.png", browser)
+        else:
+            print("There is no chromium, so docs/images/report.png stays as it is.")
+    if (lake := _folder(runs, "frozenlake-q-learning")) is not None:
+        yield _draw_policy(lake, IMAGES / "frozenlake-policy.png")
+
+
+def _draw_curves(folders: Sequence[Path], out: Path) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     from rl_runner.evaluation.comparison.compare import compare
@@ -278,16 +304,34 @@ def draw_picture(runs: Path) -> bool:
     from rl_runner.evaluation.comparison.scales import load_scale_or_reason
     from rl_runner.evaluation.pictures.band_plots import draw_learning_curves
 
-    folders = [next(iter(sorted(runs.glob(f"{name}-*"))), None) for name in PICTURED]
-    known = [folder for folder in folders if folder is not None]
-    if len(known) < len(folders):
-        return False
-    experiments = load_experiments(known)
-    scale, _ = load_scale_or_reason(experiments[0].config.env, runs)
+    experiments = load_experiments(folders)
+    scale, _ = load_scale_or_reason(experiments[0].config.env, folders[0].parent)
     figure = draw_learning_curves(compare(experiments, scale=scale))
     FigureCanvasAgg(figure)
-    figure.savefig(PICTURE, dpi=150)
-    return True
+    figure.savefig(out, dpi=150)
+    return out
+
+
+def _draw_report(folders: Sequence[Path], out: Path, browser: str) -> Path:
+    """Take a picture of the first page of a report."""
+    from rl_runner.evaluation.report import write_report
+
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "report.html"
+        write_report(folders, page, with_pictures=False)
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+        size = ["--window-size=1160,1570", "--blink-settings=preferredColorScheme=1"]
+        command = [browser, *options, *size, f"--screenshot={out}", page.as_uri()]
+        subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - the page is ours
+    return out
+
+
+def _draw_policy(experiment: Path, out: Path) -> Path:
+    from rl_runner.evaluation.pictures.policy_maps import write_policy_maps
+    from rl_runner.evaluation.play.loaded_run import load_checkpoints
+
+    write_policy_maps(out, *load_checkpoints(experiment, ["last"]))
+    return out
 
 
 def render(name: str, document: Mapping[str, Any]) -> str:
@@ -300,7 +344,7 @@ def render(name: str, document: Mapping[str, Any]) -> str:
         return _measured_on(document)
     kind, _, part = name.partition(" ")
     of_part = {key: found for key, found in experiments.items() if found.part == part}
-    lines = {"summary": _summary, "seeds": _by_seed}[kind](of_part)
+    lines = {"summary": _summary, "seeds": _by_seed, "claims": _claims}[kind](of_part)
     return "\n".join(lines) if of_part else f"(`make results` has not trained the part {part} yet.)"
 
 
@@ -341,6 +385,23 @@ def _by_seed(found: Mapping[str, Recorded]) -> Iterator[str]:
             _interval(each), _counted(each.best, each),
         )  # fmt: skip
         yield f"| {' | '.join(cells)} |"
+
+
+def _claims(found: Mapping[str, Recorded]) -> Iterator[str]:
+    """Yield a sentence about the differences of the last agents that these seeds show."""
+    rows = [(name, np.array(each.last)) for name, each in found.items()]
+    bounds = return_bounds(CARTPOLE, exact=False)
+    pairs = compare_pairs(rows, bounds)
+    shown = [
+        f"{pair.first} over {pair.second}"
+        if pair.verdict == "better"
+        else f"{pair.second} over {pair.first}"
+        for pair in pairs
+        if pair.verdict in {"better", "worse"}
+    ]
+    seeds = min(len(each.last) for each in found.values())
+    start = f"Of the {len(pairs)} differences between two of them, {seeds} seeds show"
+    yield f"{start} {len(shown)}: {', '.join(shown)}." if shown else f"{start} none."
 
 
 def _counted(values: Sequence[float], of: Recorded) -> str:
