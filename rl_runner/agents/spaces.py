@@ -2,7 +2,7 @@
 
 The algorithm is built, with a tiny replay buffer, on an environment that has nothing but the spaces
 in question, and asked for one action. If that raises an exception, the spaces are not supported. No
-table of spaces is kept by hand.
+table of spaces is kept by hand; what SB3 notices only later, or never, is tested first.
 """
 
 import copy
