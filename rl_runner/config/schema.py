@@ -4,7 +4,6 @@ Keys of ``algo`` other than ``name`` are the algorithm's own hyperparameters. Th
 algorithm, so :mod:`rl_runner.agents.hyperparameters` checks them against its constructor.
 """
 
-import math
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -18,131 +17,16 @@ from pydantic import (
 )
 
 from rl_runner.config.data import DataConfig, budget_from_log
-from rl_runner.config.section import Section, text_like
+from rl_runner.config.environment import EnvConfig
+from rl_runner.config.section import Count, Section, Timesteps
 from rl_runner.config.source import SourceMap
 from rl_runner.config.tune import TuneConfig
 from rl_runner.errors import ConfigError, Problem
 
 DEFAULT_SEEDS = 5  # fewer cannot support a claim (Agarwal et al. 2021)
 DEFAULT_GAMMA = 0.99  # SB3's
-MAX_TIMESTEPS = 10**12
 
-Count = Annotated[int, Field(ge=1, le=10**9)]
-Timesteps = Annotated[int, Field(ge=1, le=MAX_TIMESTEPS)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-
-
-class WrapperConfig(Section):
-    """A Gymnasium wrapper, given by its dotted name, ``gymnasium.wrappers.FlattenObservation``."""
-
-    name: Annotated[
-        str,
-        text_like(
-            r"[A-Za-z_][\w.]*[.:][A-Za-z_]\w*",
-            "a dotted name, e.g. gymnasium.wrappers.FlattenObservation",
-        ),
-    ]
-    kwargs: dict[str, Any] = Field(default_factory=dict)
-
-
-class NormalizeConfig(Section):
-    """Running normalisation of the training environments (SB3's ``VecNormalize``).
-
-    Evaluation uses the observation statistics frozen and never normalises rewards.
-    """
-
-    observations: bool = False
-    rewards: bool = False
-    clip_observations: Annotated[float, Field(gt=0)] = 10.0
-    clip_rewards: Annotated[float, Field(gt=0)] = 10.0
-
-    @property
-    def active(self) -> bool:
-        """Whether anything is normalised at all."""
-        return self.observations or self.rewards
-
-
-def _wrapper_from_name(value: object) -> object:
-    return {"name": value} if isinstance(value, str) else value
-
-
-def _normalize_from_bool(value: object) -> object:
-    return {"observations": value, "rewards": value} if isinstance(value, bool) else value
-
-
-def _check_bounds(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
-    if bounds is not None and not -math.inf < bounds[0] < bounds[1] < math.inf:
-        message = "give the lowest and the highest possible return of an episode, [low, high]"
-        raise ValueError(message)
-    return bounds
-
-
-RESERVED_ENV_KWARGS = {
-    "max_episode_steps": "use `env.time_limit`",
-    "render_mode": "the commands that draw choose it",
-    "disable_env_checker": "`rl check` runs Gymnasium's checker",
-    "vectorization_mode": "use `env.n_envs` and `env.vec`",
-    "id": "use `env.id`",
-}
-
-
-class EnvConfig(Section):
-    """One environment, and how many copies of it are stepped together.
-
-    ``return_bounds`` are the lowest and the highest possible return of an episode. They change what
-    can be concluded from the results, not the results.
-
-    ``max_copies`` is how many copies a run may have open at a time, evaluations included. Where it
-    leaves none for evaluations they borrow the training's, which are then brought back to where
-    they were. The results are the same.
-    """
-
-    id: Annotated[str, Field(min_length=1)]
-    kwargs: dict[str, Any] = Field(default_factory=dict)
-    wrappers: Annotated[
-        tuple[Annotated[WrapperConfig, BeforeValidator(_wrapper_from_name)], ...],
-        Field(strict=False),
-    ] = ()
-    time_limit: Timesteps | None = None
-    return_bounds: Annotated[
-        tuple[float, float] | None, Field(strict=False), AfterValidator(_check_bounds)
-    ] = None
-    normalize: Annotated[NormalizeConfig, BeforeValidator(_normalize_from_bool)] = NormalizeConfig()
-    frame_stack: Annotated[int, Field(ge=1, le=1000)] = 1
-    n_envs: Annotated[int, Field(ge=1, le=4096)] = 1
-    vec: Literal["auto", "dummy", "subproc", "batched"] = "auto"
-    max_copies: Annotated[int, Field(ge=1, le=4096)] | None = None
-
-    @property
-    def in_this_process(self) -> Self:
-        """The same, stepped in this process, for short checks."""
-        return self if self.vec == "batched" else self.model_copy(update={"vec": "dummy"})
-
-    @property
-    def as_it_is(self) -> Self:
-        """The same without normalisation and frame stacking, which change the agent's view only."""
-        return self.model_copy(update={"normalize": NormalizeConfig(), "frame_stack": 1})
-
-    @property
-    def shares_copies(self) -> bool:
-        """Whether evaluations have to borrow the copies of training."""
-        return self.max_copies == self.n_envs
-
-    @model_validator(mode="after")
-    def _enough_copies(self) -> Self:
-        if self.max_copies is not None and self.max_copies < self.n_envs:
-            message = f"`max_copies: {self.max_copies}` is less than `n_envs: {self.n_envs}`"
-            raise ValueError(message)
-        return self
-
-    @model_validator(mode="after")
-    def _no_reserved_kwargs(self) -> Self:
-        for key, cure in RESERVED_ENV_KWARGS.items():
-            if key in self.kwargs:
-                message = f"`{key}` cannot be given in `env.kwargs`: {cure}"
-                raise ValueError(message)
-        return self
-
 
 Engine = Literal["auto", "stock", "fast"]
 

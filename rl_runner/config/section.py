@@ -1,12 +1,18 @@
-"""The base class of every config section: frozen, strict, without unknown keys."""
+"""What all config sections share: their base class, and numbers with their ranges."""
 
 import re
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+MAX_TIMESTEPS = 10**12
+
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Timesteps = Annotated[int, Field(ge=1, le=MAX_TIMESTEPS)]
 
 
 class Section(BaseModel):
-    """A mapping in the YAML file whose keys are all known."""
+    """A mapping in the YAML file: frozen, strict, and all of its keys are known."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import gymnasium as gym
 
-from rl_runner.config.schema import EnvConfig
+from rl_runner.config.environment import EnvConfig
 from rl_runner.envs.wrappers import load_wrapper
 from rl_runner.errors import did_you_mean
 

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
-from rl_runner.config.schema import DEFAULT_GAMMA, AlgoConfig, EnvConfig
+from rl_runner.config.environment import EnvConfig
+from rl_runner.config.schema import DEFAULT_GAMMA, AlgoConfig
 from rl_runner.envs.catalog import describe_space
 from rl_runner.envs.contract import ContractGuard
 from rl_runner.envs.episode_seeds import EpisodeSeeds

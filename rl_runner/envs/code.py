@@ -6,7 +6,8 @@ from typing import Any
 
 import gymnasium as gym
 
-from rl_runner.config.schema import CodeConfig, EnvConfig, ExperimentConfig
+from rl_runner.config.environment import EnvConfig
+from rl_runner.config.schema import CodeConfig, ExperimentConfig
 from rl_runner.envs.specs import find_spec
 from rl_runner.errors import CodeError, Problem
 from rl_runner.local_code import (

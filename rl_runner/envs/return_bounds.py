@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import gymnasium as gym
 
-from rl_runner.config.schema import EnvConfig
+from rl_runner.config.environment import EnvConfig
 from rl_runner.envs.build import make_single_env
 from rl_runner.envs.specs import time_limit_of
 from rl_runner.envs.wrappers import load_wrapper

@@ -9,7 +9,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from rl_runner.config.schema import EnvConfig
+from rl_runner.config.environment import EnvConfig
 from rl_runner.envs.arguments import argument_to_blame
 from rl_runner.errors import EnvError, Problem, describe_exception, did_you_mean
 from rl_runner.local_code import KNOWN_PACKAGES, import_named, is_local

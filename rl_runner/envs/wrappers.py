@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from rl_runner.config.schema import WrapperConfig
+from rl_runner.config.environment import WrapperConfig
 from rl_runner.errors import CodeError, EnvError, Problem, did_you_mean
 from rl_runner.local_code import import_named
 

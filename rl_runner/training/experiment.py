@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, load_config
-from rl_runner.config.schema import EnvConfig
+from rl_runner.config.environment import EnvConfig
 from rl_runner.errors import ConfigError
 from rl_runner.layout import CONFIG
 from rl_runner.runs.folder import ExperimentFolder

@@ -15,7 +15,8 @@ from rl_runner.config import (
     experiment_hash,
     load_config,
 )
-from rl_runner.config.schema import RESERVED_ENV_KWARGS, default_name
+from rl_runner.config.environment import RESERVED_ENV_KWARGS
+from rl_runner.config.schema import default_name
 from rl_runner.errors import ConfigError, Problem
 
 WriteYaml = Callable[..., Path]

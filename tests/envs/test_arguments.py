@@ -4,7 +4,7 @@ import gymnasium as gym
 import pytest
 from gymnasium import spaces
 
-from rl_runner.config.schema import EnvConfig
+from rl_runner.config.environment import EnvConfig
 from rl_runner.envs import build_env
 from rl_runner.errors import EnvError
 

@@ -7,7 +7,7 @@ import pytest
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecNormalize, VecTransposeImage
 
-from rl_runner.config.schema import EnvConfig
+from rl_runner.config.environment import EnvConfig
 from rl_runner.envs import build_env
 from rl_runner.errors import EnvError
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from rl_runner.config.schema import WrapperConfig
+from rl_runner.config.environment import WrapperConfig
 from rl_runner.envs.wrappers import apply_wrapper
 from rl_runner.errors import EnvError
 

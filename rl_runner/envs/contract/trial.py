@@ -15,7 +15,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from rl_runner.config.schema import EnvConfig
+from rl_runner.config.environment import EnvConfig
 from rl_runner.envs.build import build_copy
 from rl_runner.envs.contract.observations import bounds_breach
 from rl_runner.envs.masking import draw_action

@@ -12,7 +12,7 @@ from typing import Any
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from rl_runner.config.schema import EnvConfig
+from rl_runner.config.environment import EnvConfig
 from rl_runner.errors import describe_exception
 
 BatchedEnv = VectorEnv[Any, Any, Any]

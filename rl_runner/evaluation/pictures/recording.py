@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from rl_runner.config.schema import EnvConfig, WrapperConfig
+from rl_runner.config.environment import EnvConfig, WrapperConfig
 from rl_runner.envs import build_env, make_single_env
 from rl_runner.envs.film import Frame
 from rl_runner.errors import EnvError, Problem

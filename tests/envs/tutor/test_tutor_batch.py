@@ -4,7 +4,7 @@ import pytest
 from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.vector import AutoresetMode
 
-from rl_runner.config.schema import EnvConfig
+from rl_runner.config.environment import EnvConfig
 from rl_runner.envs.build import build_env
 from rl_runner.envs.tutor.env import TutorEnv
 from rl_runner.envs.tutor.simulator import model

@@ -5,7 +5,7 @@ import pytest
 from gymnasium import spaces
 
 from rl_runner.config import EnvConfig
-from rl_runner.config.schema import NormalizeConfig, WrapperConfig
+from rl_runner.config.environment import NormalizeConfig, WrapperConfig
 from rl_runner.envs import baselines as env_baselines
 from rl_runner.envs import build_env
 from rl_runner.errors import ConfigError, EnvError

@@ -14,7 +14,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_normalize
 
 from rl_runner.config import EnvConfig
-from rl_runner.config.schema import NormalizeConfig
+from rl_runner.config.environment import NormalizeConfig
 from rl_runner.envs import build_env, make_single_env
 from rl_runner.envs.episode_seeds import EpisodeSeeds
 from rl_runner.envs.normalization import set_statistics, statistics

@@ -7,7 +7,7 @@ from gymnasium import spaces
 from scipy.stats import binom
 
 from rl_runner.config import EnvConfig
-from rl_runner.config.schema import NormalizeConfig, WrapperConfig
+from rl_runner.config.environment import NormalizeConfig, WrapperConfig
 from rl_runner.envs import build_env
 from rl_runner.evaluation.play.episodes import play_episodes
 from rl_runner.evaluation.play.exact_returns import (

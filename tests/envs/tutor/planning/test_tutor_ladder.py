@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rl_runner.config.schema import EnvConfig
+from rl_runner.config.environment import EnvConfig
 from rl_runner.envs.baselines import baselines_of, load_baseline
 from rl_runner.envs.build import build_env
 from rl_runner.envs.tutor.options import TutorOptions
