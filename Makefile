@@ -1,5 +1,6 @@
-# Two commands are enough on a fresh machine with Python 3.11 or newer:
+# Three commands are enough on a fresh machine with Python 3.11 or newer:
 #   make train    installs into .venv and trains PPO on CartPole and prints the results
+#   make serve    trains the recommender from a simulated log and serves it
 #   make test     installs into .venv and runs all checks and tests
 
 PYTHON ?= python3
@@ -8,10 +9,22 @@ BIN     = $(VENV)/bin
 CONFIG ?= configs/cartpole/ppo.yaml
 PARTS  ?=
 
-.PHONY: train test results check format install clean
+PORT   ?= 8000
+
+.PHONY: train serve test results check format install clean
 
 train: install
 	$(BIN)/rl train $(CONFIG)
+
+# Prints two `curl` commands that work as they are.
+serve: install runs/serve/.trained
+	$(BIN)/rl serve services/recommender.yaml --port $(PORT)
+
+runs/serve/.trained: | install
+	mkdir -p $(@D)
+	$(BIN)/rl simulate configs/recommender/q_learning.yaml --interactions 100_000 --out $(@D)/log.parquet
+	$(BIN)/rl train configs/recommender/from_logs.yaml --set data.path=$(@D)/log.parquet --runs-dir $(@D)
+	touch $@
 
 test: install
 	$(BIN)/ruff check .

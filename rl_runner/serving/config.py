@@ -38,6 +38,7 @@ class ServeConfig(Section):
     champion: Annotated[str, Field(min_length=1)]  # a run's folder, or a registered version
     storage: str | None = None  # the URL of a database; default: SQLite below serve/NAME
     exploration: ExplorationConfig = Field(default_factory=ExplorationConfig)
+    training: Annotated[str, Field(min_length=1)] | None = None  # an experiment, for the trigger
     wait: Duration = "1h"  # until a decision without outcomes gets the default outcome
     keys: Annotated[str, Field(min_length=1)] | None = None  # file; default: serve/NAME/keys.json
     host: str = "127.0.0.1"

@@ -139,6 +139,33 @@ class RegisterRequest(Message):
     run: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
+class ScheduledJob(Message):
+    """A job that runs by itself."""
+
+    id: str
+    name: str
+    next_run_time: str
+    trigger: str
+
+
+class SystemHealth(Message):
+    """How a service is, for administrators."""
+
+    status: Literal["healthy", "unhealthy"]
+    reason: str
+    champion: str
+    scheduled_jobs: list[ScheduledJob]
+    tasks: list[dict[str, Any]]  # the latest executions
+
+
+class Triggered(Message):
+    """A task that was started."""
+
+    task_id: int
+    task_name: str
+    status: str
+
+
 class Health(Message):
     """Whether a server is alive, or ready to decide."""
 

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import BaseModel
+
 MEDIA_TYPE = "application/problem+json"
 
 # The kinds of problems, each with its status and title.
@@ -61,3 +63,14 @@ class ApiError(Exception):
         if self.errors:
             document["errors"] = list(self.errors)
         return json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+class Problem(BaseModel):
+    """A problem document, for the description of the API."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[dict[str, str]] = []

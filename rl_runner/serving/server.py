@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from rl_runner.serving.config import ServeConfig
 from rl_runner.serving.keys import SCOPES, Keys, add_key, load_keys
 from rl_runner.serving.service import Service
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and what an orchestrator sends
 FIRST_KEY = "first"  # the name of the key that is made at the first start
 DRAIN_SECONDS = 20  # for requests that are being answered when the server is stopped
 CONNECTIONS = 1_000  # at a time; more are answered with 503
@@ -50,6 +52,18 @@ def run_server(config: ServeConfig, announce: Callable[[Started], None]) -> None
 
     from rl_runner.serving.api.app import build_app
 
+    class Server(uvicorn.Server):
+        """A server that ends like any function: uvicorn's would kill itself by the signal again."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            before = {each: signal.signal(each, self.handle_exit) for each in SIGNALS}
+            try:
+                yield
+            finally:
+                for each, handler in before.items():
+                    signal.signal(each, handler)
+
     keys, new_key = _keys(config)
     with _bound(config) as bound, contextlib.closing(Service.open(config)) as service:
         host, port = bound.getsockname()[:2]
@@ -65,7 +79,7 @@ def run_server(config: ServeConfig, announce: Callable[[Started], None]) -> None
             lifespan="on",
         )
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-        uvicorn.Server(settings).run(sockets=[bound])
+        Server(settings).run(sockets=[bound])
 
 
 def _keys(config: ServeConfig) -> tuple[Keys, str | None]:

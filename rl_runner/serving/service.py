@@ -38,6 +38,8 @@ from rl_runner.serving.store.jobs import (
 )
 from rl_runner.serving.store.setup import Store, open_store
 from rl_runner.serving.store.writer import Writer, find_decisions
+from rl_runner.serving.summary import Summaries
+from rl_runner.serving.tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,10 +72,14 @@ class Service:
     started: float = field(default_factory=time.time)
     errors: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=LAST_ERRORS))
     is_draining: bool = False
+    tasks: Tasks = field(init=False)
+    summaries: Summaries = field(init=False)
     rng: random.Random = field(default_factory=random.SystemRandom)
 
     def __post_init__(self) -> None:
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self.tasks = Tasks(self.config, self.store, self.registry)
+        self.summaries = Summaries(self.store, self.domain)
         self._memories = SessionMemories(self.store.reading)
         self.parameters = lru_cache(maxsize=4096)(self._parameters)
 
@@ -93,7 +99,10 @@ class Service:
         loaded = _champion(config, registry)
         writer = Writer(store.writing, domain, keeps_steps=lock is not None)
         writer.start()
-        return cls(config, domain, store, registry, writer, lock, snapshot_of(loaded))
+        service = cls(config, domain, store, registry, writer, lock, snapshot_of(loaded))
+        if lock is not None:
+            service.tasks.note_interrupted()
+        return service
 
     def close(self) -> None:
         """Store what waits, and let go of everything."""

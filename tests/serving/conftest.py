@@ -49,9 +49,11 @@ class Served:
     def __init__(self, config: ServeConfig) -> None:
         self.config = config
         self.service = Service.open(config)
-        token = add_key(config.keys_file, f"all-{len(load_keys(config.keys_file).keys)}", SCOPES)
+        self.token = add_key(
+            config.keys_file, f"all-{len(load_keys(config.keys_file).keys)}", SCOPES
+        )
         self.app = build_app(self.service, load_keys(config.keys_file))
-        self.http = InProcess(self.app, token)
+        self.http = InProcess(self.app, self.token)
 
     def post(self, path: str, body: Any = None, status: int = 200) -> Any:
         response = self.http.post(path, json=body)

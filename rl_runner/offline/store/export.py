@@ -72,6 +72,14 @@ class Export:
 
         :raises DataError: if the store is missing, unreachable, or of another domain
         """
+        with closing(self.batches(domain)) as batches:
+            yield from (domain.rows(batch) for batch in batches)
+
+    def batches(self, domain: Domain) -> Generator[list[tuple[Decided, list[Outcome]]]]:
+        """Yield decisions with the outcomes that came in time, batch by batch.
+
+        :raises DataError: if the store is missing, unreachable, or of another domain
+        """
         engine = open_for_reading(self.url)
         try:
             with explained(self.url), engine.connect() as connection:
@@ -80,15 +88,13 @@ class Export:
                     what = f"The store's domain is {settings.get('domain')}, not {domain.name}."
                     raise DataError(Problem(what, str(self.url)))
                 wait = int(float(settings["wait_seconds"]) * 1e6)
-                with closing(self._batches(connection, wait)) as batches:
-                    yield from (domain.rows(batch) for batch in batches if batch)
+                yield from self._batches(connection, wait)
         finally:
             engine.dispose()
 
     def _batches(
         self, connection: sa.Connection, wait: int
-    ) -> Generator[list[tuple[Decided, list[Outcome]]]]:
-        """Yield decisions with the outcomes that came in time, batch by batch."""
+    ) -> Iterator[list[tuple[Decided, list[Outcome]]]]:
         ripe = self.now - wait  # decisions until then have waited long enough
         since = self.now - int(self.window.total_seconds() * 1e6) if self.window else 0
         in_window = decisions.c.ts > since, decisions.c.mode == "live"

@@ -9,8 +9,9 @@ from starlette.exceptions import HTTPException
 
 from rl_runner import __version__
 from rl_runner.errors import RunnerError
-from rl_runner.serving.api import decisions, health, models, outcomes
+from rl_runner.serving.api import admin, decisions, health, metrics, models, outcomes, page
 from rl_runner.serving.api.boundary import App, Boundary, answer_error
+from rl_runner.serving.api.documentation import add_schemas
 from rl_runner.serving.keys import Keys
 from rl_runner.serving.problems import ApiError
 from rl_runner.serving.service import Service
@@ -30,12 +31,15 @@ def build_app(service: Service, keys: Keys) -> App:
         redoc_url=None,
     )
     app.state.service, app.state.keys = service, keys
-    app.include_router(decisions.routes(decisions.decision_request(service.domain)))
-    for module in (outcomes, models, health):
+    app.state.metrics = metrics.Metrics(service)
+    request_model = decisions.decision_request(service.domain)
+    app.include_router(decisions.routes(request_model))
+    for module in (outcomes, models, admin, health, metrics, page):
         app.include_router(module.router)
+    add_schemas(app, request_model)
     for kind in (ApiError, RunnerError, HTTPException, Exception):
         app.add_exception_handler(kind, answer_error)
-    return Boundary(app, lambda *_: None)
+    return Boundary(app, app.state.metrics.observe)
 
 
 @contextlib.asynccontextmanager

@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rl_runner.offline.domains.protocol import Domain
+from rl_runner.serving.api.documentation import documented
 from rl_runner.serving.api.requests import answer, as_problem, body_as, require, service_of
-from rl_runner.serving.messages import DecisionBatch, DecisionRequest
+from rl_runner.serving.messages import Decision, DecisionBatch, DecisionRequest, Decisions
 from rl_runner.serving.service import Service
 from rl_runner.serving.store.jobs import StoredDecision
 
@@ -36,14 +37,23 @@ def routes(request_model: type[DecisionRequest]) -> APIRouter:
     """Return the routes under /v1/decisions that decide."""
     router = APIRouter(tags=["decisions"])
 
-    @router.post("/v1/decisions", summary="Draw an action for a context")
+    @router.post(
+        "/v1/decisions",
+        summary="Draw an action for a context",
+        **documented(request_model, Decision, refused=(401, 403, 409)),
+    )
     async def decide(request: Request) -> Response:
         require(request, "decide")
         service = service_of(request)
         stored = await service.decide(await body_as(request, request_model))
+        request.app.state.metrics.decisions.labels(stored.arm, stored.model_version).inc()
         return answer(as_json(service, stored))
 
-    @router.post("/v1/decisions/batch", summary="Draw actions for several contexts")
+    @router.post(
+        "/v1/decisions/batch",
+        summary="Draw actions for several contexts",
+        **documented(DecisionBatch, Decisions, refused=(401, 403, 409)),
+    )
     async def decide_batch(request: Request) -> Response:
         require(request, "decide")
         service = service_of(request)
@@ -53,6 +63,8 @@ def routes(request_model: type[DecisionRequest]) -> APIRouter:
         for each in wanted:
             service.check(each)
         stored = await asyncio.gather(*map(service.decide, wanted))
+        for made in stored:
+            request.app.state.metrics.decisions.labels(made.arm, made.model_version).inc()
         return answer(f'{{"decisions":[{",".join(as_json(service, each) for each in stored)}]}}')
 
     return router

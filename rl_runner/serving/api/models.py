@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rl_runner.errors import CheckpointError, ConfigError, describe_exception
+from rl_runner.serving.api.documentation import documented
 from rl_runner.serving.api.requests import answer, body_as, require, service_of
 from rl_runner.serving.messages import RegisterRequest, VersionInfo, Versions
 from rl_runner.serving.problems import ApiError
@@ -37,7 +38,7 @@ def _info(service: Service, version: str) -> VersionInfo:
     return next(info for info in service.registry.versions() if info.version == version)
 
 
-@router.get("/v1/models", summary="List the versions, newest first")
+@router.get("/v1/models", summary="List the versions, newest first", **documented(answer=Versions))
 async def list_models(request: Request) -> Response:
     """List the versions with their aliases."""
     require(request, "admin")
@@ -45,7 +46,11 @@ async def list_models(request: Request) -> Response:
     return answer(Versions(versions=await _off_the_loop(registry.versions)))
 
 
-@router.post("/v1/models", summary="Register a run as a version")
+@router.post(
+    "/v1/models",
+    summary="Register a run as a version",
+    **documented(RegisterRequest, VersionInfo, status=201, refused=(401, 403, 404, 409)),
+)
 async def register(request: Request) -> Response:
     """Copy a run on the server's machine into a version."""
     require(request, "admin")
@@ -54,7 +59,11 @@ async def register(request: Request) -> Response:
     return answer(await _off_the_loop(lambda: _info(service, artifact.version)), 201)
 
 
-@router.get("/v1/models/{version}", summary="Show a version")
+@router.get(
+    "/v1/models/{version}",
+    summary="Show a version",
+    **documented(answer=VersionInfo, refused=(401, 403, 404)),
+)
 async def show(request: Request, version: str) -> Response:
     """Show a version by its name, an alias, or its first digits."""
     require(request, "admin")
@@ -62,7 +71,11 @@ async def show(request: Request, version: str) -> Response:
     return answer(await _off_the_loop(lambda: _info(service, service.registry.find(version))))
 
 
-@router.post("/v1/models/{version}/promote", summary="Make a version the champion")
+@router.post(
+    "/v1/models/{version}/promote",
+    summary="Make a version the champion",
+    **documented(answer=VersionInfo, refused=(401, 403, 404, 409)),
+)
 async def promote(request: Request, version: str) -> Response:
     """Verify a version and decide with it from now on; no request fails meanwhile."""
     require(request, "admin")
@@ -76,7 +89,11 @@ async def promote(request: Request, version: str) -> Response:
     return answer(await _off_the_loop(work))
 
 
-@router.post("/v1/rollback", summary="Make the previous champion the champion again")
+@router.post(
+    "/v1/rollback",
+    summary="Make the previous champion the champion again",
+    **documented(answer=VersionInfo, refused=(401, 403, 404, 409)),
+)
 async def rollback(request: Request) -> Response:
     """Go back to the version before the last promotion."""
     require(request, "admin")
@@ -90,7 +107,11 @@ async def rollback(request: Request) -> Response:
     return answer(await _off_the_loop(work))
 
 
-@router.delete("/v1/models/{version}", summary="Remove a version that no alias names")
+@router.delete(
+    "/v1/models/{version}",
+    summary="Remove a version that no alias names",
+    **documented(status=204, refused=(401, 403, 404, 409)),
+)
 async def remove(request: Request, version: str) -> Response:
     """Remove a version's files."""
     require(request, "admin")

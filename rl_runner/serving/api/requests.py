@@ -1,5 +1,7 @@
 """What all routes do with a request: check the key, read the body, answer with JSON."""
 
+import base64
+import contextlib
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +13,7 @@ from rl_runner.serving.keys import Keys, Scope
 from rl_runner.serving.problems import ApiError
 from rl_runner.serving.service import Service
 
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 MOST_ERRORS = 10  # of one request that are listed
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -22,29 +25,54 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def require(request: Request, scope: Scope) -> None:
+def require(request: Request, scope: Scope, asks_by: str = "Bearer") -> None:
     """Check the API key.
 
-    It comes in `X-API-Key`, as `Authorization: Bearer …`, or in `X-Admin-Key`.
+    It comes in `X-API-Key`, in `X-Admin-Key`, as `Authorization: Bearer …`, or as the password that
+    a browser asks for.
 
+    :param asks_by: how a client is asked for it; Basic lets a browser ask
     :raises ApiError: if it is missing or unknown, or lacks the scope
     """
     keys: Keys = request.app.state.keys
-    headers = request.headers
-    token = headers.get("x-api-key") or headers.get("x-admin-key")
-    if token is None:
-        kind, _, value = headers.get("authorization", "").partition(" ")
-        token = value if kind.lower() == "bearer" else None
+    ask = {"WWW-Authenticate": asks_by}
+    token = _token(request)
     if token is None:
         what = "Send your key in the header X-API-Key; `rl serve keys CONFIG --add NAME` makes one."
-        raise ApiError("unauthorized", what, headers={"WWW-Authenticate": "Bearer"})
+        raise ApiError("unauthorized", what, headers=ask)
     key = keys.find(token)
     if key is None:
-        what = "The API key is unknown."
-        raise ApiError("unauthorized", what, headers={"WWW-Authenticate": "Bearer"})
+        raise ApiError("unauthorized", "The API key is unknown.", headers=ask)
     if scope not in key.scopes:
         has = ", ".join(key.scopes)
         raise ApiError("forbidden", f"This needs the scope `{scope}`; the key has: {has}.")
+
+
+def _token(request: Request) -> str | None:
+    """Return the API key of a request."""
+    headers = request.headers
+    if token := headers.get("x-api-key") or headers.get("x-admin-key"):
+        return token
+    kind, _, value = headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return value
+    if kind.lower() == "basic":
+        with contextlib.suppress(ValueError):
+            return base64.b64decode(value).decode().partition(":")[2]
+    return None
+
+
+def require_for_people(request: Request) -> None:
+    """Let anyone on this machine read, and others with a key for administrators.
+
+    The name by which the server was asked is checked too: otherwise a web page elsewhere could read
+    what is meant for this machine, by letting its own name mean 127.0.0.1.
+
+    :raises ApiError: if the key is missing or unknown, or lacks the scope
+    """
+    is_local = service_of(request).config.host in LOOPBACK and request.url.hostname in LOOPBACK
+    if not is_local:
+        require(request, "admin", asks_by='Basic realm="rl serve"')
 
 
 async def body_as(request: Request, model: type[Model]) -> Model:

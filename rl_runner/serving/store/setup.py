@@ -45,6 +45,8 @@ def open_store(config: ServeConfig) -> Store:
     url = config.store
     subject = config.domain or f"env:{config.env}"
     engine = open_for_writing(url)
+    from rl_runner.serving import tasks as _tasks  # noqa: F401 - likewise; it imports this module
+
     with explained(url), engine.begin() as connection:
         if not sa.inspect(connection).has_table(service.name):
             metadata.create_all(connection)

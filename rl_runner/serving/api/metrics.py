@@ -1,0 +1,97 @@
+"""Metrics for Prometheus."""
+
+import asyncio
+import math
+import time
+from collections.abc import Iterator
+from datetime import datetime
+
+from fastapi import APIRouter
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rl_runner.serving.api.documentation import documented
+from rl_runner.serving.api.requests import require_for_people
+from rl_runner.serving.service import Service
+from rl_runner.serving.summary import Summary
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+
+router = APIRouter(tags=["health"])
+
+
+class Metrics:
+    """The counters of one service, and what is computed when they are read."""
+
+    def __init__(self, service: Service) -> None:
+        self.registry = CollectorRegistry()
+        kept = self.registry
+        name = "rl_serve"
+        labels = ["arm", "version"]
+        self.decisions = Counter(f"{name}_decisions", "Answered decisions", labels, registry=kept)
+        self.outcomes = Counter(f"{name}_outcomes", "Stored outcomes", ["kind"], registry=kept)
+        self.answers = Counter(f"{name}_requests", "Requests", ["route", "status"], registry=kept)
+        self.seconds = Histogram(
+            f"{name}_request_seconds",
+            "Time to an answer",
+            ["route"],
+            buckets=SECONDS,
+            registry=kept,
+        )
+        self.registry.register(_Computed(service))
+
+    def observe(self, route: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        self.answers.labels(route, str(status)).inc()
+        self.seconds.labels(route).observe(seconds)
+
+
+class _Computed:
+    """What is read from the service and its store when Prometheus asks."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauges."""
+        service = self._service
+        summary = service.summaries.get()
+        rows = GaugeMetricFamily("rl_serve_rows", "Rows of the store", labels=["table"])
+        rows.add_metric(["decisions"], summary.n_decisions)
+        rows.add_metric(["outcomes"], summary.n_outcomes)
+        yield rows
+        registered = datetime.fromisoformat(service.snapshot.registered).timestamp()
+        plain = {
+            "champion_age_seconds": ("Since the champion was registered", time.time() - registered),
+            "waiting_writes": ("Requests that wait for the store", service.writer.n_waiting),
+            "ready": ("Whether decisions can be made", float(not service.why_not_ready())),
+            "uptime_seconds": ("Since the start", time.time() - service.started),
+        }
+        if not math.isnan(summary.join_rate):
+            plain["join_rate"] = ("Share of decisions with an outcome in time", summary.join_rate)
+        for name, (text, value) in plain.items():
+            yield GaugeMetricFamily(f"rl_serve_{name}", text, value=value)
+        yield from _by_version(summary)
+
+
+def _by_version(summary: Summary) -> Iterator[Metric]:
+    """Yield the rewards of the last day."""
+    total = GaugeMetricFamily("rl_serve_reward_sum_1d", "Sum of rewards", labels=["version"])
+    mean = GaugeMetricFamily("rl_serve_reward_mean_1d", "Mean reward", labels=["version"])
+    for each in summary.versions:
+        total.add_metric([each.version], each.reward_sum)
+        mean.add_metric([each.version], each.mean_reward)
+    yield total
+    yield mean
+
+
+@router.get("/metrics", summary="Metrics for Prometheus", **documented(media_type="text/plain"))
+async def metrics(request: Request) -> Response:
+    """Return the metrics as text."""
+    require_for_people(request)
+    registry = request.app.state.metrics.registry
+    text = await asyncio.to_thread(generate_latest, registry)
+    return Response(text, media_type=TEXT)

@@ -1,0 +1,70 @@
+"""The operations page: one HTML document for people, without scripts."""
+
+import asyncio
+import math
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rl_runner import __version__
+from rl_runner.serving.api.documentation import documented
+from rl_runner.serving.api.requests import require_for_people, service_of
+from rl_runner.serving.service import Service
+
+router = APIRouter(tags=["page"])
+
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+)
+
+
+@router.get("/", summary="The operations page", **documented(media_type="text/html"))
+async def page(request: Request) -> Response:
+    """Show versions, traffic, rewards and errors."""
+    require_for_people(request)
+    service = service_of(request)
+    nonce = secrets.token_urlsafe(16)
+    contents = await asyncio.to_thread(_contents, service)
+    html = _templates.get_template("page.html").render(nonce=nonce, **contents)
+    policy = f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'"
+    return Response(html, media_type="text/html", headers={"Content-Security-Policy": policy})
+
+
+def _contents(service: Service) -> dict[str, Any]:
+    """Return what the template shows, as text."""
+    summary = service.summaries.get()
+    measured = {each.version: each for each in summary.versions}
+    rows = []
+    for info in service.registry.versions():
+        found = measured.get(info.version)
+        row = {"version": info.version, "aliases": ", ".join(info.aliases), "info": info}
+        rows.append({**row, "summary": found, "interval": _interval(found.ci95) if found else ""})
+    reason = service.why_not_ready()
+    return {
+        "name": service.config.name,
+        "subject": service.domain.name,
+        "program": __version__,
+        "now": datetime.now(UTC).isoformat(timespec="seconds"),
+        "state": reason or "ready",
+        "is_ready": not reason,
+        "champion": service.snapshot.version,
+        "policy": service.snapshot.policy_id,
+        "epsilon": service.registry.loader.epsilon,
+        "rows": rows,
+        "summary": summary,
+        "join_rate": "–" if math.isnan(summary.join_rate) else f"{summary.join_rate:.1%}",
+        "changes": service.registry.history(10),
+        "errors": list(service.errors)[::-1],
+        "tasks": service.tasks.latest(10),
+    }
+
+
+def _interval(ends: tuple[float, float]) -> str:
+    """Return the ends of an interval; nothing if they say nothing."""
+    return f"{ends[0]:.3f} to {ends[1]:.3f}" if math.isfinite(ends[0]) else "–"
