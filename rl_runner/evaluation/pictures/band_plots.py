@@ -3,7 +3,7 @@
 Few experiments share one pair of axes. Many get a panel each, with the others as thin lines behind.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from rl_runner.evaluation.comparison.confidence_bands import (
     curves_of,
     performance_profile,
 )
+from rl_runner.evaluation.comparison.experiments import Curve
 from rl_runner.evaluation.pictures.line_labels import LineLabel, label_lines
 from rl_runner.evaluation.pictures.plot_style import (
     FAINT,
@@ -51,27 +52,26 @@ def draw_learning_curves(comparison: Comparison, paper: Paper = WIDE) -> "Figure
     more than a factor of five share a logarithmic axis. The axis of returns ends where the possible
     returns do.
     """
-    rows = [row for row in comparison.rows if band_of(row.experiment) is not None]
-    bands = {row.label: _known(band_of(row.experiment, comparison.bounds)) for row in rows}
+    bands = {
+        row.label: band
+        for row in comparison.rows
+        if (band := band_of(row.experiment, comparison.bounds)) is not None
+    }
+    rows = [row for row in comparison.rows if row.label in bands]
     colors = experiment_colors(comparison)
     references = _reference_lines(comparison)
-    # Draw the bands, a few of them together.
+    # Draw the bands, a few of them together, and the single runs of experiments with few of them.
     are_together = len(bands) <= MOST_CURVES_TOGETHER
     figure = _panels(1 if are_together else len(bands), paper)
-    for i, (label, band) in enumerate(bands.items()):
+    for i, row in enumerate(rows):
         axes = figure.axes[0 if are_together else i]
         if not are_together:
             _draw_others(axes, bands, colors)
-            axes.set_title(paper.label(label), fontsize=9)
-        _draw_band(axes, band, colors[label], label, FEW_POINTS)
-    # Add the single runs of experiments with too few of them, and the reference lines.
-    for i, row in enumerate(rows):
+            axes.set_title(paper.label(row.label), fontsize=9)
+        _draw_band(axes, bands[row.label], colors[row.label], row.label, FEW_POINTS)
         if len(row.experiment.finished) < FEWEST_FOR_RANKS:
-            axes = figure.axes[0 if are_together else i]
-            for curve in curves_of(row.experiment):
-                dots = _dots(curve.timesteps, 3, FEW_POINTS)
-                color = colors[row.label]
-                axes.plot(curve.timesteps, curve.returns, color=color, lw=0.7, alpha=0.6, **dots)
+            _draw_runs(axes, curves_of(row.experiment), colors[row.label])
+    # Draw the reference lines.
     for axes in figure.axes:
         for (label, value), dashes in zip(references.items(), REFERENCE_DASHES, strict=False):
             axes.axhline(value, color=FAINT, lw=1, ls=dashes, zorder=1, label=label)
@@ -123,13 +123,6 @@ def draw_performance_profiles(comparison: Comparison, paper: Paper = WIDE) -> "F
     return figure
 
 
-def _known(band: Band | None) -> Band:
-    if band is None:
-        message = "this experiment has no learning curve"
-        raise ValueError(message)
-    return band
-
-
 def _panels(n: int, paper: Paper) -> "Figure":
     """Return a figure with ``n`` pairs of axes, which share their scales."""
     from matplotlib.figure import Figure
@@ -163,6 +156,13 @@ def _draw_band(axes: "Axes", band: Band, color: str, label: str, few_points: int
             axes.plot(band.x, edge, color=color, lw=0.6, alpha=0.6, zorder=2)
     dots = _dots(band.x, 6, few_points)
     axes.plot(band.x, band.value, color=color, lw=2, label=label, zorder=3, **dots)
+
+
+def _draw_runs(axes: "Axes", curves: Sequence[Curve], color: str) -> None:
+    """Draw single runs as thin lines."""
+    for curve in curves:
+        dots = _dots(curve.timesteps, 3, FEW_POINTS)
+        axes.plot(curve.timesteps, curve.returns, color=color, lw=0.7, alpha=0.6, **dots)
 
 
 def _draw_others(axes: "Axes", bands: Mapping[str, Band], colors: Mapping[str, str]) -> None:
