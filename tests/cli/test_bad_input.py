@@ -126,7 +126,7 @@ MISTAKES = {
     ),
     "policy for images": (
         {"algo.policy": "CnnPolicy"},
-        ["key `algo", "ppo refuses", "rl algos ppo"],
+        ["key `algo.policy`", "CnnPolicy takes images", "Set `policy: auto`"],
     ),
     "policy for dictionaries": ({"algo.policy": "MultiInputPolicy"}, ["key `algo", "ppo refuses"]),
     "features of a dictionary": (
