@@ -7,6 +7,7 @@ several experiments have that name, by what differs between them.
 import contextlib
 import re
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rl_runner.config import ExperimentConfig, load_config
@@ -24,23 +25,34 @@ def labelled_folders(directory: Path) -> dict[str, Path]:
     """
     folders = sorted(entry for entry in directory.iterdir() if entry.is_dir())
     configs = {folder: config for folder in folders if (config := _config(folder)) is not None}
-    labels = dict(zip(configs, _labels(list(configs.values())), strict=True))
-    names = {folder: labels.get(folder, folder.name) for folder in folders}
+    differing = _what_differs(configs)
+    names = {folder: folder.name for folder in folders}
+    for folder, config in configs.items():
+        text = NOT_IN_A_NAME.sub("_", differing.get(folder, ""))
+        names[folder] = f"{config.name} {text}".rstrip()
     counts = Counter(names.values())
     return {name if counts[name] == 1 else folder.name: folder for folder, name in names.items()}
 
 
-def _labels(configs: list[ExperimentConfig]) -> list[str]:
-    """Return a folder name for each config, which begins with the config's name."""
-    by_name: dict[str, list[int]] = {}
-    for i, config in enumerate(configs):
-        by_name.setdefault(config.name, []).append(i)
-    labels = [config.name for config in configs]
-    for name, places in by_name.items():
-        if len(places) > 1:
-            for i, text in zip(places, describe_configs([configs[i] for i in places]), strict=True):
-                labels[i] = f"{name} {NOT_IN_A_NAME.sub('_', text)}"
-    return labels
+def what_differs(folders: Iterable[Path]) -> dict[Path, str]:
+    """Return what differs between experiments whose configs have the same name, by folder.
+
+    Experiments that are alone with their name, or whose configs cannot be read, are left out.
+    """
+    configs = {folder: config for folder in folders if (config := _config(folder)) is not None}
+    return _what_differs(configs)
+
+
+def _what_differs(configs: Mapping[Path, ExperimentConfig]) -> dict[Path, str]:
+    by_name: dict[str, list[Path]] = {}
+    for folder, config in configs.items():
+        by_name.setdefault(config.name, []).append(folder)
+    found: dict[Path, str] = {}
+    for name, same in by_name.items():
+        if len(same) > 1:
+            labels = describe_configs([configs[folder] for folder in same])
+            found |= {f: label for f, label in zip(same, labels, strict=True) if label != name}
+    return found
 
 
 def _config(folder: Path) -> ExperimentConfig | None:

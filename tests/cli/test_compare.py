@@ -182,3 +182,15 @@ def test_seeds_are_added_until_it_is_decided(rl: Rl, tmp_path: Path, write_yaml)
     assert [len(row["seeds"]) for row in document["experiments"]] == [5, 5]
     shown = " ".join(rl("compare", *places, *options).stdout.split())
     assert "Not decided with 5 seeds per experiment at an error rate of 0.05" in shown
+
+
+def test_the_list_of_runs_says_what_differs(rl: Rl, tmp_path: Path):
+    for steps in (1000, 2000):
+        path = write_experiment(tmp_path / "runs", "cart", [1.0], total_timesteps=steps)
+        change_record(path / "seed-0", name="cart")
+    lines = rl("runs").stdout.splitlines()
+    assert lines[0].split()[-2:] == ["what", "differs"]
+    assert {line.split()[-1] for line in lines[2:4]} == {
+        "total_timesteps=1000",
+        "total_timesteps=2000",
+    }

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from synthetic_experiments import write_experiment
 
-from rl_runner.runs.labelled_links import labelled_folders, update_links
+from rl_runner.runs.labelled_links import labelled_folders, update_links, what_differs
 
 
 def test_experiments_are_called_by_their_names_and_by_what_differs(tmp_path: Path):
@@ -47,3 +47,14 @@ def test_links_follow_what_is_there(tmp_path: Path):
     }
     update_links(tmp_path / "gone", links)
     assert len(list(links.iterdir())) == 2
+
+
+def test_only_experiments_of_the_same_name_differ(tmp_path: Path):
+    one = write_experiment(tmp_path, "cart", [1.0])
+    other = write_experiment(tmp_path, "cart", [1.0], total_timesteps=2000)
+    alone = write_experiment(tmp_path, "lake", [1.0])
+    assert what_differs([one, other, alone, tmp_path / "gone"]) == {
+        one: "total_timesteps=1000",
+        other: "total_timesteps=2000",
+    }
+    assert what_differs([one, alone]) == {}

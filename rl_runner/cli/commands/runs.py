@@ -1,5 +1,8 @@
 """``rl runs``."""
 
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
     from rl_runner.runs.index import IndexedRun
 
-COLUMNS = (
+COLUMNS: tuple[str | Column, ...] = (
     "experiment",
     ">seed",
     "status",
@@ -24,6 +27,8 @@ COLUMNS = (
     Column(">best agent", 1),
     Column(">time", 3),
 )
+
+MOST_CONFIGS = 100  # that are read to say what differs: a longer list stays fast
 
 ShownStatus = Literal[Status, "crashed", "unreadable"]  # as the index finds them
 
@@ -64,7 +69,9 @@ def runs(
         show_json([_document(run) for run in found])
     elif found:
         shown = _latest(found, limit)
-        show(table(COLUMNS, [_row(run) for run in shown]))
+        differing = _what_differs(shown)
+        columns = (*COLUMNS, Column("what differs", 4)) if differing else COLUMNS
+        show(table(columns, [_row(run, differing) for run in shown]))
         if len(shown) < len(found):
             show(f"The latest {len(shown)} of {len(found)}; --limit 0 shows all.")
     elif status or env or algo:
@@ -93,7 +100,17 @@ def _document(run: "IndexedRun") -> dict[str, Any]:
     }
 
 
-def _row(run: "IndexedRun") -> tuple[Any, ...]:
+def _what_differs(shown: "Sequence[IndexedRun]") -> dict[Path, str]:
+    """Return what differs between listed experiments of the same name, by their folders."""
+    from rl_runner.runs.labelled_links import what_differs
+
+    names = {run.path.parent: run.record.name for run in shown}
+    n_of = Counter(names.values())
+    folders = [folder for folder, name in names.items() if n_of[name] > 1]
+    return what_differs(folders) if len(folders) <= MOST_CONFIGS else {}
+
+
+def _row(run: "IndexedRun", differing: Mapping[Path, str]) -> tuple[Any, ...]:
     document = _document(run)
     return (
         run.experiment,
@@ -103,4 +120,5 @@ def _row(run: "IndexedRun") -> tuple[Any, ...]:
         number(document["mean_reward"]),
         number(document["best_mean_reward"]),
         duration(run.record.seconds),
+        *([differing.get(run.path.parent, "")] if differing else []),
     )
