@@ -101,3 +101,11 @@ def test_an_exit_goes_with_the_next_regular_one_and_a_damaged_one_is_passed_over
     assert "exit-130" in warnings[0]
     store_with(tmp_path, 200).keep_newest(2)
     assert names(store) == {"100", "200"}
+
+
+@pytest.mark.parametrize("timesteps", [130, 200])
+def test_an_exit_is_removed_once_a_regular_one_is_as_far(tmp_path: Path, timesteps: int):
+    store = store_with(tmp_path, 100)
+    write_exit(store, timesteps)
+    store_with(tmp_path, 200).keep_newest(2)
+    assert sorted(place.name for place in store.path.iterdir()) == ["100", "200"]
