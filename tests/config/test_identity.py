@@ -75,6 +75,11 @@ def test_the_hash_is_the_same_in_another_process(tmp_path: Path):
         ("train.seeds", [7, 3]),
         ("env.vec", "subproc"),
         ("train.keep", "best"),
+        ("train.max_hours", 2.0),
+        ("env.return_bounds", [0, 500]),
+        ("env.max_copies", 20),
+        ("checkpoint", {"keep_last": 3, "replay_buffer": False}),
+        ("tune", {"trials": 30}),
     ],
 )
 def test_what_does_not_change_results_does_not_change_the_hash(path: str, value: object):
