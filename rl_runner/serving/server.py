@@ -67,8 +67,8 @@ def run_server(config: ServeConfig, announce: Callable[[Started], None]) -> None
     keys, new_key = _keys(config)
     with _bound(config) as bound, contextlib.closing(Service.open(config)) as service:
         host, port = bound.getsockname()[:2]
-        announce(Started(f"http://{host}:{port}", service, new_key))
         app = build_app(service, keys)
+        announce(Started(f"http://{host}:{port}", service, new_key))
         settings = uvicorn.Config(
             app,
             log_config=None,

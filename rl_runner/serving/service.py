@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import itertools
 import json
 import random
 import secrets
@@ -44,6 +45,9 @@ from rl_runner.serving.tasks import Tasks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_PROCESS = secrets.token_hex(8)  # 64 random bits: no two processes share ids
+_counter = itertools.count()
+
 LAST_ERRORS = 20  # that the operations page shows
 
 
@@ -74,7 +78,7 @@ class Service:
     is_draining: bool = False
     tasks: Tasks = field(init=False)
     summaries: Summaries = field(init=False)
-    rng: random.Random = field(default_factory=random.SystemRandom)
+    rng: random.Random = field(default_factory=random.Random)  # seeded by the system
 
     def __post_init__(self) -> None:
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -343,7 +347,7 @@ def snapshot_of(loaded: LoadedVersion) -> Snapshot:
 
 def new_event_id() -> str:
     """Return an id that no other decision has; later ids are larger, which keeps indexes dense."""
-    return f"{time.time_ns() // 1000:014x}-{secrets.token_hex(9)}"
+    return f"{time.time_ns() // 1000:014x}-{_PROCESS}-{next(_counter):x}"
 
 
 def digest(request: DecisionRequest, context: str) -> str:

@@ -48,6 +48,7 @@ class Served:
 
     def __init__(self, config: ServeConfig) -> None:
         self.config = config
+        self.is_closed = False
         self.service = Service.open(config)
         self.token = add_key(
             config.keys_file, f"all-{len(load_keys(config.keys_file).keys)}", SCOPES
@@ -70,9 +71,10 @@ class Served:
         return self.post("/v1/decisions", body, status)
 
     def close(self) -> None:
-        if not self.service.is_draining:
+        if not self.is_closed:
             self.http.close()
-        self.service.close()
+            self.service.close()
+        self.is_closed = True
 
 
 Serve = Callable[..., Served]

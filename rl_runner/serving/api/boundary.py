@@ -4,6 +4,7 @@ It is plain ASGI, since the hot route must not pay for a middleware stack.
 """
 
 import asyncio
+import itertools
 import json
 import logging
 import secrets
@@ -27,6 +28,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 BODY_SECONDS = 10.0  # in which a body must have arrived
+
+_PROCESS = secrets.token_hex(4)
+_counter = itertools.count()
 
 logger = logging.getLogger("rl_runner.serving")
 
@@ -53,7 +57,8 @@ class Boundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, request_id, status = time.perf_counter(), secrets.token_hex(8), 0
+        started, status = time.perf_counter(), 0
+        request_id = f"{_PROCESS}{next(_counter):08x}"
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             nonlocal status
@@ -71,10 +76,17 @@ class Boundary:
                 raise
         finally:
             seconds = time.perf_counter() - started
-            route = getattr(scope.get("route"), "path", "unknown")
+            route = _route(scope)
             self._observe(route, status, seconds)
             if status >= 400 or route.startswith("/v1/models"):
                 log_request(scope, request_id, status, seconds)
+
+
+def _route(scope: Scope) -> str:
+    """Return the path of a route with its parameters' names; not what a stranger asked for."""
+    if "route" in scope:
+        return str(scope["route"].path)
+    return str(scope["path"]) if "endpoint" in scope else "unknown"
 
 
 async def answer_error(request: Request, error: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from rl_runner.offline.logs.log_schema import ACTIONS
 from rl_runner.serving.models.protocol import Arrays, Drawn, draw_from
 
 GOLDEN_STATES = 64
+KEPT_STATES = 20_000  # whose action values are remembered: people come back
 
 
 class LogPolicyModel:
@@ -26,6 +28,7 @@ class LogPolicyModel:
 
     def __init__(self, learner: LogLearner, epsilon: float) -> None:
         self._learner = learner
+        self._q_values = lru_cache(maxsize=KEPT_STATES)(self._compute_q_values)
         self._epsilon = epsilon
 
     def encode(self, context: Mapping[str, Any]) -> int:
@@ -45,12 +48,17 @@ class LogPolicyModel:
         self, encoded: int, eligible: Sequence[int] | None, rng: random.Random, memory: Any = None
     ) -> tuple[Drawn, Any]:
         """Draw an action for a state."""
-        q_values = self._learner.q_values(np.array([encoded]))[0]
+        q_values = self._q_values(encoded)
         if eligible is None:
             best = int(q_values.argmax())
         else:
             best = max(eligible, key=lambda action: (q_values[action], -action))
         return draw_from(best, ACTIONS, eligible, self._epsilon, rng), memory
+
+    def _compute_q_values(self, state: int) -> np.ndarray:
+        """Return (27,) action values, which never change."""
+        q_values: np.ndarray = self._learner.q_values(np.array([state]))[0]
+        return q_values
 
     def example(self) -> None:
         """Return nothing: the domain has an example."""

@@ -52,7 +52,9 @@ class Writer:
         self._engine = engine
         self._domain = domain
         self._keeps_steps = keeps_steps
-        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
+        self._gathered: list[Job] = []  # since the event loop's last turn
+        self.n_waiting = 0  # jobs without a result
         self._steps: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._last_ts = 0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -70,19 +72,22 @@ class Writer:
         """Whether the thread is running."""
         return self._thread.is_alive()
 
-    @property
-    def n_waiting(self) -> int:
-        """The number of jobs that wait."""
-        return self._queue.qsize()
-
     def submit(self, job: Job) -> None:
         """Hand over a job; its future gets the result, or an :class:`ApiError`.
 
         :raises ApiError: if too many jobs wait
         """
-        if self._queue.qsize() >= MOST_WAITING:
+        if self.n_waiting >= MOST_WAITING:
             raise ApiError("unavailable", "Too many requests are waiting.", headers=_RETRY)
-        self._queue.put(job)
+        self.n_waiting += 1
+        # Waking the thread costs more than anything else here: once for all jobs of a turn.
+        self._gathered.append(job)
+        if len(self._gathered) == 1:
+            job.future.get_loop().call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        jobs, self._gathered = self._gathered, []
+        self._queue.put(jobs)
 
     def close(self) -> None:
         """Store what waits, and stop."""
@@ -97,19 +102,19 @@ class Writer:
         while is_open:
             jobs, is_open = self._next_group()
             if jobs:
-                _resolve(jobs, self._store(jobs))
+                self._resolve(jobs, self._store(jobs))
 
     def _next_group(self) -> tuple[list[Job], bool]:
         """Wait for a job, and return it with all others that wait; False after the last one."""
         jobs: list[Job] = []
         while len(jobs) < MOST_AT_ONCE:
             try:
-                job = self._queue.get(block=not jobs)
+                more = self._queue.get(block=not jobs)
             except queue.Empty:
                 break
-            if job is None:
+            if more is None:
                 return jobs, False
-            jobs.append(job)
+            jobs += more
         return jobs, True
 
     def _store(self, jobs: Sequence[Job]) -> list[Result]:
@@ -254,28 +259,27 @@ class Writer:
         except ValueError as error:
             raise ApiError("conflict", f"{error}.") from None
 
+    # --- results ----------------------------------------------------------------------------------
+
+    def _resolve(self, jobs: Sequence[Job], results: Sequence[Result]) -> None:
+        """Hand the results to the event loop that waits for them, in one call."""
+        loop = jobs[0].future.get_loop()
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self._set_results, jobs, results)
+
+    def _set_results(self, jobs: Sequence[Job], results: Sequence[Result]) -> None:
+        self.n_waiting -= len(jobs)
+        for job, result in zip(jobs, results, strict=True):
+            future: asyncio.Future[Any] = job.future
+            if future.done():  # the client has gone
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
 
 _RETRY = {"Retry-After": "1"}
-
-
-def _resolve(jobs: Sequence[Job], results: Sequence[Result]) -> None:
-    """Hand the results to the event loops that wait for them, one call for each loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Result]]] = {}
-    for job, result in zip(jobs, results, strict=True):
-        by_loop.setdefault(job.future.get_loop(), []).append((job.future, result))
-    for loop, pairs in by_loop.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_set_results, pairs)
-
-
-def _set_results(pairs: Sequence[tuple["asyncio.Future[Any]", Result]]) -> None:
-    for future, result in pairs:
-        if future.done():  # the client has gone
-            continue
-        if isinstance(result, Exception):
-            future.set_exception(result)
-        else:
-            future.set_result(result)
 
 
 def find_decisions(
