@@ -1,6 +1,7 @@
 """The service: it draws actions from the champion, stores what it answered, and swaps versions."""
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
 import json
@@ -96,17 +97,22 @@ class Service:
 
         :raises RunnerError: if the store, the champion or the config is at fault
         """
-        lock = _claim(config)
-        store = open_store(config)
-        domain = service_domain(config)
-        registry = Registry(config, store)
-        loaded = _champion(config, registry)
-        writer = Writer(store.writing, domain, keeps_steps=lock is not None)
-        writer.start()
-        service = cls(config, domain, store, registry, writer, lock, snapshot_of(loaded))
-        if lock is not None:
-            service.tasks.note_interrupted()
-        return service
+        with contextlib.ExitStack() as opened:  # closed again if anything is refused
+            lock = _claim(config)
+            if lock is not None:
+                opened.callback(lock.release)
+            store = open_store(config)
+            opened.callback(store.close)
+            domain = service_domain(config)
+            registry = Registry(config, store)
+            loaded = _champion(config, registry)
+            writer = Writer(store.writing, domain, keeps_steps=lock is not None)
+            service = cls(config, domain, store, registry, writer, lock, snapshot_of(loaded))
+            if lock is not None:
+                service.tasks.note_interrupted()
+            writer.start()
+            opened.pop_all()
+            return service
 
     def close(self) -> None:
         """Store what waits, and let go of everything."""

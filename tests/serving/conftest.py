@@ -1,10 +1,13 @@
 import asyncio
+import os
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from rl_runner.serving.api.app import build_app
 from rl_runner.serving.config import ServeConfig
@@ -77,6 +80,21 @@ class Served:
         self.is_closed = True
 
 
+# The URL of a PostgreSQL server on which these tests may create databases, instead of SQLite.
+POSTGRES = os.environ.get("RL_RUNNER_TEST_POSTGRES")
+
+
+def new_database() -> str:
+    """Create an empty database, and return its URL."""
+    name = f"serving_{uuid.uuid4().hex}"
+    url = sa.make_url(POSTGRES or "")
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine.dispose()
+    return url.set(database=name).render_as_string(hide_password=False)
+
+
 Serve = Callable[..., Served]
 
 
@@ -102,10 +120,11 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Serve a config in an empty folder; by default the recommender."""
     monkeypatch.chdir(tmp_path)
     opened: list[Served] = []
+    storage = {"storage": new_database()} if POSTGRES else {}
 
     def start(champion: Path | str, **fields: Any) -> Served:
         subject = {} if "env" in fields else {"domain": "recommender"}
-        raw = {"name": "test", "champion": str(champion), **subject, **fields}
+        raw = {"name": "test", "champion": str(champion), **subject, **storage, **fields}
         opened.append(Served(ServeConfig.model_validate(raw)))
         return opened[-1]
 

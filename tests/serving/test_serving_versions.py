@@ -129,10 +129,20 @@ def test_no_request_fails_while_versions_are_swapped(served, second):
     assert steps == list(range(100))
 
 
-@pytest.mark.usefixtures("served")
 def test_only_one_server_uses_a_sqlite_store(serve, log_runs):
+    serve(log_runs[0], storage="sqlite:///one.db")
     with pytest.raises(RunFolderError, match="Another server"):
-        serve(log_runs[0])
+        serve(log_runs[0], storage="sqlite:///one.db")
+
+
+def test_several_servers_share_a_postgresql_store(serve, log_runs):
+    first = serve(log_runs[0])
+    if first.config.storage is None:
+        pytest.skip("RL_RUNNER_TEST_POSTGRES does not name a server")
+    servers = [first, serve(log_runs[0])]
+    steps = [servers[i % 2].decide(event_id=f"e{i}")["step"] for i in range(6)]
+    assert steps == list(range(6))
+    assert servers[1].decide(event_id="e0") == servers[0].decide(event_id="e0")
 
 
 def test_a_store_of_a_newer_version_or_another_domain_is_refused(served, serve, log_runs):

@@ -1,5 +1,7 @@
 """``rl models``: the versions of a service."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,14 +28,16 @@ Version = Annotated[
 DEFAULT_SERVICE = Path("services/recommender.yaml")
 
 
-def _registry(service: Path) -> "Registry":
-    """Return the registry of a service, whose server may be running."""
+@contextmanager
+def _registry(service: Path) -> Iterator["Registry"]:
+    """Open the registry of a service, whose server may be running."""
     from rl_runner.serving.config import load_serve_config
     from rl_runner.serving.models.registry import Registry
     from rl_runner.serving.store.setup import open_store
 
     config = load_serve_config(service)
-    return Registry(config, open_store(config))
+    with closing(open_store(config)) as store:
+        yield Registry(config, store)
 
 
 def register(
@@ -44,7 +48,8 @@ def register(
 
     Example: rl models register runs/recommender-…/seed-0 --service services/recommender.yaml
     """
-    artifact = _registry(service).register(run)
+    with _registry(service) as registry:
+        artifact = registry.register(run)
     show(f"Registered {artifact.version} ({artifact.manifest.policy_id}).")
 
 
@@ -53,7 +58,8 @@ def list_versions(service: Service = DEFAULT_SERVICE, as_json: options.AsJson = 
 
     Example: rl models list --service services/recommender.yaml
     """
-    versions = _registry(service).versions()
+    with _registry(service) as registry:
+        versions = registry.versions()
     if as_json:
         show_json([info.model_dump() for info in versions])
         return
@@ -69,10 +75,10 @@ def show_version(version: Version, service: Service = DEFAULT_SERVICE) -> None:
 
     Example: rl models show champion --service services/recommender.yaml
     """
-    registry = _registry(service)
-    name = registry.find(version)
-    info = next(info for info in registry.versions() if info.version == name)
-    changes = [change.model_dump() for change in registry.history() if change.version == name]
+    with _registry(service) as registry:
+        name = registry.find(version)
+        info = next(info for info in registry.versions() if info.version == name)
+        changes = [change.model_dump() for change in registry.history() if change.version == name]
     show_json({**info.model_dump(), "history": changes})
 
 
@@ -81,8 +87,8 @@ def promote(version: Version, service: Service = DEFAULT_SERVICE) -> None:
 
     Example: rl models promote 3f9a1c2e --service services/recommender.yaml
     """
-    registry = _registry(service)
-    loaded = registry.promote(registry.find(version))
+    with _registry(service) as registry:
+        loaded = registry.promote(registry.find(version))
     show(f"The champion is {loaded.artifact.version}.")
 
 
@@ -91,7 +97,9 @@ def rollback(service: Service = DEFAULT_SERVICE) -> None:
 
     Example: rl models rollback --service services/recommender.yaml
     """
-    show(f"The champion is {_registry(service).rollback().artifact.version}.")
+    with _registry(service) as registry:
+        loaded = registry.rollback()
+    show(f"The champion is {loaded.artifact.version}.")
 
 
 def remove(version: Version, service: Service = DEFAULT_SERVICE) -> None:
@@ -99,9 +107,9 @@ def remove(version: Version, service: Service = DEFAULT_SERVICE) -> None:
 
     Example: rl models remove 3f9a1c2e --service services/recommender.yaml
     """
-    registry = _registry(service)
-    name = registry.find(version)
-    registry.remove(name)
+    with _registry(service) as registry:
+        name = registry.find(version)
+        registry.remove(name)
     show(f"Removed {name}.")
 
 

@@ -86,8 +86,12 @@ def open_for_reading(url: StoreUrl) -> sa.Engine:
         engine = sa.create_engine(parsed)
         if path is not None:
             event.listen(engine, "connect", _read_only)
-        with engine.connect() as connection:
-            check_version(read_settings(connection), url)
+        try:
+            with engine.connect() as connection:
+                check_version(read_settings(connection), url)
+        except BaseException:
+            engine.dispose()
+            raise
     return engine
 
 

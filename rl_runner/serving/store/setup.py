@@ -42,9 +42,18 @@ def open_store(config: ServeConfig) -> Store:
     :raises DataError: if the database is not available, or of a newer version
     :raises ConfigError: if the store belongs to a service of another domain
     """
+    engine = open_for_writing(config.store)
+    try:
+        _prepare(engine, config)
+        return Store(config.store, engine, open_for_reading(config.store))
+    except BaseException:
+        engine.dispose()
+        raise
+
+
+def _prepare(engine: sa.Engine, config: ServeConfig) -> None:
     url = config.store
     subject = config.domain or f"env:{config.env}"
-    engine = open_for_writing(url)
     from rl_runner.serving import tasks as _tasks  # noqa: F401 - likewise; it imports this module
 
     with explained(url), engine.begin() as connection:
@@ -58,7 +67,6 @@ def open_store(config: ServeConfig) -> Store:
             MIGRATIONS[version](connection)
             _write(connection, {"store_version": str(version + 1)})
         _write(connection, {"wait_seconds": str(config.wait_seconds)})
-    return Store(url, engine, open_for_reading(url))
 
 
 def _check_subject(settings: dict[str, str], subject: str, url: StoreUrl) -> None:
