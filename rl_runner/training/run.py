@@ -68,7 +68,9 @@ def train_run(
                 break
             with resumption.next_segment(agent) as segment:
                 if agent.num_timesteps == 0:
-                    observers.evaluation.evaluate_untrained(agent)
+                    why = observers.evaluation.evaluate_untrained(agent)
+                    if why:
+                        reporter.note(f"Seed {seed}: its curve begins after timestep 0. {why}")
                 agent.learn(
                     total - agent.num_timesteps,
                     CallbackList([segment.callback, *observers.callbacks]),

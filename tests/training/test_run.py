@@ -117,7 +117,7 @@ def test_evaluating_the_untrained_agent_changes_no_other_number(
         }
     )
     run = finished(config, tmp_path / "with")
-    monkeypatch.setattr(PeriodicEvaluation, "evaluate_untrained", lambda *_: None)
+    monkeypatch.setattr(PeriodicEvaluation, "evaluate_untrained", lambda *_: "")
     without = finished(config, tmp_path / "without")
     weights = find_algorithm(algo["name"]).weights_file
     folders = RunFolder(run, weights), RunFolder(without, weights)

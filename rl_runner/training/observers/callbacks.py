@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Figure
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv
 
 from rl_runner.agents.parameters import check_finite_parameters
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.saving import save_agent
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.schema import EvalConfig
+from rl_runner.errors import EnvError
 from rl_runner.evaluation.pictures.grid_policies import draw_grid_policy, grid_tiles
 from rl_runner.evaluation.play.episodes import Episodes, play_episodes
 from rl_runner.evaluation.play.exact_returns import ExactScorer
@@ -104,6 +105,7 @@ class PeriodicEvaluation(EveryTimesteps):
         super().__init__(every)
         self.env = env
         self.open_env: OpenEnv = lambda: nullcontext(env)  # or borrows copies from training
+        self.is_borrowing = False
         self.notes: EvaluationNotes | None = None  # is shown the episodes of every evaluation
         self.run = run
         self.episode_seeds = seeds.evaluation(config.n_episodes)
@@ -122,14 +124,24 @@ class PeriodicEvaluation(EveryTimesteps):
         """The mean return of the last evaluation."""
         return self.episodes[-1].mean_reward if self.episodes else None
 
-    def evaluate_untrained(self, agent: Agent) -> None:
+    def evaluate_untrained(self, agent: Agent) -> str:
         """Evaluate the agent at timestep 0, where learning curves begin.
 
-        It is neither reported nor kept: the best agent is one that training made.
+        It is neither reported nor kept: the best agent is one that training made. Where it earns a
+        reward that is not finite, which training itself may allow, it is left out.
+
+        :return: why it is left out; empty if it is not
         """
         self.model = agent  # type: ignore[assignment]  # as `learn` will do
         self.num_timesteps = 0
-        self._on_time()
+        try:
+            self._on_time()
+        except (EnvError, FloatingPointError) as error:
+            # Copies in other processes, or borrowed from training, are now where nobody expects.
+            if self.is_borrowing or isinstance(self.env.unwrapped, SubprocVecEnv):
+                raise
+            return str(error)
+        return ""
 
     def _on_time(self) -> None:
         # Play the evaluation episodes.

@@ -60,6 +60,7 @@ class Observers:
             self._build_callbacks(config, run, seeds)
             if config.env.shares_copies:
                 self.evaluation.open_env = lend
+                self.evaluation.is_borrowing = True
             self._opened = opened.pop_all()
 
     def _build_callbacks(self, config: ExperimentConfig, run: RunFolder, seeds: SeedTree) -> None:

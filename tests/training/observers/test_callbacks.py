@@ -139,7 +139,7 @@ class _Saver:
 
 
 def _evaluation(run: RunFolder, **options: Any) -> PeriodicEvaluation:
-    env: Any = None
+    env: Any = SimpleNamespace(unwrapped=None)
     config = EvalConfig(n_episodes=3, final_episodes=3)
     return PeriodicEvaluation(env, run, SeedTree(0), every=10, config=config, **options)
 
@@ -201,6 +201,14 @@ def test_the_untrained_agent_is_evaluated_and_is_not_the_best(
     after.restore_arrays(evaluation.arrays(), kept_best=20)
     assert (after.best_timesteps, after.best_mean_reward) == (20, 3.0)
     assert told == [10, 20]
+
+
+def test_an_untrained_agent_with_a_return_that_is_not_finite_is_left_out(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+):
+    evaluation = _evaluate_at(run, monkeypatch, [-np.inf, 1.0], untrained=True)
+    assert run.measurements.load_evaluations()["timesteps"].tolist() == [10]
+    assert evaluation.best_timesteps == 10
 
 
 def test_an_evaluation_that_is_not_a_number_ends_the_run(
