@@ -58,11 +58,12 @@ def _prepare(engine: sa.Engine, config: ServeConfig) -> None:
 
     with explained(url), engine.begin() as connection:
         if not sa.inspect(connection).has_table(service.name):
-            metadata.create_all(connection)
+            service.create(connection)
             _write(connection, {"store_version": str(STORE_VERSION), "domain": subject})
         settings = read_settings(connection)
         check_version(settings, url)
         _check_subject(settings, subject, url)
+        metadata.create_all(connection)  # those that are missing
         for version in range(int(settings["store_version"]), STORE_VERSION):
             MIGRATIONS[version](connection)
             _write(connection, {"store_version": str(version + 1)})
