@@ -9,6 +9,8 @@ from typing import Any
 
 import gymnasium as gym
 
+from rl_runner.envs.failures import close_quietly
+
 
 @dataclass(frozen=True)
 class EnvEntry:
@@ -45,7 +47,7 @@ def _entry(spec: gym.envs.registration.EnvSpec) -> EnvEntry | None:
     except Exception:  # noqa: BLE001 - an environment may raise anything
         return None
     spaces = describe_space(env.observation_space), describe_space(env.action_space)
-    env.close()
+    close_quietly(env, spec.id)
     return EnvEntry(spec.id, *spaces, spec.max_episode_steps, spec.reward_threshold)
 
 

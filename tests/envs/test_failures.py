@@ -1,3 +1,7 @@
+import contextlib
+import signal
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -6,6 +10,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from rl_runner.envs import failures
 from rl_runner.envs.failures import NamedFailures
 from rl_runner.errors import EnvError, Problem
 
@@ -75,3 +80,48 @@ def test_an_exception_in_close_is_reported_once(caplog: pytest.LogCaptureFixture
     (line,) = caplog.messages
     assert "`ClosesBadly-v0` raised an exception in close()" in line
     assert "OSError: no socket" in line
+
+
+class NeverCloses(Breaking):
+    """Sleeps in ``close`` for longer than any test may take; it suppresses exceptions."""
+
+    def __init__(self) -> None:
+        self.closed_in: list[threading.Thread] = []
+
+    def close(self) -> None:
+        self.closed_in.append(threading.current_thread())
+        with contextlib.suppress(Exception):
+            time.sleep(3600)
+
+
+def _close_in_another_thread(env: NamedFailures) -> None:
+    thread = threading.Thread(target=env.close, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+@pytest.mark.timeout(0)  # its signal is the one that interrupts close()
+@pytest.mark.parametrize("where", ["main thread", "other thread"])
+def test_a_close_that_does_not_return_is_left(
+    where: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(failures, "CLOSE_SECONDS", 0.2)
+    close = NamedFailures.close if where == "main thread" else _close_in_another_thread
+    envs = [NeverCloses(), NeverCloses()]
+    name = f"NeverCloses-{where.replace(' ', '-')}-v0"
+    for env in envs:
+        close(NamedFailures(env, name))
+    (line,) = caplog.messages
+    assert f"`{name}` did not return from close() within 0.2 s" in line
+    # Where a signal can interrupt it, it runs in the thread that has used the environment.
+    threads = {thread for env in envs for thread in env.closed_in}
+    assert (threads == {threading.main_thread()}) == (where == "main thread")
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_interrupting_close_is_passed_on_from_a_thread(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(failures, "_has_free_alarm", lambda: False)
+    with pytest.raises(KeyboardInterrupt):
+        NamedFailures(Breaking(KeyboardInterrupt()), "Breaking-v0").close()
