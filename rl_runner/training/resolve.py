@@ -129,8 +129,8 @@ def resolve(config: ExperimentConfig) -> Resolution:
             complete = _with_defaults(config, env_config, algorithm, checked)
             if problems := tuple(impossible_combinations(complete, checked, observations)):
                 raise ConfigError(*problems)
-            if replays_hindsight(checked) and not _keeps_infos(checked):
-                check_goal_rewards(env, env_config.id)
+            if replays_hindsight(checked):
+                check_goal_rewards(env, env_config.id, keeps_infos=_keeps_infos(checked))
             # 5. The agent and its engine.
             agent = _build_stock(algorithm, checked, env)
             where = source.locate(("algo", "engine"))
@@ -198,7 +198,7 @@ def _check_spaces(algorithm: Algorithm, env_config: EnvConfig, env: "VecEnv") ->
 
 
 def _keeps_infos(checked: Mapping[str, Any]) -> bool:
-    """Whether rewards of other goals are computed from infos, which nobody has before training."""
+    """Whether rewards of other goals are computed from the infos of the steps."""
     return bool((checked.get("replay_buffer_kwargs") or {}).get("copy_info_dict"))
 
 

@@ -27,18 +27,34 @@ class Goals(gym.Env[Any, Any]):
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
         super().reset(seed=seed, options=options)
-        return self.observation_space.sample(), {}
+        self.shown = self.observation_space.sample()
+        return self.shown, {}
+
+    def step(self, action: Any) -> Any:
+        """Step into any other state, with the same goal."""
+        del action
+        goal = self.shown["desired_goal"]
+        self.shown = {**self.observation_space.sample(), "desired_goal": goal}
+        info = {"scale": 2.0}
+        rows = np.reshape(self.shown["achieved_goal"], (1, -1)), np.reshape(goal, (1, -1))
+        reward = float(np.ravel(self.compute_reward(*rows, [info]))[0])
+        return self.shown, reward, False, self.np_random.random() < 0.2, info
 
 
 def checked(
-    compute_reward: Callable[[Any, Any, Any], Any], goal: spaces.Space[Any] = PART, n: int = 2
+    compute_reward: Callable[[Any, Any, Any], Any],
+    goal: spaces.Space[Any] = PART,
+    n: int = 2,
+    wrapper: Callable[[Any], gym.Env[Any, Any]] = lambda env: env,
+    **options: bool,
 ) -> None:
     class WithRewards(Goals):
         def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
             assert len(info) == len(achieved)
             return compute_reward(achieved, desired, info)
 
-    check_goal_rewards(DummyVecEnv([lambda: WithRewards(goal)] * n), "Goals-v0")
+    venv = DummyVecEnv([lambda: wrapper(WithRewards(goal))] * n)
+    check_goal_rewards(venv, "Goals-v0", **options)
 
 
 def by_row(achieved: Any, desired: Any, _: Any) -> Any:
@@ -79,3 +95,64 @@ def test_rewards_that_would_be_wrong_are_refused(
 def test_an_environment_without_the_function_is_refused() -> None:
     with pytest.raises(EnvError, match="has no `compute_reward"):
         check_goal_rewards(DummyVecEnv([Goals]), "Goals-v0")
+
+
+class Centimetres(gym.ObservationWrapper[Any, Any, Any]):
+    """Shows every part of the observations a hundred times as large."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        part = spaces.Box(-100, 100, (2,), np.float32)
+        self.observation_space = spaces.Dict(dict.fromkeys(env.observation_space.spaces, part))
+
+    def observation(self, observation: Any) -> Any:
+        return {key: np.float32(100) * part for key, part in observation.items()}
+
+
+class WithItsOwn(Centimetres):
+    """The same, with the rewards of the goals that it shows."""
+
+    def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
+        return self.env.get_wrapper_attr("compute_reward")(achieved / 100, desired / 100, info)
+
+
+def ten_times(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    return gym.wrappers.TransformReward(env, lambda reward: 10 * reward)
+
+
+@pytest.mark.parametrize("keeps_infos", [True, False])
+@pytest.mark.parametrize("wrapper", [ten_times, Centimetres])
+def test_other_rewards_than_those_of_the_outermost_layer_are_refused(
+    wrapper: Callable[[Any], gym.Env[Any, Any]], keeps_infos: bool
+) -> None:
+    with pytest.raises(EnvError, match="does not return the rewards of `step`") as caught:
+        checked(by_row, wrapper=wrapper, keeps_infos=keeps_infos)
+    assert "in the outermost wrapper" in caught.value.problems[0].cure
+
+
+def test_a_wrapper_with_its_own_rewards_is_taken() -> None:
+    checked(by_row, wrapper=WithItsOwn)
+
+
+def test_infos_are_passed_only_if_the_replay_buffer_keeps_them() -> None:
+    def scaled(achieved: Any, desired: Any, infos: Any) -> Any:
+        return by_row(achieved, desired, None) * [info.get("scale", 1.0) for info in infos]
+
+    checked(scaled, keeps_infos=True)
+    with pytest.raises(EnvError, match="does not return the rewards of `step`") as caught:
+        checked(scaled)
+    assert "copy_info_dict: true" in caught.value.problems[0].cure
+
+
+class Moving(gym.Wrapper[Any, Any, Any, Any]):
+    """Sets another goal after each step, whose reward is that of the goal before."""
+
+    def step(self, action: Any) -> Any:
+        obs, *others = self.env.step(action)
+        goal = self.env.unwrapped.observation_space.sample()["desired_goal"]
+        self.env.unwrapped.shown = {**obs, "desired_goal": goal}
+        return self.env.unwrapped.shown, *others
+
+
+def test_a_goal_may_change_in_a_step() -> None:
+    checked(by_row, wrapper=Moving)
