@@ -35,7 +35,7 @@ from rl_runner.envs.specs import (
     time_limit_of,
     without_advice,
 )
-from rl_runner.envs.wrappers import apply_wrapper
+from rl_runner.envs.wrappers import apply_wrapper, refuse_running_statistics
 from rl_runner.errors import EnvError, Problem
 from rl_runner.seeding import SeedTree
 
@@ -164,7 +164,10 @@ def make_single_env(
 
 
 def _make(config: EnvConfig, render_mode: str | None, *, check: bool = False) -> AnyEnv:
-    """Build the environment with its time limit, without the config's wrappers."""
+    """Build the environment with its time limit, without the config's wrappers.
+
+    :raises EnvError: if it cannot be built, or one of its layers keeps running statistics
+    """
     limit, _ = time_limit_of(config)
     find_spec(config)  # imports its module, with better errors than Gymnasium's
     with explained(config, "built"), without_advice():
@@ -175,6 +178,7 @@ def _make(config: EnvConfig, render_mode: str | None, *, check: bool = False) ->
             **({} if render_mode is None else {"render_mode": render_mode}),
             **config.kwargs,
         )
+    refuse_running_statistics(env, config.id, "env.id")
     return env
 
 
@@ -183,6 +187,7 @@ def _wrapped(env: AnyEnv, config: EnvConfig) -> AnyEnv:
     for wrapper in config.wrappers:
         with explained(config, f"wrapped in `{wrapper.name}`"):
             env = apply_wrapper(env, wrapper)
+        refuse_running_statistics(env, wrapper.name, "env.wrappers")
     return env
 
 
@@ -240,6 +245,7 @@ def _build_batch(config: EnvConfig, seeds: Sequence[int], training: bool) -> "Ve
     with explained(config, "built"):
         limit, _ = time_limit_of(config)
         batched = make_batched_env(config, find_spec(config), len(seeds), limit)
+        refuse_running_statistics(batched, config.id, "env.id")
         return BatchedVecEnv(batched, seeds, name=config.id, every_info=not training)
 
 

@@ -8,7 +8,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gymnasium as gym
@@ -31,9 +31,11 @@ KINDS: dict[str, Any] = {
 }
 
 # Wrappers that keep running statistics, and the key of `env.normalize` that does the same
-NORMALIZING: dict[type[gym.Wrapper[Any, Any, Any, Any]], str] = {
+NORMALIZING: dict[type[Any], str] = {
     gym.wrappers.NormalizeObservation: "observations",
     gym.wrappers.NormalizeReward: "rewards",
+    gym.wrappers.vector.NormalizeObservation: "observations",
+    gym.wrappers.vector.NormalizeReward: "rewards",
 }
 
 
@@ -65,20 +67,51 @@ def load_wrapper(config: WrapperConfig) -> Callable[..., AnyEnv]:
         what = f"The wrapper `{config.name}` cannot be imported."
         problems = (Problem(f"{what} {p.what}", "env.wrappers", p.cure) for p in error.problems)
         raise CodeError(*problems) from error.__cause__
-    # Refuse what is not a wrapper, and wrappers whose statistics would be lost.
+    # Refuse what is not a wrapper.
     found = getattr(module, class_name, None)
     if not (isinstance(found, type) and issubclass(found, gym.Wrapper)):
         what = f"`{config.name}` is not a Gymnasium wrapper."
         raise EnvError(Problem(what, "env.wrappers", did_you_mean(class_name, dir(module))))
-    for kind, key in NORMALIZING.items():
-        if issubclass(found, kind):
-            what = (
-                f"`{config.name}` keeps statistics that no checkpoint holds and no evaluation "
-                "shares: what is evaluated would not be what was trained."
-            )
-            cure = f"Use `env.normalize: {{{key}: true}}`, whose statistics are saved and shared."
-            raise EnvError(Problem(what, "env.wrappers", cure))
     return found
+
+
+def refuse_running_statistics(env: Any, name: str, key: str) -> None:
+    """Refuse an environment if any of its layers normalises with statistics of its own.
+
+    :param env: a single copy, or a batch of copies; it is closed if it is refused
+    :param name: what put the layer there, for the message: an environment's id or a wrapper's name
+    :param key: the config's key that names it
+    :raises EnvError: with the key of ``env.normalize`` that does the same
+    """
+    for layer in _layers(env):
+        for kind, part in NORMALIZING.items():
+            if not isinstance(layer, kind):
+                continue
+            env.close()
+            package = kind.__module__.rpartition(".")[0]
+            inside = f"{package}.{kind.__name__}"
+            is_itself = name.replace(":", ".") == inside
+            subject = f"`{name}`" if is_itself else f"`{name}` contains `{inside}`, which"
+            what = (
+                f"{subject} keeps statistics that no checkpoint holds and no evaluation shares: "
+                "what is evaluated would not be what was trained."
+            )
+            cure = f"Use `env.normalize: {{{part}: true}}`, whose statistics are saved and shared."
+            if not is_itself:
+                cure = f"Leave that wrapper out. {cure}"
+            raise EnvError(Problem(what, key, cure))
+
+
+def _layers(env: Any) -> Iterator[Any]:
+    """Yield an environment and those inside it, from the outside to the inside.
+
+    An environment that is not a wrapper may keep another one as ``env`` too.
+    """
+    seen: set[int] = set()
+    while isinstance(env, gym.Env | gym.vector.VectorEnv) and id(env) not in seen:
+        seen.add(id(env))
+        yield env
+        env = vars(env).get("env")
 
 
 def _wanted_types(wrapper: Any) -> dict[str, tuple[Any, ...]]:

@@ -5,6 +5,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import WrapperSpec
 
 
 class Noise(gym.Env[np.ndarray, int]):
@@ -49,6 +50,34 @@ class NeedsPackage(gym.Env[int, int]):
         raise gym.error.DependencyNotInstalled(message)
 
 
+class KeepsStatistics(gym.Wrapper[Any, Any, Any, Any]):
+    """A wrapper of the user's own that normalises one layer deeper."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(gym.wrappers.NormalizeReward(env))
+
+
+class KeepsInside(Noise):
+    """Not a wrapper, but with another environment inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.env = gym.wrappers.NormalizeObservation(Noise())
+
+
+def normalized_noise() -> gym.Env[Any, Any]:
+    return gym.wrappers.NormalizeObservation(Noise())
+
+
+gym.register("PlainNormalizedInside-v0", entry_point="plain_envs:KeepsInside")
+gym.register("PlainNormalizedEntry-v0", entry_point="plain_envs:normalized_noise")
+gym.register(
+    "PlainNormalizedAdded-v0",
+    entry_point="plain_envs:Noise",
+    additional_wrappers=(
+        WrapperSpec("NormalizeReward", "gymnasium.wrappers:NormalizeReward", {"gamma": 0.99}),
+    ),
+)
 gym.register("PlainNoise-v0", entry_point="plain_envs:Noise")
 gym.register("PlainTwoParts-v0", entry_point="plain_envs:TwoParts", max_episode_steps=50)
 gym.register("PlainNeedsPackage-v0", entry_point="plain_envs:NeedsPackage")

@@ -1,5 +1,5 @@
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -18,6 +18,7 @@ from stable_baselines3.common.vec_env import (
 from rl_runner.config import EnvConfig, config_from_dict
 from rl_runner.envs import build_env, build_evaluation_env, make_single_env, time_limit_of
 from rl_runner.envs.normalization import set_statistics, statistics
+from rl_runner.envs.wrappers import refuse_running_statistics
 from rl_runner.errors import ConfigError, EnvError, Problem
 
 
@@ -51,6 +52,55 @@ def problem_of(config: EnvConfig) -> Problem:
         build_env(config, [0])
     (problem,) = caught.value.problems
     return problem
+
+
+# --- running statistics -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("env_id", "part"),
+    [
+        ("PlainNormalizedAdded-v0", "rewards"),
+        ("PlainNormalizedEntry-v0", "observations"),
+        ("PlainNormalizedInside-v0", "observations"),
+    ],
+)
+def test_an_environment_that_keeps_statistics_in_any_layer_is_refused(
+    env_id: str, part: str
+) -> None:
+    problem = problem_of(config_of(f"plain_envs:{env_id}"))
+    assert "contains `gymnasium.wrappers.Normalize" in problem.what
+    assert problem.where == "env.id"
+    assert f"Use `env.normalize: {{{part}: true}}`" in problem.cure
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "said"),
+    [
+        (
+            "plain_envs.KeepsStatistics",
+            "contains `gymnasium.wrappers.NormalizeReward`, which",
+        ),
+        ("gymnasium.wrappers.NormalizeReward", "`gymnasium.wrappers.NormalizeReward` keeps"),
+    ],
+)
+@pytest.mark.parametrize("build", [make_single_env, lambda config: build_env(config, [0, 1])])
+def test_a_wrapper_that_keeps_statistics_in_any_layer_is_refused(
+    build: Callable[[EnvConfig], Any], wrapper: str, said: str
+) -> None:
+    others = ["gymnasium.wrappers.FlattenObservation", wrapper]
+    with pytest.raises(EnvError) as caught:
+        build(config_of("plain_envs:PlainNoise-v0", wrappers=others))
+    (problem,) = caught.value.problems
+    assert said in problem.what
+    assert problem.where == "env.wrappers"
+    assert "`env.normalize: {rewards: true}`" in problem.cure
+
+
+def test_a_batch_that_keeps_statistics_is_refused() -> None:
+    batch = gym.wrappers.vector.NormalizeObservation(gym.make_vec("CartPole-v1", 2))
+    with pytest.raises(EnvError, match=r"contains `gymnasium\.wrappers\.vector\.Normalize"):
+        refuse_running_statistics(batch, "CartPole-v1", "env.id")
 
 
 # --- time limits --------------------------------------------------------------------------------
