@@ -12,6 +12,8 @@ from rl_runner.layout import COUNTERS, NORMALIZATION
 
 LOWER_THE_RATE = "Its training diverged: lower `learning_rate`, and train it again."
 TRAIN_AGAIN = "Train it again with this version: `rl train … --fresh`."
+RESTORE = "`rl train` with the run's config writes it again, from the newest checkpoint."
+REMOVE_AND_RESTORE = f"Remove the file: {RESTORE}"
 
 
 def save_agent(agent: Agent, folder: Path, weights_file: str) -> None:
@@ -41,8 +43,9 @@ def load_agent(agent: Agent, folder: Path, weights_file: str) -> None:
     try:
         load_numbers(agent, folder)
     except FileNotFoundError as error:
-        what = f"Another version of rl_runner saved this agent: {COUNTERS} is missing."
-        raise CheckpointError(Problem(what, str(folder), TRAIN_AGAIN)) from error
+        what = f"{COUNTERS} is missing: it was removed, or an old version saved this agent."
+        cure = f"{RESTORE} {TRAIN_AGAIN}"
+        raise CheckpointError(Problem(what, str(folder), cure)) from error
     except (OSError, ValueError, AttributeError) as error:
         what = f"The agent's counters cannot be loaded: {error}"
         raise CheckpointError(Problem(what, str(folder), TRAIN_AGAIN)) from error
@@ -50,9 +53,13 @@ def load_agent(agent: Agent, folder: Path, weights_file: str) -> None:
     if (vec_normalize := agent.get_vec_normalize_env()) is not None:
         try:
             load_statistics(vec_normalize, folder / NORMALIZATION)
+        except FileNotFoundError as error:
+            what = "The normalisation statistics are missing."
+            raise CheckpointError(Problem(what, str(folder / NORMALIZATION), RESTORE)) from error
         except (OSError, ValueError, KeyError) as error:
             what = f"The normalisation statistics cannot be loaded: {error}"
-            raise CheckpointError(Problem(what, str(folder / NORMALIZATION))) from error
+            where = str(folder / NORMALIZATION)
+            raise CheckpointError(Problem(what, where, REMOVE_AND_RESTORE)) from error
 
 
 def load_parameters(agent: Agent, path: str) -> None:

@@ -9,7 +9,7 @@ from rl_runner.config import ExperimentConfig, experiment_hash
 from rl_runner.config.schema import AlgoConfig
 from rl_runner.envs import reason_for_single_copies
 from rl_runner.envs.code import check_code, named_packages, use_code
-from rl_runner.layout import experiment_name
+from rl_runner.layout import COUNTERS, NORMALIZATION, experiment_name
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
 from rl_runner.runs.record import Completion, RunRecord
 from rl_runner.training.reporting import Reporter, StopRequest
@@ -32,6 +32,12 @@ class EnvironmentTask(RunTask):
     def weights_file(self) -> str:
         """The file name of the agent's parameters, which its algorithm decides."""
         return find_algorithm(self.config.algo.name).weights_file
+
+    @property
+    def agent_files(self) -> tuple[str, ...]:
+        """Its parameters, its counters and, if its environment normalises, the statistics."""
+        statistics = (NORMALIZATION,) if self.config.env.normalize.active else ()
+        return (self.weights_file, COUNTERS, *statistics)
 
     @property
     def modules(self) -> Sequence[str]:

@@ -50,12 +50,11 @@ def execute(task: RunTask, reporter: Reporter, stop: StopRequest) -> RunResult:
             if task.fresh:
                 run.clear()
                 run.write_record(task.new_record())
-            # Train, unless the run is finished and its weights are there.
+            # Train, unless the run is finished and its agent is there.
             record = run.read_record()
             _check_same_experiment(task, record)
-            was_finished = (
-                record is not None and record.is_finished and run.agents.weights.is_file()
-            )
+            has_agent = all((run.path / name).is_file() for name in task.agent_files)
+            was_finished = record is not None and record.is_finished and has_agent
             if record is None or not was_finished:
                 run.sign_claim()
                 reporter.run_started(task.run)

@@ -31,6 +31,11 @@ class RunTask(abc.ABC):
         """The file name of what was learned."""
 
     @property
+    def agent_files(self) -> tuple[str, ...]:
+        """The file names that a finished run's agent consists of; it is loaded from all of them."""
+        return (self.weights_file,)
+
+    @property
     @abc.abstractmethod
     def modules(self) -> Sequence[str]:
         """What a process imports for it; the fork server does so once for all runs."""

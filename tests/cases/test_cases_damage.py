@@ -72,7 +72,10 @@ class Notes(Reporter):
 # --- attack-01 ------------------------------------------------------------------------------------
 
 
-def test_attack_01_a_run_that_lost_its_agent_gets_the_same_one_back(tmp_path: Path):
+@pytest.mark.parametrize("lost", ["model.zip", "agent.json", "normalization.npz"])
+def test_attack_01_a_run_that_lost_its_agent_gets_the_same_one_back(
+    rl: Rl, tmp_path: Path, lost: str
+):
     config = HERE / "attack-01-final-checkpoint-normalize" / "config.yaml"
     found = []
     for _ in range(3):
@@ -80,8 +83,14 @@ def test_attack_01_a_run_that_lost_its_agent_gets_the_same_one_back(tmp_path: Pa
         statistics = (run.path / "normalization.npz").read_bytes()
         evaluations = (run.path / "evaluations.npz").read_bytes()
         found.append((run.record.results, run.record.timesteps, statistics, evaluations))
-        (run.path / "model.zip").unlink()
+        (run.path / lost).unlink()
     assert found[0] == found[1] == found[2]
+    # Evaluating it instead names the command that repairs it.
+    refused = rl("eval", run.path, "--episodes", 2)
+    assert refused.exit_code != 0
+    assert "`rl train`" in refused.message
+    assert train(config, runs_dir=tmp_path).runs[0].was_finished is False
+    assert train(config, runs_dir=tmp_path).runs[0].was_finished is True
 
 
 # --- attack-03 ------------------------------------------------------------------------------------

@@ -330,7 +330,7 @@ def test_damaged_statistics_are_a_checkpoint_problem(copy_of: Callable[[str], Pa
 def test_an_agent_of_an_older_version_is_to_be_trained_again(copy_of: Callable[[str], Path]):
     path = copy_of("ppo")
     (path / "agent.json").unlink()
-    with pytest.raises(CheckpointError, match="Another version of rl_runner") as caught:
+    with pytest.raises(CheckpointError, match="an old version saved this agent") as caught:
         load_run(path)
     assert "Train it again" in (caught.value.problems[0].cure or "")
 
