@@ -370,6 +370,9 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     normalized = VecNormalize(cartpole())
     save("normalized", "ppo", "MlpPolicy", normalized, **rollout)
     normalized.save(str(folder / "statistics.pkl"))
+    off_policy = {"buffer_size": 100, "learning_starts": 10}
+    save("dqn_normalized", "dqn", "MlpPolicy", VecNormalize(cartpole()), **off_policy)
+    save("dqn_rewards", "dqn", "MlpPolicy", VecNormalize(cartpole(), norm_obs=False), **off_policy)
     rewards = VecNormalize(cartpole(), norm_obs=False)
     save("rewards", "ppo", "MlpPolicy", rewards, **rollout)
     return folder
@@ -416,6 +419,24 @@ def test_a_foreign_agent_whose_rewards_alone_were_normalized_needs_no_statistics
     assert "--normalization none" in refused.message
     outcome = eval_foreign(rl, foreign / "rewards.zip", "ppo", "--normalization", "none")
     assert outcome.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "has_note"), [("dqn", True), ("dqn_normalized", True), ("dqn_rewards", False)]
+)
+def test_a_foreign_agent_whose_file_does_not_show_normalization_gets_a_note(
+    rl: Rl, foreign: Path, name: str, has_note: bool
+):
+    file = foreign / f"{name}.zip"
+    outcome = eval_foreign(rl, file, "dqn")
+    assert outcome.exit_code == 0
+    assert ("does not show whether" in outcome.message) == has_note
+    assert ("`--normalization FILE.pkl`" in outcome.message) == has_note
+    for statistics in ("none", foreign / "statistics.pkl"):
+        assert (
+            "does not show"
+            not in eval_foreign(rl, file, "dqn", "--normalization", statistics).message
+        )
 
 
 # --- encodings ------------------------------------------------------------------------------------

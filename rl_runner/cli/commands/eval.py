@@ -146,7 +146,7 @@ def _play_episodes(
     documents = [evaluation_document(group) for group in groups]
     for group in groups:
         if group.note:
-            show_message(f"{group.path}: {group.note}")
+            show_message(f"{group.path or group.name}: {group.note}")
     if as_json:
         show_json(documents[0] if len(documents) == 1 else documents)
     else:

@@ -11,6 +11,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
+import gymnasium as gym
+import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from rl_runner.agents.registry import ALGORITHMS, find_algorithm
@@ -26,6 +28,7 @@ from rl_runner.local_code import keeping_working_directory
 from rl_runner.seeding import SeedTree
 
 NO_STATISTICS = Path("none")  # the user says that there is nothing to normalise
+BOUNDS_TOLERANCE = 1e-3  # by which an environment may exceed the bounds of its observations
 
 
 def check_trust(path: Path, *, trusted: bool) -> None:
@@ -109,14 +112,68 @@ def _saved_attributes(name: str) -> frozenset[str]:
     return frozenset(vars(agent)) - frozenset(agent._excluded_save_params())
 
 
-def _saw_vec_normalize(agent: Any) -> bool:
-    """Whether the file shows that an agent was trained under a ``VecNormalize``.
+def _saw_normalized_observations(agent: Any) -> bool | None:
+    """Whether an agent was trained on the observations of a ``VecNormalize``.
 
-    On-policy algorithms keep an original observation then, and only then. Those with a replay
-    buffer keep one in any case, from which nothing follows.
+    On-policy algorithms keep an original observation under ``VecNormalize``, and only then. Those
+    with a replay buffer always keep one, in ``_last_original_obs`` (SB3's ``_store_transition``):
+    under ``VecNormalize`` it is ``_last_obs`` before normalisation, otherwise the observation of
+    the step before.
+
+    :returns: None if the file does not show it
     """
-    keeps_original = agent._last_original_obs is not None  # noqa: SLF001 - there is no other trace
-    return keeps_original and not hasattr(agent, "replay_buffer_class")
+    original, last = agent._last_original_obs, agent._last_obs  # noqa: SLF001 - no other trace
+    if original is None:
+        return False
+    if not hasattr(agent, "replay_buffer_class"):
+        return True
+    # VecNormalize takes only numbers. After `set_env` there is no last observation.
+    if not isinstance(agent.observation_space, gym.spaces.Box | gym.spaces.Dict):
+        return False
+    if last is None:
+        return None
+    triples = _parts(agent.observation_space, original, last)
+    if any(_is_normalized(*triple) for triple in triples):
+        return True
+    # Equal observations: at most the rewards were normalised. Zeros may stay zeros.
+    same = all(np.array_equal(before, after) for _, before, after in triples)
+    return False if same and any(np.any(after) for _, _, after in triples) else None
+
+
+def _parts(space: gym.Space[Any], original: Any, last: Any) -> list[tuple[Any, Any, Any]]:
+    """Return the space of each part of an observation, with the part of both observations."""
+    if isinstance(space, gym.spaces.Dict):
+        return [(part, original[key], last[key]) for key, part in space.items()]
+    return [(space, original, last)]
+
+
+def _is_normalized(space: gym.Space[Any], original: np.ndarray, last: np.ndarray) -> bool:
+    """Whether ``last`` cannot be an observation of the environment that returned ``original``."""
+    if not isinstance(space, gym.spaces.Box):
+        return False
+    # VecNormalize returns float32; an environment does not change its type.
+    if original.dtype != last.dtype:
+        return True
+    return _is_inside(space, original) and not _is_inside(space, last)
+
+
+def _is_inside(space: gym.spaces.Box, observations: np.ndarray) -> bool:
+    """Whether observations (n, *shape) respect the space's bounds, but for rounding errors."""
+    low, high = space.low.astype(np.float64), space.high.astype(np.float64)
+    above = observations >= low - BOUNDS_TOLERANCE * np.maximum(1, np.abs(low))
+    below = observations <= high + BOUNDS_TOLERANCE * np.maximum(1, np.abs(high))
+    return bool(np.all(above & below))
+
+
+def _normalization_note(agent: Any, statistics: Path | None) -> str:
+    """Return a sentence if an agent may lack its statistics, and the file does not show it."""
+    if statistics is not None or _saw_normalized_observations(agent) is not None:
+        return ""
+    return (
+        "The file does not show whether the agent was trained under VecNormalize; it was evaluated "
+        "without normalisation. If it was, name the file that `VecNormalize.save` wrote: "
+        f"`--normalization FILE.pkl`. If not, write `--normalization {NO_STATISTICS}`."
+    )
 
 
 def _with_statistics(env: VecEnv, agent: Any, path: Path, statistics: Path | None) -> VecEnv:
@@ -125,7 +182,9 @@ def _with_statistics(env: VecEnv, agent: Any, path: Path, statistics: Path | Non
     :param statistics: the file that ``VecNormalize.save`` wrote; None if none was named
     :raises CheckpointError: if it is needed and not named, or cannot be loaded
     """
-    if statistics == NO_STATISTICS or (statistics is None and not _saw_vec_normalize(agent)):
+    if statistics == NO_STATISTICS:
+        return env
+    if statistics is None and not _saw_normalized_observations(agent):
         return env
     if statistics is None:
         what = "The agent was trained under VecNormalize, and the zip file does not hold its "
@@ -186,4 +245,6 @@ def evaluate_external_agent(  # noqa: PLR0913 - what `rl eval` asks for
             sampling_seed=seeds.policy_sampling,
         )
     exact = exact_score(agent, config) if deterministic else None
-    return Evaluation(path.stem, algo, seed, episodes, exact, int(agent.num_timesteps))
+    timesteps = int(agent.num_timesteps)
+    note = _normalization_note(agent, statistics)
+    return Evaluation(path.stem, algo, seed, episodes, exact, timesteps, note)

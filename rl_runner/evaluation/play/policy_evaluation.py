@@ -27,6 +27,7 @@ class Evaluation:
     episodes: Episodes
     exact: ExactScore | None = None
     timesteps: int | None = None  # of training; None if it was not trained here
+    note: str = ""  # what may be wrong with it
 
     def describe(self) -> dict[str, Any]:
         """Return the numbers for tables and JSON.

@@ -44,7 +44,7 @@ class EvaluatedGroup:
     evaluations: list[Evaluation] = field(default_factory=list)
     paths: list[Path] = field(default_factory=list)  # of the runs; empty if it was not trained
     env: EnvConfig | None = None  # whose returns these are
-    note: str = ""  # that the code has changed since they were trained
+    note: str = ""  # that the code has changed since they were trained, or of an external agent
 
 
 def evaluate_targets(targets: Sequence[Path], options: EvaluationOptions) -> list[EvaluatedGroup]:
@@ -174,4 +174,5 @@ def _external(path: Path, options: EvaluationOptions) -> EvaluatedGroup:
         deterministic=options.deterministic is not False,
         statistics=options.normalization,
     )
-    return EvaluatedGroup(path.name, evaluations=[found], env=EnvConfig(id=options.env_id or ""))
+    env = EnvConfig(id=options.env_id or "")
+    return EvaluatedGroup(path.name, evaluations=[found], env=env, note=found.note)

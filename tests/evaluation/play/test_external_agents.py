@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from stable_baselines3 import PPO
+from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from rl_runner.config import EnvConfig
@@ -158,3 +158,34 @@ def test_an_agent_that_sees_images_plays_as_in_stock_sb3(tmp_path: Path, normali
             obs, reward, _, over, _ = env.step(action)
             total += float(reward)
         assert total == expected
+
+
+INSIDE, OUTSIDE = [[0.1, 0.0, 0.1, 0.0]], [[0.1, 0.0, 1.7, 0.0]]  # the angle is at most 0.42
+
+
+@pytest.mark.parametrize(
+    ("original", "last", "dtypes", "is_shown"),
+    [
+        (INSIDE, OUTSIDE, ("f4", "f4"), True),
+        (OUTSIDE, OUTSIDE, ("f4", "f4"), False),
+        (OUTSIDE, INSIDE, ("f4", "f4"), False),
+        (INSIDE, [[0.2, 0.0, 0.1, 0.0]], ("f4", "f4"), False),
+        (INSIDE, [[0.2, 0.0, 0.1, 0.0]], ("f8", "f4"), True),
+        (INSIDE, [[0.2, 0.0, 0.1, 0.0]], ("f8", "f8"), False),
+    ],
+)
+def test_an_off_policy_agent_whose_file_shows_normalization_is_refused_without_statistics(
+    tmp_path: Path, original: Any, last: Any, dtypes: tuple[str, str], is_shown: bool
+):
+    agent: Any = DQN("MlpPolicy", "CartPole-v1", buffer_size=10, seed=1, device="cpu")
+    agent._last_original_obs = np.asarray(original, dtypes[0])
+    agent._last_obs = np.asarray(last, dtypes[1])
+    path = tmp_path / "theirs.zip"
+    agent.save(path)
+    if is_shown:
+        with pytest.raises(CheckpointError, match="trained under VecNormalize"):
+            evaluate_external_agent(path, "dqn", CARTPOLE, seed=0, n_episodes=1)
+    else:
+        found = evaluate_external_agent(path, "dqn", CARTPOLE, seed=0, n_episodes=1)
+        has_note = original != last
+        assert ("does not show whether" in found.note) == has_note
