@@ -73,6 +73,10 @@ def refusal(algorithm: Algorithm, observation_space: Space, action_space: Space)
     is_stock = not issubclass(cls, HandwrittenAgent)
     if is_stock and (reason := _against_stock(observation_space, action_space)) is not None:
         return reason
+    if is_stock and (flat := flat_actions(action_space)) is not None:
+        shapes = f"of shape (n,), here {flat.shape}, not {action_space.shape}"
+        reason = f"SB3 takes MultiDiscrete actions of one dimension: {shapes}"
+        return refusal(algorithm, observation_space, flat) or reason
     if issubclass(cls, OffPolicyAlgorithm) and _has_fixed_component(action_space):
         return "a component of the actions has a single value, by whose range SB3 divides"
     shown = str(observation_space)
@@ -110,6 +114,13 @@ def _against_stock(observation_space: Space, action_space: Space) -> str | None:
         if isinstance(part, spaces.Box) and part.shape == ():
             return "SB3 takes arrays of at least one dimension"
     return None
+
+
+def flat_actions(space: Space) -> spaces.MultiDiscrete | None:
+    """Return MultiDiscrete actions of several dimensions in one; None if that changes nothing."""
+    if not isinstance(space, spaces.MultiDiscrete) or space.nvec.ndim == 1:
+        return None
+    return spaces.MultiDiscrete(space.nvec.ravel(), start=space.start.ravel())
 
 
 def _has_fixed_component(space: Space) -> bool:

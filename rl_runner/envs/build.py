@@ -178,7 +178,7 @@ def _make(config: EnvConfig, render_mode: str | None, *, check: bool = False) ->
             **({} if render_mode is None else {"render_mode": render_mode}),
             **config.kwargs,
         )
-    refuse_running_statistics(env, config.id, "env.id")
+        refuse_running_statistics(env, config.id, "env.id")
     return env
 
 
@@ -187,7 +187,7 @@ def _wrapped(env: AnyEnv, config: EnvConfig) -> AnyEnv:
     for wrapper in config.wrappers:
         with explained(config, f"wrapped in `{wrapper.name}`"):
             env = apply_wrapper(env, wrapper)
-        refuse_running_statistics(env, wrapper.name, "env.wrappers")
+            refuse_running_statistics(env, wrapper.name, "env.wrappers")
     return env
 
 

@@ -31,7 +31,7 @@ from rl_runner.agents.hyperparameters.constructor import check_hyperparameters
 from rl_runner.agents.image_policies import image_notes, image_problems
 from rl_runner.agents.protocol import Agent, takes_action_masks
 from rl_runner.agents.registry import Algorithm, find_algorithm
-from rl_runner.agents.spaces import action_notes, fitting_algorithms, refusal
+from rl_runner.agents.spaces import action_notes, fitting_algorithms, flat_actions, refusal
 from rl_runner.config import EnvConfig, ExperimentConfig
 from rl_runner.config.schema import AlgoConfig, Engine, TrainConfig
 from rl_runner.config.source import SourceMap
@@ -183,9 +183,8 @@ def _check_spaces(algorithm: Algorithm, env_config: EnvConfig, env: "VecEnv") ->
             f"{describe_space(env.action_space)}. ({reason})"
         )
         cure = f"These can: {', '.join(fitting) or 'none'}."
-        raise ConfigError(
-            Problem(what, "algo.name", f"{cure} {_flattened(algorithm, env)}".strip())
-        )
+        others = _flattened(algorithm, env), _flat_actions(algorithm, env)
+        raise ConfigError(Problem(what, "algo.name", " ".join(filter(None, (cure, *others)))))
     # Action masks, for algorithms that ask for them.
     if takes_action_masks(algorithm.load_class()) and not env.has_attr("action_masks"):
         what = f"{algorithm.name} asks the environment which actions are valid; "
@@ -209,6 +208,19 @@ def _flattened(algorithm: Algorithm, env: "VecEnv") -> str:
         return ""
     wrapper = "`env.wrappers: [gymnasium.wrappers.FlattenObservation]`"
     return f"Or flatten the observations: {wrapper}."
+
+
+def _flat_actions(algorithm: Algorithm, env: "VecEnv") -> str:
+    """Say how to give actions one dimension, if the algorithm then takes them."""
+    flat = flat_actions(env.action_space)
+    if flat is None or refusal(algorithm, env.observation_space, flat) is not None:
+        return ""
+    return (
+        "Or give the environment the actions `MultiDiscrete(nvec.ravel())`, of shape "
+        f"{flat.shape}, and reshape them to {env.action_space.shape} in `step`. A wrapper can do "
+        "it: `{name: gymnasium.wrappers.TransformAction, kwargs: {func: module:function, "
+        "action_space: module:SPACE}}`."
+    )
 
 
 def _with_defaults(

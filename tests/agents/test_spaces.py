@@ -93,6 +93,15 @@ def test_a_refusal_says_what_does_not_fit(
     assert "\n" not in said
 
 
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_actions_of_several_dimensions_are_refused_in_words_that_help(name: str) -> None:
+    observations = OBSERVATION_SPACES["Discrete" if name == "q_learning" else "Box"]
+    said = refusal(ALGORITHMS[name], observations, spaces.MultiDiscrete([[2, 3], [4, 5]]))
+    assert said is not None
+    takes_flat = "MultiDiscrete" in ACTIONS[name]
+    assert ("of one dimension: of shape (n,), here (4,), not (2, 2)" in said) is takes_flat
+
+
 @pytest.mark.parametrize("name", ["a2c", "ars", "dqn", "ppo", "qrdqn", "reinforce", "trpo"])
 def test_actions_that_do_not_begin_at_zero_are_refused_or_chosen_right(name: str) -> None:
     env = DummyVecEnv([lambda: Match(3, first_action=5)])

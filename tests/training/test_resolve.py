@@ -1,3 +1,4 @@
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -181,6 +182,26 @@ def test_an_algorithm_that_does_not_fit_names_those_that_do():
     fitting = problem.cure.removeprefix("These can: ").removesuffix(".").split(", ")
     assert {"ppo", "dqn", "a2c", "reinforce"} <= set(fitting)
     assert {"sac", "td3", "q_learning"}.isdisjoint(fitting)
+
+
+def test_actions_of_several_dimensions_are_refused_with_the_cure():
+    raw = {**_minimal("ppo"), "env": {"id": "plain_envs:PlainBoard-v0"}}
+    with pytest.raises(ConfigError) as caught:
+        resolve(config_from_dict(raw))
+    (problem,) = caught.value.problems
+    assert "MultiDiscrete actions of one dimension" in problem.what
+    assert "`MultiDiscrete(nvec.ravel())`, of shape (6,)" in problem.cure
+    assert "reshape them to (2, 3) in `step`" in problem.cure
+
+
+def test_the_cure_for_actions_of_several_dimensions_is_taken():
+    kwargs = {"func": "plain_envs:to_board", "action_space": "plain_envs:BOARD_IN_ONE_ROW"}
+    wrapper = {"name": "gymnasium.wrappers.TransformAction", "kwargs": kwargs}
+    raw = {**_minimal("ppo"), "env": {"id": "plain_envs:PlainBoard-v0", "wrappers": [wrapper]}}
+    resolved = resolve(config_from_dict(raw)).config
+    with contextlib.closing(build_env(resolved.env, [0])) as env:
+        env.reset()
+        env.step([env.action_space.sample()])
 
 
 def test_an_algorithm_that_needs_masks_is_refused_where_there_are_none():

@@ -155,7 +155,15 @@ def _as_array(obs: Any, path: str) -> np.ndarray:
 def _cast(array: np.ndarray, dtype: Any, path: str) -> np.ndarray:
     """Convert an array to its space's type; whole numbers must stay what they are."""
     with np.errstate(all="ignore"):
-        converted = array.astype(dtype)
+        # An array of objects may hold numbers only; text and complex numbers are none.
+        try:
+            converted = array.astype(dtype) if array.dtype.kind in "fiubO" else None
+        except Exception:  # noqa: BLE001 - converting a foreign object may raise anything
+            converted = None
+        if converted is None:
+            what = f"returned {described(array)} and of dtype {array.dtype} as {path}, which does "
+            what += f"not hold numbers of {dtype} only."
+            raise BreachError(what, f"Return an array of numbers, e.g. of `dtype=np.{dtype}`.")
         if np.issubdtype(dtype, np.floating):
             return converted
         changed = np.argwhere(~(converted == array))

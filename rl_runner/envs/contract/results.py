@@ -18,6 +18,7 @@ OWN_INFO_KEYS = ("episode", "terminal_observation")  # the outer layers write th
 # Where the code is that calls an environment
 CALLERS = (Path(gym.__file__).parent, Path(__file__).parents[1])
 
+SMALLER = "Scale the rewards down."
 CHECKED_STEP = (
     "`step` must return (observation, reward, terminated, truncated, info), five values: "
     "Gymnasium's API since 0.26."
@@ -92,8 +93,9 @@ def plain_reward(reward: Any, *, minus_infinity: bool = False) -> float:
         raise BreachError(what, "A reward is a single number: return e.g. `float(reward)`.")
     try:
         value = float(reward)
-    except OverflowError:
-        value = math.inf
+    except OverflowError:  # a whole number or a fraction beyond 64 bits; its text may be endless
+        what = f"returned a reward of type {type(reward).__name__} that is too large for 32 bits."
+        raise BreachError(what, SMALLER) from None
     except (TypeError, ValueError):
         what = f"returned a reward that is {described(reward)}, not a number."
         raise BreachError(
@@ -110,7 +112,7 @@ def plain_reward(reward: Any, *, minus_infinity: bool = False) -> float:
         raise BreachError(what, FINITE)
     if abs(value) > FLOAT32_MAX:
         what = f"returned a reward of {value:g}, which 32 bits cannot hold."
-        raise BreachError(what, "Scale the rewards down.")
+        raise BreachError(what, SMALLER)
     return value
 
 

@@ -72,7 +72,10 @@ def result(**changes: Any) -> tuple[Any, ...]:
     [
         ({"reward": float("nan")}, "a reward of nan (copy 3, episode 1, step 2)."),
         ({"reward": -np.inf}, "a reward of -inf"),
-        ({"reward": 10**400}, "a reward of inf"),
+        ({"reward": np.inf}, "a reward of inf"),
+        ({"reward": 10**400}, "a reward of type int that is too large for 32 bits"),
+        ({"reward": -(10**5000)}, "a reward of type int that is too large for 32 bits"),
+        ({"reward": Fraction(10**400)}, "a reward of type Fraction that is too large"),
         ({"reward": 1e39}, "a reward of 1e+39, which 32 bits cannot hold"),
         ({"reward": None}, "a reward that is None"),
         ({"reward": np.array([1.0])}, "a reward that is a numpy.ndarray of shape (1,)"),
@@ -88,6 +91,13 @@ def result(**changes: Any) -> tuple[Any, ...]:
         ({"observation": np.float32(1)}, "shape ()"),
         ({"observation": np.array([0, 0, np.nan, 0], np.float32)}, "observation[2] = nan"),
         ({"observation": np.array([0, 0, 0, 1e300])}, "observation[3] = inf"),
+        ({"observation": np.array([0, 0, 0, "a"], object)}, "and of dtype object as observation"),
+        ({"observation": np.array([0, 0, 0, 10**400], object)}, "of dtype object as observation"),
+        (
+            {"observation": np.array(list("1234"))},
+            "and of dtype <U1 as observation",
+        ),
+        ({"observation": np.zeros(4, complex)}, "and of dtype complex128 as observation"),
         ({"observation": None}, "None as observation"),
         ({"observation": "abcd"}, "'abcd' (str) as observation"),
     ],
@@ -187,6 +197,10 @@ SPACES = [
     spaces.Dict({"a": QUARTET, "b": spaces.Discrete(2)}),
     spaces.Tuple((QUARTET, spaces.Discrete(2))),
 ]
+
+
+def test_numbers_in_an_array_of_objects_are_accepted() -> None:
+    observation_check(QUARTET)(np.array([0, 1.5, np.float32(2), True], object))
 
 
 @given(st.sampled_from(SPACES), st.integers(0, 2**31))
