@@ -50,25 +50,6 @@ class NeedsPackage(gym.Env[int, int]):
         raise gym.error.DependencyNotInstalled(message)
 
 
-class Board(Noise):
-    """The same noise; an action is a choice for each of several rows and columns."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.action_space = spaces.MultiDiscrete(np.full((2, 3), 4))  # type: ignore[assignment]
-
-    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        assert action in self.action_space
-        return super().step(int(action.sum()))
-
-
-BOARD_IN_ONE_ROW = spaces.MultiDiscrete([4] * 6)
-
-
-def to_board(action: np.ndarray) -> np.ndarray:
-    return action.reshape(2, 3)
-
-
 class KeepsStatistics(gym.Wrapper[Any, Any, Any, Any]):
     """A wrapper of the user's own that normalises one layer deeper."""
 
@@ -97,7 +78,6 @@ gym.register(
         WrapperSpec("NormalizeReward", "gymnasium.wrappers:NormalizeReward", {"gamma": 0.99}),
     ),
 )
-gym.register("PlainBoard-v0", entry_point="plain_envs:Board", max_episode_steps=50)
 gym.register("PlainNoise-v0", entry_point="plain_envs:Noise")
 gym.register("PlainTwoParts-v0", entry_point="plain_envs:TwoParts", max_episode_steps=50)
 gym.register("PlainNeedsPackage-v0", entry_point="plain_envs:NeedsPackage")

@@ -185,7 +185,7 @@ def test_an_algorithm_that_does_not_fit_names_those_that_do():
 
 
 def test_actions_of_several_dimensions_are_refused_with_the_cure():
-    raw = {**_minimal("ppo"), "env": {"id": "plain_envs:PlainBoard-v0"}}
+    raw = {**_minimal("ppo"), "env": {"id": "board_envs:Board-v0"}}
     with pytest.raises(ConfigError) as caught:
         resolve(config_from_dict(raw))
     (problem,) = caught.value.problems
@@ -195,9 +195,9 @@ def test_actions_of_several_dimensions_are_refused_with_the_cure():
 
 
 def test_the_cure_for_actions_of_several_dimensions_is_taken():
-    kwargs = {"func": "plain_envs:to_board", "action_space": "plain_envs:BOARD_IN_ONE_ROW"}
+    kwargs = {"func": "board_envs:to_board", "action_space": "board_envs:IN_ONE_ROW"}
     wrapper = {"name": "gymnasium.wrappers.TransformAction", "kwargs": kwargs}
-    raw = {**_minimal("ppo"), "env": {"id": "plain_envs:PlainBoard-v0", "wrappers": [wrapper]}}
+    raw = {**_minimal("ppo"), "env": {"id": "board_envs:Board-v0", "wrappers": [wrapper]}}
     resolved = resolve(config_from_dict(raw)).config
     with contextlib.closing(build_env(resolved.env, [0])) as env:
         env.reset()
