@@ -49,6 +49,7 @@ KNOWN_PACKAGES = {
 
 _folders: list[str] = []  # the code folders that this process has on its path
 _first_hash: dict[Path, str] = {}  # of each source when this process first hashed it
+_loaded_before: set[str] = set()  # modules that were loaded when it got its first code folder
 
 
 @contextlib.contextmanager
@@ -82,6 +83,8 @@ def add_code_folders(folders: Iterable[str | Path]) -> None:
     """
     for folder in map(str, folders):
         if not is_forbidden() and folder not in _folders:
+            if not _folders:
+                _loaded_before.update(sys.modules)
             _folders.append(folder)
             sys.path.append(folder)
             importlib.invalidate_caches()
@@ -220,6 +223,24 @@ def source_hashes(names: Iterable[str]) -> dict[str, str]:
             is_package = spec.submodule_search_locations is not None
             pending += imports_of(source, name, is_package=is_package)
     return dict(sorted(hashes.items()))
+
+
+def unlisted_hashes(listed: Iterable[str]) -> dict[str, str]:
+    """Return the hashes of loaded modules from the code folders that are not among ``listed``.
+
+    :func:`source_hashes` reads imports from the source, so it misses a module whose name is
+    computed. What was loaded before the code folders were known belongs to the calling script.
+    """
+    others = set(sys.modules) - _loaded_before - set(listed)
+    hashes: dict[str, str] = {}
+    for name in sorted(others):
+        file = getattr(sys.modules[name], "__file__", None)
+        if file is None or not is_local(name):
+            continue
+        source = Path(os.path.abspath(file))  # noqa: PTH100 - links stay as they are
+        if any(source.is_relative_to(folder) for folder in _folders) and source.is_file():
+            hashes[name] = hash_source(source.read_bytes())
+    return hashes
 
 
 def _spec_of(name: str) -> ModuleSpec | None:

@@ -1,6 +1,6 @@
 """Which sources belong to an experiment, and what of them counts."""
 
-import importlib
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -20,6 +20,7 @@ SOURCE = 'MAP = """\n# # #\n\n#S G\n"""\n\n\ndef pay(x):\n    return x + 1\n'
 def _forgotten(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(local_code, "_folders", [])
     monkeypatch.setattr(local_code, "_first_hash", {})
+    monkeypatch.setattr(local_code, "_loaded_before", set())
     monkeypatch.setattr(sys, "path", sys.path.copy())
     before = set(sys.modules)
     yield
@@ -104,3 +105,24 @@ def test_two_folders_with_a_module_of_the_same_name_are_refused(tmp_path: Path) 
     importlib.import_module("law_twice")
     with pytest.raises(CodeError, match="Two folders have a module `law_twice`"):
         source_hashes(["law_twice"])
+
+
+def test_only_loaded_modules_of_the_code_folders_that_are_not_listed_are_unlisted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(local_code.SWITCH, raising=False)
+
+    def load(name: str, folder: Path) -> None:
+        write(folder, **{name: "PAY = 1\n"})
+        spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
+        assert spec is not None
+        monkeypatch.setitem(sys.modules, name, importlib.util.module_from_spec(spec))
+
+    load("unlisted_script", tmp_path / "code")  # before the folder is known
+    local_code.add_code_folders([tmp_path / "code"])
+    load("unlisted_computed", tmp_path / "code")
+    load("unlisted_named", tmp_path / "code")
+    load("unlisted_elsewhere", tmp_path / "elsewhere")
+    load("unlisted_installed", tmp_path / "code" / "site-packages")
+    found = local_code.unlisted_hashes(["unlisted_named"])
+    assert found == {"unlisted_computed": hash_source(b"PAY = 1")}

@@ -115,6 +115,8 @@ class RunRecord(JsonObject):
     versions: Mapping[str, str] = field(default_factory=dict)  # of Python and the packages
     git: GitState | None = None
     code: Mapping[str, str] = field(default_factory=dict)  # hashes of local modules' sources
+    # The same of modules that were imported by a computed name, and are not in ``code``
+    unlisted_code: Mapping[str, str] = field(default_factory=dict)
     machine: Mapping[str, str | int | None] = field(default_factory=dict)
     vec: str | None = None  # how the copies of the environment are stepped
     vec_reason: str | None = None  # why not as a batch
@@ -189,6 +191,7 @@ class Completion:
     timesteps: int
     results: Results
     training_seconds: float | None = None
+    unlisted_code: Mapping[str, str] = field(default_factory=dict)  # as in RunRecord
 
 
 def read_record(run: Path) -> RunRecord | None:

@@ -1,6 +1,6 @@
 """A run that trains an agent in an environment, as a task."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +9,9 @@ from rl_runner.config import ExperimentConfig, experiment_hash
 from rl_runner.config.schema import AlgoConfig
 from rl_runner.envs import reason_for_single_copies
 from rl_runner.envs.code import check_code, named_packages, use_code
+from rl_runner.errors import RunFolderError
 from rl_runner.layout import COUNTERS, NORMALIZATION, experiment_name
+from rl_runner.local_code import file_of, unlisted_hashes
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
 from rl_runner.runs.record import Completion, RunRecord
 from rl_runner.training.reporting import Reporter, StopRequest
@@ -49,7 +51,34 @@ class EnvironmentTask(RunTask):
         from rl_runner.training.run import train_run
 
         check_code(self.config)
-        return train_run(self.config, self.seed, run, reporter, stop, has_hparams=self.has_hparams)
+        done = train_run(self.config, self.seed, run, reporter, stop, has_hparams=self.has_hparams)
+        # What the source does not show: modules that were imported by a computed name.
+        listed = () if self.config.code is None else self.config.code.modules
+        unlisted = unlisted_hashes(listed)
+        for name in unlisted:
+            reporter.note(
+                f"`{name}` ({file_of(name)}) is imported by a name that cannot be read from the "
+                "source, so a change of it is not noticed. Import it by its name."
+            )
+        for note in self._other_code_notes(unlisted):
+            reporter.note(note)
+        return replace(done, unlisted_code=unlisted)
+
+    def _other_code_notes(self, unlisted: Mapping[str, str]) -> Iterator[str]:
+        """Yield a sentence for each unlisted module that a finished seed ran in another version."""
+        for seed in self.experiment_folder.seeds():
+            try:
+                record = self.experiment_folder.run(seed).read_record()
+            except RunFolderError:  # damaged; whatever reads its results will say so
+                continue
+            if seed == self.seed or record is None or not record.is_finished:
+                continue
+            for name in sorted(unlisted.keys() & record.unlisted_code.keys()):
+                if unlisted[name] != record.unlisted_code[name]:
+                    yield (
+                        f"Seeds {seed} and {self.seed} ran different versions of `{name}`: their "
+                        "results do not belong together. `rl train … --fresh` trains all again."
+                    )
 
     def new_record(self) -> RunRecord:
         """Return what run.json says of a run that has not begun."""

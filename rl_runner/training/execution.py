@@ -97,6 +97,7 @@ def _train_and_record(
             status="finished",
             timesteps=done.timesteps,
             training_seconds=done.training_seconds,
+            unlisted_code=done.unlisted_code,
             results=done.results,
         )
     except (KeyboardInterrupt, Interrupted) as error:

@@ -46,6 +46,7 @@ def forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for module, name in (
         (local_code, "_folders"),
         (local_code, "_first_hash"),
+        (local_code, "_loaded_before"),
         (specs, "_registered_by"),
     ):
         monkeypatch.setattr(module, name, type(getattr(module, name))())
@@ -118,6 +119,32 @@ def test_train_24_edited_code_is_another_experiment(case):
     assert refused.returncode == 2
     assert "`my_env` has changed" in refused.stderr
     assert not any(old.glob("seed-4"))
+
+
+@pytest.mark.slow
+def test_train_24_a_module_imported_by_a_computed_name_is_named_and_its_versions_are_told_apart(
+    case,
+):
+    place = case("train-24-edited-env")
+    source = (place / "my_env.py").read_text()
+    computed = 'PAY = __import__("importlib").import_module("pri" + "ces").PAY'
+    (place / "my_env.py").write_text(source.replace("PAY = 1.0", computed))
+    (place / "prices.py").write_text("PAY = 1.0")
+    first = rl_command("train", "config.yaml", "--seeds", "1")
+    assert "`prices`" in first.stderr
+    assert "Import it by its name" in first.stderr
+    assert "different versions" not in first.stderr
+
+    # Another seed on an edited module: the same experiment, and a note.
+    (place / "prices.py").write_text("PAY = 50.0")
+    second = rl_command("train", "config.yaml", "--seeds", "2")
+    assert "Seeds 0 and 1 ran different versions of `prices`" in second.stderr
+    (experiment,) = experiments()
+    hashes = [read_record(experiment / f"seed-{seed}").unlisted_code for seed in (0, 1)]
+    assert [list(each) for each in hashes] == [["prices"], ["prices"]]
+    assert hashes[0] != hashes[1]
+    compared = rl_command("compare", experiment)
+    assert "different versions of `prices`" in " ".join(compared.stdout.split())
 
 
 @pytest.mark.slow

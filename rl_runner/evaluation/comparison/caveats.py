@@ -24,6 +24,7 @@ def caveats(comparison: Comparison) -> list[str]:
         *_without_bounds(comparison),
         *_unequal(comparison),
         *_different_versions(comparison.rows),
+        *_different_unlisted_code(comparison.rows),
         *_incomplete_curves(comparison.rows),
         *_no_scale(comparison),
     ]
@@ -189,6 +190,18 @@ def _different_versions(rows: Sequence[Row]) -> Iterator[str]:
             differing.append(f"{package} {', '.join(found)}")
     if differing:
         yield f"The runs were made with different versions: {'; '.join(differing)}."
+
+
+def _different_unlisted_code(rows: Sequence[Row]) -> Iterator[str]:
+    """Name modules, imported by a computed name, that the runs had in several versions."""
+    runs = [run for row in rows for run in row.experiment.finished]
+    names = sorted({name for run in runs for name in run.unlisted_code})
+    found = {name: {run.unlisted_code.get(name) for run in runs} - {None} for name in names}
+    if differing := [f"`{name}`" for name in names if len(found[name]) > 1]:
+        yield (
+            f"The runs ran different versions of {', '.join(differing)}. If it changes the "
+            "environment, their returns do not belong together."
+        )
 
 
 def _incomplete_curves(rows: Sequence[Row]) -> Iterator[str]:

@@ -55,6 +55,7 @@ class SeedRun:
     seconds: float | None
     curve: Curve | None
     versions: Mapping[str, str] = field(default_factory=dict)  # of Python and the packages
+    unlisted_code: Mapping[str, str] = field(default_factory=dict)  # as in run.json
 
     def result(self, agent: AgentName) -> FinalResult | None:
         """Return the result of the last or of the best agent."""
@@ -144,6 +145,7 @@ def _load_run(path: Path, seed: int) -> SeedRun:
         _finite(record.seconds),
         None if problem else _load_curve(run),
         record.versions,
+        record.unlisted_code,
     )
 
 
