@@ -20,6 +20,7 @@ class RewardRecorder(gym.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         self.rewards: list[float] = []
         self.ended = False
+        self.stepped_into: Any = None  # the observation that the last step returned
 
     def reset(self, **keywords: Any) -> tuple[Any, dict[str, Any]]:
         """Reset the environment's own episode."""
@@ -30,6 +31,7 @@ class RewardRecorder(gym.Wrapper[Any, Any, Any, Any]):
         """Step, and remember the reward if it is a number; the guard judges it later."""
         result = self.env.step(action)
         if isinstance(result, tuple) and len(result) == 5:
+            self.stepped_into = result[0]
             try:
                 self.rewards.append(float(result[1]))
                 self.ended = bool(result[2]) or bool(result[3])

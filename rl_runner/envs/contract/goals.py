@@ -3,9 +3,11 @@
 import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import gymnasium as gym
 import numpy as np
 
 from rl_runner.envs.contract.breaches import described
+from rl_runner.envs.raw_rewards import RewardRecorder
 from rl_runner.errors import EnvError, Problem, describe_exception, place_of
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ CURE = (
     "Compute one reward for each row of the goals, for instance with "
     "`np.linalg.norm(achieved - desired, axis=-1)`."
 )
+N_GOALS = 20
 N_TRANSITIONS = 400  # of all copies together
 SAME_REWARDS = (
     "Define `compute_reward` in the outermost wrapper that changes rewards or goals, so that it "
@@ -34,7 +37,8 @@ def check_goal_rewards(venv: "VecEnv", name: str, *, keeps_infos: bool = False) 
     :param name: the environment's id
     :param keeps_infos: whether the replay buffer passes the infos of the steps, not empty ones
     :raises EnvError: if it is missing, raises an exception, returns other rewards for many goals
-        than for each of them alone, or other rewards than ``step``
+        than for each of them alone, or other rewards than ``step``, or if a wrapper shows other
+        goals than it rewards
     """
     if not venv.has_attr("compute_reward"):
         what = f"`{name}` has no `compute_reward(achieved_goal, desired_goal, info)`, which "
@@ -43,6 +47,7 @@ def check_goal_rewards(venv: "VecEnv", name: str, *, keeps_infos: bool = False) 
     # What needs the infos of steps cannot be asked before a step.
     if not keeps_infos:
         _check_rows(venv, name)
+    _check_achieved_goals(venv.unwrapped, name)
     _check_steps(venv.unwrapped, name, keeps_infos)
 
 
@@ -59,6 +64,36 @@ def _check_rows(venv: "VecEnv", name: str) -> None:
         what = f"`compute_reward` of `{name}` returns other rewards for {n} goals at once than for "
         what += "each of them alone."
         raise EnvError(Problem(what, "env.id", CURE))
+
+
+def _check_achieved_goals(venv: "VecEnv", name: str) -> None:
+    """Refuse wrappers that change achieved goals above a ``compute_reward`` that expects its own.
+
+    Random steps may never reach a goal, and a sparse reward is then the same for every goal.
+    """
+    outermost: Any = getattr(venv, "envs", [None])[0]
+    inner = outermost
+    while isinstance(inner, gym.Wrapper) and not isinstance(inner, RewardRecorder):
+        inner = inner.env
+    # Without wrappers there is nothing to compare; a wrapper may have rewards of its own.
+    if not isinstance(inner, RewardRecorder) or not inner.has_wrapper_attr("compute_reward"):
+        return
+    own = inner.get_wrapper_attr("compute_reward")
+    if outermost.get_wrapper_attr("compute_reward") != own:
+        return
+    actions = copy.deepcopy(venv.action_space)
+    actions.seed(0)
+    venv.reset()
+    for _ in range(N_GOALS):
+        obs: Any
+        obs, _, dones, _ = venv.step(np.array([actions.sample() for _ in range(venv.num_envs)]))
+        if dones[0]:  # the observation is that of the next episode
+            continue
+        goal, goal_inside = obs["achieved_goal"][0], np.asarray(inner.stepped_into["achieved_goal"])
+        if goal.size != goal_inside.size or not _close(goal, goal_inside).all():
+            what = f"A wrapper changes the achieved goals of `{name}`, but its `compute_reward` "
+            what += "expects them as they are below the wrapper."
+            raise EnvError(Problem(what, "env.wrappers", SAME_REWARDS))
 
 
 class _Transitions(NamedTuple):
@@ -123,9 +158,9 @@ def _play(venv: "VecEnv") -> _Transitions:
     )
 
 
-def _close(rewards: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Whether rewards are the same, but for rounding to 32 bits; one flag for each."""
-    pair = np.ravel(rewards), np.ravel(others)
+def _close(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Whether numbers are the same, but for rounding to 32 bits; one flag for each."""
+    pair = np.ravel(values), np.ravel(others)
     close: np.ndarray = np.isclose(*pair, rtol=1e-4, atol=1e-6, equal_nan=True)
     return close
 

@@ -10,6 +10,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rl_runner.envs.contract.goals import check_goal_rewards
+from rl_runner.envs.raw_rewards import RewardRecorder
 from rl_runner.errors import EnvError
 
 PART = spaces.Box(-1, 1, (2,), np.float32)
@@ -130,8 +131,28 @@ def test_other_rewards_than_those_of_the_outermost_layer_are_refused(
     assert "in the outermost wrapper" in caught.value.problems[0].cure
 
 
+def sparse(achieved: Any, desired: Any, _: Any) -> Any:
+    """Reward goals that random steps never reach."""
+    return -(np.linalg.norm(achieved - desired, axis=-1) > 1e-9).astype(np.float32)
+
+
+def recorded(wrapper: Callable[[Any], gym.Env[Any, Any]]) -> Callable[[Any], gym.Env[Any, Any]]:
+    return lambda env: wrapper(RewardRecorder(env))
+
+
+def test_a_wrapper_that_changes_goals_is_noticed_before_one_is_reached() -> None:
+    with pytest.raises(EnvError, match="A wrapper changes the achieved goals") as caught:
+        checked(sparse, wrapper=recorded(Centimetres))
+    assert "in the outermost wrapper" in caught.value.problems[0].cure
+
+
 def test_a_wrapper_with_its_own_rewards_is_taken() -> None:
     checked(by_row, wrapper=WithItsOwn)
+    checked(sparse, wrapper=recorded(WithItsOwn))
+
+
+def test_a_wrapper_that_leaves_goals_as_they_are_is_taken() -> None:
+    checked(sparse, wrapper=recorded(gym.wrappers.RecordEpisodeStatistics))
 
 
 def test_infos_are_passed_only_if_the_replay_buffer_keeps_them() -> None:
