@@ -12,7 +12,7 @@ from rl_runner.layout import COUNTERS, NORMALIZATION
 
 LOWER_THE_RATE = "Its training diverged: lower `learning_rate`, and train it again."
 TRAIN_AGAIN = "Train it again with this version: `rl train … --fresh`."
-RESTORE = "`rl train` with the run's config writes it again, from the newest checkpoint."
+RESTORE = "`rl train` with the run's config writes the file again, from the newest checkpoint."
 REMOVE_AND_RESTORE = f"Remove the file: {RESTORE}"
 
 
