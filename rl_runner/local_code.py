@@ -226,19 +226,23 @@ def source_hashes(names: Iterable[str]) -> dict[str, str]:
 
 
 def unlisted_hashes(listed: Iterable[str]) -> dict[str, str]:
-    """Return the hashes of loaded modules from the code folders that are not among ``listed``.
+    """Return the hashes of loaded modules beside those ``listed`` that are not among them.
 
     :func:`source_hashes` reads imports from the source, so it misses a module whose name is
-    computed. What was loaded before the code folders were known belongs to the calling script.
+    computed. What was loaded before the code folders were known belongs to the calling script, and
+    what lies in the code folders of other experiments to those.
     """
-    others = set(sys.modules) - _loaded_before - set(listed)
+    listed = set(listed)
+    files = [Path(file_of(name)) for name in listed]
+    folders = [folder for folder in _folders if any(file.is_relative_to(folder) for file in files)]
+    others = set(sys.modules) - _loaded_before - listed
     hashes: dict[str, str] = {}
     for name in sorted(others):
         file = getattr(sys.modules[name], "__file__", None)
         if file is None or not is_local(name):
             continue
         source = Path(os.path.abspath(file))  # noqa: PTH100 - links stay as they are
-        if any(source.is_relative_to(folder) for folder in _folders) and source.is_file():
+        if any(source.is_relative_to(folder) for folder in folders) and source.is_file():
             hashes[name] = hash_source(source.read_bytes())
     return hashes
 

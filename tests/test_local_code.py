@@ -123,6 +123,9 @@ def test_only_loaded_modules_of_the_code_folders_that_are_not_listed_are_unliste
     load("unlisted_computed", tmp_path / "code")
     load("unlisted_named", tmp_path / "code")
     load("unlisted_elsewhere", tmp_path / "elsewhere")
+    local_code.add_code_folders([tmp_path / "other"])
+    load("unlisted_other", tmp_path / "other")  # another experiment's
     load("unlisted_installed", tmp_path / "code" / "site-packages")
     found = local_code.unlisted_hashes(["unlisted_named"])
     assert found == {"unlisted_computed": hash_source(b"PAY = 1")}
+    assert local_code.unlisted_hashes([]) == {}  # the experiment has no local code
