@@ -17,7 +17,6 @@ number of values in operations.
 """
 
 import numpy as np
-from scipy.optimize import brentq
 
 from rl_runner.evaluation.statistics.bounds import Bounds
 from rl_runner.evaluation.statistics.confidence import LEVEL, Interval
@@ -49,6 +48,8 @@ def bounded_difference_interval(
     :param a: (n,) within the bounds
     :param b: (m,) within the bounds
     """
+    from scipy.optimize import brentq  # takes 0.25 s, for which `rl train` need not wait
+
     tail = (1 - level) / _both_tails(a, b)
     reach = bounds.width
     tolerance = 1e-7 * reach
