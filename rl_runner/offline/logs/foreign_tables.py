@@ -6,6 +6,7 @@ CSV and JSON Lines become text, which the checks of a log convert.
 import codecs
 import csv
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from rl_runner.errors import ConfigError, DataError, Problem
+from rl_runner.offline.logs.column_types import IDENTITIES
 from rl_runner.offline.logs.row_checks import LINE
 from rl_runner.offline.logs.sources import (
     JSON_LINES,
@@ -27,6 +29,7 @@ from rl_runner.offline.logs.sources import (
 
 CSV = (".csv", ".tsv", ".tab", ".txt")
 JSON = (*JSON_LINES, ".json", ".dsjson")
+FIRST_IN_POWERS = 1e16  # the least float that Python writes as 1e+16
 _SEPARATORS = ",;\t|"  # of equally good ones the first
 _EXCEL_SEPARATOR = re.compile(r'^"?sep=(.)"?\r?$')
 
@@ -72,6 +75,8 @@ def _read_csv(file: Path, encoding: str | None) -> Table:
     with reading(file), open_bytes(file) as stream:
         data = stream.read()
     data = _as_utf8(data, encoding, file)
+    if b"\n" not in data:  # lines that end as on an old Mac
+        data = data.replace(b"\r", b"\n")
     header, _, rest = data.partition(b"\n")
     n_before = 0
     named = _EXCEL_SEPARATOR.match(header.decode("utf-8", "replace"))
@@ -89,8 +94,10 @@ def _read_csv(file: Path, encoding: str | None) -> Table:
     stripped = [name.strip() for name in rows.columns]
     if len(set(stripped)) == len(stripped):
         rows.columns = stripped
-    # The first row is on the line after the header.
-    return Table(_numbered(rows, 2 + n_before), decimal_comma=separator != ",")
+    # The first row is on the line after the header. An empty line is no row.
+    numbered = _numbered(rows, 2 + n_before)
+    is_empty = pl.all_horizontal(pl.all().exclude(LINE).is_null())
+    return Table(numbered.filter(~is_empty), decimal_comma=separator != ",")
 
 
 def _as_utf8(data: bytes, encoding: str | None, file: Path) -> bytes:
@@ -123,7 +130,10 @@ def _separator(header: str) -> str:
     """Return the character that separates most names."""
 
     def n_names(separator: str) -> int:
-        return max((len(row) for row in csv.reader([header], delimiter=separator)), default=0)
+        try:
+            return max((len(row) for row in csv.reader([header], delimiter=separator)), default=0)
+        except csv.Error:  # a field of over 100,000 characters, or not text at all
+            return 0
 
     return max(_SEPARATORS, key=n_names)
 
@@ -189,10 +199,18 @@ def _flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, str | None]:
 def _text(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, float) and FIRST_IN_POWERS <= abs(value) < math.inf:
+        return f"{value:.1f}"  # all digits of it, as those of a whole number
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def with_decimal_points(columns: Iterable[str]) -> Sequence[pl.Expr]:
-    """Return numbers that are written with a decimal comma, 0,5, with a point."""
-    pattern = r"^\s*([+-]?\d+),(\d+)\s*$"
-    return [pl.col(name).str.replace(pattern, "${1}.${2}") for name in columns]
+    """Return numbers that are written with a decimal comma, 0,5, with a point.
+
+    Of an identity only a whole number is one, 5,0: pandas writes 5 so if the column has a gap.
+    """
+    number, whole = r"^\s*([+-]?\d+),(\d+)\s*$", r"^\s*(-?\d+),(0+)\s*$"
+    return [
+        pl.col(name).str.replace(whole if name in IDENTITIES else number, "${1}.${2}")
+        for name in columns
+    ]

@@ -23,6 +23,7 @@ from rl_runner.config.source import SourceMap
 from rl_runner.config.validation import validate_section
 from rl_runner.config.yaml_text import parse_yaml
 from rl_runner.errors import ConfigError, DataError, Problem, did_you_mean
+from rl_runner.offline.logs.column_types import IDENTITIES
 from rl_runner.offline.logs.foreign_tables import read_table, with_decimal_points
 from rl_runner.offline.logs.local_times import EpochUnit, epoch_as_text
 from rl_runner.offline.logs.log_files import NOT_AN_OBJECT, LogReader, check_columns, check_types
@@ -129,7 +130,8 @@ def import_log(
         ),
     )
     if table.decimal_comma:
-        texts = [n for n in COLUMNS if COLUMNS[n].is_numeric() and raw.schema[n] == pl.String]
+        numbers = [name for name in COLUMNS if COLUMNS[name].is_numeric() or name in IDENTITIES]
+        texts = [name for name in numbers if raw.schema[name] == pl.String]
         raw = raw.with_columns(with_decimal_points(texts))
     check_types(raw.schema, file)
     # Check the rows, and count the lines that are not rows.

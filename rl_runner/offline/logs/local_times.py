@@ -13,6 +13,8 @@ EpochUnit = Literal["s", "ms", "us", "ns"]
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _LATEST_SECOND = 2.5e11  # in the year 9892
+# As spreadsheets (1.75004E+12) and C's `%e` write long numbers: the last digits are lost.
+_ROUNDED = r"^\d(\.\d{1,6})?[eE]\+?\d+$"
 
 NAIVE = r"^\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s*$"
 NAIVE_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
@@ -63,11 +65,16 @@ def why_not_a_time(column: pl.Expr, given: pl.DataType, timezone: str | None) ->
 
 
 def epoch_as_text(column: pl.Expr, given: pl.DataType, unit: EpochUnit) -> pl.Expr:
-    """Return times since 1970 as text with a zone; what is not such a number stays as it is."""
+    """Return times since 1970 as text with a zone; what is not such a number stays as it is.
+
+    So does a number that was rounded to a few digits.
+    """
     if isinstance(given, pl.Datetime):
         return column
     text = column.cast(pl.String).str.strip_chars()
     number = text.cast(pl.Float64, strict=False)
+    if given == pl.String:
+        number = pl.when(~text.str.contains(_ROUNDED)).then(number)
     possible = (number >= 0) & (number < _LATEST_SECOND * _PER_SECOND[unit])
     # Whole numbers exactly, others (seconds with a fraction) to the microsecond.
     whole = pl.when(possible).then(text).cast(pl.Int64, strict=False)

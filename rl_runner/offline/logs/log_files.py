@@ -36,6 +36,7 @@ LOG_SUFFIXES = (".parquet", ".jsonl")  # that are written
 NOT_AN_OBJECT = "not a JSON object"
 BATCH_ROWS = 1_000_000
 BATCH_BYTES = 64_000_000
+FIRST_ROWS = 100  # whose keys are the columns of JSON Lines
 
 # JSON has neither times nor enumerations: they are read as text, and the checks convert them.
 _JSON_TYPES: dict[str, pl.DataType] = {
@@ -121,7 +122,7 @@ class LogReader:
         first_line = 1
         for chunk in _chunks(file):
             if first_line == 1:
-                check_columns(_keys_of_first_row(chunk, file), file)
+                check_columns(_keys_of_first_rows(chunk, file), file)
             # The quick way: all lines are valid JSON objects of the expected types.
             n_lines = chunk.count(b"\n")
             try:
@@ -246,16 +247,26 @@ def _chunks(file: Path) -> Iterator[bytes]:
             yield piece if piece.endswith(b"\n") else piece + b"\n"
 
 
-def _keys_of_first_row(chunk: bytes, file: Path) -> list[str]:
-    """Return the keys of the first line that is a JSON object."""
-    for line in chunk.splitlines():
+def _keys_of_first_rows(chunk: bytes, file: Path) -> list[str]:
+    """Return the keys of the first JSON objects; some writers leave out what is missing in a row.
+
+    :raises DataError: if no line is a JSON object
+    """
+    keys: dict[str, None] = {}
+    n_objects = 0
+    for line in io.BytesIO(chunk):
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
             continue
         if isinstance(row, dict):
-            return list(row)
-    raise DataError(Problem("No line of the file is a JSON object.", str(file)))
+            keys |= dict.fromkeys(row)
+            n_objects += 1
+            if n_objects == FIRST_ROWS:
+                break
+    if not n_objects:
+        raise DataError(Problem("No line of the file is a JSON object.", str(file)))
+    return list(keys)
 
 
 def _scalar(value: object, name: str) -> str | None:

@@ -37,7 +37,9 @@ def split_good_and_bad(
     :param ambiguous: what a local time means that occurs twice; None refuses it
     """
     # Convert every column to its type; a row is bad if a check finds something in any of them.
-    raw = with_plain_types(raw)
+    # In one piece: Polars (2.1) cannot format the rows of a column whose first piece is empty, as
+    # that of the refused rows may be.
+    raw = with_plain_types(raw).rechunk()
     frame = raw.select(LINE, *(typed(raw, name, timezone, ambiguous) for name in COLUMNS))
     findings = _findings(raw.schema, now, timezone)
     is_bad = pl.any_horizontal([broken for broken, _ in findings])

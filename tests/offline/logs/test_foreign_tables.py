@@ -48,6 +48,9 @@ CSVS = {
     "Excel's first line": ("a.csv", lambda f: "sep=;\n" + as_csv(f, ";"), {}),
     "a mark of UTF-8": ("a.csv", lambda f: "\ufeff" + as_csv(f), {}),
     "line ends of Windows": ("a.csv", lambda f: as_csv(f).replace("\n", "\r\n"), {}),
+    "line ends of an old Mac": ("a.csv", lambda f: as_csv(f).replace("\n", "\r"), {}),
+    "an empty line after each": ("a.csv", lambda f: as_csv(f).replace("\n", "\r\r\n"), {}),
+    "empty lines": ("a.csv", lambda f: as_csv(f).replace("\n", "\n\n"), {}),
     "spaces in the header": ("a.csv", lambda f: as_csv(f).replace("user_id,", "user_id ,", 1), {}),
 }
 
@@ -59,6 +62,18 @@ def test_csv_as_people_have_it(few, tmp_path, name, write, options, compressed):
     data = write(few).encode()
     path.write_bytes(gzip.compress(data) if compressed else data)
     assert converted(path, **options).equals(few)
+
+
+def test_a_whole_identity_is_the_same_with_a_decimal_comma(few, tmp_path):
+    written = few.with_columns(user_id=pl.Series(["5,0", "5", "5,5", "a,0"] * 5))
+    (tmp_path / "a.csv").write_text(as_csv(written, ";", ","))
+    assert converted(tmp_path / "a.csv")["user_id"].to_list() == ["5", "5", "5,5", "a,0"] * 5
+
+
+def test_a_header_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("x" * 200_000 + ",b\n1,2\n")
+    with pytest.raises(DataError, match="Columns are missing"):
+        converted(tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16"])
@@ -175,6 +190,14 @@ def test_a_time_without_its_unit_is_refused_with_the_cure(few, tmp_path, text, u
     with pytest.raises(DataError) as caught:
         converted(tmp_path / "a.csv", columns=columns)
     assert cure in caught.value.problems[0].cure
+
+
+@pytest.mark.parametrize("text", ["1.75004E+12", "1.750042e+12", "2E12"])
+def test_a_time_since_1970_that_lost_digits_is_refused(few, tmp_path, text):
+    few.with_columns(ts=pl.lit(text)).write_csv(tmp_path / "a.csv")
+    (tmp_path / "columns.yaml").write_text("ts: {column: ts, unit: ms}")
+    with pytest.raises(DataError, match="ts is not a time"):
+        converted(tmp_path / "a.csv", columns=tmp_path / "columns.yaml")
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.dsjson", "a.json", "a.jsonl.gz"])

@@ -8,9 +8,11 @@ from offline_worlds import same
 
 from rl_runner.envs.recommender.domain import TRAITS, state_parts
 from rl_runner.errors import ConfigError, DataError
+from rl_runner.offline.logs.encoding import DEFAULT_WEIGHTS, encode
 from rl_runner.offline.logs.interactions import read_interactions
 from rl_runner.offline.logs.log_files import LogReader, find_files, write_log
 from rl_runner.offline.logs.log_schema import COLUMNS
+from rl_runner.offline.logs.row_checks import split_good_and_bad
 
 BAD_ROWS = {
     "a trait that is NaN": ("openness", float("nan"), "openness NaN is not 0 … 100"),
@@ -250,6 +252,30 @@ def test_lines_that_are_no_json_are_refused_by_line(frame, tmp_path):
     assert reasons[9] == "like is not true or false: 3"
     assert reasons[10] == "neuroticism NaN is not 0 … 100"
     assert len(kept) == 12 - 1 - len(reasons)
+
+
+def test_a_key_that_the_first_line_lacks_is_missing_in_that_row_only(frame, tmp_path):
+    path = tmp_path / "log.jsonl"
+    write_log(frame.head(5), path)
+    first, *others = path.read_text().splitlines()
+    without = {key: value for key, value in json.loads(first).items() if key != "mood"}
+    path.write_text("\n".join([json.dumps(without), *others]))
+    reader = LogReader()
+    assert len(read_interactions([path], reader)) == 4
+    assert refused(reader) == [(1, "mood is missing")]
+
+
+@pytest.mark.parametrize("bad", [range(10, 20), range(10)])
+def test_a_table_in_several_pieces_is_checked_like_any_other(frame, bad):
+    rows = frame.head(20).with_row_index("line", 1)
+    is_bad = pl.int_range(pl.len()).is_in(list(bad))
+    hungry = pl.when(is_bad).then(pl.lit("hungry")).otherwise(pl.col("mood").cast(pl.String))
+    rows = rows.with_columns(mood=hungry)
+    pieces = pl.concat([rows.head(10), rows.tail(10)], rechunk=False)
+    assert pieces.n_chunks() == 2
+    good, refusals = split_good_and_bad(pieces, datetime.now(UTC), None)
+    assert refusals.rows() == [(n + 1, "unknown mood hungry") for n in bad]
+    assert len(encode(good, DEFAULT_WEIGHTS).line) == 10
 
 
 @pytest.mark.parametrize(
