@@ -322,4 +322,7 @@ def test_in_spaces_that_are_accepted_an_algorithm_learns(
     keywords = {**QUICK[name], "seed": 0}
     if "policy" in inspect.signature(algorithm.load_class()).parameters:
         keywords["policy"] = policy_for(algorithm, observations)
-    algorithm.load_class()(env=env, **keywords).learn(12)
+    agent = algorithm.load_class()(env=env, **keywords).learn(12)
+    assert agent.num_timesteps >= 12
+    chosen, _ = agent.predict(env.reset(), deterministic=True)
+    assert len(chosen) == 2

@@ -5,15 +5,7 @@ from pathlib import Path
 import pytest
 from breach_trial import try_breach
 
-import rl_runner.training.commands.check as check_module
-
 DOCUMENTED = {"ok", "failed", "refused", "skipped"}
-
-
-@pytest.fixture(autouse=True)
-def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check_module, "PROBE_SECONDS", 0.1)
-    monkeypatch.setattr(check_module, "MAX_PROBE_SECONDS", 1.0)
 
 
 @pytest.mark.parametrize("n", range(0, 300, 20))

@@ -3,45 +3,14 @@
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from case_runs import Case, run_of
 
-import rl_runner.training.commands.check as check_module
 from rl_runner import Reporter, load_config, train
-from rl_runner.runs.record import RunRecord
-
-CASES = Path(__file__).parent
-Case = Callable[[str], Path]
-
-
-@pytest.fixture(autouse=True)
-def _a_short_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check_module, "PROBE_SECONDS", 0.1)
-    monkeypatch.setattr(check_module, "MAX_PROBE_SECONDS", 1.0)
-
-
-@pytest.fixture
-def case(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Case:
-    """Make the modules of a case importable, in an empty working directory; return its config."""
-
-    def enter(name: str) -> Path:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.syspath_prepend(CASES / name)
-        return next((CASES / name).glob("*.yaml"))
-
-    return enter
-
-
-def run_of(config: Path, *changes: str) -> RunRecord:
-    """Train the config's only seed in this process."""
-    loaded = load_config(config, list(changes))
-    (run,) = train(loaded, runs_dir=Path("runs"), fresh=True).runs
-    return run.record
-
 
 # --- numbers that are not finite ------------------------------------------------------------------
 

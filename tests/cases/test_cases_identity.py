@@ -178,7 +178,7 @@ def test_train_24_a_run_that_begins_late_refuses_code_that_changed_meanwhile(cas
 
 @pytest.mark.slow
 def test_train_01_a_module_beside_the_config_is_found_by_every_command(case, tmp_path, monkeypatch):
-    place = case("train-01-own-file")
+    place = case("train-27-own-ids")
     shrunk = ["--seeds", "1", "--set", "train.total_timesteps=512", "--set", "env.vec=subproc"]
     monkeypatch.chdir(tmp_path)  # the folder of the config is not the current one
     trained = rl_command("train", place / "config.yaml", *shrunk, "-q")
@@ -197,7 +197,7 @@ def test_train_01_a_module_beside_the_config_is_found_by_every_command(case, tmp
 
 @pytest.mark.usefixtures("forgotten")
 def test_train_18_a_missing_module_is_named(case, rl):
-    place = case("train-01-own-file")
+    place = case("train-27-own-ids")
     (place / "my_env.py").unlink()
     for more in ([], ["--set", "env.time_limit=50"]):
         refused = rl("check", place / "config.yaml", *more)

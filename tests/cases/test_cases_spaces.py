@@ -1,23 +1,21 @@
 """Public bug reports about spaces, images, goals, masks and wrappers (the folders beside this)."""
 
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from case_runs import Case, finished_run
+from sb3_contrib import MaskablePPO
+from stable_baselines3 import HerReplayBuffer
 
-import rl_runner.training.commands.check as check_module
-from rl_runner import load_config, train
+from rl_runner import load_config
 from rl_runner.envs.code import use_code
 from rl_runner.errors import ConfigError, EnvError
 from rl_runner.evaluation.play.baselines import evaluate_baseline
-from rl_runner.evaluation.play.policy_evaluation import Evaluation
-from rl_runner.runs.record import RunRecord
+from rl_runner.evaluation.play.episodes import Episodes
 from rl_runner.training.resolve import Resolution, resolve
-
-CASES = Path(__file__).parent
-Case = Callable[[str], Path]
 
 PPO = "algo={name: ppo, n_steps: 64, batch_size: 64, n_epochs: 1}"
 DQN = "algo={name: dqn, learning_starts: 50, batch_size: 16, buffer_size: 500}"
@@ -30,40 +28,15 @@ REWARDS = "env.normalize={observations: false, rewards: true}"
 CONTINUOUS = "env.kwargs.continuous=true"
 
 
-@pytest.fixture(autouse=True)
-def _a_short_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check_module, "PROBE_SECONDS", 0.1)
-    monkeypatch.setattr(check_module, "MAX_PROBE_SECONDS", 1.0)
-
-
-@pytest.fixture
-def case(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Case:
-    """Make the modules of a case importable, in an empty working directory; return its config."""
-
-    def enter(name: str) -> Path:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.syspath_prepend(CASES / name)
-        return next((CASES / name).glob("*.yaml"))
-
-    return enter
-
-
 def resolution(config: Path, *changes: str) -> Resolution:
     return resolve(load_config(config, list(changes)))
 
 
-def run_of(config: Path, *changes: str) -> RunRecord:
-    """Train the config's only seed in this process, and expect it to finish."""
-    (run,) = train(load_config(config, list(changes)), runs_dir=Path("runs"), fresh=True).runs
-    assert run.record.status == "finished", run.record.error
-    return run.record
-
-
-def random_episodes(config: Path, *changes: str) -> Evaluation:
+def random_episodes(config: Path, *changes: str) -> Episodes:
     """Play with the random policy in the config's environment."""
     loaded = load_config(config, list(changes))
     use_code(loaded)
-    return evaluate_baseline(loaded.env, "random", seed=0, n_episodes=5)
+    return evaluate_baseline(loaded.env, "random", seed=0, n_episodes=5).episodes
 
 
 def policy_of(resolved: Resolution) -> str:
@@ -102,9 +75,15 @@ def test_train_02_networks_of_sb3_refuse_labels_that_do_not_begin_at_0(
         [PPO, "env.wrappers=[gymnasium.wrappers.FlattenObservation]"],
     ],
 )
-@pytest.mark.parametrize("env", ["Shown", "Low"])
-def test_train_02_others_count_from_the_start(env: str, changes: list[str], case: Case) -> None:
-    run_of(case("train-02-discrete-obs-start"), f"env.id=dial:{env}-v0", *changes)
+@pytest.mark.parametrize("start", [1, -2])
+def test_train_02_others_count_from_the_start(start: int, changes: list[str], case: Case) -> None:
+    config = case("train-02-discrete-obs-start")
+    beginning_at = [
+        finished_run(config, "env.id=dial:Shown-v0", f"env.kwargs.start={first}", *changes)
+        for first in (start, 0)
+    ]
+    other, zero = (run.record.results for run in beginning_at)
+    assert other == zero
 
 
 # --- images ---------------------------------------------------------------------------------------
@@ -112,6 +91,7 @@ def test_train_02_others_count_from_the_start(env: str, changes: list[str], case
 IMAGE = "env.kwargs={shape: [40, 40, 3], dtype: uint8}"
 SMALL = "env.kwargs={shape: [16, 16, 3], dtype: uint8}"
 GREY = "env.kwargs={shape: [40, 40], dtype: uint8}"
+SMALL_CNN = "algo.policy_kwargs={features_extractor_class: small_nets.SmallCnn}"
 
 
 @pytest.mark.parametrize("algo", [PPO, DQN])
@@ -125,7 +105,8 @@ def test_train_03_normalising_leaves_images_and_their_network_alone(
     assert policy_of(resolved) == "CnnPolicy"
     said = any("Images are left as they are by `env.normalize`" in n for n in resolved.notes)
     assert said == (normalize != REWARDS)
-    run_of(config, *changes)
+    agent = finished_run(config, *changes).agent
+    assert type(agent.policy.features_extractor).__name__ == "NatureCNN"
 
 
 def test_train_04_a_small_image_is_refused_with_the_least_size_and_the_cures(
@@ -138,20 +119,18 @@ def test_train_04_a_small_image_is_refused_with_the_least_size_and_the_cures(
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "extractor"),
     [
-        ["algo.policy=MlpPolicy"],
-        [
-            "algo.policy=CnnPolicy",
-            "algo.policy_kwargs={features_extractor_class: small_nets.SmallCnn}",
-        ],
-        ["algo.policy_kwargs={features_extractor_class: small_nets.SmallCnn}"],
+        (["algo.policy=MlpPolicy"], "FlattenExtractor"),
+        (["algo.policy=CnnPolicy", SMALL_CNN], "SmallCnn"),
+        ([SMALL_CNN], "SmallCnn"),
     ],
 )
 def test_train_04_a_policy_or_a_network_of_ones_own_takes_small_images(
-    changes: list[str], case: Case
+    changes: list[str], extractor: str, case: Case
 ) -> None:
-    run_of(case("train-06-float-image"), SMALL, *changes)
+    agent = finished_run(case("train-06-float-image"), SMALL, *changes).agent
+    assert type(agent.policy.features_extractor).__name__ == extractor
 
 
 def test_train_06_images_of_floats_are_numbers_to_mlp_and_that_is_said(case: Case) -> None:
@@ -201,7 +180,7 @@ def test_train_05_of_a_dictionary_only_the_quantities_are_normalised(
     changes: list[str], case: Case
 ) -> None:
     config = case("train-05-dict-obs")
-    run_of(config, "train.total_timesteps=128", *changes)
+    finished_run(config, "train.total_timesteps=128", *changes)
     (statistics,) = Path("runs").glob("*/seed-0/normalization.npz")
     with zipfile.ZipFile(statistics) as file:
         names = {name.partition("/")[0] for name in file.namelist()}
@@ -262,7 +241,8 @@ def test_train_17_noise_has_the_shape_of_the_actions(
     kind: str, noise: str, n_envs: int, case: Case
 ) -> None:
     changes = [f"env.kwargs.kind={kind}", f"env.n_envs={n_envs}", TD3.replace("normal", noise)]
-    run_of(case("train-17-action-spaces"), "train.total_timesteps=80", *changes)
+    agent = finished_run(case("train-17-action-spaces"), "train.total_timesteps=80", *changes).agent
+    assert np.shape(agent.action_noise()) == (n_envs, *agent.action_space.shape)
 
 
 @pytest.mark.parametrize(("kind", "said"), [("int", True), ("box", False)])
@@ -293,7 +273,11 @@ def test_train_22_rewards_that_hindsight_would_compute_wrongly_are_refused(
 
 def test_train_22_sound_goals_are_trained_on(case: Case) -> None:
     short = ["train.total_timesteps=150", "eval.final_episodes=2", "eval.n_episodes=1"]
-    run_of(case("train-22-her"), *short, "env.n_envs=2", "env.normalize=true")
+    run = finished_run(case("train-22-her"), *short, "env.n_envs=2", "env.normalize=true")
+    assert isinstance(run.agent.replay_buffer, HerReplayBuffer)
+    assert run.agent.replay_buffer.her_ratio == 0.8  # four goals for each of its own
+    assert (run.record.timesteps, run.record.last.mean_ep_length) == (150, 15)
+    assert run.record.last.success_rate is not None
 
 
 # --- masks ----------------------------------------------------------------------------------------
@@ -304,7 +288,9 @@ MASKER = "sb3_contrib.common.wrappers.ActionMasker"
 @pytest.mark.parametrize("name", ["allowed", "lift:allowed_moves", "lift.allowed_moves"])
 def test_train_28_masks_come_from_a_function_that_the_config_names(name: str, case: Case) -> None:
     wrapper = f"{{name: {MASKER}, kwargs: {{action_mask_fn: {name}}}}}"
-    run_of(case("train-28-masks-by-wrapper"), f"env.wrappers=[{wrapper}]")
+    run = finished_run(case("train-28-masks-by-wrapper"), f"env.wrappers=[{wrapper}]")
+    assert isinstance(run.agent, MaskablePPO)
+    assert run.record.last.mean_ep_length == 10  # no move left the shaft, which raises
 
 
 @pytest.mark.parametrize("name", ["alowed", "lift:alowed_moves"])
@@ -319,9 +305,9 @@ def test_train_28_a_function_that_is_not_there_is_named(name: str, case: Case, r
 def test_train_28_the_random_policy_takes_valid_actions_only(case: Case, rl: Any) -> None:
     config = case("train-28-masks-by-wrapper")
     change = ["--set", "env.id=lift:WithMasks-v0"]
-    run_of(config, change[1])
+    finished_run(config, change[1])
     (experiment,) = Path("runs").iterdir()
-    random_episodes(config, change[1])
+    assert random_episodes(config, change[1]).lengths.tolist() == [10] * 5
     assert rl("check", config, *change).exit_code == 0
     compared = rl("compare", experiment, experiment / "seed-0")
     assert "raised" not in compared.message
@@ -334,8 +320,10 @@ def test_train_10_masks_of_every_form_are_kept_by_agents_and_by_the_random_polic
 ) -> None:
     config = case("train-10-masks")
     kwargs = f"env.kwargs={{kind: {kind}, multi: {multi}}}"
-    run_of(config, "train.total_timesteps=128", kwargs)
-    random_episodes(config, kwargs)
+    run = finished_run(config, "train.total_timesteps=128", kwargs)
+    # An episode fills each box once: box 0 pays 0, box 1 pays 1, box 2 pays 2.
+    assert (run.record.last.mean_reward, run.record.last.std_reward) == (3, 0)
+    assert random_episodes(config, kwargs).returns.tolist() == [3] * 5
 
 
 def test_train_10_a_mask_of_another_length_is_named(case: Case, rl: Any) -> None:

@@ -263,6 +263,8 @@ def test_lines_are_added_to_the_log_without_secrets(run: RunFolder):
 def test_a_log_that_cannot_be_written_does_not_stop_anything(run: RunFolder):
     (run.path / "log.txt").mkdir(parents=True)
     run.add_to_log("begun")
+    assert run.log_tail() == []
+    assert list(run.path.iterdir()) == [run.path / "log.txt"]
 
 
 def test_the_end_of_a_log_is_bounded_in_lines_and_bytes(run: RunFolder):

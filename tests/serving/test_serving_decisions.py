@@ -97,7 +97,9 @@ def test_requests_that_are_not_valid_name_the_part(served, change, pointer):
 
 @pytest.mark.parametrize("eligible", [[27], [1, 1]])
 def test_actions_that_do_not_exist_are_refused(served, eligible):
-    served.decide(eligible=eligible, status=422)
+    problem = served.decide(eligible=eligible, status=422)
+    assert problem["type"].endswith("invalid-request")
+    assert "eligible" in problem["detail"]
 
 
 @pytest.mark.parametrize(

@@ -57,16 +57,24 @@ def test_wrong_kinds_and_impossible_values_are_refused(served, kind, value):
 
 
 def test_unknown_decisions_are_refused(served):
-    report(served, "nobody", ("like", True), status=404)
-    served.post("/v1/decisions/nobody/shown", status=404)
+    for problem in (
+        report(served, "nobody", ("like", True), status=404),
+        served.post("/v1/decisions/nobody/shown", status=404),
+    ):
+        assert "There is no decision nobody" in problem["detail"]
 
 
 def test_times_far_from_the_servers_are_refused(served):
     served.decide(event_id="e1")
     now = time.time_ns() // 1000
-    for ts, status in ((now + 10**10, 422), (now - 10**10, 422), (now + 10**6, 200)):
+
+    def reported(ts, status=422):
         body = {"outcomes": [{"kind": "like", "value": True, "ts": ts}]}
-        served.post("/v1/decisions/e1/outcomes", body, status)
+        return served.post("/v1/decisions/e1/outcomes", body, status)
+
+    assert "is in the future" in reported(now + 10**10)["detail"]
+    assert "is before the decision" in reported(now - 10**10)["detail"]
+    assert reported(now + 10**6, 200)["stored"] == 1
 
 
 def test_whether_it_was_shown_can_be_said_once(served):
@@ -85,4 +93,5 @@ def test_what_was_not_shown_has_no_outcomes(served):
 def test_what_has_outcomes_was_shown(served):
     served.decide(event_id="e1", deferred=True)
     report(served, "e1", ("like", True))
-    served.post("/v1/decisions/e1/not-shown", status=409)
+    problem = served.post("/v1/decisions/e1/not-shown", status=409)
+    assert "was reported as shown before" in problem["detail"]

@@ -89,7 +89,9 @@ def test_a_model_that_answers_otherwise_is_refused(served, second, monkeypatch):
 
 def test_a_version_that_disappears_is_noticed(served, second):
     shutil.rmtree(folder_of(served, second))
-    served.post(f"/v1/models/{second}/promote", status=409)
+    problem = served.post(f"/v1/models/{second}/promote", status=409)
+    assert "damaged" in problem["detail"]
+    assert served.decide()["model_version"] != second
 
 
 def test_a_version_is_removed_unless_it_is_used(served, second):

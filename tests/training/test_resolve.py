@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import gymnasium as gym
+import numpy as np
 import pytest
 import torch
 from small_experiments import fitting_env
@@ -201,7 +202,8 @@ def test_the_cure_for_actions_of_several_dimensions_is_taken():
     resolved = resolve(config_from_dict(raw)).config
     with contextlib.closing(build_env(resolved.env, [0])) as env:
         env.reset()
-        env.step([env.action_space.sample()])
+        _, rewards, _, _ = env.step([np.array([0, 1, 2, 3, 0, 1])])
+    assert rewards.tolist() == [7.0]  # the sum of what reached the board
 
 
 def test_an_algorithm_that_needs_masks_is_refused_where_there_are_none():

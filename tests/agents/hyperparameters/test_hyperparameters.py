@@ -408,10 +408,6 @@ def test_an_unknown_policy_is_refused_with_the_nearest_and_all_there_are() -> No
     )
 
 
-def test_a_policy_the_algorithm_has_is_let_through() -> None:
-    check_policy_name(ALGORITHMS["ppo"], "CnnPolicy", "")
-
-
 # --- completeness -------------------------------------------------------------------------------
 
 WRITTEN = {

@@ -9,7 +9,7 @@ import pytest
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from rl_runner.envs.contract.goals import check_goal_rewards
+from rl_runner.envs.contract.goals import N_RESETS, check_goal_rewards
 from rl_runner.envs.raw_rewards import RewardRecorder
 from rl_runner.errors import EnvError
 
@@ -48,14 +48,19 @@ def checked(
     n: int = 2,
     wrapper: Callable[[Any], gym.Env[Any, Any]] = lambda env: env,
     **options: bool,
-) -> None:
+) -> set[int]:
+    """Check an environment, and return for how many goals at once it had to compute rewards."""
+    asked = set()
+
     class WithRewards(Goals):
         def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
+            asked.add(len(achieved))
             assert len(info) == len(achieved)
             return compute_reward(achieved, desired, info)
 
     venv = DummyVecEnv([lambda: wrapper(WithRewards(goal))] * n)
     check_goal_rewards(venv, "Goals-v0", **options)
+    return asked
 
 
 def by_row(achieved: Any, desired: Any, _: Any) -> Any:
@@ -71,7 +76,7 @@ def test_a_reward_for_each_row_is_taken(goal: spaces.Space[Any], n: int) -> None
         same = (achieved == desired).reshape(len(achieved), -1).all(axis=1)
         return same.astype(np.float32)
 
-    checked(equal, goal, n)
+    assert N_RESETS * n in checked(equal, goal, n)
 
 
 @pytest.mark.parametrize(
@@ -147,12 +152,13 @@ def test_a_wrapper_that_changes_goals_is_noticed_before_one_is_reached() -> None
 
 
 def test_a_wrapper_with_its_own_rewards_is_taken() -> None:
-    checked(by_row, wrapper=WithItsOwn)
-    checked(sparse, wrapper=recorded(WithItsOwn))
+    assert N_RESETS * 2 in checked(by_row, wrapper=WithItsOwn)
+    assert N_RESETS * 2 in checked(sparse, wrapper=recorded(WithItsOwn))
 
 
 def test_a_wrapper_that_leaves_goals_as_they_are_is_taken() -> None:
-    checked(sparse, wrapper=recorded(gym.wrappers.RecordEpisodeStatistics))
+    wrapper = recorded(gym.wrappers.RecordEpisodeStatistics)
+    assert N_RESETS * 2 in checked(sparse, wrapper=wrapper)
 
 
 def test_infos_are_passed_only_if_the_replay_buffer_keeps_them() -> None:
@@ -176,4 +182,4 @@ class Moving(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def test_a_goal_may_change_in_a_step() -> None:
-    checked(by_row, wrapper=Moving)
+    assert N_RESETS * 2 in checked(by_row, wrapper=Moving)

@@ -53,6 +53,7 @@ def test_any_display_will_do(name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("pygame.display.init", lambda: None)
     monkeypatch.setattr("pygame.display.get_driver", lambda: "x11")
     monkeypatch.setenv(name, ":0")
+    assert has_display()
     check_display()
 
 
@@ -68,6 +69,7 @@ def test_a_display_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.usefixtures("no_display")
 def test_other_systems_have_one_always(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("sys.platform", "darwin")
+    assert has_display()
     check_display()
 
 

@@ -60,6 +60,7 @@ def _contrast(text: DrawnText, pixels: np.ndarray) -> float:
 
 
 def _check_layout(canvas: Canvas) -> None:
+    assert canvas.texts
     for text in canvas.texts:
         assert text.text, text
         assert _contains(text.room, text.ink), text
