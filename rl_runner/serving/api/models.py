@@ -13,6 +13,7 @@ from rl_runner.errors import CheckpointError, ConfigError, describe_exception
 from rl_runner.serving.api.documentation import documented
 from rl_runner.serving.api.requests import answer, body_as, require, service_of
 from rl_runner.serving.messages import RegisterRequest, VersionInfo, Versions
+from rl_runner.serving.models.registry import LoadedVersion
 from rl_runner.serving.problems import ApiError
 from rl_runner.serving.service import Service
 
@@ -36,6 +37,12 @@ async def _off_the_loop(work: Callable[[], Result]) -> Result:
 
 def _info(service: Service, version: str) -> VersionInfo:
     return next(info for info in service.registry.versions() if info.version == version)
+
+
+def _use(service: Service, loaded: LoadedVersion) -> VersionInfo:
+    """Decide with a version from now on, and return what it is."""
+    service.use(loaded)
+    return _info(service, loaded.artifact.version)
 
 
 @router.get("/v1/models", summary="List the versions, newest first", **documented(answer=Versions))
@@ -80,13 +87,10 @@ async def promote(request: Request, version: str) -> Response:
     """Verify a version and decide with it from now on; no request fails meanwhile."""
     require(request, "admin")
     service = service_of(request)
-
-    def work() -> VersionInfo:
-        loaded = service.registry.promote(service.registry.find(version))
-        service.use(loaded)
-        return _info(service, loaded.artifact.version)
-
-    return answer(await _off_the_loop(work))
+    registry = service.registry
+    return answer(
+        await _off_the_loop(lambda: _use(service, registry.promote(registry.find(version))))
+    )
 
 
 @router.post(
@@ -98,13 +102,7 @@ async def rollback(request: Request) -> Response:
     """Go back to the version before the last promotion."""
     require(request, "admin")
     service = service_of(request)
-
-    def work() -> VersionInfo:
-        loaded = service.registry.rollback()
-        service.use(loaded)
-        return _info(service, loaded.artifact.version)
-
-    return answer(await _off_the_loop(work))
+    return answer(await _off_the_loop(lambda: _use(service, service.registry.rollback())))
 
 
 @router.delete(

@@ -34,9 +34,7 @@ async def report(request: Request, event_id: str) -> Response:
 )
 async def shown(request: Request, event_id: str) -> Response:
     """Let a deferred decision count."""
-    require(request, "report")
-    await service_of(request).shown(event_id, is_shown=True)
-    return answer(Shown(event_id=event_id, shown=True))
+    return await _note_shown(request, event_id, is_shown=True)
 
 
 @router.post(
@@ -46,6 +44,10 @@ async def shown(request: Request, event_id: str) -> Response:
 )
 async def not_shown(request: Request, event_id: str) -> Response:
     """Leave a decision out of the log."""
+    return await _note_shown(request, event_id, is_shown=False)
+
+
+async def _note_shown(request: Request, event_id: str, *, is_shown: bool) -> Response:
     require(request, "report")
-    await service_of(request).shown(event_id, is_shown=False)
-    return answer(Shown(event_id=event_id, shown=False))
+    await service_of(request).shown(event_id, is_shown=is_shown)
+    return answer(Shown(event_id=event_id, shown=is_shown))
