@@ -14,7 +14,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 
 from rl_runner.envs import build_evaluation_env, make_single_env
-from rl_runner.envs.episode_seeds import EpisodeSeeds
+from rl_runner.envs.episode_layers import EpisodeSeeds
 from rl_runner.evaluation.play.episodes import play_episodes
 from rl_runner.evaluation.play.loaded_run import Run, load_run
 from rl_runner.seeding import SeedTree

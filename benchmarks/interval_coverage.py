@@ -17,12 +17,12 @@ from rl_runner.evaluation.statistics.bounds import Bounds
 from rl_runner.evaluation.statistics.differences import p_value_of_equal_means
 from rl_runner.evaluation.statistics.dirichlet_means import bounded_mean_interval
 from rl_runner.evaluation.statistics.means import mean_interval
-from rl_runner.evaluation.statistics.probabilities import probability_of_improvement
 from rl_runner.evaluation.statistics.ranks import (
     FEWEST_FOR_RANKS,
     interquartile_mean,
     interquartile_mean_interval,
     median_interval,
+    probability_of_improvement,
 )
 from rl_runner.evaluation.statistics.sequential import betting_e_value, e_value
 

@@ -4,7 +4,7 @@ import os
 import signal
 from types import FrameType
 
-from rl_runner.cli.exit_codes import INTERRUPTED
+from rl_runner.cli import INTERRUPTED
 
 
 def main() -> None:

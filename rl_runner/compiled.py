@@ -44,6 +44,16 @@ def compiled(function: Function, **options: Any) -> Function:
     return dispatcher
 
 
+def inlined(function: Function) -> Function:
+    """Compile a function into its callers; it must not allocate arrays.
+
+    A call passes each array as seven numbers and changes its reference count with locked
+    instructions, which costs more than most of these functions do themselves. They keep no array
+    after they return, so reference counting is not needed (``_nrt=False``).
+    """
+    return compiled(function, forceinline=True, _nrt=False)
+
+
 def cache_folder(name: str) -> Path | None:
     """Return a folder that is kept between processes; None if none can be written.
 

@@ -4,5 +4,5 @@
 one from checked :mod:`hyperparameters`. :mod:`spaces` finds out which spaces an algorithm supports,
 and :mod:`image_policies` which policy suits images. :mod:`saving` and :mod:`state` write and read
 an agent's files. :mod:`algorithms` holds REINFORCE and Q-learning to be read; :mod:`fast` holds
-compiled twins, which :mod:`engine` chooses where they do the same.
+compiled twins, which :mod:`build` chooses where they do the same.
 """

@@ -1,6 +1,7 @@
 """Schedules as SB3 calls them: from the *remaining* progress (1 → 0) to a value.
 
-Saved SB3 agents refer to :class:`CurvedSchedule` by this module's name, so it cannot move.
+Saved SB3 agents refer to :class:`CurvedSchedule` by this module's name, and to its config by the
+name of :mod:`rl_runner.config.schedules`, so neither class can move.
 """
 
 import math

@@ -9,30 +9,22 @@ from typing import Annotated, Any
 import typer
 
 from rl_runner import __version__
-from rl_runner.cli import options
-from rl_runner.cli.command_group import Command, CommandGroup
-from rl_runner.cli.commands.algos import algos
-from rl_runner.cli.commands.check import check
+from rl_runner.cli import INTERRUPTED, USER_MISTAKE, options
+from rl_runner.cli.commands import Command, CommandGroup
 from rl_runner.cli.commands.compare import compare
-from rl_runner.cli.commands.convert import convert
+from rl_runner.cli.commands.configs import algos, check, envs, init
 from rl_runner.cli.commands.dashboard import dashboard
-from rl_runner.cli.commands.doctor import doctor
-from rl_runner.cli.commands.envs import envs
 from rl_runner.cli.commands.eval import evaluate
-from rl_runner.cli.commands.export import export
-from rl_runner.cli.commands.init import init
+from rl_runner.cli.commands.interaction_logs import convert, export, simulate
 from rl_runner.cli.commands.models import MODELS
-from rl_runner.cli.commands.record import record
 from rl_runner.cli.commands.report import report
-from rl_runner.cli.commands.reproduce import reproduce
 from rl_runner.cli.commands.runs import runs
 from rl_runner.cli.commands.serve import SERVE
-from rl_runner.cli.commands.simulate import simulate
 from rl_runner.cli.commands.train import train
 from rl_runner.cli.commands.tune import tune
-from rl_runner.cli.commands.watch import watch
+from rl_runner.cli.commands.verification import doctor, reproduce
+from rl_runner.cli.commands.videos import record, watch
 from rl_runner.cli.display.console import only_results, separate_results, show, show_error
-from rl_runner.cli.exit_codes import INTERRUPTED, USER_MISTAKE
 from rl_runner.errors import RunnerError
 from rl_runner.local_code import forbid_local_code
 from rl_runner.startup import collect_rarely

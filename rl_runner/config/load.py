@@ -9,9 +9,8 @@ from typing import Any
 import yaml
 
 from rl_runner.config.schema import ExperimentConfig, default_name
-from rl_runner.config.source import Path, SourceMap
 from rl_runner.config.validation import validate_section
-from rl_runner.config.yaml_text import parse_yaml
+from rl_runner.config.yaml_text import Path, SourceMap, parse_yaml
 from rl_runner.errors import ConfigError, Problem, did_you_mean
 from rl_runner.layout import CONFIG
 

@@ -19,8 +19,8 @@ from pydantic import (
 from rl_runner.config.data import DataConfig, budget_from_log
 from rl_runner.config.environment import EnvConfig
 from rl_runner.config.section import Count, Section, Timesteps
-from rl_runner.config.source import SourceMap
 from rl_runner.config.tune import TuneConfig
+from rl_runner.config.yaml_text import SourceMap
 from rl_runner.errors import ConfigError, Problem
 
 DEFAULT_SEEDS = 5  # fewer cannot support a claim (Agarwal et al. 2021)

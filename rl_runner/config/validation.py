@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from rl_runner.config.source import Path, SourceMap
+from rl_runner.config.yaml_text import Path, SourceMap
 from rl_runner.errors import ConfigError, Problem, did_you_mean
 
 MAX_PROBLEMS = 8

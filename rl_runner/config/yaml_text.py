@@ -4,20 +4,22 @@ Plain PyYAML follows YAML 1.1, where ``1e-3`` is a string and ``no`` is False, a
 either drop line numbers or run constructors that the file names. Here the text is only *composed*
 into nodes (nothing is constructed by a tag), and the nodes are read as the YAML 1.2 core schema
 says (https://yaml.org/spec/1.2.2/#103-core-schema), with ``_`` allowed between digits.
+
+The positions, a :class:`SourceMap`, accompany a config wherever an error may have to name a line.
 """
 
 import math
 import re
+from dataclasses import dataclass, field
 from typing import Any, Never
 
 import yaml
 
-from rl_runner.config.source import Path, SourceMap
 from rl_runner.errors import ConfigError, Problem
 
+Path = tuple[str | int, ...]
 MAX_DEPTH = 100
 MAX_NODES = 100_000  # a malicious file of nested aliases would otherwise expand without end
-
 _NULL = re.compile(r"(|~|null|Null|NULL)\Z")
 _BOOL = re.compile(r"(true|True|TRUE|false|False|FALSE)\Z")
 _INT = re.compile(r"[-+]?[0-9](_?[0-9])*\Z")
@@ -27,9 +29,35 @@ _FLOAT = re.compile(
 )
 _INF = re.compile(r"[-+]?(\.inf|\.Inf|\.INF)\Z")
 _NAN = re.compile(r"(\.nan|\.NaN|\.NAN)\Z")
-
 _PREFIX = "tag:yaml.org,2002:"
 _PLAIN = "plain"  # our tag for a scalar without quotes and without a tag
+
+
+@dataclass(frozen=True)
+class SourceMap:
+    """Positions of a config's values.
+
+    ``places`` maps a key's path, e.g. ``("algo", "gamma")``, to ``"configs/a.yaml:12"``. Positions
+    do not make two configs different, so comparisons ignore them.
+    """
+
+    origin: str = field(default="config", compare=False)
+    places: dict[Path, str] = field(default_factory=dict, compare=False, repr=False)
+    # Of the files themselves, absolute: the config's own first, then those that it extends
+    folders: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    def locate(self, path: Path) -> str:
+        """Return ``file:line, key `a.b` `` for the longest known prefix of ``path``."""
+        key = ".".join(str(part) for part in path)
+        for length in range(len(path), 0, -1):
+            if place := self.places.get(path[:length]):
+                return f"{place}, key `{key}`"
+        return f"{self.origin}, key `{key}`" if key else self.origin
+
+    def overlaid(self, upper: "SourceMap") -> "SourceMap":
+        """Return the positions after ``upper`` was laid over this file (``extends``, ``--set``)."""
+        folders = tuple(dict.fromkeys([*upper.folders, *self.folders]))
+        return SourceMap(upper.origin, {**self.places, **upper.places}, folders)
 
 
 def _plain_scalar(text: str) -> object:

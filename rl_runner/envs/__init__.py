@@ -5,11 +5,10 @@
 ``specs``             finds environments by name; errors that say what to do
 ``arguments``         which argument an exception blames
 ``wrappers``          finds wrappers by name, and their arguments that YAML cannot write
-``registration``      the environments that rl_runner adds: Tutor, Recommender, BitFlipping
-``catalog``           the environments that are installed, for ``rl envs``
+``catalog``           the environments that rl_runner adds, and all that are installed
 ``baselines``         policies that need no training, by environment and name
 ``normalization``     the statistics of VecNormalize: copied, saved and loaded
-``episode_seeds``     a wrapper: episodes begin on chosen seeds
+``episode_layers``    wrappers: episodes begin on chosen seeds, and have exact returns
 ``masking``           action masks: a wrapper that offers them, and valid random actions
 ``images``            which observations are images, and where their channels are
 ``film``              a wrapper: keeps the pictures of an episode
@@ -27,7 +26,7 @@ from rl_runner.envs.build import (
     make_single_env,
     reason_for_single_copies,
 )
-from rl_runner.envs.registration import register_environments
+from rl_runner.envs.catalog import register_environments
 from rl_runner.envs.specs import time_limit_of
 
 __all__ = [

@@ -24,10 +24,9 @@ from rl_runner.config.environment import EnvConfig
 from rl_runner.config.schema import DEFAULT_GAMMA, AlgoConfig
 from rl_runner.envs.catalog import describe_space
 from rl_runner.envs.contract import ContractGuard
-from rl_runner.envs.episode_seeds import EpisodeSeeds
+from rl_runner.envs.episode_layers import EpisodeSeeds, RewardRecorder
 from rl_runner.envs.failures import NamedFailures
 from rl_runner.envs.images import is_quantity, parts_of, with_channels_first
-from rl_runner.envs.raw_rewards import RewardRecorder
 from rl_runner.envs.specs import (
     AnyEnv,
     explained,
@@ -133,7 +132,7 @@ def build_copy(
     :raises EnvError: as :func:`make_single_env` does; so do its methods, if the environment raises
         an exception or returns what breaks its contract
     """
-    from rl_runner.envs.monitor import ExactMonitor
+    from rl_runner.envs.episode_layers import ExactMonitor
 
     # The environment, its time limit and the config's wrappers. What it pays is recorded below the
     # wrappers, which may change it.

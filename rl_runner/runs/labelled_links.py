@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rl_runner.config import ExperimentConfig, load_config
-from rl_runner.config.differences import describe_configs
+from rl_runner.config.identity import describe_configs
 from rl_runner.errors import ConfigError
 from rl_runner.layout import CONFIG
 

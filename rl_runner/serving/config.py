@@ -7,11 +7,10 @@ from pydantic import Field, model_validator
 
 from rl_runner.config.data import Duration, parse_duration
 from rl_runner.config.section import Section, text_like
-from rl_runner.config.source import SourceMap
 from rl_runner.config.validation import validate_section
-from rl_runner.config.yaml_text import parse_yaml
+from rl_runner.config.yaml_text import SourceMap, parse_yaml
 from rl_runner.errors import ConfigError, Problem
-from rl_runner.offline.domains.registry import find_domain
+from rl_runner.offline.domains import find_domain
 from rl_runner.offline.store.database import StoreUrl, is_store_url
 
 SERVICES = Path("serve")  # where services keep their files, below the current folder

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
+from rl_runner.offline.domains import find_domain
 from rl_runner.offline.domains.protocol import Domain
-from rl_runner.offline.domains.registry import find_domain
 from rl_runner.offline.logs.local_times import TIME_FORMAT
 from rl_runner.offline.logs.log_files import check_suffix
 from rl_runner.offline.store.export import Export

@@ -19,8 +19,8 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from rl_runner.errors import ConfigError, Problem, RunFolderError, describe_exception
+from rl_runner.offline.domains import find_domain
 from rl_runner.offline.domains.protocol import Domain, check_value
-from rl_runner.offline.domains.registry import find_domain
 from rl_runner.runs.disk import writing
 from rl_runner.runs.provenance import now
 from rl_runner.serving.config import ServeConfig

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from rl_runner.errors import RunnerError, bounded, describe_exception
 from rl_runner.offline.learning.trained_run import load_trained
-from rl_runner.offline.store.tables import metadata
+from rl_runner.offline.store.tables import system_tasks
 from rl_runner.serving.config import ServeConfig
 from rl_runner.serving.models.registry import Registry
 from rl_runner.serving.problems import ApiError
@@ -25,18 +25,6 @@ from rl_runner.serving.store.setup import Store
 RL_TRAINING = "rl_training"
 RUNNING, COMPLETED, FAILED = "running", "completed", "failed"
 INTERRUPTED = "The server ended while the task was running."
-
-system_tasks = sa.Table(
-    "system_tasks",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("task_name", sa.Text, nullable=False),
-    sa.Column("executed_at", sa.DateTime(timezone=True), nullable=False),
-    sa.Column("status", sa.Text, nullable=False),
-    sa.Column("users_processed", sa.Integer),
-    sa.Column("records_processed", sa.Integer),
-    sa.Column("metadata", sa.JSON, nullable=False, default=dict),
-)
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any
 from gymnasium.spaces import Box
 from gymnasium.spaces.utils import flatten_space
 
-from rl_runner.agents.build import build_agent, choose_policy
-from rl_runner.agents.engine import choose_engine, reason_against_fast
+from rl_runner.agents.build import build_agent, choose_engine, choose_policy, reason_against_fast
 from rl_runner.agents.hyperparameters.combinations import (
     impossible_combinations,
     replays_hindsight,
@@ -34,8 +33,8 @@ from rl_runner.agents.registry import Algorithm, find_algorithm
 from rl_runner.agents.spaces import action_notes, fitting_algorithms, flat_actions, refusal
 from rl_runner.config import EnvConfig, ExperimentConfig
 from rl_runner.config.schema import AlgoConfig, Engine, TrainConfig
-from rl_runner.config.source import SourceMap
 from rl_runner.config.validation import validate_section
+from rl_runner.config.yaml_text import SourceMap
 from rl_runner.envs import build_env, time_limit_of
 from rl_runner.envs.catalog import describe_space
 from rl_runner.envs.code import use_code, with_code

@@ -14,8 +14,8 @@ import numpy as np
 
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import ObjectiveConfig, TuneConfig
+from rl_runner.evaluation.statistics import LEVEL
 from rl_runner.evaluation.statistics.bounds import Bounds
-from rl_runner.evaluation.statistics.confidence import LEVEL
 from rl_runner.evaluation.statistics.differences import difference_interval
 from rl_runner.evaluation.statistics.summary import Summary, summarize
 from rl_runner.training.environment_task import EnvironmentTask

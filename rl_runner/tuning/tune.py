@@ -19,7 +19,8 @@ from rl_runner.tuning.confirm import Candidate, Confirmed, candidates, confirm, 
 from rl_runner.tuning.objective import describe_objective
 from rl_runner.tuning.report.study_report import write_report
 from rl_runner.tuning.report.study_summary import TuneResult, importances_of
-from rl_runner.tuning.search.pruners import build_pruner
+from rl_runner.tuning.search.running_trial import trial_report
+from rl_runner.tuning.search.samplers import build_pruner
 from rl_runner.tuning.search.search import Search, SearchTask
 from rl_runner.tuning.space.check_space import complete_tuning
 from rl_runner.tuning.space.search_space import SearchSpace, parents_first
@@ -32,7 +33,6 @@ from rl_runner.tuning.study.storage import (
     storage_lost,
 )
 from rl_runner.tuning.study.study_folder import StudyFolder
-from rl_runner.tuning.study.trial_report import trial_report
 from rl_runner.tuning.study_reporter import StudyPlan, StudyReporter, TrialReport
 from rl_runner.tuning.trial_runs import resolve_start
 

@@ -6,7 +6,7 @@ import torch
 
 from rl_runner.agents.hyperparameters.constructor import check_hyperparameters
 from rl_runner.agents.registry import ALGORITHMS
-from rl_runner.config.source import SourceMap
+from rl_runner.config.yaml_text import SourceMap
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -9,7 +9,7 @@ import twins
 from stable_baselines3 import PPO, SAC
 
 from rl_runner import Reporter, config_from_dict, train
-from rl_runner.agents.engine import choose_engine, reason_against_fast
+from rl_runner.agents.build import choose_engine, reason_against_fast
 from rl_runner.agents.fast.reasons import REASONS
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.errors import ConfigError

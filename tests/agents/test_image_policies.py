@@ -9,7 +9,7 @@ from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.agents.spaces import policy_for
 from rl_runner.config import config_from_dict
 from rl_runner.config.schema import ExperimentConfig
-from rl_runner.config.source import SourceMap
+from rl_runner.config.yaml_text import SourceMap
 
 
 def bytes_of(*shape: int) -> spaces.Box:

@@ -16,7 +16,7 @@ from rl_runner.agents.build import build_agent
 from rl_runner.agents.hyperparameters.constructor import check_hyperparameters
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.agents.saving import load_parameters
-from rl_runner.config.source import SourceMap
+from rl_runner.config.yaml_text import SourceMap
 from rl_runner.errors import CheckpointError
 
 

@@ -14,7 +14,7 @@ from rl_runner.agents.protocol import Agent
 from rl_runner.agents.registry import ALGORITHMS, find_algorithm
 from rl_runner.agents.saving import load_agent, save_agent
 from rl_runner.config import EnvConfig
-from rl_runner.config.source import SourceMap
+from rl_runner.config.yaml_text import SourceMap
 from rl_runner.envs import build_env
 from rl_runner.errors import CheckpointError
 

@@ -18,7 +18,7 @@ from rl_runner.agents.hyperparameters.constructor import (
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.registry import ALGORITHMS, Algorithm, find_algorithm
 from rl_runner.agents.spaces import policy_for, supported_spaces
-from rl_runner.config.source import SourceMap
+from rl_runner.config.yaml_text import SourceMap
 from rl_runner.errors import ConfigError
 
 every_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=list(ALGORITHMS))

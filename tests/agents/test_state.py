@@ -10,7 +10,7 @@ from rl_runner.agents.hyperparameters.constructor import check_hyperparameters
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.agents.state import load_numbers, load_state, save_numbers, save_state
 from rl_runner.config import EnvConfig, config_from_dict
-from rl_runner.config.source import SourceMap
+from rl_runner.config.yaml_text import SourceMap
 from rl_runner.envs import build_env
 from rl_runner.training.resolve import build_config_agent, resolve
 

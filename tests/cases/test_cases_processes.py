@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rl_runner import load_config, train
-from rl_runner.cli.exit_codes import INCOMPLETE
+from rl_runner.cli import INCOMPLETE
 from rl_runner.runs.claim import is_claimed
 from rl_runner.runs.folder import RunFolder
 

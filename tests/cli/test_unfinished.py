@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from rl_runner.cli import INCOMPLETE, INTERRUPTED
 from rl_runner.cli.display.results import show_unfinished
-from rl_runner.cli.exit_codes import INCOMPLETE, INTERRUPTED
 from rl_runner.runs.record import RunRecord, Status
 from rl_runner.training.experiment import ExperimentResult
 from rl_runner.training.task import RunResult

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rl_runner.config import ExperimentConfig, config_from_dict
-from rl_runner.config.differences import describe_configs
+from rl_runner.config.identity import describe_configs
 
 
 def config(

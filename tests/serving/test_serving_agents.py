@@ -14,7 +14,7 @@ from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.config import config_from_dict
 from rl_runner.errors import ConfigError
 from rl_runner.evaluation.play.loaded_run import load_run
-from rl_runner.serving.models.observations import as_batch
+from rl_runner.serving.models.agents import as_batch
 from rl_runner.training.train import train
 
 QUICK = {"ppo", "recurrent_ppo", "maskable_ppo", "q_learning", "sac"}

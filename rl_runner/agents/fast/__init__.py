@@ -6,6 +6,6 @@ arithmetic. Here a whole update is one compiled call, on the memory of torch's o
 A twin is a subclass of the stock class in :mod:`on_policy` (PPO, A2C), :mod:`off_policy` (DQN and
 its variants), :mod:`reinforce` or :mod:`q_learning`. It hands its networks, which
 :mod:`actor_critic_networks` and :mod:`value_networks` hold as flat arrays (:mod:`memory`), to the
-compiled functions in :mod:`kernels`. :mod:`rl_runner.agents.engine` decides when a twin takes an
+compiled functions in :mod:`kernels`. :mod:`rl_runner.agents.build` decides when a twin takes an
 algorithm's place; :mod:`reasons` says what the twins do not support.
 """

@@ -17,8 +17,7 @@ from torch import nn
 
 from rl_runner.agents.algorithms.geometric_dqn import GeometricDQN
 from rl_runner.agents.fast.kernels.structures import Transitions
-from rl_runner.agents.fast.prediction import Act, FastPrediction, MlpForward
-from rl_runner.agents.fast.twin import CompiledTwin
+from rl_runner.agents.fast.prediction import Act, CompiledTwin, FastPrediction, MlpForward
 from rl_runner.agents.fast.value_networks import ValueNetworks
 
 AT_ONCE = 64  # minibatches that are gathered together, at most

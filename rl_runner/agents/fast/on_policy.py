@@ -30,12 +30,12 @@ from rl_runner.agents.fast.kernels.actor_critic import (
 )
 from rl_runner.agents.fast.kernels.structures import Rollout
 from rl_runner.agents.fast.prediction import (
+    CompiledTwin,
     FastPrediction,
     MlpForward,
     categorical_actions,
     gaussian_actions,
 )
-from rl_runner.agents.fast.twin import CompiledTwin
 
 
 class FastOnPolicy(CompiledTwin, OnPolicyAlgorithm):

@@ -1,4 +1,4 @@
-"""A policy's actions by a forward pass in NumPy, for playing and evaluating.
+"""What the compiled twins share: observations as inputs, and actions by a forward pass in NumPy.
 
 For small networks it takes a tenth of the time of torch's. The weights are torch's own memory, so
 what is learned or loaded later takes effect at once.
@@ -9,12 +9,39 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.preprocessing import is_image_space
 from torch import nn
 
-from rl_runner.agents.fast.features import features_of
-
+Features = Callable[[Any], np.ndarray]
 Outputs = Callable[[Any], np.ndarray]
 Act = Callable[[np.ndarray, bool], np.ndarray]
+
+
+def features_of(space: spaces.Space[Any]) -> Features | None:
+    """Return the function from a batch of observations to (n, n_features) float32, as SB3 has it.
+
+    Discrete ones become one-hot. None for spaces that compiled code does not support: images,
+    dictionaries, MultiDiscrete, ….
+    """
+    if isinstance(space, spaces.Discrete):
+        n, start = int(space.n), int(space.start)
+
+        def one_hot(observations: Any) -> np.ndarray:
+            rows = np.asarray(observations).reshape(-1) - start
+            features = np.zeros((len(rows), n), np.float32)
+            features[np.arange(len(rows)), rows] = 1.0
+            return features
+
+        return one_hot
+    if isinstance(space, spaces.Box) and not is_image_space(space):
+        shape = (-1, int(np.prod(space.shape)))
+
+        def flat(observations: Any) -> np.ndarray:
+            return np.ascontiguousarray(observations, dtype=np.float32).reshape(shape)
+
+        return flat
+    return None
 
 
 class MlpForward:
@@ -97,3 +124,36 @@ def gaussian_actions(space: spaces.Box, log_std: np.ndarray) -> Act:
         return actions
 
     return act
+
+
+class CompiledTwin(BaseAlgorithm):
+    """Base of the twins; in their list of bases it comes before SB3's class."""
+
+    _networks: Any  # ActorCriticNetworks or ValueNetworks
+    _features: Features
+    _prediction: FastPrediction
+
+    def _setup_model(self) -> None:
+        super()._setup_model()  # type: ignore[safe-super]  # SB3's class comes after this one
+        features = features_of(self.observation_space)
+        assert features is not None  # noqa: S101 - checked in reasons.py
+        self._features = features
+
+    def _excluded_save_params(self) -> list[str]:
+        own = ["_networks", "_features", "_prediction"]
+        return [*super()._excluded_save_params(), *own]
+
+    def set_parameters(self, *arguments: Any, **keywords: Any) -> None:
+        """Load parameters and optimiser state, as stock SB3 does."""
+        super().set_parameters(*arguments, **keywords)
+        self._networks.bind()
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,  # noqa: ARG002 - SB3's signature
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, Any]:
+        """Return actions for one or a batch of observations."""
+        return self._prediction(observation, deterministic=deterministic), state

@@ -11,13 +11,13 @@ from gymnasium import spaces
 
 from rl_runner.agents.algorithms.reinforce import Batch, Reinforce
 from rl_runner.agents.fast.actor_critic_networks import ActorCriticNetworks, loss_settings
-from rl_runner.agents.fast.features import features_of
 from rl_runner.agents.fast.kernels import actor_critic as kernels
 from rl_runner.agents.fast.kernels.structures import Rollout
 from rl_runner.agents.fast.prediction import (
     FastPrediction,
     MlpForward,
     categorical_actions,
+    features_of,
     gaussian_actions,
 )
 

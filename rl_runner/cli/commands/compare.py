@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rl_runner.cli import options
+from rl_runner.cli import FAILED, INTERRUPTED, options
 from rl_runner.cli.display.comparison import decision_document, show_comparison, show_decision
 from rl_runner.cli.display.console import show_json, show_message
-from rl_runner.cli.exit_codes import FAILED, INTERRUPTED
 from rl_runner.errors import Problem, RunnerError
-from rl_runner.runs.machine import usable_cores
+from rl_runner.runs.provenance import usable_cores
 
 if TYPE_CHECKING:
     from rl_runner.evaluation.comparison.compare import Comparison

@@ -14,9 +14,8 @@ from typing import Annotated
 
 import typer
 
-from rl_runner.cli import options
+from rl_runner.cli import FAILED, options
 from rl_runner.cli.display.console import show_message
-from rl_runner.cli.exit_codes import FAILED
 from rl_runner.errors import Problem, RunFolderError, RunnerError
 from rl_runner.layout import CONFIG, RECORD
 from rl_runner.runs.labelled_links import update_links

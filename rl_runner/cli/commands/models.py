@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rl_runner.cli import options
-from rl_runner.cli.command_group import CommandGroup
+from rl_runner.cli.commands import CommandGroup
 from rl_runner.cli.display.console import show, show_json
 from rl_runner.cli.display.tables import table
 

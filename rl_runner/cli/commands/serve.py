@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from rl_runner.cli import options
-from rl_runner.cli.command_group import CommandGroup
+from rl_runner.cli.commands import CommandGroup
 from rl_runner.cli.display.console import (
     result_stream,
     show,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rl_runner.cli import options
+from rl_runner.cli import FAILED, INTERRUPTED, options
 from rl_runner.cli.display.console import console, show, show_json, show_message
 from rl_runner.cli.display.logs import log_result_document, show_log_result
 from rl_runner.cli.display.results import (
@@ -15,9 +15,8 @@ from rl_runner.cli.display.results import (
     show_result,
     show_unfinished,
 )
-from rl_runner.cli.exit_codes import FAILED, INTERRUPTED
 from rl_runner.errors import ConfigError, Problem
-from rl_runner.runs.machine import usable_cores
+from rl_runner.runs.provenance import usable_cores
 from rl_runner.startup import start_fork_server
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def train(
 
 def _titles(configs: "Sequence[ExperimentConfig]") -> list[str]:
     """Return a title for each experiment: its name and, where others have it too, what differs."""
-    from rl_runner.config.differences import describe_configs
+    from rl_runner.config.identity import describe_configs
 
     return [
         label if label.startswith(config.name) else f"{config.name}, {label}"

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rl_runner.cli import options
+from rl_runner.cli import FAILED, INTERRUPTED, options
 from rl_runner.cli.display.console import show_json, show_message
-from rl_runner.cli.exit_codes import FAILED, INTERRUPTED
 from rl_runner.errors import ConfigError, Problem
-from rl_runner.runs.machine import usable_cores
+from rl_runner.runs.provenance import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

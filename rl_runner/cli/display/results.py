@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from rl_runner.cli import INCOMPLETE, INTERRUPTED
 from rl_runner.cli.display.console import duration, number, show, show_message
 from rl_runner.cli.display.tables import Column, table
-from rl_runner.cli.exit_codes import INCOMPLETE, INTERRUPTED
 from rl_runner.runs.record import RunRecord
 
 if TYPE_CHECKING:

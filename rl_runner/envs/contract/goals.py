@@ -7,7 +7,7 @@ import gymnasium as gym
 import numpy as np
 
 from rl_runner.envs.contract.breaches import described
-from rl_runner.envs.raw_rewards import RewardRecorder
+from rl_runner.envs.episode_layers import RewardRecorder
 from rl_runner.errors import EnvError, Problem, describe_exception, place_of
 
 if TYPE_CHECKING:

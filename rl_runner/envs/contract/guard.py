@@ -8,9 +8,8 @@ import gymnasium as gym
 from gymnasium import spaces
 
 from rl_runner.envs.contract.breaches import BreachError
-from rl_runner.envs.contract.observations import observation_check
+from rl_runner.envs.contract.observations import check_observation_space, observation_check
 from rl_runner.envs.contract.results import mask_of, raise_if_breach, reset_result, step_result
-from rl_runner.envs.contract.spaces import check_observation_space
 from rl_runner.errors import EnvError, Problem
 
 

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 from rl_runner.config import EnvConfig
-from rl_runner.config.differences import describe_configs
+from rl_runner.config.identity import describe_configs
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.comparison.experiments import AgentName, Experiment
 from rl_runner.evaluation.comparison.pairs import Pair, compare_pairs
 from rl_runner.evaluation.comparison.scales import Scale
 from rl_runner.evaluation.comparison.scores import Measure, Scoring
 from rl_runner.evaluation.play.return_bounds import common_bounds
+from rl_runner.evaluation.statistics import LEVEL
 from rl_runner.evaluation.statistics.bounds import Bounds
-from rl_runner.evaluation.statistics.confidence import LEVEL
 from rl_runner.evaluation.statistics.summary import Aggregates, Estimate, aggregate
 
 

@@ -7,8 +7,11 @@ import numpy as np
 
 from rl_runner.evaluation.comparison.experiments import Curve, Experiment
 from rl_runner.evaluation.statistics.bounds import Bounds
-from rl_runner.evaluation.statistics.probabilities import share_interval
-from rl_runner.evaluation.statistics.ranks import interquartile_mean, interquartile_mean_interval
+from rl_runner.evaluation.statistics.ranks import (
+    interquartile_mean,
+    interquartile_mean_interval,
+    share_interval,
+)
 
 MOST_POINTS = 200
 

@@ -16,8 +16,8 @@ from typing import Literal
 
 import numpy as np
 
+from rl_runner.evaluation.statistics import LEVEL, Interval
 from rl_runner.evaluation.statistics.bounds import Bounds
-from rl_runner.evaluation.statistics.confidence import LEVEL, Interval
 from rl_runner.evaluation.statistics.differences import (
     FEWEST_TO_COMPARE,
     MOST_SEEDS,
@@ -27,7 +27,7 @@ from rl_runner.evaluation.statistics.differences import (
     p_value_of_equal_means,
     seeds_needed,
 )
-from rl_runner.evaluation.statistics.probabilities import probability_of_improvement
+from rl_runner.evaluation.statistics.ranks import probability_of_improvement
 from rl_runner.evaluation.statistics.summary import Estimate
 
 ERROR_RATE = 1 - LEVEL

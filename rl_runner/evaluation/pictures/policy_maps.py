@@ -10,12 +10,13 @@ import numpy as np
 from rl_runner.config import EnvConfig
 from rl_runner.envs import make_single_env
 from rl_runner.errors import EnvError, Problem
-from rl_runner.evaluation.pictures.grid_maps import GridMap, maps_of
 from rl_runner.evaluation.pictures.grid_policies import (
     Q_VALUES,
+    GridMap,
     GridPolicy,
     draw_policies,
     greedy_policy,
+    maps_of,
 )
 from rl_runner.evaluation.pictures.video_files import check_picture_path
 from rl_runner.evaluation.play.exact_returns import TransitionTable, transition_table

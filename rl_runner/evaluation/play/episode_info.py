@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from rl_runner.envs.episode_layers import RAW_EPISODE_ENDED, RAW_RETURN
 from rl_runner.envs.info_values import NOT_AVERAGED, InfoValue, InfoValues
-from rl_runner.envs.raw_rewards import RAW_EPISODE_ENDED, RAW_RETURN
 
 REWARD_TERMS = "reward_terms"  # info key: this step's reward, split by name
 IGNORED = {"is_success", "terminal_observation"}  # has its own column; SB3's, not a measurement

@@ -13,9 +13,9 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 
 from rl_runner.agents.protocol import Agent, takes_action_masks
+from rl_runner.envs.episode_layers import RAW_EPISODE_ENDED, RAW_RETURN
 from rl_runner.envs.info_values import NOT_AVERAGED, InfoValues
 from rl_runner.envs.normalization import set_statistics, statistics
-from rl_runner.envs.raw_rewards import RAW_EPISODE_ENDED, RAW_RETURN
 from rl_runner.envs.vectorized.pausable import PausableVecEnv
 from rl_runner.evaluation.play.episode_info import EpisodeInfo, classify
 from rl_runner.policy import Policy

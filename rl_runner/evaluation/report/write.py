@@ -8,7 +8,7 @@ from typing import Any
 from rl_runner.errors import ConfigError, Problem
 from rl_runner.evaluation.comparison.experiments import AgentName, load_experiments
 from rl_runner.evaluation.report.contents import LogPart, Report, StudyPart, gather
-from rl_runner.evaluation.statistics.confidence import Interval
+from rl_runner.evaluation.statistics import Interval
 from rl_runner.runs.disk import write_aside
 
 TEMPLATE = "report.html"

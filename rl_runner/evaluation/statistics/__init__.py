@@ -8,13 +8,15 @@ docs/comparing.md. The same runs always give the same interval.
 
 Values have the shape (n, …), and the first axis is the runs.
 
-- :mod:`.confidence`: the confidence level that all intervals share
 - :mod:`.bounds`: the range of the possible values
 - :mod:`.dirichlet_means`: the mean, and a difference of means, of bounded values (Gaffke 2005)
 - :mod:`.means`: the mean of unbounded values (Hall 1992)
-- :mod:`.ranks`: the median and the interquartile mean
+- :mod:`.ranks`: the median, the interquartile mean, the probability of improvement
 - :mod:`.differences`: two means compared, p values of several tests (Holm 1979), seeds needed
-- :mod:`.probabilities`: a share of runs, the probability of improvement (Wilson 1927)
 - :mod:`.sequential`: tests that may be repeated after every batch of seeds
 - :mod:`.summary`: what n runs amount to, from the modules above
 """
+
+LEVEL = 0.95  # the confidence level that all intervals share
+
+Interval = tuple[float, float]  # lower and upper end

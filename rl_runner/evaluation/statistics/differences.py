@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
+from rl_runner.evaluation.statistics import LEVEL, Interval
 from rl_runner.evaluation.statistics.bounds import MANY, Bounds
-from rl_runner.evaluation.statistics.confidence import LEVEL, Interval
 from rl_runner.evaluation.statistics.dirichlet_means import (
     bounded_difference_interval,
     bounded_difference_p_value,

@@ -18,8 +18,8 @@ number of values in operations.
 
 import numpy as np
 
+from rl_runner.evaluation.statistics import LEVEL, Interval
 from rl_runner.evaluation.statistics.bounds import Bounds
-from rl_runner.evaluation.statistics.confidence import LEVEL, Interval
 
 BISECTIONS = 50
 FEW = 20

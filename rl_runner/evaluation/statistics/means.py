@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import stdtrit
 
-from rl_runner.evaluation.statistics.confidence import LEVEL
+from rl_runner.evaluation.statistics import LEVEL
 
 
 def mean_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

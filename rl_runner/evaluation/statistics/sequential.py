@@ -33,8 +33,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rl_runner.evaluation.statistics import Interval
 from rl_runner.evaluation.statistics.bounds import Bounds
-from rl_runner.evaluation.statistics.confidence import Interval
 from rl_runner.evaluation.statistics.means import interval_at, moments_of_mean, transform
 
 FEWEST_PAIRS = 5

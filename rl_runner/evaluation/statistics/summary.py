@@ -11,8 +11,8 @@ from typing import overload
 
 import numpy as np
 
+from rl_runner.evaluation.statistics import Interval
 from rl_runner.evaluation.statistics.bounds import MANY, Bounds
-from rl_runner.evaluation.statistics.confidence import Interval
 from rl_runner.evaluation.statistics.dirichlet_means import bounded_mean_interval
 from rl_runner.evaluation.statistics.means import mean_interval
 from rl_runner.evaluation.statistics.ranks import (

@@ -19,9 +19,8 @@ import polars as pl
 from pydantic import BeforeValidator, Field, model_validator
 
 from rl_runner.config.section import Section
-from rl_runner.config.source import SourceMap
 from rl_runner.config.validation import validate_section
-from rl_runner.config.yaml_text import parse_yaml
+from rl_runner.config.yaml_text import SourceMap, parse_yaml
 from rl_runner.errors import ConfigError, DataError, Problem, did_you_mean
 from rl_runner.offline.logs.column_types import IDENTITIES
 from rl_runner.offline.logs.foreign_tables import read_table, with_decimal_points

@@ -15,7 +15,7 @@ from typing import IO, Any
 import polars as pl
 
 from rl_runner.errors import ConfigError, DataError, Problem, did_you_mean
-from rl_runner.offline.domains.registry import find_domain
+from rl_runner.offline.domains import find_domain
 from rl_runner.offline.logs.local_times import TIME_FORMAT, AmbiguousTimes, check_zone
 from rl_runner.offline.logs.log_schema import COLUMNS
 from rl_runner.offline.logs.refusals import Refusals

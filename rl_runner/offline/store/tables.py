@@ -1,4 +1,6 @@
-"""The tables of decisions and outcomes. Rewards are never stored: they follow from outcomes.
+"""The tables of a service's database: decisions, outcomes, model versions, tasks.
+
+Rewards are never stored: they follow from outcomes.
 
 Times are microseconds since 1970 (UTC) of the server's clock. Contexts and actions are JSON text.
 """
@@ -55,4 +57,44 @@ outcomes = sa.Table(
     sa.Column("ts", sa.BigInteger, nullable=False),  # when it happened, by the client
     sa.Column("received", sa.BigInteger, nullable=False),  # when it was reported, by the server
     sa.UniqueConstraint("event_id", "outcome_id"),
+)
+
+
+model_versions = sa.Table(
+    "model_versions",
+    metadata,
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("manifest", sa.Text, nullable=False),  # JSON
+    sa.Column("registered", sa.Text, nullable=False),
+    sa.Column("removed", sa.Text),  # when; decisions still name it
+)
+
+aliases = sa.Table(
+    "aliases",
+    metadata,
+    sa.Column("alias", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, nullable=False),
+)
+
+alias_history = sa.Table(
+    "alias_history",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("ts", sa.Text, nullable=False),
+    sa.Column("alias", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("before", sa.Text),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+
+system_tasks = sa.Table(
+    "system_tasks",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("task_name", sa.Text, nullable=False),
+    sa.Column("executed_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("users_processed", sa.Integer),
+    sa.Column("records_processed", sa.Integer),
+    sa.Column("metadata", sa.JSON, nullable=False, default=dict),
 )

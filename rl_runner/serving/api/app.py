@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from rl_runner import __version__
 from rl_runner.errors import RunnerError
-from rl_runner.serving.api import admin, decisions, health, metrics, models, outcomes, page
+from rl_runner.serving.api import admin, decisions, models, monitoring, outcomes, page
 from rl_runner.serving.api.boundary import App, Boundary, answer_error
 from rl_runner.serving.api.documentation import add_schemas
 from rl_runner.serving.keys import Keys
@@ -32,11 +32,11 @@ def build_app(service: Service, keys: Keys) -> App:
         redoc_url=None,
     )
     app.state.service, app.state.keys = service, keys
-    app.state.metrics = metrics.Metrics(service)
+    app.state.metrics = monitoring.Metrics(service)
     request_model = decisions.decision_request(service.domain)
     deciding = decisions.routes(request_model)
     app.include_router(deciding)
-    for module in (outcomes, models, admin, health, metrics, page):
+    for module in (outcomes, models, admin, monitoring, page):
         app.include_router(module.router)
     add_schemas(app, request_model)
     _shorten(app, deciding, "/v1/decisions")

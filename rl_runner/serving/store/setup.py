@@ -16,7 +16,6 @@ from rl_runner.offline.store.database import (
 )
 from rl_runner.offline.store.tables import STORE_VERSION, metadata, service
 from rl_runner.serving.config import ServeConfig
-from rl_runner.serving.models import tables as _tables  # noqa: F401 - adds to the metadata
 
 # What changes a store of version n to version n + 1, by n. There are no older versions yet.
 MIGRATIONS: Mapping[int, Callable[[sa.Connection], None]] = {}
@@ -54,8 +53,6 @@ def open_store(config: ServeConfig) -> Store:
 def _prepare(engine: sa.Engine, config: ServeConfig) -> None:
     url = config.store
     subject = config.domain or f"env:{config.env}"
-    from rl_runner.serving import tasks as _tasks  # noqa: F401 - likewise; it imports this module
-
     with explained(url), engine.begin() as connection:
         if not sa.inspect(connection).has_table(service.name):
             service.create(connection)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rl_runner.runs.machine import processor_name, usable_cores
+from rl_runner.runs.provenance import processor_name, usable_cores
 
 DISTRIBUTION = "rl-runner"
 MIN_FREE_SPACE = 1e9  # bytes

@@ -10,7 +10,7 @@ from rl_runner.agents.hyperparameters.constructor import Hyperparameter, hyperpa
 from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import config_from_dict
 from rl_runner.config.schema import DEFAULT_SEEDS, default_name
-from rl_runner.config.source import SourceMap
+from rl_runner.config.yaml_text import SourceMap
 from rl_runner.training.resolve import resolve
 
 TOTAL_TIMESTEPS = 100_000

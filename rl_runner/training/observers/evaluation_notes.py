@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rl_runner.config import EnvConfig
-from rl_runner.envs.raw_rewards import RAW_EPISODE_ENDED, RAW_RETURN
+from rl_runner.envs.episode_layers import RAW_EPISODE_ENDED, RAW_RETURN
 from rl_runner.envs.specs import DEFAULT_TIME_LIMIT, find_spec
 from rl_runner.evaluation.play.episodes import Episodes
 

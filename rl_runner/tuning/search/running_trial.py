@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from optuna.trial import FrozenTrial, TrialState
 
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import TuneConfig
@@ -21,7 +22,15 @@ from rl_runner.training.reporting import Evaluated, RunId
 from rl_runner.training.task import RunTask
 from rl_runner.tuning.objective import Curve, RunOutcome, over_seeds, score_of_run
 from rl_runner.tuning.optuna_log import optuna_silenced
-from rl_runner.tuning.space.search_space import Values
+from rl_runner.tuning.space.search_space import SearchSpace, Values
+from rl_runner.tuning.study_reporter import Outcome, TrialReport
+
+OUTCOME, CAUSE, SCORES, SECONDS = "outcome", "cause", "scores", "seconds"
+OUTCOME_OF_STATE: dict[TrialState, Outcome] = {  # where no outcome was recorded
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+    TrialState.FAIL: "abandoned",  # its process ended; the trial was queued again
+}
 
 
 @dataclass
@@ -154,3 +163,27 @@ class RunningTrial:
             "scores": self.scores_of_seeds(),
             "seconds": round(time.monotonic() - self.started, 3),
         }
+
+
+def trial_number(trial: FrozenTrial) -> int:
+    """Return the trial's number; for one that was queued again, its first number."""
+    number: int = trial.system_attrs.get("failed_trial", trial.number)
+    return number
+
+
+def trial_report(trial: FrozenTrial, space: SearchSpace) -> TrialReport:
+    """Return the report of a trial from its state, parameters and user attributes."""
+    attributes = trial.user_attrs
+    outcome = OUTCOME_OF_STATE.get(trial.state, "pruned")
+    if trial.state.is_finished():
+        outcome = attributes.get(OUTCOME, outcome)
+    return TrialReport(
+        number=trial_number(trial),
+        values=space.values_of(trial.params),
+        outcome=outcome,
+        scores=tuple(trial.values or ()) if trial.state is TrialState.COMPLETE else (),
+        seeds=tuple(map(tuple, attributes.get(SCORES, ()))),
+        curve=dict(sorted(trial.intermediate_values.items())),
+        cause=attributes.get(CAUSE, ""),
+        seconds=attributes.get(SECONDS, 0.0),
+    )

@@ -1,18 +1,81 @@
-"""Samplers, which choose the hyperparameters of the next trial."""
+"""Samplers choose the next trial's hyperparameters; pruners end trials that are hopeless early.
 
+Pruners decide from learning curves. Their steps are timesteps counted through all seeds of a
+trial, see :mod:`rl_runner.tuning.search.running_trial`.
+"""
+
+import copy
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
-from optuna import samplers
+from optuna import pruners, samplers
 from optuna.trial import FrozenTrial
 
+from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import TuneConfig
 from rl_runner.tuning.optuna_log import optuna_silenced
 from rl_runner.tuning.space.search_space import SearchSpace, Values
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+
+
+WARM_UP = 1 / 3  # the share of a run in which no learning curve is judged
+
+
+def build_pruner(tune: TuneConfig, start: ExperimentConfig) -> pruners.BasePruner:
+    """Build the pruner that a ``tune`` section names.
+
+    :param start: the resolved starting config
+    """
+    total_timesteps = start.train.total_timesteps
+    every = start.eval.every or total_timesteps
+    with optuna_silenced():
+        match tune.pruner:
+            case "median":
+                median = pruners.MedianPruner(n_startup_trials=tune.startup_trials)
+                return CurrentSeedPruner(median, total_timesteps)
+            case "asha":
+                return pruners.SuccessiveHalvingPruner(min_resource=every, reduction_factor=3)
+            case "hyperband":
+                return pruners.HyperbandPruner(
+                    min_resource=every, max_resource=total_timesteps * tune.seeds
+                )
+            case "wilcoxon":
+                return pruners.WilcoxonPruner(n_startup_steps=3)
+            case "none":
+                return pruners.NopPruner()
+
+
+class CurrentSeedPruner(pruners.BasePruner):
+    """Shows a pruner the learning curve of the current seed only, without its first third.
+
+    A percentile pruner judges a trial by its best value so far. A good value of an earlier seed
+    would protect the current one.
+
+    :param inner: the pruner that decides
+    :param total_timesteps: of the run of one seed
+    """
+
+    def __init__(self, inner: pruners.BasePruner, total_timesteps: int) -> None:
+        self.inner = inner
+        self.total = total_timesteps
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        """Return whether the trial is hopeless; during the warm-up it never is."""
+        last = trial.last_step
+        if last is None:
+            return False
+        seed_start = (math.ceil(last / self.total) - 1) * self.total
+        if last - seed_start <= WARM_UP * self.total:
+            return False
+        current = copy.copy(trial)
+        current.intermediate_values = {
+            step: value for step, value in trial.intermediate_values.items() if step > seed_start
+        }
+        return self.inner.prune(study, current)
 
 
 def build_sampler(tune: TuneConfig, space: SearchSpace, index: int) -> samplers.BaseSampler:

@@ -19,7 +19,13 @@ from rl_runner.training.task import RunResult
 from rl_runner.tuning.objective import RunOutcome, load_curve
 from rl_runner.tuning.optuna_log import optuna_silenced
 from rl_runner.tuning.report.tensorboard_log import log_trial
-from rl_runner.tuning.search.running_trial import RunningTrial
+from rl_runner.tuning.search.running_trial import (
+    CAUSE,
+    OUTCOME,
+    RunningTrial,
+    trial_number,
+    trial_report,
+)
 from rl_runner.tuning.search.samplers import build_sampler, shuffled_grid
 from rl_runner.tuning.space.search_space import SearchSpace
 from rl_runner.tuning.study.storage import (
@@ -29,7 +35,6 @@ from rl_runner.tuning.study.storage import (
     send_heartbeat,
 )
 from rl_runner.tuning.study.study_folder import StudyFolder
-from rl_runner.tuning.study.trial_report import CAUSE, OUTCOME, trial_number, trial_report
 from rl_runner.tuning.study_reporter import EvaluationRelay, Outcome, StudyReporter, TrialReport
 from rl_runner.tuning.trial_runs import (
     RETRIES,

@@ -9,7 +9,7 @@ from rl_runner.agents.hyperparameters.combinations import impossible_combination
 from rl_runner.agents.hyperparameters.constructor import check_hyperparameters
 from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.config import config_from_dict
-from rl_runner.config.source import SourceMap
+from rl_runner.config.yaml_text import SourceMap
 from rl_runner.errors import Problem
 
 BOX = spaces.Box(-1, 1, (3,))

@@ -20,7 +20,7 @@ from rl_runner.agents.hyperparameters.constructor import (
     hyperparameters_of,
 )
 from rl_runner.agents.registry import ALGORITHMS
-from rl_runner.config.source import SourceMap
+from rl_runner.config.yaml_text import SourceMap
 from rl_runner.errors import ConfigError, Problem
 
 Check = Callable[..., dict[str, Any]]

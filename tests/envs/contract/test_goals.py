@@ -10,7 +10,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rl_runner.envs.contract.goals import N_RESETS, check_goal_rewards
-from rl_runner.envs.raw_rewards import RewardRecorder
+from rl_runner.envs.episode_layers import RewardRecorder
 from rl_runner.errors import EnvError
 
 PART = spaces.Box(-1, 1, (2,), np.float32)

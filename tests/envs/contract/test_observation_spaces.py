@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from rl_runner.envs.contract.breaches import BreachError
-from rl_runner.envs.contract.spaces import check_observation_space
+from rl_runner.envs.contract.observations import check_observation_space
 
 BOX = spaces.Box(-1, 1, (2,), np.float32)
 TEXT = spaces.Text(5)

@@ -10,8 +10,7 @@ from PIL import Image
 from rl_runner.config import EnvConfig
 from rl_runner.envs import make_single_env
 from rl_runner.errors import EnvError
-from rl_runner.evaluation.pictures.grid_maps import GridMap, maps_of
-from rl_runner.evaluation.pictures.grid_policies import GridPolicy, draw_policies
+from rl_runner.evaluation.pictures.grid_policies import GridMap, GridPolicy, draw_policies, maps_of
 from rl_runner.evaluation.pictures.policy_maps import policy_maps, write_policy_maps
 from rl_runner.evaluation.play.exact_returns import transition_table
 from rl_runner.evaluation.play.loaded_run import load_checkpoints

@@ -13,10 +13,12 @@ from PIL import Image
 from rl_runner.config import EnvConfig
 from rl_runner.envs.film import Frame
 from rl_runner.errors import CheckpointError, ConfigError, EnvError, RunnerError
-from rl_runner.evaluation.pictures.frames import BACKGROUND, compose, panel_width
 from rl_runner.evaluation.pictures.recording import (
+    BACKGROUND,
     Video,
+    compose,
     frame_strip,
+    panel_width,
     record_episode,
     record_video,
     render_fps,

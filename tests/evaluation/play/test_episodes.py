@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_no
 from rl_runner.config import EnvConfig
 from rl_runner.config.environment import NormalizeConfig
 from rl_runner.envs import build_env, make_single_env
-from rl_runner.envs.episode_seeds import EpisodeSeeds
+from rl_runner.envs.episode_layers import EpisodeSeeds
 from rl_runner.envs.normalization import set_statistics, statistics
 from rl_runner.evaluation.play.episodes import (
     Episodes,

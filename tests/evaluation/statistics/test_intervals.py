@@ -14,11 +14,12 @@ from rl_runner.evaluation.statistics.differences import (
     welch,
 )
 from rl_runner.evaluation.statistics.means import mean_interval
-from rl_runner.evaluation.statistics.probabilities import probability_of_improvement, share_interval
 from rl_runner.evaluation.statistics.ranks import (
     interquartile_mean,
     interquartile_mean_interval,
     median_interval,
+    probability_of_improvement,
+    share_interval,
 )
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]

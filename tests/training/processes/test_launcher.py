@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pebble import ProcessExpired
 
-from rl_runner.cli.exit_codes import INCOMPLETE
+from rl_runner.cli import INCOMPLETE
 from rl_runner.config import ExperimentConfig, config_from_dict
 from rl_runner.errors import DiskFullError, Problem, describe_exception
 from rl_runner.evaluation.reproduction import differences

@@ -7,8 +7,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from rl_runner.config.tune import Pruner, Sampler, TuneConfig
 from rl_runner.tuning.optuna_log import optuna_silenced
-from rl_runner.tuning.search.pruners import CurrentSeedPruner, build_pruner
-from rl_runner.tuning.search.samplers import build_sampler
+from rl_runner.tuning.search.samplers import CurrentSeedPruner, build_pruner, build_sampler
 from rl_runner.tuning.space.search_space import SearchSpace, parents_first
 
 SPACE: dict[str, Any] = {

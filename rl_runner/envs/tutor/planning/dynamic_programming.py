@@ -12,11 +12,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from rl_runner.compiled import compiled
+from rl_runner.compiled import compiled, inlined
 from rl_runner.envs.tutor.options import Model
 from rl_runner.envs.tutor.simulator import model
 from rl_runner.envs.tutor.simulator.branches import N_SLOTS, PROBABILITY, first_branch, next_branch
-from rl_runner.envs.tutor.simulator.inlining import inlined
 from rl_runner.envs.tutor.simulator.kernel import N_TERMS, act, pass_time, write_reward
 from rl_runner.envs.tutor.simulator.model import N_ACTIONS, N_TOPICS
 from rl_runner.envs.tutor.simulator.state import (

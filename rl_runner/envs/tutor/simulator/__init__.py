@@ -9,6 +9,5 @@
 ``knowledge_filter`` the platform's Bayesian belief about a learner
 ``observation``      the 47 numbers that the agent sees
 ``batch``            one step of many learners, compiled
-``inlining``         how the inner functions are compiled
 ==================== ==============================================================================
 """

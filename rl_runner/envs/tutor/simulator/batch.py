@@ -4,12 +4,11 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from rl_runner.compiled import compiled
+from rl_runner.compiled import compiled, inlined
 from rl_runner.envs.tutor.options import Model
 from rl_runner.envs.tutor.simulator import model
 from rl_runner.envs.tutor.simulator.branches import N_SLOTS
 from rl_runner.envs.tutor.simulator.draws import ONE, draw, draw_learner, episode_key
-from rl_runner.envs.tutor.simulator.inlining import inlined
 from rl_runner.envs.tutor.simulator.kernel import N_TERMS, act, measure, pass_time, write_reward
 from rl_runner.envs.tutor.simulator.knowledge_filter import (
     begin_belief,

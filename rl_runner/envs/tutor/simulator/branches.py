@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from rl_runner.envs.tutor.simulator.inlining import inlined
+from rl_runner.compiled import inlined
 
 # The random numbers of a step, by what they decide; ``act`` uses 0..4. ``act`` and ``pass_time``
 # use their numbers in increasing order, so that next_branch can find the last event that happened.

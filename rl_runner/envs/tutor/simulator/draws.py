@@ -12,10 +12,10 @@ from typing import Final
 import numpy as np
 from gymnasium.utils.seeding import np_random
 
+from rl_runner.compiled import inlined
 from rl_runner.envs.tutor.options import Model
 from rl_runner.envs.tutor.simulator import model
 from rl_runner.envs.tutor.simulator.branches import N_SLOTS
-from rl_runner.envs.tutor.simulator.inlining import inlined
 from rl_runner.envs.tutor.simulator.kernel import measure
 from rl_runner.envs.tutor.simulator.state import (
     ACTION,

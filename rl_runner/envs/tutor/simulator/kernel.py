@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from rl_runner.compiled import inlined
 from rl_runner.envs.tutor.options import Model
 from rl_runner.envs.tutor.simulator import model
 from rl_runner.envs.tutor.simulator.branches import (
@@ -24,7 +25,6 @@ from rl_runner.envs.tutor.simulator.branches import (
     Trace,
     happens,
 )
-from rl_runner.envs.tutor.simulator.inlining import inlined
 from rl_runner.envs.tutor.simulator.model import (
     CLARIFY,
     COMPLETED,

@@ -17,9 +17,9 @@ from typing import Final
 
 import numpy as np
 
+from rl_runner.compiled import inlined
 from rl_runner.envs.tutor.options import Model
 from rl_runner.envs.tutor.simulator import model
-from rl_runner.envs.tutor.simulator.inlining import inlined
 from rl_runner.envs.tutor.simulator.kernel import COMPLETE, LEARN_READY, NEGATIVE, POSITIVE, SKIP
 from rl_runner.envs.tutor.simulator.model import EASY, HARD, N_TOPICS, READY
 from rl_runner.envs.tutor.simulator.state import (

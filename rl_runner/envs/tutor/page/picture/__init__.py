@@ -7,8 +7,7 @@
 ``chat``      the conversation and the agent's actions
 ``library``   the modules and their states
 ``tracker``   progress and knowledge by topic
-``shapes``    cards, icons and check marks
+``shapes``    colours and type sizes, cards, icons and check marks
 ``canvas``    smooth shapes and measured text
-``palette``   colours and type sizes
 ============= =====================================================================================
 """

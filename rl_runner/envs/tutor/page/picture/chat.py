@@ -8,7 +8,9 @@ import math
 from rl_runner.envs.tutor.page import phrases
 from rl_runner.envs.tutor.page.labels import ACTIONS, ENDINGS, FEEDBACK, in_short, signed
 from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Colour, Style, wrapped
-from rl_runner.envs.tutor.page.picture.palette import (
+from rl_runner.envs.tutor.page.picture.shapes import (
+    ARROW_DOWN,
+    ARROW_UP,
     BLUE,
     BODY,
     CARD,
@@ -23,8 +25,8 @@ from rl_runner.envs.tutor.page.picture.palette import (
     SMALL,
     SMALL_INK,
     SMALL_STRONG,
+    draw_card,
 )
-from rl_runner.envs.tutor.page.picture.shapes import ARROW_DOWN, ARROW_UP, draw_card
 from rl_runner.envs.tutor.page.view import Exchange, TutorView
 
 LEARNER = Style(12, CARD)

@@ -10,7 +10,7 @@ from rl_runner.envs.tutor.page.labels import (
     stations,
 )
 from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Style, wrapped
-from rl_runner.envs.tutor.page.picture.palette import (
+from rl_runner.envs.tutor.page.picture.shapes import (
     BLUE,
     BODY,
     CARD,
@@ -23,8 +23,9 @@ from rl_runner.envs.tutor.page.picture.palette import (
     SMALL_INK,
     SMALL_STRONG,
     STRONG,
+    draw_card,
+    draw_check,
 )
-from rl_runner.envs.tutor.page.picture.shapes import draw_card, draw_check
 from rl_runner.envs.tutor.page.view import TutorView
 
 HEIGHT = 206

@@ -2,7 +2,7 @@
 
 from rl_runner.envs.tutor.page.labels import signed
 from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Style
-from rl_runner.envs.tutor.page.picture.palette import (
+from rl_runner.envs.tutor.page.picture.shapes import (
     BLUE,
     CARD,
     GOLD,

@@ -4,7 +4,7 @@ import numpy as np
 
 from rl_runner.envs.tutor.page.picture import chat, dashboard, header, library, tracker
 from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas
-from rl_runner.envs.tutor.page.picture.palette import PAGE
+from rl_runner.envs.tutor.page.picture.shapes import PAGE
 from rl_runner.envs.tutor.page.view import TutorView
 
 SMALLEST = (960, 600)

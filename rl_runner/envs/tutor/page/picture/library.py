@@ -3,15 +3,17 @@
 from rl_runner.envs.tutor.page.course import load_course
 from rl_runner.envs.tutor.page.labels import module_state
 from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Style
-from rl_runner.envs.tutor.page.picture.palette import (
+from rl_runner.envs.tutor.page.picture.shapes import (
     BLUE,
     GREEN,
     MUTED,
     SMALL,
     SMALL_INK,
     SMALL_STRONG,
+    draw_card,
+    draw_kind,
+    draw_state,
 )
-from rl_runner.envs.tutor.page.picture.shapes import draw_card, draw_kind, draw_state
 from rl_runner.envs.tutor.page.view import TutorView
 from rl_runner.envs.tutor.simulator.model import TOPICS
 

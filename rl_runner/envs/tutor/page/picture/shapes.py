@@ -1,7 +1,38 @@
-"""Shapes that several parts of the page use: cards, and icons of kinds, states and feedback."""
+"""What several parts of the page use: colours, type sizes, cards and icons.
 
-from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Colour
-from rl_runner.envs.tutor.page.picture.palette import BLUE, CARD, GREEN, LINE, TITLE
+Blue, green and orange are Okabe and Ito's (2008) hues, which colour-blind readers can tell apart.
+They are darkened until text has a contrast of at least 4.5 : 1 on the cards (WCAG 2.2, AA). No
+state is shown by colour alone.
+"""
+
+from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Colour, Style
+
+INK: Colour = (22, 30, 46)
+MUTED: Colour = (86, 96, 114)
+LINE: Colour = (217, 222, 230)
+FAINT: Colour = (237, 240, 245)
+PAGE: Colour = (228, 233, 240)
+CARD: Colour = (255, 255, 255)
+NIGHT: Colour = (18, 32, 58)
+NIGHT_MUTED: Colour = (176, 190, 214)
+NIGHT_LINE: Colour = (62, 79, 112)
+
+BLUE: Colour = (0, 98, 158)
+GREEN: Colour = (0, 116, 84)
+GREEN_PALE: Colour = (219, 241, 234)
+ORANGE: Colour = (176, 72, 0)
+ORANGE_PALE: Colour = (252, 232, 215)
+AMBER: Colour = (240, 157, 86)  # for areas; no text is drawn on it
+GOLD: Colour = (240, 180, 41)
+
+TITLE = Style(13, INK, bold=True)
+BODY = Style(12, INK)
+STRONG = Style(12, INK, bold=True)
+SMALL = Style(11, MUTED)
+SMALL_INK = Style(11, INK)
+SMALL_STRONG = Style(11, INK, bold=True)
+FIGURE = Style(17, INK, bold=True)
+
 
 CHECK = ((0.12, 0.52), (0.24, 0.40), (0.42, 0.58), (0.77, 0.20), (0.89, 0.32), (0.42, 0.82))
 PLAY = ((0.28, 0.18), (0.82, 0.5), (0.28, 0.82))

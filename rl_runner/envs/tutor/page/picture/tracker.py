@@ -2,7 +2,7 @@
 
 from rl_runner.envs.tutor.page.labels import estimated, quiz
 from rl_runner.envs.tutor.page.picture.canvas import Box, Canvas, Style
-from rl_runner.envs.tutor.page.picture.palette import (
+from rl_runner.envs.tutor.page.picture.shapes import (
     AMBER,
     CARD,
     FAINT,
@@ -12,8 +12,8 @@ from rl_runner.envs.tutor.page.picture.palette import (
     ORANGE_PALE,
     SMALL,
     SMALL_STRONG,
+    draw_card,
 )
-from rl_runner.envs.tutor.page.picture.shapes import draw_card
 from rl_runner.envs.tutor.page.view import GAP, TutorView
 from rl_runner.envs.tutor.simulator.model import TOPICS
 

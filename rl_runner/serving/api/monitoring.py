@@ -1,4 +1,4 @@
-"""Metrics for Prometheus."""
+"""Whether the server is alive and ready, and metrics for Prometheus."""
 
 import asyncio
 import math
@@ -13,14 +13,38 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rl_runner.serving.api.documentation import documented
-from rl_runner.serving.api.requests import require_for_people
+from rl_runner.serving.api.requests import answer, require_for_people, service_of
+from rl_runner.serving.messages import Health
 from rl_runner.serving.service import Service
 from rl_runner.serving.summary import Summary
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
-
 router = APIRouter(tags=["health"])
+
+
+@router.get(
+    "/livez",
+    summary="Whether the process is alive",
+    **documented(answer=Health, refused=(), needs_key=False),
+)
+async def livez(request: Request) -> Response:
+    """Answer at all."""
+    del request
+    return answer(Health(status="ok"))
+
+
+@router.get(
+    "/readyz",
+    summary="Whether decisions can be made",
+    **documented(answer=Health, refused=(), needs_key=False),
+)
+async def readyz(request: Request) -> Response:
+    """Answer 503, with the reason, while no decision can be made."""
+    reason = service_of(request).why_not_ready()
+    if reason:
+        return answer(Health(status="not ready", reason=reason), 503)
+    return answer(Health(status="ok"))
 
 
 class Metrics:

@@ -1,0 +1,197 @@
+"""Logs of interactions: ``rl simulate``, ``rl convert`` and ``rl export``."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from rl_runner.cli import options
+from rl_runner.cli.display.console import show, show_json
+from rl_runner.cli.display.logs import show_refused_rows
+from rl_runner.errors import ConfigError, Problem
+
+
+def simulate(
+    config: Annotated[
+        Path,
+        typer.Argument(metavar="CONFIG", help="A config for the environment Recommender-v0."),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FILE", help="The log to write: FILE.parquet or FILE.jsonl."),
+    ],
+    policy: Annotated[
+        str,
+        typer.Option(
+            "--policy",
+            help="The policy: random, rule_based, myopic, optimal, or a run's folder.",
+        ),
+    ] = "random",
+    epsilon: Annotated[
+        float,
+        typer.Option("--epsilon", min=0, max=1, help="The share of random actions."),
+    ] = 0.0,
+    interactions: Annotated[
+        int, typer.Option("--interactions", min=1, max=10**9, help="The number of rows in the log.")
+    ] = 10_000,
+    days: Annotated[
+        int, typer.Option("--days", min=1, max=3650, help="The number of days that the log covers.")
+    ] = 14,
+    end: Annotated[
+        datetime | None,
+        typer.Option("--end", help="The end of the last day, in UTC; default: 2025-06-30."),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="The seed; it determines the simulated people.")
+    ] = 0,
+    overrides: options.Overrides = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Simulate people who follow a policy's recommendations, and write the log.
+
+    Example: rl simulate configs/recommender/q_learning.yaml --interactions 100000 --out log.parquet
+    """
+    from rl_runner.config import load_config
+    from rl_runner.offline.judging.named_policies import named_policy
+    from rl_runner.offline.logs.log_files import check_suffix, write_log
+    from rl_runner.offline.logs.simulation import (
+        DEFAULT_END,
+        LogPlan,
+        check_simulated,
+        simulate_log,
+    )
+
+    # Check what was given, before anything is computed.
+    check_suffix(out)
+    check_simulated(load_config(config, overrides or []))
+    end_in_utc = DEFAULT_END if end is None else _past_time(end.replace(tzinfo=UTC))
+    target = named_policy(policy, epsilon)
+    # Simulate, and write the log.
+    plan = LogPlan(
+        interactions,
+        seed=seed,
+        days=days,
+        end=end_in_utc,
+        policy_id=target.name,
+        model_version=target.version,
+    )
+    log = simulate_log(target.probabilities, plan)
+    write_log(log, out)
+    # Describe it.
+    n_users, exact = log["user_id"].n_unique(), target.exact_mean_reward()
+    if as_json:
+        document = {"log": str(out), "interactions": len(log), "users": n_users}
+        show_json({**document, "policy": target.name, "exact_mean_reward": exact})
+        return
+    show(
+        f"Wrote {len(log):,} interactions of {n_users:,} people to {out}",
+        f"Exact mean reward of {target.name}: {exact:.4f} per interaction.",
+    )
+
+
+def _past_time(end: datetime) -> datetime:
+    """Return a time that has passed; raises ConfigError for any other."""
+    if end > datetime.now(UTC):
+        what = "The log would end in the future, and readers refuse timestamps in the future."
+        raise ConfigError(Problem(what, f"--end {end:%Y-%m-%d}"))
+    return end
+
+
+def convert(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LOG", help="A log, or another tool's .csv, .jsonl or .parquet file."
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", metavar="FILE", help="The file to write: .parquet, .jsonl, .npz or .vw."
+        ),
+    ],
+    columns: Annotated[
+        Path | None,
+        typer.Option(
+            "--columns", metavar="YAML", help="A file that maps our column names to those of LOG."
+        ),
+    ] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option("--timezone", help="The time zone of timestamps without one, e.g. UTC."),
+    ] = None,
+    ambiguous_times: Annotated[
+        Literal["earliest", "latest"] | None,
+        typer.Option(
+            "--ambiguous-times",
+            help="Which instant a local time means that occurs twice, when clocks go back.",
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option("--encoding", help="The encoding of a CSV, e.g. latin-1. Default: UTF-8."),
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Convert logs from other tools, or to Open Bandit arrays or Vowpal Wabbit text.
+
+    Example: rl convert clicks.csv --columns columns.yaml --out log.parquet
+    """
+    from rl_runner.offline.logs.log_conversion import convert_log
+
+    n_rows, refusals = convert_log(source, out, columns, timezone, ambiguous_times, encoding)
+    refused = refusals.report()
+    if as_json:
+        show_json({"out": str(out), "written": n_rows, "refusals": refused.to_json()})
+        return
+    show_refused_rows(refused)
+    show(f"Wrote {n_rows:,} interactions to {out}")
+
+
+def export(
+    store: Annotated[
+        str,
+        typer.Argument(
+            metavar="STORE",
+            help="The store of a service: its URL, or the service's YAML file.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FILE", help="The log to write: FILE.parquet or FILE.jsonl."),
+    ],
+    window: Annotated[
+        str | None,
+        typer.Option("--window", metavar="SPAN", help="Only the last 7d, 12h, …; default: all."),
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Write the log of a service: decisions that were shown, with their outcomes.
+
+    Example: rl export sqlite:///serve/recommender/service.db --out log.parquet --window 7d
+    """
+    from rl_runner.offline.store.database import StoreUrl, is_store_url
+    from rl_runner.offline.store.export import Export
+    from rl_runner.serving.config import load_serve_config
+    from rl_runner.serving.export import write_store_log
+
+    url = StoreUrl(store) if is_store_url(store) else load_serve_config(Path(store)).store
+    found = Export(url, _span(window))
+    write_store_log(found, out)
+    if as_json:
+        show_json({"log": str(out), **vars(found.counts)})
+        return
+    show(f"Wrote {found.counts.exported:,} decisions to {out}.", found.counts.sentence() + ".")
+
+
+def _span(window: str | None) -> timedelta | None:
+    from rl_runner.config.data import parse_duration
+
+    if window is None:
+        return None
+    try:
+        return parse_duration(window)
+    except ValueError as error:
+        raise ConfigError(Problem(f"{error}.", f"--window {window}")) from None
