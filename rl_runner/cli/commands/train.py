@@ -82,30 +82,49 @@ def train(
     finally:
         reporter.close()
 
-    # Show the results.
-    describe = log_result_document if on_logs else result_document
-    documents = [describe(result) for result in results]
-    if as_json:
-        show_json(documents[0] if len(documents) == 1 else documents)
+    # Show the results, and what is missing.
     titled = [replace(r, name=t) for r, t in zip(results, _titles(loaded), strict=True)]
-    for result, document in zip(titled, documents, strict=True):
-        if on_logs and not as_json:
-            show_log_result(result)
-        elif not as_json:
-            show_result(result, {**document, "name": result.name})
+    _show_results(results, titled, on_logs=on_logs, as_json=as_json)
+    _exit_if_incomplete(titled)
 
-    # Say what is missing, and let the exit code say the most important of it: Ctrl-C explains more
-    # than a failed run does, and a failed run more than what others still do.
-    unfinished = show_unfinished(titled)
-    has_failed = show_failures(titled)
-    if has_failed and unfinished != INTERRUPTED:
-        raise typer.Exit(FAILED)
-    if unfinished:
-        raise typer.Exit(unfinished)
+    # Say what to do next.
     if not quiet and all(run.was_finished for result in results for run in result.runs):
         show_message("Already finished: nothing was trained. `--fresh` trains it again.")
     if not (as_json or quiet or on_logs) and console().is_terminal:
         show(f"To see the learning curves: rl dashboard {runs_dir}")
+
+
+def _show_results(
+    results: "Sequence[ExperimentResult]",
+    titled: "Sequence[ExperimentResult]",
+    *,
+    on_logs: bool,
+    as_json: bool,
+) -> None:
+    """Print each experiment: as JSON by its own name, as a table under its title."""
+    describe = log_result_document if on_logs else result_document
+    documents = [describe(result) for result in results]
+    if as_json:
+        show_json(documents[0] if len(documents) == 1 else documents)
+        return
+    for result, document in zip(titled, documents, strict=True):
+        if on_logs:
+            show_log_result(result)
+        else:
+            show_result(result, {**document, "name": result.name})
+
+
+def _exit_if_incomplete(results: "Sequence[ExperimentResult]") -> None:
+    """Say which runs are missing, and exit with the code of the most important reason.
+
+    Ctrl-C explains more than a failed run does, and a failed run more than what others still do.
+    """
+    unfinished = show_unfinished(results)
+    has_failed = show_failures(results)
+    if has_failed and unfinished != INTERRUPTED:
+        raise typer.Exit(FAILED)
+    if unfinished:
+        raise typer.Exit(unfinished)
 
 
 def _titles(configs: "Sequence[ExperimentConfig]") -> list[str]:

@@ -198,7 +198,10 @@ class Resumption:
         callback = SegmentCallback(ends_at, self._stop, self.leave, restore)
         try:
             yield LearnArguments(callback, self._log_interval)
-        except SegmentEnd:  # raised by the callback: the only way out of any algorithm's learn
+        except SegmentEnd:
+            # Not an error: the callback raises it, the only way out of any algorithm's `learn`. The
+            # caller's block ends here as if `learn` had returned. Whatever else is raised in it
+            # (an interruption, an environment's exception) passes through.
             pass
         else:
             self._check_finished(agent)
