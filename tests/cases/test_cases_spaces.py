@@ -9,6 +9,7 @@ import pytest
 from case_runs import Case, finished_run
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import HerReplayBuffer
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 
 from rl_runner import load_config
 from rl_runner.envs.code import use_code
@@ -41,6 +42,12 @@ def random_episodes(config: Path, *changes: str) -> Episodes:
 
 def policy_of(resolved: Resolution) -> str:
     return str(resolved.config.algo.hyperparameters["policy"])
+
+
+def extractors_of(agent: Any) -> set[str]:
+    """Return the classes by which an SB3 agent reads its observations."""
+    parts = agent.policy.modules()
+    return {type(part).__name__ for part in parts if isinstance(part, BaseFeaturesExtractor)}
 
 
 def refused(rl: Any, *arguments: object) -> str:
@@ -106,7 +113,7 @@ def test_train_03_normalising_leaves_images_and_their_network_alone(
     said = any("Images are left as they are by `env.normalize`" in n for n in resolved.notes)
     assert said == (normalize != REWARDS)
     agent = finished_run(config, *changes).agent
-    assert type(agent.policy.features_extractor).__name__ == "NatureCNN"
+    assert extractors_of(agent) == {"NatureCNN"}
 
 
 def test_train_04_a_small_image_is_refused_with_the_least_size_and_the_cures(
@@ -130,7 +137,7 @@ def test_train_04_a_policy_or_a_network_of_ones_own_takes_small_images(
     changes: list[str], extractor: str, case: Case
 ) -> None:
     agent = finished_run(case("train-06-float-image"), SMALL, *changes).agent
-    assert type(agent.policy.features_extractor).__name__ == extractor
+    assert extractors_of(agent) == {extractor}
 
 
 def test_train_06_images_of_floats_are_numbers_to_mlp_and_that_is_said(case: Case) -> None:
@@ -242,7 +249,7 @@ def test_train_17_noise_has_the_shape_of_the_actions(
 ) -> None:
     changes = [f"env.kwargs.kind={kind}", f"env.n_envs={n_envs}", TD3.replace("normal", noise)]
     agent = finished_run(case("train-17-action-spaces"), "train.total_timesteps=80", *changes).agent
-    assert np.shape(agent.action_noise()) == (n_envs, *agent.action_space.shape)
+    assert np.shape(agent.action_noise()) == agent.action_space.shape
 
 
 @pytest.mark.parametrize(("kind", "said"), [("int", True), ("box", False)])
