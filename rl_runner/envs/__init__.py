@@ -8,7 +8,8 @@
 ``catalog``           the environments that rl_runner adds, and all that are installed
 ``baselines``         policies that need no training, by environment and name
 ``normalization``     the statistics of VecNormalize: copied, saved and loaded
-``episode_layers``    wrappers: episodes begin on chosen seeds, and have exact returns
+``episode_layers``    wrappers: episodes begin on chosen seeds; the environment's own rewards
+``monitor``           a wrapper: SB3's Monitor with exact returns
 ``masking``           action masks: a wrapper that offers them, and valid random actions
 ``images``            which observations are images, and where their channels are
 ``film``              a wrapper: keeps the pictures of an episode

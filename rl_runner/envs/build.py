@@ -132,7 +132,7 @@ def build_copy(
     :raises EnvError: as :func:`make_single_env` does; so do its methods, if the environment raises
         an exception or returns what breaks its contract
     """
-    from rl_runner.envs.episode_layers import ExactMonitor
+    from rl_runner.envs.monitor import ExactMonitor
 
     # The environment, its time limit and the config's wrappers. What it pays is recorded below the
     # wrappers, which may change it.

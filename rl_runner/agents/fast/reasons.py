@@ -26,8 +26,9 @@ from torch import nn
 from rl_runner.agents.fast.memory import KINDS
 from rl_runner.agents.fast.prediction import features_of
 from rl_runner.envs.contract import ContractGuard
-from rl_runner.envs.episode_layers import EpisodeSeeds, ExactMonitor
+from rl_runner.envs.episode_layers import EpisodeSeeds
 from rl_runner.envs.failures import NamedFailures
+from rl_runner.envs.monitor import ExactMonitor
 
 # Wrappers that change neither observations nor rewards nor transitions, except for the time limit.
 HARMLESS_WRAPPERS = {

@@ -14,7 +14,7 @@ from rl_runner.envs.contract import ContractGuard
 from rl_runner.envs.contract.breaches import BreachError
 from rl_runner.envs.contract.observations import observation_check
 from rl_runner.envs.contract.results import FLOAT32_MAX, plain_reward, plain_success
-from rl_runner.envs.episode_layers import exact_sum
+from rl_runner.envs.monitor import exact_sum
 from rl_runner.errors import EnvError
 
 QUARTET = spaces.Box(-10, 10, (4,), np.float32)
