@@ -15,7 +15,8 @@ from rl_runner.cli.commands.compare import compare
 from rl_runner.cli.commands.configs import algos, check, envs, init
 from rl_runner.cli.commands.dashboard import dashboard
 from rl_runner.cli.commands.eval import evaluate
-from rl_runner.cli.commands.interaction_logs import convert, export, simulate
+from rl_runner.cli.commands.export import export
+from rl_runner.cli.commands.interaction_logs import convert, simulate
 from rl_runner.cli.commands.models import MODELS
 from rl_runner.cli.commands.report import report
 from rl_runner.cli.commands.runs import runs

@@ -141,9 +141,11 @@ class Client:
     def _post(self, path: str, body: Any, answer: type[Answer]) -> Answer:
         """Send a request until it is answered, or was sent often enough."""
         refused: Exception = ServiceError(0, "unavailable", "No attempt was made.")
+        wait = 0.0  # as the service asks for
         for attempt in range(self._attempts):
             if attempt:  # twice as long each time, and not all clients at once
-                time.sleep(min(MOST_PAUSE, 0.1 * 2**attempt) * random.uniform(0.5, 1))  # noqa: S311
+                pause = min(MOST_PAUSE, 0.1 * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311
+                time.sleep(max(pause, min(MOST_PAUSE, wait)))
             try:
                 response = self._http.post(self._url + path, json=body, headers=self._headers)
             except httpx.TransportError as error:
@@ -152,6 +154,8 @@ class Client:
             if response.status_code < 400:
                 return answer.model_validate_json(response.content)
             refused = _error(response)
+            asked = response.headers.get("retry-after", "")
+            wait = float(asked) if asked.isdigit() else 0.0
             if response.status_code not in {408, 429, 502, 503, 504}:
                 break
         raise refused

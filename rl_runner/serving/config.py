@@ -42,6 +42,7 @@ class ServeConfig(Section):
     keys: Annotated[str, Field(min_length=1)] | None = None  # file; default: serve/NAME/keys.json
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    max_rate: Annotated[float, Field(gt=0)] | None = None  # requests per second of a key
     max_body: Annotated[int, Field(ge=1_000, le=10**9)] = 1_000_000  # bytes of a request
 
     @model_validator(mode="after")

@@ -113,6 +113,7 @@ class VersionInfo(Message):
     registered: str
     run: str
     aliases: list[str]
+    note: str = ""  # of a promotion: that the code behind it has changed since it was trained
     metrics: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
 
@@ -131,6 +132,21 @@ class AliasChange(Message):
     before: str | None
     ts: str
     reason: str
+
+
+class AuditEntry(Message):
+    """What an administrator changed."""
+
+    ts: str
+    actor: str  # the name of an API key, or "command line"
+    action: str
+    subject: str  # a version, or a task's number
+
+
+class AuditEntries(Message):
+    """The latest changes by administrators, newest first."""
+
+    entries: list[AuditEntry]
 
 
 class RegisterRequest(Message):

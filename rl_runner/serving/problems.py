@@ -19,6 +19,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "timeout": (408, "The request took too long to arrive"),
     "conflict": (409, "The request contradicts what is stored"),
     "too-large": (413, "The body is too large"),
+    "too-many": (429, "The API key is used too often"),
     "damaged-version": (409, "The model version is damaged"),
     "internal": (500, "The server has a fault"),
     "unavailable": (503, "The service is not available now"),

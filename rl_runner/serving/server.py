@@ -34,6 +34,7 @@ def check_installed() -> None:
     """
     try:
         import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
         cure = "Install it: `pip install 'rl-runner[serve]'`."

@@ -30,6 +30,7 @@ from rl_runner.serving.models.protocol import Drawn, Model
 from rl_runner.serving.models.registry import CHAMPION, LoadedVersion, Registry
 from rl_runner.serving.problems import ApiError
 from rl_runner.serving.sessions import Memory, SessionMemories
+from rl_runner.serving.store.audit import SERVER
 from rl_runner.serving.store.jobs import (
     DecisionJob,
     NewOutcome,
@@ -318,9 +319,9 @@ def _champion(config: ServeConfig, registry: Registry) -> LoadedVersion:
         return registry.load(named)
     run = _named_run(config)
     if run is not None:
-        return registry.promote(registry.register(run).version, "first start")
+        return registry.promote(registry.register(run, SERVER).version, "first start", SERVER)
     try:
-        return registry.promote(registry.find(config.champion), "first start")
+        return registry.promote(registry.find(config.champion), "first start", SERVER)
     except ConfigError as error:
         what = f"`champion: {config.champion}` is neither a run's folder nor a registered version."
         cure = "The path is relative to the current folder; `rl train` makes runs."

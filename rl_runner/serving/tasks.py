@@ -20,6 +20,7 @@ from rl_runner.offline.store.tables import system_tasks
 from rl_runner.serving.config import ServeConfig
 from rl_runner.serving.models.registry import Registry
 from rl_runner.serving.problems import ApiError
+from rl_runner.serving.store.audit import note_change
 from rl_runner.serving.store.setup import Store
 
 RL_TRAINING = "rl_training"
@@ -73,9 +74,10 @@ class Tasks:
             for row in rows
         ]
 
-    def begin_training(self) -> int:
+    def begin_training(self, actor: str) -> int:
         """Note that training begins, and return the number of its row.
 
+        :param actor: whom the audit names
         :raises ApiError: if the service does not train, or is training already
         """
         if self._config.training is None:
@@ -87,7 +89,9 @@ class Tasks:
                 raise ApiError("conflict", "Training is running already.")
             row = {"task_name": RL_TRAINING, "status": RUNNING, "metadata": {}}
             made = connection.execute(system_tasks.insert(), {**row, "executed_at": _now()})
-            return int((made.inserted_primary_key or [0])[0])
+            number = int((made.inserted_primary_key or [0])[0])
+            note_change(connection, actor, f"started {RL_TRAINING}", str(number))
+            return number
 
     def train(self, number: int) -> None:
         """Train from the store, and register what was learned as a version; it is not promoted."""
@@ -107,7 +111,7 @@ class Tasks:
             raise RuntimeError(bounded(done.stderr.strip()[-1500:]))
         newest = max(runs_dir.glob("*/seed-*/run.json"), key=lambda file: file.stat().st_mtime)
         trained = load_trained(newest.parent)
-        artifact = self._registry.register(trained.path)
+        artifact = self._registry.register(trained.path, RL_TRAINING)
         results = trained.record.results
         coverage = None if results is None else results.coverage
         last = None if results is None else results.last

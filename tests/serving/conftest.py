@@ -1,4 +1,5 @@
 import asyncio
+import functools
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -8,11 +9,14 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
+from small_experiments import EXPERIMENTS, TAXI
 
+from rl_runner.config import config_from_dict
 from rl_runner.serving.api.app import build_app
 from rl_runner.serving.config import ServeConfig
 from rl_runner.serving.keys import SCOPES, add_key, load_keys
 from rl_runner.serving.service import Service
+from rl_runner.training.train import train
 
 LOG_CONFIG = """
 name: from-logs
@@ -137,3 +141,26 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 def served(serve: Serve, log_runs: list[Path]) -> Served:
     """The recommender, served."""
     return serve(log_runs[0])
+
+
+Trained = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Train a small experiment; each is trained once."""
+
+    @functools.cache
+    def train_once(name: str, *, normalize: bool = False) -> Path:
+        section, hyperparameters, budget = EXPERIMENTS[name]
+        section = {**TAXI, "n_envs": 2} if section["id"].startswith("tiny_envs") else section
+        raw = {
+            "env": {**section, "normalize": normalize},
+            "algo": {"name": name, **hyperparameters},
+            "train": {"total_timesteps": budget, "seeds": 1},
+            "eval": {"every": 10**6, "final_episodes": 1},
+        }
+        folder = tmp_path_factory.mktemp("agent-runs")
+        return train(config_from_dict(raw), runs_dir=folder, jobs=1).runs[0].path
+
+    return train_once

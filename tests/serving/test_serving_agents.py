@@ -1,46 +1,17 @@
 """Every algorithm, served: what the service answers is what the agent predicts."""
 
-import functools
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from small_experiments import EXPERIMENTS, TAXI
 
 from rl_runner.agents.protocol import takes_action_masks
 from rl_runner.agents.registry import ALGORITHMS
-from rl_runner.config import config_from_dict
 from rl_runner.errors import ConfigError
 from rl_runner.evaluation.play.loaded_run import load_run
 from rl_runner.serving.models.agents import as_batch
-from rl_runner.training.train import train
 
 QUICK = {"ppo", "recurrent_ppo", "maskable_ppo", "q_learning", "sac"}
-
-
-Trained = Callable[..., Path]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> Trained:
-    """Train a small experiment; each is trained once."""
-
-    @functools.cache
-    def train_once(name: str, *, normalize: bool = False) -> Path:
-        section, hyperparameters, budget = EXPERIMENTS[name]
-        section = {**TAXI, "n_envs": 2} if section["id"].startswith("tiny_envs") else section
-        raw = {
-            "env": {**section, "normalize": normalize},
-            "algo": {"name": name, **hyperparameters},
-            "train": {"total_timesteps": budget, "seeds": 1},
-            "eval": {"every": 10**6, "final_episodes": 1},
-        }
-        folder = tmp_path_factory.mktemp("agent-runs")
-        return train(config_from_dict(raw), runs_dir=folder, jobs=1).runs[0].path
-
-    return train_once
 
 
 def as_json(observation: Any) -> Any:

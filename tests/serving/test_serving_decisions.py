@@ -131,6 +131,22 @@ def test_traits_out_of_range_are_refused(served, value):
     assert response.status_code in {400, 422}
 
 
+def test_a_key_is_used_as_often_as_the_config_allows(serve, log_runs, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("rl_runner.serving.api.access.time.monotonic", lambda: clock[0])
+    served = serve(log_runs[0], max_rate=2)
+    served.decide()
+    served.decide()
+    body = {"user_id": "u1", "session_id": "s1", "context": served.service.example()}
+    refused = served.http.post("/v1/decisions", json=body)
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+    assert refused.json()["type"].endswith("too-many")
+    clock[0] += 0.5
+    assert served.decide()["step"] == 2
+    served.decide(status=429)
+    assert served.http.get("/livez").status_code == 200
+
+
 def test_keys_are_needed_and_have_scopes(served):
     assert served.http.post("/v1/decisions", headers={"X-API-Key": ""}).status_code == 401
     assert served.http.post("/v1/decisions", headers={"X-API-Key": "rlk_x"}).status_code == 401

@@ -9,12 +9,15 @@ from test_serving_outcomes import report
 def test_metrics_count_what_happened(served):
     served.decide(event_id="e1")
     served.decide(event_id="e2")
+    served.decide(event_id="e2")  # repeated requests are answered, and not counted again
     report(served, "e1", ("like", True))
+    report(served, "e1", ("like", True), ("share", True))
     served.decide(user_id=5, status=422)
     text = served.http.get("/metrics").text
     version = served.service.snapshot.version
     assert f'rl_serve_decisions_total{{arm="champion",version="{version}"}} 2.0' in text
     assert 'rl_serve_outcomes_total{kind="like"} 1.0' in text
+    assert 'rl_serve_outcomes_total{kind="share"} 1.0' in text
     assert 'rl_serve_requests_total{route="/v1/decisions",status="422"} 1.0' in text
     assert 'rl_serve_rows{table="decisions"} 2.0' in text
     assert "rl_serve_champion_age_seconds" in text
@@ -36,6 +39,20 @@ def test_the_page_shows_versions_rewards_and_errors(serve, log_runs):
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert policy.partition("nonce-")[2].partition("'")[0] in page.text
+
+
+def test_the_description_for_people_loads_nothing_and_shows_every_request(served):
+    page = served.http.get("/docs", headers={"X-API-Key": ""})
+    assert page.status_code == 200
+    document = served.get("/openapi.json")
+    for path, methods in document["paths"].items():
+        for method in methods:
+            assert f"{method.upper()} {path}</code>" in page.text
+    for name in document["components"]["schemas"]:
+        assert f'id="{name}"' in page.text
+    assert "<script" not in page.text
+    assert "//cdn" not in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
 def test_pages_need_a_key_beyond_this_machine(served):
@@ -66,6 +83,26 @@ def test_requests_are_logged_as_json_without_secrets(served, caplog):
     assert (line["path"], line["status"]) == ("/v1/decisions", 422)
     assert len(line["request_id"]) == 16
     assert served.token not in caplog.text
+
+
+def test_the_audit_says_who_changed_what(served, log_runs, rl, write_yaml):
+    version = served.post("/v1/models", {"run": str(log_runs[1])}, 201)["version"]
+    served.post(f"/v1/models/{version}/promote")
+    config = write_yaml(json.dumps({**served.config.model_dump(exclude_unset=True)}))
+    assert rl("models", "rollback", "--service", config).exit_code == 0
+    served.http.request("DELETE", "/v1/models/none")  # refused: nothing has changed
+    entries = served.get("/v1/audit")["entries"]
+    found = [(each["actor"], each["action"], each["subject"]) for each in entries]
+    first = found[-1][2]
+    assert found == [
+        ("command line", "rolled back", first),
+        ("all-0", "promoted", version),
+        ("all-0", "registered", version),
+        ("server", "first start", first),
+        ("server", "registered", first),
+    ]
+    assert "command line" in served.http.get("/").text
+    assert served.http.get("/v1/audit", headers={"X-API-Key": ""}).status_code == 401
 
 
 def test_the_health_for_administrators_has_its_own_header(served):

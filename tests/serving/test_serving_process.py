@@ -95,6 +95,15 @@ def test_a_taken_port_and_a_missing_champion_are_explained(config, tmp_path):
     assert "neither a run" in " ".join(done.stderr.split())
 
 
+@pytest.mark.parametrize("package", ["fastapi", "uvicorn", "prometheus_client"])
+def test_a_missing_extra_is_named(config, rl, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    done = rl("serve", config, "--port", 0)
+    assert done.exit_code == 2
+    assert f"needs the package {package}" in done.message
+    assert "pip install 'rl-runner[serve]'" in done.message
+
+
 class World:
     """People who use a service that may be gone at any time, and what they were told."""
 

@@ -2,11 +2,16 @@ import asyncio
 import json
 import shutil
 
+import numpy as np
 import pytest
 from sqlalchemy import create_engine
 
+from rl_runner import local_code
 from rl_runner.errors import CheckpointError, ConfigError, DataError, RunFolderError
+from rl_runner.offline.domains.recommender import state_of
+from rl_runner.offline.learning.trained_run import load_trained
 from rl_runner.offline.store.tables import service
+from rl_runner.serving.models.agents import AgentModel
 from rl_runner.serving.models.artifacts import read_artifact
 from rl_runner.serving.models.recommender import LogPolicyModel
 
@@ -87,6 +92,55 @@ def test_a_model_that_answers_otherwise_is_refused(served, second, monkeypatch):
         served.service.registry.promote(second)
 
 
+UCB = """
+name: ucb
+env: {id: Recommender-v0}
+algo: {name: q_learning, exploration: ucb}
+data: {path: log.parquet, holdout: null, min_interactions_per_user: 1, window: 30d}
+"""
+CODE = """
+import gymnasium as gym
+from gymnasium.envs.classic_control import CartPoleEnv
+
+class Pole(CartPoleEnv):
+    pass
+
+gym.register("Pole-v0", entry_point="code_under_change:Pole", max_episode_steps=20)
+"""
+CODE_CONFIG = """
+env: {id: "code_under_change:Pole-v0"}
+algo: {name: a2c, policy_kwargs: {net_arch: [8]}}
+train: {total_timesteps: 20, seeds: 1}
+eval: {every: 1000000, final_episodes: 1}
+"""
+
+
+def test_a_version_whose_code_has_changed_is_used_and_says_so(serve, rl, tmp_path, monkeypatch):
+    code, config = tmp_path / "code_under_change.py", tmp_path / "experiment.yaml"
+    code.write_text(CODE, encoding="utf-8")
+    config.write_text(CODE_CONFIG, encoding="utf-8")
+    assert rl("train", config, "-q").exit_code == 0
+    (run,) = (tmp_path / "runs").glob("*/seed-0")
+    served = serve(run, env="code_under_change:Pole-v0")
+    assert served.post("/v1/models/champion/promote")["note"] == ""
+    # In the process that has imported it, a changed source is refused.
+    code.write_text(CODE + "CHANGED = True\n", encoding="utf-8")
+    problem = served.post("/v1/models/champion/promote", status=409)
+    assert "has changed while this process" in problem["detail"]
+    served.close()
+    # After a restart it is used, and everybody is told.
+    monkeypatch.setattr(local_code, "_first_hash", {})
+    served = serve(run, env="code_under_change:Pole-v0")
+    info = served.post("/v1/models/champion/promote")
+    assert "`code_under_change` has changed" in info["note"]
+    assert "`code_under_change` has changed" in served.http.get("/").text
+    # If its answers are other ones too, the message does not blame the files.
+    right = AgentModel.answers
+    monkeypatch.setattr(AgentModel, "answers", lambda *given: right(*given) + 1)
+    problem = served.post("/v1/models/champion/promote", status=409)
+    assert "Restore the code" in problem["detail"]
+
+
 def test_a_version_that_disappears_is_noticed(served, second):
     shutil.rmtree(folder_of(served, second))
     problem = served.post(f"/v1/models/{second}/promote", status=409)
@@ -159,3 +213,22 @@ def test_a_store_of_a_newer_version_or_another_domain_is_refused(served, serve, 
     engine.dispose()
     with pytest.raises(DataError, match="never converted back"):
         serve(log_runs[0])
+
+
+def test_a_policy_by_confidence_bounds_is_served_with_its_bonus(serve, rl, tmp_path):
+    config = tmp_path / "experiment.yaml"
+    config.write_text(UCB, encoding="utf-8")
+    plan = ["--interactions", 300, "--out", "log.parquet"]
+    assert rl("simulate", config, *plan).exit_code == 0
+    assert rl("train", config, "-q").exit_code == 0
+    (run,) = (tmp_path / "runs").glob("*/seed-0")
+    learner = load_trained(run).learner
+    served = serve(run, exploration={"epsilon": 0})
+    context = served.service.example()
+    chosen = {}
+    for mood in ("neutral", "happy", "sad", "anxious", "calm", "relaxed", "energetic"):
+        state = state_of({**context, "mood": mood})
+        chosen[mood] = served.decide(context={**context, "mood": mood})["action"]
+        assert learner.policy(np.array([state]))[0, chosen[mood]] == 1.0
+    greedy = learner.q_values(np.array([state_of({**context, "mood": m}) for m in chosen]))
+    assert list(chosen.values()) != greedy.argmax(axis=1).tolist()

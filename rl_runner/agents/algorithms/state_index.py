@@ -34,22 +34,22 @@ class StateIndex:
                 )
                 raise ValueError(message)
         self.n_states = math.prod(sizes)
-        self._starts = np.array(starts)
+        self.starts = np.array(starts)
         # Mixed radix: the last component changes fastest. (Numbers above int64 only occur in spaces
         # whose table is refused for its size anyway.)
         strides = [math.prod(sizes[i + 1 :]) for i in range(len(sizes))]
-        self._strides = np.array([min(stride, LARGEST) for stride in strides], dtype=np.int64)
+        self.strides = np.array([min(stride, LARGEST) for stride in strides], dtype=np.int64)
 
     def of_batch(self, observations: Any) -> np.ndarray:
         """Return (n,) row numbers for a vectorised environment's n observations."""
         if self.is_tuple:
             parts = np.stack([np.asarray(part).reshape(-1) for part in observations], axis=-1)
         else:
-            parts = np.asarray(observations).reshape(-1, len(self._starts))
-        rows: np.ndarray = (parts.astype(np.int64) - self._starts) @ self._strides
+            parts = np.asarray(observations).reshape(-1, len(self.starts))
+        rows: np.ndarray = (parts.astype(np.int64) - self.starts) @ self.strides
         return rows
 
     def of_single(self, observation: Any) -> int:
         """Return the row number of one observation as the environment returned it."""
         parts = np.asarray(observation, dtype=np.int64).reshape(-1)
-        return int((parts - self._starts) @ self._strides)
+        return int((parts - self.starts) @ self.strides)

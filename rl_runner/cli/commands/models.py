@@ -9,11 +9,11 @@ import typer
 
 from rl_runner.cli import options
 from rl_runner.cli.commands import CommandGroup
-from rl_runner.cli.display.console import show, show_json
+from rl_runner.cli.display.console import show, show_json, show_message
 from rl_runner.cli.display.tables import table
 
 if TYPE_CHECKING:
-    from rl_runner.serving.models.registry import Registry
+    from rl_runner.serving.models.registry import LoadedVersion, Registry
 
 Service = Annotated[
     Path,
@@ -88,8 +88,13 @@ def promote(version: Version, service: Service = DEFAULT_SERVICE) -> None:
     Example: rl models promote 3f9a1c2e --service services/recommender.yaml
     """
     with _registry(service) as registry:
-        loaded = registry.promote(registry.find(version))
+        _show_champion(registry.promote(registry.find(version)))
+
+
+def _show_champion(loaded: "LoadedVersion") -> None:
     show(f"The champion is {loaded.artifact.version}.")
+    if loaded.model.note:
+        show_message(loaded.model.note)
 
 
 def rollback(service: Service = DEFAULT_SERVICE) -> None:
@@ -98,8 +103,7 @@ def rollback(service: Service = DEFAULT_SERVICE) -> None:
     Example: rl models rollback --service services/recommender.yaml
     """
     with _registry(service) as registry:
-        loaded = registry.rollback()
-    show(f"The champion is {loaded.artifact.version}.")
+        _show_champion(registry.rollback())
 
 
 def remove(version: Version, service: Service = DEFAULT_SERVICE) -> None:

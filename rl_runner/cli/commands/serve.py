@@ -75,6 +75,8 @@ def _announce(started: "Started") -> None:
             "`exploration.epsilon` is 0: every decision has probability 1, so its log will say "
             "nothing about other actions, and no policy can be judged by it."
         )
+    if snapshot.model.note:
+        show_message(snapshot.model.note)
     key = started.new_key or "$RL_KEY"
     if started.new_key is not None:
         show(f"A first API key for all scopes, which is not shown again: {key}")

@@ -34,6 +34,9 @@ class LogLearner(Protocol):
     def q_values(self, states: np.ndarray) -> np.ndarray:
         """Return (n, n_actions) action values of (n,) states."""
 
+    def preferences(self, states: np.ndarray) -> np.ndarray:
+        """Return (n, n_actions) what the deployed policy maximises: values, and any bonus."""
+
     def policy(self, states: np.ndarray) -> np.ndarray:
         """Return (n, n_actions) P(a | s) of the policy that is deployed."""
 

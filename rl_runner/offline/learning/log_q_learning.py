@@ -131,13 +131,19 @@ class LogQLearning:
         """The lowest ε that the deployed policy may reach."""
         return self.eps[2]
 
+    def preferences(self, states: np.ndarray) -> np.ndarray:
+        """Return (n, n_actions) values, with the bonus of ``exploration: ucb``."""
+        q_values = self.q_values(states)
+        if self.exploration != "ucb":
+            return q_values
+        preferences: np.ndarray = q_values + self.ucb_coef * self._bonus(states)
+        return preferences
+
     def policy(self, states: np.ndarray) -> np.ndarray:
         """Return (n, n_actions) P(a | s) of the deployed policy in (n,) states."""
-        q_values = self.q_values(states)
-        if self.exploration == "ucb":
-            q_values = q_values + self.ucb_coef * self._bonus(states)
-        greedy = np.zeros_like(q_values)
-        greedy[np.arange(len(states)), q_values.argmax(axis=1)] = 1.0
+        preferences = self.preferences(states)
+        greedy = np.zeros_like(preferences)
+        greedy[np.arange(len(states)), preferences.argmax(axis=1)] = 1.0
         if self.exploration != "epsilon_greedy":
             return greedy
         mixed: np.ndarray = (1.0 - self.epsilon) * greedy + self.epsilon / N_ACTIONS

@@ -180,6 +180,10 @@ class RewardRegression:
         """Return (n, n_actions) predicted rewards of (n,) states."""
         return self.model.of_all_actions(states)
 
+    def preferences(self, states: np.ndarray) -> np.ndarray:
+        """Return (n, n_actions) predicted rewards, which the deployed policy maximises."""
+        return self.q_values(states)
+
     def policy(self, states: np.ndarray) -> np.ndarray:
         """Return (n, n_actions) P(a | s) of the deployed policy in (n,) states."""
         q_values = self.q_values(states)

@@ -98,3 +98,13 @@ system_tasks = sa.Table(
     sa.Column("records_processed", sa.Integer),
     sa.Column("metadata", sa.JSON, nullable=False, default=dict),
 )
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("ts", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),  # the name of an API key, `server`, …
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+)

@@ -23,9 +23,9 @@ _running: set[asyncio.Task[None]] = set()  # the event loop itself keeps weak re
 )
 async def trigger(request: Request) -> Response:
     """Begin to train in a process of its own; the result is registered and not promoted."""
-    require(request, "admin")
+    key = require(request, "admin")
     tasks = service_of(request).tasks
-    number = await asyncio.to_thread(tasks.begin_training)
+    number = await asyncio.to_thread(tasks.begin_training, key.name)
     task = asyncio.create_task(asyncio.to_thread(tasks.train, number))
     _running.add(task)
     task.add_done_callback(_running.discard)

@@ -10,7 +10,8 @@ from starlette.routing import Route
 
 from rl_runner import __version__
 from rl_runner.errors import RunnerError
-from rl_runner.serving.api import admin, decisions, models, monitoring, outcomes, page
+from rl_runner.serving.api import admin, decisions, models, monitoring, outcomes, page, reference
+from rl_runner.serving.api.access import Access
 from rl_runner.serving.api.boundary import App, Boundary, answer_error
 from rl_runner.serving.api.documentation import add_schemas
 from rl_runner.serving.keys import Keys
@@ -29,14 +30,16 @@ def build_app(service: Service, keys: Keys) -> App:
         title=f"rl serve: {service.config.name}",
         version=__version__,
         lifespan=_lifespan,
+        docs_url=None,  # FastAPI's page loads its scripts from elsewhere
         redoc_url=None,
     )
-    app.state.service, app.state.keys = service, keys
+    app.state.service = service
+    app.state.access = Access(keys, service.config.max_rate)
     app.state.metrics = monitoring.Metrics(service)
     request_model = decisions.decision_request(service.domain)
     deciding = decisions.routes(request_model)
     app.include_router(deciding)
-    for module in (outcomes, models, admin, monitoring, page):
+    for module in (outcomes, models, admin, monitoring, page, reference):
         app.include_router(module.router)
     add_schemas(app, request_model)
     _shorten(app, deciding, "/v1/decisions")

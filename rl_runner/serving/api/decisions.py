@@ -46,7 +46,6 @@ def routes(request_model: type[DecisionRequest]) -> APIRouter:
         require(request, "decide")
         service = service_of(request)
         stored = await service.decide(await body_as(request, request_model))
-        request.app.state.metrics.decisions.labels(stored.arm, stored.model_version).inc()
         return answer(as_json(service, stored))
 
     @router.post(
@@ -63,8 +62,6 @@ def routes(request_model: type[DecisionRequest]) -> APIRouter:
         for each in wanted:
             service.check(each)
         stored = await asyncio.gather(*map(service.decide, wanted))
-        for made in stored:
-            request.app.state.metrics.decisions.labels(made.arm, made.model_version).inc()
         return answer(f'{{"decisions":[{",".join(as_json(service, each) for each in stored)}]}}')
 
     return router

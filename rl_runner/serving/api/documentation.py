@@ -34,6 +34,7 @@ def documented(
     if content is not None:
         success["content"] = content
     listed = {*refused, 500, 503} | ({400, 408, 413, 422} if body else set())
+    listed |= {429} if needs_key else set()
     problem = {"application/problem+json": {"schema": {"$ref": _REFERENCE.format(model="Problem")}}}
     refusals = {each: {"description": "Refused", "content": problem} for each in sorted(listed)}
     extra: dict[str, Any] = {}

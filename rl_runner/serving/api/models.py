@@ -12,7 +12,7 @@ from starlette.responses import Response
 from rl_runner.errors import CheckpointError, ConfigError, describe_exception
 from rl_runner.serving.api.documentation import documented
 from rl_runner.serving.api.requests import answer, body_as, require, service_of
-from rl_runner.serving.messages import RegisterRequest, VersionInfo, Versions
+from rl_runner.serving.messages import AuditEntries, RegisterRequest, VersionInfo, Versions
 from rl_runner.serving.models.registry import LoadedVersion
 from rl_runner.serving.problems import ApiError
 from rl_runner.serving.service import Service
@@ -40,9 +40,10 @@ def _info(service: Service, version: str) -> VersionInfo:
 
 
 def _use(service: Service, loaded: LoadedVersion) -> VersionInfo:
-    """Decide with a version from now on, and return what it is."""
+    """Decide with a version from now on, and describe it."""
     service.use(loaded)
-    return _info(service, loaded.artifact.version)
+    info = _info(service, loaded.artifact.version)
+    return info.model_copy(update={"note": loaded.model.note})
 
 
 @router.get("/v1/models", summary="List the versions, newest first", **documented(answer=Versions))
@@ -60,9 +61,10 @@ async def list_models(request: Request) -> Response:
 )
 async def register(request: Request) -> Response:
     """Copy a run on the server's machine into a version."""
-    require(request, "admin")
+    key = require(request, "admin")
     service, wanted = service_of(request), await body_as(request, RegisterRequest)
-    artifact = await _off_the_loop(lambda: service.registry.register(Path(wanted.run)))
+    run = Path(wanted.run)
+    artifact = await _off_the_loop(lambda: service.registry.register(run, key.name))
     return answer(await _off_the_loop(lambda: _info(service, artifact.version)), 201)
 
 
@@ -85,12 +87,14 @@ async def show(request: Request, version: str) -> Response:
 )
 async def promote(request: Request, version: str) -> Response:
     """Verify a version and decide with it from now on; no request fails meanwhile."""
-    require(request, "admin")
+    key = require(request, "admin")
     service = service_of(request)
-    registry = service.registry
-    return answer(
-        await _off_the_loop(lambda: _use(service, registry.promote(registry.find(version))))
-    )
+
+    def work() -> VersionInfo:
+        found = service.registry.find(version)
+        return _use(service, service.registry.promote(found, actor=key.name))
+
+    return answer(await _off_the_loop(work))
 
 
 @router.post(
@@ -100,9 +104,9 @@ async def promote(request: Request, version: str) -> Response:
 )
 async def rollback(request: Request) -> Response:
     """Go back to the version before the last promotion."""
-    require(request, "admin")
+    key = require(request, "admin")
     service = service_of(request)
-    return answer(await _off_the_loop(lambda: _use(service, service.registry.rollback())))
+    return answer(await _off_the_loop(lambda: _use(service, service.registry.rollback(key.name))))
 
 
 @router.delete(
@@ -112,7 +116,19 @@ async def rollback(request: Request) -> Response:
 )
 async def remove(request: Request, version: str) -> Response:
     """Remove a version's files."""
+    key = require(request, "admin")
+    registry = service_of(request).registry
+    await _off_the_loop(lambda: registry.remove(registry.find(version), key.name))
+    return Response(status_code=204)
+
+
+@router.get(
+    "/v1/audit",
+    summary="List the latest changes by administrators, newest first",
+    **documented(answer=AuditEntries),
+)
+async def audit(request: Request) -> Response:
+    """Say who changed what."""
     require(request, "admin")
     registry = service_of(request).registry
-    await _off_the_loop(lambda: registry.remove(registry.find(version)))
-    return Response(status_code=204)
+    return answer(AuditEntries(entries=await _off_the_loop(registry.audit)))

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,6 +16,7 @@ from rl_runner.serving.api.documentation import documented
 from rl_runner.serving.api.requests import answer, require_for_people, service_of
 from rl_runner.serving.messages import Health
 from rl_runner.serving.service import Service
+from rl_runner.serving.store.writer import Tally
 from rl_runner.serving.summary import Summary
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -54,9 +55,6 @@ class Metrics:
         self.registry = CollectorRegistry()
         kept = self.registry
         name = "rl_serve"
-        labels = ["arm", "version"]
-        self.decisions = Counter(f"{name}_decisions", "Answered decisions", labels, registry=kept)
-        self.outcomes = Counter(f"{name}_outcomes", "Stored outcomes", ["kind"], registry=kept)
         self.answers = Counter(f"{name}_requests", "Requests", ["route", "status"], registry=kept)
         self.seconds = Histogram(
             f"{name}_request_seconds",
@@ -82,6 +80,7 @@ class _Computed:
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges."""
         service = self._service
+        yield from _stored(service.writer.tally)
         summary = service.summaries.get()
         rows = GaugeMetricFamily("rl_serve_rows", "Rows of the store", labels=["table"])
         rows.add_metric(["decisions"], summary.n_decisions)
@@ -99,6 +98,18 @@ class _Computed:
         for name, (text, value) in plain.items():
             yield GaugeMetricFamily(f"rl_serve_{name}", text, value=value)
         yield from _by_version(summary)
+
+
+def _stored(tally: Tally) -> Iterator[Metric]:
+    """Yield what was stored since the start; repeated requests are not counted again."""
+    made = CounterMetricFamily("rl_serve_decisions", "Stored decisions", labels=["arm", "version"])
+    for labels, n in list(tally.decisions.items()):
+        made.add_metric(labels, n)
+    yield made
+    reported = CounterMetricFamily("rl_serve_outcomes", "Stored outcomes", labels=["kind"])
+    for kind, n in list(tally.outcomes.items()):
+        reported.add_metric([kind], n)
+    yield reported
 
 
 def _by_version(summary: Summary) -> Iterator[Metric]:

@@ -21,9 +21,6 @@ async def report(request: Request, event_id: str) -> Response:
     require(request, "report")
     reports = await body_as(request, OutcomeReports)
     counts = await service_of(request).report(event_id, reports)
-    if counts.stored:
-        for kind in {each.kind for each in reports.outcomes}:
-            request.app.state.metrics.outcomes.labels(kind).inc()
     return answer(Stored(event_id=event_id, stored=counts.stored, repeated=counts.repeated))
 
 

@@ -29,9 +29,13 @@ async def page(request: Request) -> Response:
     """Show versions, traffic, rewards and errors."""
     require_for_people(request)
     service = service_of(request)
+    return html_answer("page.html", await asyncio.to_thread(_contents, service))
+
+
+def html_answer(template: str, contents: dict[str, Any]) -> Response:
+    """Return a page that loads nothing and runs no scripts, which its headers enforce."""
     nonce = secrets.token_urlsafe(16)
-    contents = await asyncio.to_thread(_contents, service)
-    html = _templates.get_template("page.html").render(nonce=nonce, **contents)
+    html = _templates.get_template(template).render(nonce=nonce, **contents)
     policy = f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'"
     return Response(html, media_type="text/html", headers={"Content-Security-Policy": policy})
 
@@ -44,6 +48,7 @@ def _contents(service: Service) -> dict[str, Any]:
     for info in service.registry.versions():
         found = measured.get(info.version)
         row = {"version": info.version, "aliases": ", ".join(info.aliases), "info": info}
+        row["registered"] = info.registered[:16].replace("T", " ")  # to the minute
         rows.append({**row, "summary": found, "interval": _interval(found.ci95) if found else ""})
     reason = service.why_not_ready()
     return {
@@ -55,11 +60,13 @@ def _contents(service: Service) -> dict[str, Any]:
         "is_ready": not reason,
         "champion": service.snapshot.version,
         "policy": service.snapshot.policy_id,
+        "note": service.snapshot.model.note,
         "epsilon": service.registry.loader.epsilon,
         "rows": rows,
         "summary": summary,
         "join_rate": "–" if math.isnan(summary.join_rate) else f"{summary.join_rate:.1%}",
         "changes": service.registry.history(10),
+        "audit": service.registry.audit(10),
         "errors": list(service.errors)[::-1],
         "tasks": service.tasks.latest(10),
     }

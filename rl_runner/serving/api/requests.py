@@ -1,17 +1,18 @@
 """What all routes do with a request: check the key, read the body, answer with JSON."""
 
-import base64
-import contextlib
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rl_runner.serving.api.boundary import read_body
-from rl_runner.serving.keys import Keys, Scope
+from rl_runner.serving.keys import ApiKey, Scope
 from rl_runner.serving.problems import ApiError
 from rl_runner.serving.service import Service
+
+if TYPE_CHECKING:
+    from rl_runner.serving.api.access import Access
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 MOST_ERRORS = 10  # of one request that are listed
@@ -25,41 +26,13 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def require(request: Request, scope: Scope, asks_by: str = "Bearer") -> None:
-    """Check the API key.
+def require(request: Request, scope: Scope, asks_by: str = "Bearer") -> ApiKey:
+    """Return the API key of a request.
 
-    It comes in `X-API-Key`, in `X-Admin-Key`, as `Authorization: Bearer …`, or as the password that
-    a browser asks for.
-
-    :param asks_by: how a client is asked for it; Basic lets a browser ask
-    :raises ApiError: if it is missing or unknown, or lacks the scope
+    :raises ApiError: if it is missing or unknown, lacks the scope, or is used too often
     """
-    keys: Keys = request.app.state.keys
-    ask = {"WWW-Authenticate": asks_by}
-    token = _token(request)
-    if token is None:
-        what = "Send your key in the header X-API-Key; `rl serve keys CONFIG --add NAME` makes one."
-        raise ApiError("unauthorized", what, headers=ask)
-    key = keys.find(token)
-    if key is None:
-        raise ApiError("unauthorized", "The API key is unknown.", headers=ask)
-    if scope not in key.scopes:
-        has = ", ".join(key.scopes)
-        raise ApiError("forbidden", f"This needs the scope `{scope}`; the key has: {has}.")
-
-
-def _token(request: Request) -> str | None:
-    """Return the API key of a request."""
-    headers = request.headers
-    if token := headers.get("x-api-key") or headers.get("x-admin-key"):
-        return token
-    kind, _, value = headers.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer":
-        return value
-    if kind.lower() == "basic":
-        with contextlib.suppress(ValueError):
-            return base64.b64decode(value).decode().partition(":")[2]
-    return None
+    access: Access = request.app.state.access
+    return access.require(request.headers, scope, asks_by)
 
 
 def require_for_people(request: Request) -> None:

@@ -20,13 +20,15 @@ class AgentModel:
 
     :param agent: as :func:`rl_runner.evaluation.play.loaded_run.load_run` returns it
     :param epsilon: the share of actions drawn uniformly; only of Discrete action spaces
+    :param note: that the code behind it has changed since it was trained
     :raises ValueError: if an action space cannot be explored so
     """
 
     is_slow = True
 
-    def __init__(self, agent: Agent, epsilon: float) -> None:
+    def __init__(self, agent: Agent, epsilon: float, note: str = "") -> None:
         self._agent = agent
+        self.note = note
         self._epsilon = epsilon
         self._normalize = agent.get_vec_normalize_env()
         env = agent.get_env()

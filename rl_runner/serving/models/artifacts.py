@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rl_runner.agents.registry import find_algorithm
 from rl_runner.arrays import load_arrays, save_arrays
 from rl_runner.config import ExperimentConfig, load_config
-from rl_runner.errors import CheckpointError, Problem, RunFolderError, RunnerError
+from rl_runner.errors import CheckpointError, CodeError, Problem, RunFolderError, RunnerError
 from rl_runner.layout import CONFIG, COUNTERS, NORMALIZATION, RECORD
 from rl_runner.offline.learning.learners import find_learner
 from rl_runner.runs.disk import flush_to_disk, writing
@@ -222,7 +222,9 @@ def read_artifact(folder: Path) -> Artifact:
 def load_artifact(artifact: Artifact, load: LoadModel) -> Model:
     """Verify a version and load its model.
 
-    :raises CheckpointError: if a file was changed, or the golden batch has other answers
+    :raises CheckpointError: if a file was changed, or the golden batch has other answers, which
+        may be the fault of code that is no longer the one it was made with
+    :raises CodeError: if code that it needs is missing, or was changed while this process ran
     """
     # Every file, by its hash.
     for name, expected in artifact.manifest.files.items():
@@ -235,6 +237,8 @@ def load_artifact(artifact: Artifact, load: LoadModel) -> Model:
     # The model, by its answers.
     try:
         model = load(artifact.manifest.kind, artifact.run)
+    except CodeError:  # it says what has changed; no file of the version has
+        raise
     except RunnerError as error:
         raise _damaged(artifact.folder, str(error)) from error
     arrays = load_arrays(artifact.folder / GOLDEN)
@@ -243,7 +247,12 @@ def load_artifact(artifact: Artifact, load: LoadModel) -> Model:
     if answers.shape != expected_answers.shape or not np.allclose(
         answers, expected_answers, rtol=TOLERANCE, atol=TOLERANCE
     ):
-        raise _damaged(artifact.folder, "its answers to the golden batch have changed")
+        reason = "its answers to the golden batch have changed"
+        if not model.note:
+            raise _damaged(artifact.folder, reason)
+        what = f"The model version is not what was registered: {reason}. {model.note}"
+        cure = "Restore the code, or train again with it and register that run."
+        raise CheckpointError(Problem(what, str(artifact.folder), cure))
     return model
 
 

@@ -19,6 +19,7 @@ class Drawn(NamedTuple):
 class Model(Protocol):
     """A loaded model version, which never changes."""
 
+    note: str  # that the code behind it has changed since it was trained; empty if not
     is_recurrent: bool  # whether actions depend on earlier contexts of the session
     is_slow: bool  # whether a forward pass would hold up other requests
 

@@ -14,21 +14,22 @@ from rl_runner.offline.logs.log_schema import ACTIONS
 from rl_runner.serving.models.protocol import Arrays, Drawn, draw_from
 
 GOLDEN_STATES = 64
-KEPT_STATES = 20_000  # whose action values are remembered: people come back
+KEPT_STATES = 20_000  # whose preferences are remembered: people come back
 
 
 class LogPolicyModel:
-    """The greedy policy of action values learned from a log, with an exploring slice.
+    """The policy learned from a log, which prefers one action, with an exploring slice.
 
     :param epsilon: the share of decisions drawn uniformly from the eligible actions
     """
 
+    note = ""  # a table needs no code of its own
     is_recurrent = False
     is_slow = False
 
     def __init__(self, learner: LogLearner, epsilon: float) -> None:
         self._learner = learner
-        self._q_values = lru_cache(maxsize=KEPT_STATES)(self._compute_q_values)
+        self._preferences = lru_cache(maxsize=KEPT_STATES)(self._compute_preferences)
         self._epsilon = epsilon
 
     def encode(self, context: Mapping[str, Any]) -> int:
@@ -48,17 +49,17 @@ class LogPolicyModel:
         self, encoded: int, eligible: Sequence[int] | None, rng: random.Random, memory: Any = None
     ) -> tuple[Drawn, Any]:
         """Draw an action for a state."""
-        q_values = self._q_values(encoded)
+        preferences = self._preferences(encoded)
         if eligible is None:
-            best = int(q_values.argmax())
+            best = int(preferences.argmax())
         else:
-            best = max(eligible, key=lambda action: (q_values[action], -action))
+            best = max(eligible, key=lambda action: (preferences[action], -action))
         return draw_from(best, ACTIONS, eligible, self._epsilon, rng), memory
 
-    def _compute_q_values(self, state: int) -> np.ndarray:
-        """Return (27,) action values, which never change."""
-        q_values: np.ndarray = self._learner.q_values(np.array([state]))[0]
-        return q_values
+    def _compute_preferences(self, state: int) -> np.ndarray:
+        """Return (27,) values of the actions, with any bonus; they never change."""
+        preferences: np.ndarray = self._learner.preferences(np.array([state]))[0]
+        return preferences
 
     def example(self) -> None:
         """Return nothing: the domain has an example."""
@@ -68,5 +69,5 @@ class LogPolicyModel:
         return {"states": np.random.default_rng(0).integers(N_STATES, size=GOLDEN_STATES)}
 
     def answers(self, inputs: Arrays) -> np.ndarray:
-        """Return (n, 27) action values."""
-        return self._learner.q_values(inputs["states"])
+        """Return (n, 27) values of the actions, with any bonus."""
+        return self._learner.preferences(inputs["states"])

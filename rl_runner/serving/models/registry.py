@@ -19,7 +19,7 @@ from rl_runner.offline.store.tables import alias_history, aliases, model_version
 from rl_runner.runs.disk import writing
 from rl_runner.runs.provenance import now
 from rl_runner.serving.config import ServeConfig
-from rl_runner.serving.messages import AliasChange, VersionInfo
+from rl_runner.serving.messages import AliasChange, AuditEntry, VersionInfo
 from rl_runner.serving.models.agents import AgentModel
 from rl_runner.serving.models.artifacts import (
     Artifact,
@@ -32,6 +32,7 @@ from rl_runner.serving.models.artifacts import (
 )
 from rl_runner.serving.models.protocol import Model
 from rl_runner.serving.models.recommender import LogPolicyModel
+from rl_runner.serving.store.audit import COMMAND_LINE, latest_changes, note_change
 from rl_runner.serving.store.setup import Store
 
 DEFAULT_EPSILON = 0.05  # of services with a domain; agents are greedy by default
@@ -60,8 +61,9 @@ class Loader:
         """
         if kind == "log":
             return LogPolicyModel(load_trained(run).learner, self.epsilon)
+        loaded = load_run(run)
         try:
-            return AgentModel(load_run(run).agent, self.epsilon)
+            return AgentModel(loaded.agent, self.epsilon, loaded.note)
         except ValueError as error:
             raise ConfigError(Problem(f"{error}.", "exploration.epsilon")) from None
 
@@ -95,6 +97,8 @@ class LoadedVersion:
 class Registry:
     """The versions and aliases of one service.
 
+    Each method that changes something takes the ``actor``, whom the audit names.
+
     :param store: where versions and aliases are listed
     """
 
@@ -104,7 +108,7 @@ class Registry:
         self._models = config.folder / "models"
         self.loader = Loader(config)
 
-    def register(self, run: Path) -> Artifact:
+    def register(self, run: Path, actor: str = COMMAND_LINE) -> Artifact:
         """Make a run a version; a run that is one already is only found again.
 
         :raises RunnerError: if it is not a finished run of what the service is about
@@ -125,12 +129,14 @@ class Registry:
             ).first()
             if known is None:
                 connection.execute(model_versions.insert(), row)
+                note_change(connection, actor, "registered", artifact.version)
             elif known.removed is not None:
                 connection.execute(
                     model_versions.update()
                     .where(model_versions.c.version == artifact.version)
                     .values(removed=None, **row)
                 )
+                note_change(connection, actor, "registered again", artifact.version)
         return artifact
 
     def find(self, name: str) -> str:
@@ -165,7 +171,9 @@ class Registry:
             rows = connection.execute(sa.select(aliases.c.alias, aliases.c.version)).all()
         return {row.alias: row.version for row in rows}
 
-    def promote(self, version: str, reason: str = "promoted") -> LoadedVersion:
+    def promote(
+        self, version: str, reason: str = "promoted", actor: str = COMMAND_LINE
+    ) -> LoadedVersion:
         """Make a version the champion, after it was verified; the former one is kept by name.
 
         :raises CheckpointError: if it is damaged; then nothing changes
@@ -174,10 +182,10 @@ class Registry:
         before = self.aliases().get(CHAMPION)
         if before != version:
             changes = {CHAMPION: version} | ({PREVIOUS: before} if before else {})
-            self._change(changes, reason)
+            self._change(changes, reason, actor)
         return loaded
 
-    def rollback(self) -> LoadedVersion:
+    def rollback(self, actor: str = COMMAND_LINE) -> LoadedVersion:
         """Make the previous champion the champion again.
 
         :raises ConfigError: if there is none
@@ -187,9 +195,9 @@ class Registry:
         if previous is None:
             what = "There is no previous version to go back to."
             raise ConfigError(Problem(what, self._config.name, "`rl models promote` names one."))
-        return self.promote(previous, "rolled back")
+        return self.promote(previous, "rolled back", actor)
 
-    def _change(self, changes: dict[str, str], reason: str) -> None:
+    def _change(self, changes: dict[str, str], reason: str, actor: str) -> None:
         """Set aliases in one transaction, and note what they were."""
         with explained(self._store.url), self._store.writing.begin() as connection:
             rows = connection.execute(sa.select(aliases.c.alias, aliases.c.version)).all()
@@ -199,8 +207,9 @@ class Registry:
                 connection.execute(aliases.insert(), {"alias": alias, "version": version})
                 note = {"ts": now(), "alias": alias, "version": version, "reason": reason}
                 connection.execute(alias_history.insert(), {**note, "before": before.get(alias)})
+            note_change(connection, actor, reason, changes[CHAMPION])
 
-    def remove(self, version: str) -> None:
+    def remove(self, version: str, actor: str = COMMAND_LINE) -> None:
         """Remove a version's files; its row stays, since decisions name it.
 
         :raises RunFolderError: if an alias names it
@@ -216,6 +225,7 @@ class Registry:
                 .where(model_versions.c.version == version)
                 .values(removed=now())
             )
+            note_change(connection, actor, "removed", version)
         folder = self._models / version
         with writing(folder):
             if folder.is_dir():
@@ -243,6 +253,11 @@ class Registry:
         with explained(self._store.url), self._store.reading.connect() as connection:
             rows = connection.execute(query).mappings().all()
         return [AliasChange(**row) for row in rows]
+
+    def audit(self, limit: int = 50) -> list[AuditEntry]:
+        """Return the latest changes by administrators, newest first."""
+        with explained(self._store.url), self._store.reading.connect() as connection:
+            return latest_changes(connection, limit)
 
 
 def _info(manifest: Manifest, names: list[str]) -> VersionInfo:

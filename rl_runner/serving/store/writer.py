@@ -8,8 +8,9 @@ import json
 import queue
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -41,6 +42,19 @@ _ANSWER = [decisions.c[name] for name in StoredDecision._fields]
 Result = Any  # StoredDecision, OutcomeCounts or bool, as the job's future says
 
 
+@dataclass
+class Tally:
+    """What was stored for the first time; a repeated request does not count again."""
+
+    decisions: Counter[tuple[str, str]] = field(default_factory=Counter)  # by arm and version
+    outcomes: Counter[str] = field(default_factory=Counter)  # by kind
+
+    def add(self, other: "Tally") -> None:
+        """Add what another transaction stored."""
+        self.decisions.update(other.decisions)
+        self.outcomes.update(other.outcomes)
+
+
 class Writer:
     """Stores jobs in groups.
 
@@ -60,6 +74,8 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self.last_error = ""  # why the last group could not be stored; empty if it was
         self.n_commits = 0
+        self.tally = Tally()  # since the start; only this thread changes it
+        self._uncommitted = Tally()
 
     def start(self) -> None:
         """Read where the clock stands in the store, and begin to write."""
@@ -120,6 +136,7 @@ class Writer:
     def _store(self, jobs: Sequence[Job]) -> list[Result]:
         """Store a group in one transaction; return the result or the error of each job."""
         for attempt in range(ATTEMPTS):
+            self._uncommitted = Tally()
             try:
                 with self._engine.begin() as connection:
                     results = self._write(connection, jobs)
@@ -136,6 +153,7 @@ class Writer:
             else:
                 self.last_error = ""
                 self.n_commits += 1
+                self.tally.add(self._uncommitted)
                 return results
         raise AssertionError
 
@@ -186,6 +204,7 @@ class Writer:
             steps[session] += 1
         if rows:
             connection.execute(decisions.insert(), rows)
+        self._uncommitted.decisions.update((row["arm"], row["model_version"]) for row in rows)
         self._remember(steps)
         return [_same_request(job, known[job.event_id]) for job in jobs]
 
@@ -246,6 +265,7 @@ class Writer:
         # Whoever sees an outcome has seen the decision.
         if rows:
             connection.execute(outcomes.insert(), rows)
+        self._uncommitted.outcomes.update(str(row["kind"]) for row in rows)
         if decision.is_shown is None:
             _set_shown(connection, job.event_id, now, is_shown=True)
         return OutcomeCounts(len(rows), len(job.outcomes) - len(rows))
