@@ -12,7 +12,10 @@ environments.
 """
 
 import enum
+import random
+import sys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -79,3 +82,14 @@ class SeedTree:
         """63-bit seeds, so that no two streams of any runs coincide by chance."""
         words = [self._words(purpose, i, segment) for i in range(n)]
         return [int(high) >> 1 << 32 | int(low) for high, low in words]
+
+
+def global_generators() -> tuple[Any, ...]:
+    """Return the states of the global generators of Python, NumPy and torch, to be compared.
+
+    An environment that draws from one, or seeds it, shares it with all its copies and the agent.
+    """
+    _, keys, *rest = np.random.get_state()  # noqa: NPY002 - the one that must not be drawn from
+    torch = sys.modules.get("torch")  # an environment that has not loaded it cannot draw from it
+    drawn = b"" if torch is None else torch.get_rng_state().numpy().tobytes()
+    return random.getstate(), np.asarray(keys).tobytes(), *rest, drawn

@@ -18,6 +18,7 @@ from rl_runner.envs.images import (
     image_size,
     is_grey_image,
     is_image,
+    is_image_stack,
     parts_of,
 )
 from rl_runner.errors import Problem
@@ -55,6 +56,8 @@ def image_problems(
         unnoticed = policy == "auto" or policy.startswith("Cnn")
         if is_grey_image(part) and has_network and unnoticed:
             yield _without_channels(config, key, part)
+        elif is_image_stack(part) and has_network and unnoticed:
+            yield _of_several_images(config, key, part)
         elif policy.startswith("Cnn") and not is_image(part):
             yield from _not_bytes(config, checked, policy, part)
 
@@ -74,6 +77,11 @@ def _not_bytes(
         cure = "Return such bytes (uint8), or keep the numbers as they are: `policy_kwargs: "
         cure += "{normalize_images: false}`, with the channels first."
         yield Problem(what, where, cure)
+    elif config.env.frame_stack > 1:
+        what = "Only images of bytes are stacked by their channels: `env.frame_stack` would join "
+        what += f"the frames of {config.env.id} sideways, here to {space}."
+        cure = "Return bytes (uint8), or stack the frames in a wrapper of your own."
+        yield Problem(what, config.source.locate(("env", "frame_stack")), cure)
     elif min(shape[1:]) < SMALLEST_IMAGE:
         size = " × ".join(map(str, shape))
         what = f"Only images of bytes are transposed: {policy} takes {size} for channels × height "
@@ -125,6 +133,20 @@ def _without_channels(config: ExperimentConfig, key: str, image: Space) -> Probl
         axis = f"`env.wrappers: [{{name: gymnasium.wrappers.ReshapeObservation, kwargs: {shape}}}]`"
     vector = "MultiInputPolicy" if key else "MlpPolicy"
     cure = f"Add the axis by {axis}, or set `policy: {vector}` if a vector is meant."
+    return Problem(what, config.source.locate(("env",)), cure)
+
+
+def _of_several_images(config: ExperimentConfig, key: str, images: Space) -> Problem:
+    size = " × ".join(map(str, images.shape or ()))
+    what = (
+        f"{_subject(config, key)} are several images at once, {size} bytes: to SB3 they are "
+        f"{math.prod(images.shape or ()):,} separate numbers, not an image."
+    )
+    cure = "Write a wrapper that returns height × width × channels."
+    if any(wrapper.name.endswith("FrameStackObservation") for wrapper in config.env.wrappers):
+        cure = "Let `env.frame_stack` stack the frames by their channels, in place of the wrapper."
+    vector = "MultiInputPolicy" if key else "MlpPolicy"
+    cure += f" Or set `policy: {vector}` if a vector is meant."
     return Problem(what, config.source.locate(("env",)), cure)
 
 

@@ -40,10 +40,19 @@ def is_grey_image(space: gym.Space[Any]) -> bool:
 
     Smaller ones than a convolutional network takes are matrices like any other.
     """
+    return len(space.shape or ()) == 2 and _is_picture(space)
+
+
+def is_image_stack(space: gym.Space[Any]) -> bool:
+    """Whether a space holds several images, such as frames × height × width × channels bytes."""
+    return len(space.shape or ()) > 3 and _is_picture(space)
+
+
+def _is_picture(space: gym.Space[Any]) -> bool:
+    """Whether a space holds bytes from 0 to 255 with a height and a width, of any dimensions."""
     return (
         isinstance(space, spaces.Box)
-        and len(space.shape) == 2
-        and min(space.shape) >= SMALLEST_IMAGE
+        and sorted(space.shape)[-2] >= SMALLEST_IMAGE
         and space.dtype == np.uint8
         and bool(np.all(space.low == 0) and np.all(space.high == 255))
     )

@@ -170,6 +170,29 @@ def test_train_21_grey_images_are_refused_with_the_wrapper_that_adds_a_channel(
     assert resolved.observation_space == "Box(40, 40, 4)"
 
 
+def test_train_21_images_stacked_along_an_axis_of_their_own_are_refused(
+    case: Case, rl: Any
+) -> None:
+    config = case("train-21-grey-stack")
+    channel = "{name: gymnasium.wrappers.ReshapeObservation, kwargs: {shape: [40, 40, 1]}}"
+    stack = "{name: gymnasium.wrappers.FrameStackObservation, kwargs: {stack_size: 4}}"
+    wrappers = ["--set", "env.frame_stack=1", "--set", f"env.wrappers=[{channel}, {stack}]"]
+    said = refused(rl, "check", config, *wrappers)
+    assert "several images at once, 4 × 40 × 40 × 1 bytes" in said
+    assert "`env.frame_stack`" in said
+    # Grey images without a channel get one for each frame, which SB3 takes for channels first.
+    resolved = resolution(config, "env.frame_stack=1", f"env.wrappers=[{stack}]")
+    assert policy_of(resolved) == "CnnPolicy"
+
+
+def test_train_06_images_of_floats_are_not_stacked_sideways(case: Case, rl: Any) -> None:
+    changes = ["algo.policy=CnnPolicy", "algo.policy_kwargs={normalize_images: false}"]
+    config = case("train-06-float-image")
+    assert resolution(config, *changes).observation_space == "Box(3, 40, 40)"
+    sets = [part for change in [*changes, "env.frame_stack=2"] for part in ("--set", change)]
+    assert "sideways, here to Box(0.0, 1.0, (3, 40, 80)" in refused(rl, "check", config, *sets)
+
+
 # --- dictionaries ---------------------------------------------------------------------------------
 
 

@@ -46,17 +46,33 @@ def mask_of(actions: gym.Space[Any], mask: Any) -> Any:
     """Return what ``action_masks`` returned as a row of flags.
 
     :param actions: the space of the actions; what has no masks returns them unchanged
-    :raises BreachError: if there is not one flag for each choice of each component
+    :raises BreachError: if there is not one flag for each choice of each component, or a component
+        has no valid choice: an agent would take one that is not valid
     """
     choices = n_choices(actions)
     if choices is None:
         return mask
-    flags = np.asarray(mask)
+    cure = f"Return {sum(choices)} flags, one for each choice of each component of an action."
+    try:
+        flags = np.asarray(mask).ravel()
+    except Exception:  # noqa: BLE001 - converting a foreign object may raise anything
+        flags = np.empty(0)
     if flags.size != sum(choices) or flags.dtype.kind not in "biuf":
         what = f"returned {described(mask)} from `action_masks`."
-        cure = f"Return {sum(choices)} flags, one for each choice of each component of an action."
         raise BreachError(what, cure)
-    return flags.astype(bool).ravel()
+    # Numbers that are no flags: the indices of valid actions, or −inf to be added to logits.
+    if flags.dtype.kind != "b" and (wrong := (flags != 0) & (flags != 1)).any():
+        what = f"returned {flags[wrong][0]} from `action_masks`, which is not a flag."
+        raise BreachError(what, f"{cure} 1 or True is valid, 0 or False is not.")
+    flags = flags.astype(bool)
+    starts = np.cumsum([0, *choices[:-1]])
+    if not np.logical_or.reduceat(flags, starts).all():
+        what = "returned a mask from `action_masks` in which no choice is valid."
+        if len(choices) > 1:
+            first = int(np.flatnonzero(~np.logical_or.reduceat(flags, starts))[0])
+            what = f"{what[:-1]} for component {first} of the action."
+        raise BreachError(what, "Allow an action that changes nothing, or end the episode before.")
+    return flags
 
 
 def step_result(

@@ -19,6 +19,7 @@ from rl_runner.config.environment import EnvConfig
 from rl_runner.envs.build import build_copy
 from rl_runner.envs.contract.observations import bounds_breach
 from rl_runner.envs.masking import draw_action
+from rl_runner.seeding import global_generators
 
 SEED = 20_240_229
 STEPS = 200
@@ -27,6 +28,12 @@ SECONDS = 3.0  # of the first of the three games; slow environments play fewer s
 USE_NP_RANDOM = (
     "Its episodes do not follow from `reset(seed)`, so no result can be repeated and no run can "
     "resume exactly. Begin `reset` with `super().reset(seed=seed)` and draw every random number "
+    "from `self.np_random`."
+)
+SHARES_GENERATOR = (
+    "It draws from a global random generator (`np.random`, `random` or torch), or seeds it. All "
+    "copies and the agent share that generator, so episodes depend on each other and on how many "
+    "copies there are. Begin `reset` with `super().reset(seed=seed)` and draw every random number "
     "from `self.np_random`."
 )
 KEEPS_STATE = (
@@ -60,7 +67,9 @@ def try_environment(config: EnvConfig, *, minus_infinity: bool = False) -> tuple
     # The same actions twice in one copy, and once in another copy on the same seed.
     with closing(build_copy(config, 0, SEED, minus_infinity=minus_infinity)) as env:
         warnings = _Bounds(env.observation_space)
+        generators = global_generators()
         first = _play(env, warnings=warnings)
+        is_globally_random = global_generators() != generators
         again = _play(env, first.actions)
     with closing(build_copy(config, 1, SEED, minus_infinity=minus_infinity)) as env:
         elsewhere = _play(env, first.actions)
@@ -73,6 +82,8 @@ def try_environment(config: EnvConfig, *, minus_infinity: bool = False) -> tuple
             f"Two episodes of one copy on the same seed {difference}: {_suspects(config)} carries "
             f"something from one episode into the next. {KEEPS_STATE}"
         )
+    elif is_globally_random:  # seeded from `reset(seed)`: one copy alone repeats its episodes
+        found.append(SHARES_GENERATOR)
     return tuple(found)
 
 

@@ -19,6 +19,7 @@ from rl_runner.envs.normalization import set_statistics, statistics
 from rl_runner.envs.vectorized.pausable import PausableVecEnv
 from rl_runner.evaluation.play.episode_info import EpisodeInfo, classify
 from rl_runner.policy import Policy
+from rl_runner.seeding import global_generators
 
 
 class Player(Policy, Protocol):
@@ -41,7 +42,7 @@ class Episodes:
     info_values: InfoValues = field(default_factory=dict)  # what each of the extras is
     # Whether the episodes follow from their seeds; not saved
     starts: bytes = b""  # a digest of the first observations; equal seeds give equal starts
-    is_globally_random: bool = False  # a reset drew from a global generator
+    is_globally_random: bool = False  # an environment drew from a global generator, or seeded it
 
     def check_finite(self) -> None:
         """Raise FloatingPointError if a return is not finite: the mean would not be either."""
@@ -116,17 +117,22 @@ def play_episodes(
     # Play until every queue is empty.
     wants_masks = takes_action_masks(type(agent))
     with _separate_randomness(agent, sampling_seed):
-        generators = _global_generators()
+        generators = global_generators()
         obs = env.reset()
-        is_globally_random = _global_generators() != generators
+        is_globally_random = global_generators() != generators
         starts = _digest(obs if vec_normalize is None else vec_normalize.get_original_obs())
         state, episode_start = None, np.ones(n_envs, dtype=bool)
+        is_first_step = True
         while any(queues):
             masks = (
                 {"action_masks": np.stack(env.env_method("action_masks"))} if wants_masks else {}
             )
             actions, state = agent.predict(obs, state, episode_start, deterministic, **masks)
+            generators = global_generators() if is_first_step else ()  # the agent may draw
             obs, _, episode_start, infos = env.step(actions)
+            if is_first_step:
+                is_globally_random |= global_generators() != generators
+                is_first_step = False
             extras.step(infos)
             if not np.count_nonzero(episode_start):  # the usual case: no episode has ended
                 continue
@@ -166,12 +172,6 @@ def _without_equal_raw_returns(
     left_out = {RAW_EPISODE_ENDED} if same_ends else set()
     left_out |= {RAW_RETURN} if same_returns and same_ends else set()
     return {name: values for name, values in extras.items() if name not in left_out}
-
-
-def _global_generators() -> tuple[Any, ...]:
-    """Return the states of Python's and NumPy's global generators, to be compared."""
-    _, keys, *rest = np.random.get_state()  # noqa: NPY002 - the one that must not be drawn from
-    return random.getstate(), np.asarray(keys).tobytes(), *rest
 
 
 def _digest(obs: Any) -> bytes:

@@ -10,8 +10,8 @@ from rl_runner.envs.specs import DEFAULT_TIME_LIMIT, find_spec
 from rl_runner.evaluation.play.episodes import Episodes
 
 GLOBALLY_RANDOM = (
-    "{env} draws from a global random generator (`np.random` or `random`) when it is reset. Its "
-    "episodes do not follow from `reset(seed)`: use `self.np_random` instead."
+    "{env} draws from a global random generator (`np.random`, `random` or torch), or seeds it. Its "
+    "episodes do not follow from `reset(seed)` alone: use `self.np_random` instead."
 )
 NOT_REPEATABLE = (
     "{env} began differently when it was reset on the same seeds again. It ignores `reset(seed)`, "

@@ -1,5 +1,6 @@
 """The guard lets a sound environment through unchanged, and names what is wrong with another."""
 
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from rl_runner.envs.contract import ContractGuard
 from rl_runner.envs.contract.breaches import BreachError
 from rl_runner.envs.contract.observations import observation_check
-from rl_runner.envs.contract.results import FLOAT32_MAX, plain_reward, plain_success
+from rl_runner.envs.contract.results import FLOAT32_MAX, mask_of, plain_reward, plain_success
 from rl_runner.envs.monitor import exact_sum
 from rl_runner.errors import EnvError
 
@@ -183,6 +184,36 @@ def test_a_return_beyond_a_float_is_refused() -> None:
 @pytest.mark.parametrize("value", [None, "yes", [], [1, 0], {}, float("nan"), 10**400, object()])
 def test_an_odd_success_is_no_success(value: Any) -> None:
     assert plain_success(value) is None
+
+
+# --- masks ----------------------------------------------------------------------------------------
+
+PAIR = spaces.MultiDiscrete([3, 2])
+
+
+@pytest.mark.parametrize(
+    "mask", [[1, 0, 0, 1, 1], np.array([[1.0], [0], [0], [1], [1]]), (True, False, False, 1, 1)]
+)
+def test_a_mask_of_flags_becomes_a_row_of_them(mask: Any) -> None:
+    assert mask_of(PAIR, mask).tolist() == [True, False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("mask", "expected"),
+    [
+        ([0, 0, 0, 0, 0], "no choice is valid for component 0"),
+        ([0, 1, 0, 0, 0], "no choice is valid for component 1"),
+        ([0, -np.inf, 0, 0, 0], "-inf from `action_masks`, which is not a flag"),
+        ([0, 2, 3, 3, 3], "2 from `action_masks`, which is not a flag"),
+        ([1, np.nan, 1, 1, 1], "nan from `action_masks`, which is not a flag"),
+        ([[1, 0, 1], [1, 1]], "a list of 2 parts"),
+        ([1, 0, 1], "a list of 3 parts"),
+        (None, "None"),
+    ],
+)
+def test_a_mask_that_would_be_misread_is_refused(mask: Any, expected: str) -> None:
+    with pytest.raises(BreachError, match=re.escape(expected)):
+        mask_of(PAIR, mask)
 
 
 # --- observations ---------------------------------------------------------------------------------

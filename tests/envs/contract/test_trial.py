@@ -1,5 +1,6 @@
 """A trial tells environments whose episodes follow from their seeds from others."""
 
+import random
 from typing import Any
 
 import gymnasium as gym
@@ -27,6 +28,10 @@ class Walk(gym.Env[Any, Any]):
         self.x = float(self.np_random.uniform(-1, 1))
         if self.fault == "global":
             self.x = float(np.random.rand())  # noqa: NPY002 - the fault
+        if self.fault == "seeds" and seed is not None:
+            np.random.seed(seed % 2**32)  # noqa: NPY002 - the fault
+        if self.fault == "seeds python" and seed is not None:
+            random.seed(seed)
         if self.fault == "curriculum":
             self.x = min(1.0, self.n_episodes / 100)
         return self._obs(), {}
@@ -63,6 +68,8 @@ gym.register("TrialTestWalk-v0", entry_point=Walk, max_episode_steps=20)
         ({}, None),
         ({"kwargs": {"fault": "global"}}, "begin differently. Its episodes do not follow"),
         ({"kwargs": {"fault": "late"}}, "differ from step 1 on. Its episodes do not follow"),
+        ({"kwargs": {"fault": "seeds"}}, "All copies and the agent share that generator"),
+        ({"kwargs": {"fault": "seeds python"}}, "All copies and the agent share that generator"),
         ({"kwargs": {"fault": "curriculum"}}, "from one episode into the next"),
         ({"wrappers": [f"{__name__}.RunningMean"]}, f"one of its wrappers (`{__name__}.Running"),
         ({"kwargs": {"fault": "bounds"}}, "outside its space's bounds -5.0 to 5.0"),
