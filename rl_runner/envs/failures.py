@@ -23,8 +23,8 @@ class NamedFailures(gym.Wrapper[Any, Any, Any, Any]):
     """Turns whatever one copy of an environment raises into an error that names the environment.
 
     Every command then shows a panel, and a run records the panel's text with the traceback.
-    KeyboardInterrupt passes. An exception in ``close``, or a ``close`` that does not return,
-    cannot affect a result any more: it is logged and not raised.
+    Only Ctrl-C passes. An exception in ``close``, or a ``close`` that does not return, cannot
+    affect a result any more: it is logged and not raised.
 
     :param name: the environment's id
     """
@@ -79,9 +79,13 @@ class NamedFailures(gym.Wrapper[Any, Any, Any, Any]):
 def raise_named(name: str, error: BaseException, method: str) -> NoReturn:
     """Raise what an environment raised in one of its methods, as an error that names it.
 
-    :raises EnvError: from the exception; KeyboardInterrupt and errors of ours pass as they are
+    :raises EnvError: from the exception; Ctrl-C and errors of ours pass as they are
     """
-    if isinstance(error, KeyboardInterrupt | RunnerError):
+    # A process that ignores Ctrl-C gets a KeyboardInterrupt only from the environment's own code.
+    is_ctrl_c = isinstance(error, KeyboardInterrupt) and (
+        signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    )
+    if is_ctrl_c or isinstance(error, RunnerError):
         raise error
     raise environment_error(name, error, method) from error
 

@@ -74,6 +74,17 @@ def test_ctrl_c_and_errors_that_say_enough_pass(method: str, error: BaseExceptio
     assert caught.value is error
 
 
+def test_a_keyboard_interrupt_of_the_environment_itself_names_it():
+    """In a worker process, which ignores Ctrl-C, nothing else can have raised it."""
+    env = NamedFailures(Breaking(KeyboardInterrupt()), "Breaking-v0")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(EnvError, match=r"`Breaking-v0` raised .* step\(\): KeyboardInterrupt"):
+            env.step(0)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_an_exception_in_close_is_reported_once(caplog: pytest.LogCaptureFixture):
     for _ in range(2):
         NamedFailures(Breaking(OSError("no socket")), "ClosesBadly-v0").close()

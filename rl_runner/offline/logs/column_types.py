@@ -21,7 +21,9 @@ ABSENT = (
     *itertools.chain.from_iterable(
         (word, word.upper(), word.capitalize()) for word in _ABSENT_WORDS
     ),
-    *("NaN", "-NaN", "NaT", "NA", "<NA>", "<na>", "N/A", "n/a", "#N/A", "[]", "{}"),
+    *("NaN", "-NaN", "NaT", "NA", "<NA>", "<na>", "N/A", "n/a", "N.A.", "n.a.", "[]", "{}"),
+    *("#N/A", "#N/A N/A", "#NA", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+    *("#NULL!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#DIV/0!", "?", "-", "--", "."),
 )
 NOT_A_NAME = ("true", "True", "TRUE", "false", "False", "FALSE", "inf", "-inf", "Infinity")
 

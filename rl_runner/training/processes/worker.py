@@ -42,7 +42,7 @@ def work(task: RunTask, reports: Connection, verbose: bool) -> RunResult:
     reports.send(("pid", (os.getpid(),)))
     try:
         return execute(task, reporter, stop)
-    except KeyboardInterrupt:  # raised by the environment itself; already recorded
+    except KeyboardInterrupt:  # raised by the user's own code; already recorded
         return RunResult(task.seed, task.folder.path, task.folder.read_record() or RunRecord())
 
 

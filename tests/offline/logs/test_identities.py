@@ -66,6 +66,7 @@ def test_the_text_of_an_absent_value_is_refused(frame, read_frame, suffix, colum
 
 def test_every_word_for_an_absent_value_is_known_in_several_spellings():
     assert {"nan", "NaN", "NULL", "null", "None", r"\N", "NA", "N/A"} <= set(ABSENT)
+    assert {"n.a.", "?", "#NULL!", "#NA", "1.#QNAN", "-1.#IND"} <= set(ABSENT)
 
 
 def test_nan_among_numbers_is_a_missing_user(frame, read_frame):
