@@ -2,7 +2,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gymnasium as gym
@@ -63,13 +63,23 @@ def test_an_exception_names_environment_and_method(method: str, error: BaseExcep
     assert caught.value.__cause__ is error
 
 
+@contextlib.contextmanager
+def on_ctrl_c(handler: Any) -> Iterator[None]:
+    """Handle SIGINT in the block; a shell's background process ignores it otherwise."""
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt(), EnvError(Problem("said already"))], ids=repr
 )
 def test_ctrl_c_and_errors_that_say_enough_pass(method: str, error: BaseException):
     env = NamedFailures(Breaking(error), "Breaking-v0")
-    with pytest.raises(type(error)) as caught:
+    with on_ctrl_c(signal.default_int_handler), pytest.raises(type(error)) as caught:
         METHODS[method](env)
     assert caught.value is error
 
@@ -77,12 +87,9 @@ def test_ctrl_c_and_errors_that_say_enough_pass(method: str, error: BaseExceptio
 def test_a_keyboard_interrupt_of_the_environment_itself_names_it():
     """In a worker process, which ignores Ctrl-C, nothing else can have raised it."""
     env = NamedFailures(Breaking(KeyboardInterrupt()), "Breaking-v0")
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with pytest.raises(EnvError, match=r"`Breaking-v0` raised .* step\(\): KeyboardInterrupt"):
-            env.step(0)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    message = r"`Breaking-v0` raised .* step\(\): KeyboardInterrupt"
+    with on_ctrl_c(signal.SIG_IGN), pytest.raises(EnvError, match=message):
+        env.step(0)
 
 
 def test_an_exception_in_close_is_reported_once(caplog: pytest.LogCaptureFixture):
