@@ -1,12 +1,11 @@
 """A run that trains an agent in an environment, as a task."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rl_runner.agents.registry import ALGORITHMS, find_algorithm
+from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import ExperimentConfig, experiment_hash
-from rl_runner.config.schema import AlgoConfig
 from rl_runner.envs import reason_for_single_copies
 from rl_runner.envs.code import check_code, named_packages, use_code
 from rl_runner.errors import RunFolderError
@@ -15,9 +14,7 @@ from rl_runner.local_code import file_of, unlisted_hashes
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
 from rl_runner.runs.record import Completion, RunRecord
 from rl_runner.training.reporting import Reporter, StopRequest
-from rl_runner.training.task import RunTask
-
-TRAINING = "rl_runner.training.run"  # imports torch and SB3
+from rl_runner.training.task import RunTask, modules_for
 
 
 @dataclass(frozen=True)
@@ -95,15 +92,6 @@ class EnvironmentTask(RunTask):
             return replace(record, vec="batched")
         in_processes = env.vec == "subproc" and env.n_envs > 1
         return replace(record, vec="subproc" if in_processes else "dummy", vec_reason=reason)
-
-
-def modules_for(algorithms: Iterable[AlgoConfig]) -> list[str]:
-    """Return the modules that a process imports to train with these algorithms."""
-    modules = {TRAINING: None}  # in order, each of them once
-    for algo in algorithms:
-        if algo.name in ALGORITHMS:  # an unknown one is refused later, with its place in the config
-            modules |= dict.fromkeys(ALGORITHMS[algo.name].modules_to_share(algo.engine))
-    return list(modules)
 
 
 def folder_at(path: Path, config: ExperimentConfig) -> ExperimentFolder:

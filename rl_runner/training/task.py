@@ -6,14 +6,18 @@ needs nothing but the task and the disk. Its subclasses decide what a run learns
 """
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rl_runner.agents.registry import ALGORITHMS
 from rl_runner.config import ExperimentConfig, experiment_hash
+from rl_runner.config.schema import AlgoConfig
 from rl_runner.runs.folder import ExperimentFolder, RunFolder
 from rl_runner.runs.record import Completion, RunRecord
 from rl_runner.training.reporting import Reporter, RunId, StopRequest
+
+TRAINING = "rl_runner.training.run"  # imports torch and SB3
 
 
 @dataclass(frozen=True)
@@ -98,3 +102,15 @@ class RunResult:
     def mean_reward(self) -> float | None:
         """The last agent's mean return over the held-out episodes; None if it did not finish."""
         return self.record.last.mean_reward
+
+
+def modules_for(algorithms: Iterable[AlgoConfig]) -> list[str]:
+    """Return the modules that a process imports to train with these algorithms.
+
+    A command asks for them before it loads torch itself, so this module must not import it.
+    """
+    modules = {TRAINING: None}  # in order, each of them once
+    for algo in algorithms:
+        if algo.name in ALGORITHMS:  # an unknown one is refused later, with its place in the config
+            modules |= dict.fromkeys(ALGORITHMS[algo.name].modules_to_share(algo.engine))
+    return list(modules)

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,3 +121,55 @@ main()
         check=False,
     )
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "Interrupted.\n")
+
+
+# Stops where the command starts its fork server, and tells what this process has loaded by then.
+UNTIL_FORK_SERVER = """
+import json, sys
+import rl_runner.startup
+def stop(modules):
+    packages = sorted({name.partition(".")[0] for name in sys.modules})
+    print(json.dumps([packages, list(modules)]), file=sys.stderr)
+    sys.exit()
+rl_runner.startup.start_fork_server = stop
+from rl_runner.cli.app import main
+main()
+"""
+ON_LOGS = """
+    name: on-logs
+    env: {id: Recommender-v0}
+    data: {path: log.parquet}
+    algo: {name: q_learning}
+    train: {seeds: 1}
+"""
+
+
+@pytest.mark.parametrize("command", ["train", "tune"])
+def test_the_fork_server_starts_before_the_command_loads_torch(
+    command: str, write_yaml: Any, tmp_path: Path
+):
+    """So that both load it at the same time."""
+    loaded, modules = stopped_at_the_fork_server(command, write_yaml(), cwd=tmp_path)
+    assert "pydantic" in loaded
+    assert not loaded & (HEAVY | {"gymnasium", "numba"})
+    assert "rl_runner.training.run" in modules
+
+
+def test_the_fork_server_starts_before_the_command_loads_the_reader_of_logs(
+    write_yaml: Any, tmp_path: Path
+):
+    loaded, modules = stopped_at_the_fork_server("train", write_yaml(ON_LOGS), cwd=tmp_path)
+    assert not loaded & (HEAVY | {"gymnasium", "numba", "polars"})
+    assert "numba" in modules
+
+
+def stopped_at_the_fork_server(command: str, config: Path, cwd: Path) -> tuple[set[str], list[str]]:
+    result = subprocess.run(
+        [sys.executable, "-c", UNTIL_FORK_SERVER, command, str(config)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    packages, modules = json.loads(result.stderr.splitlines()[-1])
+    return set(packages), modules

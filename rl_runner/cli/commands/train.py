@@ -154,7 +154,7 @@ def _prepare_environments(
     configs: "Sequence[ExperimentConfig]", *, extend: bool
 ) -> "Callable[..., list[ExperimentResult]]":
     """Load what training in an environment needs, here and in the fork server at the same time."""
-    from rl_runner.training.environment_task import modules_for
+    from rl_runner.training.task import modules_for
 
     start_fork_server(modules_for(config.algo for config in configs))
     from rl_runner.training.train import train_many
@@ -164,7 +164,9 @@ def _prepare_environments(
 
 def _prepare_logs() -> "Callable[..., list[ExperimentResult]]":
     """Do the same for learning from logs."""
-    from rl_runner.offline.learning.training import MODULES, train_many_on_logs
+    from rl_runner.offline.learning import MODULES
 
     start_fork_server(MODULES)
+    from rl_runner.offline.learning.training import train_many_on_logs
+
     return train_many_on_logs

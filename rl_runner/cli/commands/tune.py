@@ -78,7 +78,7 @@ def tune(
     from rl_runner.cli.display.study_progress import choose_reporter
     from rl_runner.config import load_config
     from rl_runner.startup import start_fork_server
-    from rl_runner.training.environment_task import modules_for
+    from rl_runner.training.task import modules_for
 
     # Options take precedence over the config's `tune` section.
     chosen = {

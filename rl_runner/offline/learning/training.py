@@ -8,6 +8,7 @@ from typing import Any
 from rl_runner.config import ExperimentConfig, experiment_hash
 from rl_runner.offline.judging.judgement import judge
 from rl_runner.offline.judging.judgement_plot import write_judgement
+from rl_runner.offline.learning import MODULES
 from rl_runner.offline.learning.learners import (
     LogLearner,
     build_learner,
@@ -25,7 +26,6 @@ from rl_runner.training.task import RunTask
 
 LEAST_INTERACTIONS = 1000  # the checklist before anything goes into production
 LEAST_REWARD = 0.3
-MODULES = ("numba", "rl_runner.envs")
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,9 @@ def run_in_processes(
         launcher.add(task)
     with launcher.stopping_on_signals():
         while launcher.busy:
-            time.sleep(POLL_SECONDS)
             results |= {index_of[id(task)]: result for task, result in launcher.poll()}
+            if launcher.busy:
+                time.sleep(POLL_SECONDS)
     return [results[i] if i in results else _not_started(task) for i, task in enumerate(tasks)]
 
 

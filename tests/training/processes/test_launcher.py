@@ -292,7 +292,7 @@ def test_the_fork_server_survives_a_ctrl_c_while_it_loads_torch():
 import os, signal, time
 from multiprocessing.forkserver import _forkserver
 from rl_runner.startup import start_fork_server
-from rl_runner.training.environment_task import modules_for
+from rl_runner.training.task import modules_for
 start_fork_server(modules_for([]))
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 for _ in range(8):
