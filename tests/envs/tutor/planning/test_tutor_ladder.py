@@ -22,7 +22,7 @@ from rl_runner.errors import EnvError
 
 SHORT = TutorOptions(modules_per_topic=1, horizon=15)
 STANDARD = TutorOptions()
-N = 4000
+N = 2000
 
 
 class QuizFarmer(policies.Tutor):
@@ -132,7 +132,7 @@ def test_the_same_policy_plays_the_same_episodes(ladder):
 
 def test_looking_one_observation_ahead_is_worth_more_than_qmdp_and_less_than_the_oracle():
     options = TutorOptions(modules_per_topic=1, horizon=15)
-    values, n = load_values(options), 300
+    values, n = load_values(options), 150
     ahead = play(lambda o, _: Lookahead(o, values), options, range(n))
     qmdp = play(lambda o, _: QMDP(o, values), options, range(n))
     seen = play(oracle_of(values), options, range(n))
