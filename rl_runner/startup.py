@@ -14,6 +14,8 @@ machine (two cores of an AMD EPYC); on another machine measure again.
 ..                                    530    when it exits: it does not look for garbage.
 :func:`skip_torch_compiler`           890    per process that builds an optimiser: torch's compiler
                                              is not imported.
+:func:`import_in_background`           100    at the end: what shows the results is loaded while the
+                                             command waits for its runs.
 ``modules_to_share`` of an algorithm  145    per run of a compiled twin: its modules are loaded.
 ..                                    850    per run of stock SB3: torch's compiler is loaded, which
                                              its first training step needs.
@@ -29,6 +31,7 @@ This module imports the standard library only, so that using it costs nothing.
 import atexit
 import contextlib
 import gc
+import importlib
 import multiprocessing
 import multiprocessing.forkserver
 import os
@@ -71,6 +74,14 @@ def start_fork_server(modules: Iterable[str] = ()) -> None:
     context.set_forkserver_preload([FORK_SERVER_SETTINGS, *modules])
     with _ignoring_interrupts():  # the server inherits this; the launcher handles Ctrl-C
         multiprocessing.forkserver.ensure_running()
+
+
+def import_in_background(module: str) -> None:
+    """Import a module in a thread, while this process waits for others.
+
+    If the import fails, it fails again where the module is needed.
+    """
+    threading.Thread(target=importlib.import_module, args=(module,)).start()
 
 
 @contextlib.contextmanager

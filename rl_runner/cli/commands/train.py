@@ -17,7 +17,7 @@ from rl_runner.cli.display.results import (
 )
 from rl_runner.errors import ConfigError, Problem
 from rl_runner.runs.provenance import usable_cores
-from rl_runner.startup import start_fork_server
+from rl_runner.startup import import_in_background, start_fork_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,7 +68,8 @@ def train(
     on_logs = _learn_from_logs(loaded, extend=extend)
     train_all = _prepare_logs() if on_logs else _prepare_environments(loaded, extend=extend)
 
-    # Train every seed of every experiment.
+    # Train every seed of every experiment, and load meanwhile what shows the results.
+    import_in_background("rl_runner.evaluation.comparison.scores")
     reporter = choose_reporter(quiet=quiet, verbose=verbose)
     try:
         results = train_all(
