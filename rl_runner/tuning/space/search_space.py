@@ -8,6 +8,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from optuna import Trial
@@ -55,9 +56,7 @@ class SearchSpace:
         axes = {name: grid_axis(name, parameter) for name, parameter in self.parameters.items()}
         points = list(itertools.islice(self._combinations(axes, {}), MAX_GRID + 1))
         if len(points) > MAX_GRID:
-            cure = "Give fewer values, larger steps, or another `--sampler`."
-            what = f"The grid has more than {MAX_GRID:,} points."
-            raise ConfigError(Problem(what, "tune.search_space", cure))
+            raise _too_many_points()
         return points
 
     def _combinations(self, axes: Mapping[str, list[Any]], chosen: Values) -> Iterator[Values]:
@@ -174,23 +173,33 @@ def value_of(parameter: ParameterConfig, chosen: Any) -> Any:
 def grid_axis(name: str, parameter: ParameterConfig) -> list[Any]:
     """Return all values of a parameter, as Optuna stores them.
 
-    :raises ConfigError: if there are infinitely many
+    :raises ConfigError: if there are infinitely many, or more than a grid may have
     """
     distribution = distribution_of(parameter)
     if isinstance(distribution, CategoricalDistribution):
         return list(distribution.choices)
-    if isinstance(distribution, IntDistribution) and not distribution.log:
-        return list(range(distribution.low, distribution.high + 1, distribution.step))
-    if isinstance(distribution, FloatDistribution) and distribution.step:
-        n = round((distribution.high - distribution.low) / distribution.step)
-        # Sums of floats may exceed `high` by a rounding error: 0.1 + 2 × 0.1 > 0.3.
-        values = (distribution.low + i * distribution.step for i in range(n + 1))
-        return [min(value, distribution.high) for value in values]
     if distribution.single():
         return [parameter.low]
+    if distribution.step and not distribution.log:
+        # In decimals, as the numbers are written: as floats, 0.1 + 2 × 0.1 is not 0.3.
+        low, high, step = (
+            Decimal(str(number))
+            for number in (distribution.low, distribution.high, distribution.step)
+        )
+        n_steps = round((high - low) / step)
+        if n_steps >= MAX_GRID:
+            raise _too_many_points()
+        number = int if isinstance(distribution, IntDistribution) else float
+        return [number(low + i * step) for i in range(n_steps + 1)]
     what = f"A grid needs a finite number of values for `{name}`."
     cure = "Give it `step: …` or `type: categorical` with `choices: […]`."
     raise ConfigError(Problem(what, f"tune.search_space.{name}", cure))
+
+
+def _too_many_points() -> ConfigError:
+    what = f"The grid has more than {MAX_GRID:,} points."
+    cure = "Give fewer values, larger steps, or another `--sampler`."
+    return ConfigError(Problem(what, "tune.search_space", cure))
 
 
 def set_values(hyperparameters: Mapping[str, Any], values: Values) -> dict[str, Any]:

@@ -127,6 +127,18 @@ def test_a_grid_without_end_is_refused():
         SearchSpace(parameters).grid()
 
 
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        ParameterConfig(type="int", low=1, high=10**12),
+        ParameterConfig(type="float", low=0, high=1, step=1e-12),
+    ],
+)
+def test_a_parameter_of_endless_values_is_refused_without_listing_them(parameter: ParameterConfig):
+    with pytest.raises(ConfigError, match="more than 100,000"):
+        space(x=parameter).grid()
+
+
 def test_values_are_put_where_their_names_lead():
     before = {"gamma": 0.9, "policy_kwargs": {"ortho_init": False}, "rate": None}
     after = set_values(before, {"gamma": 0.5, "policy_kwargs.net_arch": [8], "rate.initial": 1.0})
@@ -168,8 +180,7 @@ def test_the_values_of_a_grid_are_those_that_optuna_accepts(low, step, n, digits
         type="float", low=written(low), high=written(low + n * step), step=written(step)
     )
     axis = grid_axis("x", parameter)
-    assert len(axis) == n + 1
-    assert axis[-1] == pytest.approx(parameter.high)
+    assert axis == [written(low + i * step) for i in range(n + 1)]
     assert all(distribution_of(parameter)._contains(value) for value in axis)
 
 
