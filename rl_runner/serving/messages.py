@@ -1,6 +1,7 @@
 """What travels over the network, in both directions; used by the server and by the client."""
 
 import re
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -18,6 +19,7 @@ class Message(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+@lru_cache(maxsize=10_000)  # people come back
 def _checked_identity(text: str) -> str:
     reason = "contains control characters" if _CONTROL.search(text) else why_not_an_identity(text)
     if reason:

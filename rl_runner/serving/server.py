@@ -75,6 +75,8 @@ def run_server(config: ServeConfig, announce: Callable[[Started], None]) -> None
             log_config=None,
             access_log=False,
             server_header=False,
+            date_header=False,  # a proxy adds it where it is needed
+            proxy_headers=False,
             limit_concurrency=CONNECTIONS,
             timeout_graceful_shutdown=DRAIN_SECONDS,
             lifespan="on",

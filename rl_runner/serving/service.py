@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from rl_runner.errors import ConfigError, Problem, RunFolderError, describe_exception
 from rl_runner.offline.domains import find_domain
@@ -40,7 +40,8 @@ from rl_runner.serving.store.jobs import (
     StoredDecision,
 )
 from rl_runner.serving.store.setup import Store, open_store
-from rl_runner.serving.store.writer import Writer, find_decisions
+from rl_runner.serving.store.statements import Statements
+from rl_runner.serving.store.writer import Writer
 from rl_runner.serving.summary import Summaries
 from rl_runner.serving.tasks import Tasks
 
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 _PROCESS = secrets.token_hex(8)  # 64 random bits: no two processes share ids
 _counter = itertools.count()
 
+_SORTED = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
 LAST_ERRORS = 20  # that the operations page shows
 
 
@@ -87,6 +89,7 @@ class Service:
         self.tasks = Tasks(self.config, self.store, self.registry)
         self.summaries = Summaries(self.store, self.domain)
         self._memories = SessionMemories(self.store.reading)
+        self._statements = Statements(self.store.reading.dialect)
         self.parameters = lru_cache(maxsize=4096)(self._parameters)
 
     @classmethod
@@ -153,15 +156,17 @@ class Service:
 
     def _read(self, request: DecisionRequest, model: Model) -> tuple[Any, str]:
         """Return the model's input, and the context as JSON."""
-        given = request.context
-        context = given.model_dump() if isinstance(given, BaseModel) else given
+        given: BaseModel = request.context
         try:
-            encoded = model.encode(context)
+            encoded = model.encode(given.model_dump())
             if request.eligible is not None:
                 model.check_eligible(request.eligible)
         except ValueError as error:
             raise ApiError("invalid-request", f"{error}.") from None
-        return encoded, json.dumps(context, separators=(",", ":"), sort_keys=True)
+        # The same context is the same text: a domain's parts have an order, others are sorted.
+        if isinstance(given, RootModel):
+            return encoded, _SORTED.encode(given.root)
+        return encoded, given.model_dump_json()
 
     async def _decide_in_session(
         self, request: DecisionRequest, snapshot: Snapshot, encoded: Any, context: str
@@ -214,7 +219,7 @@ class Service:
     def find(self, event_id: str) -> StoredDecision | None:
         """Return a stored decision."""
         with self.store.reading.connect() as connection:
-            return find_decisions(connection, [event_id]).get(event_id)
+            return self._statements.find(connection, [event_id]).get(event_id)
 
     # --- report -----------------------------------------------------------------------------------
 

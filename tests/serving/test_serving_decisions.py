@@ -2,9 +2,20 @@ import math
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from rl_runner.envs.recommender.domain import (
+    CONTENT_TYPES,
+    MOODS,
+    TIMES_OF_DAY,
+    TRAITS,
+    RecommendationState,
+)
 from rl_runner.offline.domains.recommender import state_of
 from rl_runner.offline.learning.trained_run import load_trained
+
+WORDS = {"content_type": CONTENT_TYPES, "mood": MOODS, "time_of_day": TIMES_OF_DAY}
 
 
 def test_a_decision_says_what_was_drawn_and_with_which_probability(served):
@@ -15,6 +26,13 @@ def test_a_decision_says_what_was_drawn_and_with_which_probability(served):
     assert answer["step"] == 0
     assert set(answer["parameters"]) >= {"min_energy", "max_energy", "genre_count"}
     assert answer["model_version"] == served.service.snapshot.version
+
+
+@given(st.data())
+def test_the_number_of_a_context_is_that_of_its_state(data):
+    traits = {name: data.draw(st.floats(0, 100)) for name in TRAITS}
+    words = {name: data.draw(st.sampled_from(each)) for name, each in WORDS.items()}
+    assert state_of({**traits, **words}) == RecommendationState(**traits, **words).index
 
 
 def test_the_same_event_id_gets_the_same_answer_and_is_stored_once(served):

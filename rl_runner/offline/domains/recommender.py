@@ -8,12 +8,13 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from rl_runner.envs.recommender.domain import (
+    BINS,
     CONTENT_TYPES,
     MOODS,
+    STATE_STRIDES,
     TIMES_OF_DAY,
     TRAITS,
     RecommendationAction,
-    RecommendationState,
 )
 from rl_runner.envs.recommender.rewards import OUTCOMES, rewards
 from rl_runner.offline.domains.protocol import Decided, Outcome, OutcomeKind, latest
@@ -21,6 +22,13 @@ from rl_runner.offline.logs.log_schema import COLUMNS, SCHEMA_VERSION
 
 _Trait = Annotated[float, Field(ge=0, le=100)]
 _WORDS = {"content_type": CONTENT_TYPES, "mood": MOODS, "time_of_day": TIMES_OF_DAY}
+_TRAIT_STRIDES = tuple(zip(TRAITS, STATE_STRIDES.tolist(), strict=False))
+_WORD_NUMBERS = tuple(
+    (name, {word: i * stride for i, word in enumerate(words)})
+    for (name, words), stride in zip(
+        _WORDS.items(), STATE_STRIDES[len(TRAITS) :].tolist(), strict=True
+    )
+)
 _EXCLUSIVE = (("like", "dislike"), ("complete", "skip"))
 
 RecommenderContext: type[BaseModel] = create_model(  # type: ignore[call-overload]  # by name
@@ -100,8 +108,16 @@ class RecommenderDomain:
 
 
 def state_of(context: Mapping[str, Any]) -> int:
-    """Return the number of the state that a checked context describes."""
-    return RecommendationState(**context).index
+    """Return the number of the state that a checked context describes.
+
+    It is :attr:`RecommendationState.index`, without arrays: a service asks for it at each decision.
+    """
+    row = 0
+    for name, stride in _TRAIT_STRIDES:
+        row += min(int(context[name] * BINS // 100), BINS - 1) * stride
+    for name, numbers in _WORD_NUMBERS:
+        row += numbers[context[name]]
+    return row
 
 
 def _combined(

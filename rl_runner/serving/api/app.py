@@ -4,9 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
 
 from rl_runner import __version__
 from rl_runner.errors import RunnerError
@@ -37,21 +36,14 @@ def build_app(service: Service, keys: Keys) -> App:
     app.state.access = Access(keys, service.config.max_rate)
     app.state.metrics = monitoring.Metrics(service)
     request_model = decisions.decision_request(service.domain)
-    deciding = decisions.routes(request_model)
-    app.include_router(deciding)
+    decide = decisions.direct(service, app.state.access, request_model)
+    app.include_router(decisions.routes(request_model, decide))
     for module in (outcomes, models, admin, monitoring, page, reference):
         app.include_router(module.router)
     add_schemas(app, request_model)
-    _shorten(app, deciding, "/v1/decisions")
     for kind in (ApiError, RunnerError, HTTPException, Exception):
         app.add_exception_handler(kind, answer_error)
-    return Boundary(app, app.state.metrics.observe)
-
-
-def _shorten(app: FastAPI, router: APIRouter, path: str) -> None:
-    """Let a busy route be answered without FastAPI's dependencies, of which it has none."""
-    endpoint = next(each.endpoint for each in router.routes if getattr(each, "path", "") == path)  # type: ignore[attr-defined]  # of every route with a path
-    app.router.routes.insert(0, Route(path, endpoint, methods=["POST"]))
+    return Boundary(app, service, {decisions.PATH: decide}, app.state.metrics.observe)
 
 
 @contextlib.asynccontextmanager

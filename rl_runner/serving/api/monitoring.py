@@ -64,11 +64,17 @@ class Metrics:
             registry=kept,
         )
         self.registry.register(_Computed(service))
+        self._kept: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def observe(self, route: str, status: int, seconds: float) -> None:
         """Count one request."""
-        self.answers.labels(route, str(status)).inc()
-        self.seconds.labels(route).observe(seconds)
+        kept = self._kept.get((route, status))
+        if kept is None:  # looking up labels takes longer than counting
+            kept = self.answers.labels(route, str(status)), self.seconds.labels(route)
+            self._kept[route, status] = kept
+        answers, times = kept
+        answers.inc()
+        times.observe(seconds)
 
 
 class _Computed:

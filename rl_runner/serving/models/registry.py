@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from rl_runner.config import load_config
 from rl_runner.errors import ConfigError, Problem, RunFolderError
-from rl_runner.evaluation.play.loaded_run import load_run
 from rl_runner.offline.learning.trained_run import load_trained
 from rl_runner.offline.store.database import explained
 from rl_runner.offline.store.tables import alias_history, aliases, model_versions
@@ -61,6 +60,9 @@ class Loader:
         """
         if kind == "log":
             return LogPolicyModel(load_trained(run).learner, self.epsilon)
+        # Torch takes 200 MB and seconds to load, which a table does not need.
+        from rl_runner.evaluation.play.loaded_run import load_run
+
         loaded = load_run(run)
         try:
             return AgentModel(loaded.agent, self.epsilon, loaded.note)

@@ -4,7 +4,9 @@ A request is answered after its group's commit, so nothing that was acknowledged
 one group is being committed, the next one gathers; nobody waits for a group to fill.
 """
 
+import contextlib
 import json
+import logging
 import queue
 import threading
 import time
@@ -28,6 +30,7 @@ from rl_runner.serving.store.jobs import (
     ShownJob,
     StoredDecision,
 )
+from rl_runner.serving.store.statements import Statements
 
 if TYPE_CHECKING:
     import asyncio
@@ -38,7 +41,7 @@ MOST_SESSIONS = 100_000  # whose next step is remembered
 ATTEMPTS = 3  # if another server has stored the same event meanwhile
 CLOCK_TOLERANCE = 300_000_000  # microseconds that a client's clock may be ahead
 
-_ANSWER = [decisions.c[name] for name in StoredDecision._fields]
+logger = logging.getLogger("rl_runner.serving")
 Result = Any  # StoredDecision, OutcomeCounts or bool, as the job's future says
 
 
@@ -76,6 +79,8 @@ class Writer:
         self.n_commits = 0
         self.tally = Tally()  # since the start; only this thread changes it
         self._uncommitted = Tally()
+        self._statements = Statements(engine.dialect)
+        self._connection: sa.Connection | None = None  # kept: getting one takes as long as a row
 
     def start(self) -> None:
         """Read where the clock stands in the store, and begin to write."""
@@ -119,6 +124,19 @@ class Writer:
             jobs, is_open = self._next_group()
             if jobs:
                 self._resolve(jobs, self._store(jobs))
+        self._disconnect()
+
+    def _connected(self) -> sa.Connection:
+        """Return the connection; a new one after an error, which may have been its end."""
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(SQLAlchemyError):
+                connection.close()
 
     def _next_group(self) -> tuple[list[Job], bool]:
         """Wait for a job, and return it with all others that wait; False after the last one."""
@@ -138,7 +156,8 @@ class Writer:
         for attempt in range(ATTEMPTS):
             self._uncommitted = Tally()
             try:
-                with self._engine.begin() as connection:
+                connection = self._connected()
+                with connection.begin():
                     results = self._write(connection, jobs)
             except IntegrityError as error:
                 # Another server stored one of these events first: look again.
@@ -147,7 +166,8 @@ class Writer:
                     return self._failed(jobs, error)
             except (SQLAlchemyError, OSError) as error:
                 return self._failed(jobs, error)
-            except Exception as error:  # noqa: BLE001 - a fault of ours must not end the thread
+            except Exception as error:
+                logger.exception('{"event": "fault", "where": "store"}')
                 self._failed(jobs, error)
                 return [ApiError("internal", "The decision could not be stored.") for _ in jobs]
             else:
@@ -159,6 +179,7 @@ class Writer:
 
     def _failed(self, jobs: Sequence[Job], error: Exception) -> list[Result]:
         """Note why nothing was stored; what was planned for sessions is forgotten."""
+        self._disconnect()
         self._steps.clear()
         self.last_error = describe_exception(getattr(error, "orig", None) or error)
         what = "The store is not available, and nothing was stored. Repeat the request later."
@@ -188,7 +209,8 @@ class Writer:
     def _write_decisions(
         self, connection: sa.Connection, jobs: Sequence[DecisionJob], now: int
     ) -> list[Result]:
-        known = find_decisions(connection, [job.event_id for job in jobs if job.is_clients_id])
+        ids = [job.event_id for job in jobs if job.is_clients_id]
+        known = self._statements.find(connection, ids) if ids else {}
         new: dict[str, DecisionJob] = {}
         for job in jobs:
             if job.event_id not in known:
@@ -203,7 +225,7 @@ class Writer:
             known[job.event_id] = _answer(job, steps[session])
             steps[session] += 1
         if rows:
-            connection.execute(decisions.insert(), rows)
+            self._statements.insert(connection, rows)
         self._uncommitted.decisions.update((row["arm"], row["model_version"]) for row in rows)
         self._remember(steps)
         return [_same_request(job, known[job.event_id]) for job in jobs]
@@ -217,14 +239,7 @@ class Writer:
         unknown = [key for key in sessions if key not in steps]
         if unknown:
             steps |= dict.fromkeys(unknown, 0)
-            c = decisions.c
-            query = (
-                sa.select(c.user_id, c.session_id, sa.func.max(c.step))
-                .where(sa.tuple_(c.user_id, c.session_id).in_(unknown))
-                .group_by(c.user_id, c.session_id)
-            )
-            for user, session, last in connection.execute(query):
-                steps[user, session] = last + 1
+            steps |= self._statements.next_steps(connection, unknown)
         return steps
 
     def _remember(self, steps: dict[tuple[str, str], int]) -> None:
@@ -302,16 +317,6 @@ class Writer:
 _RETRY = {"Retry-After": "1"}
 
 
-def find_decisions(
-    connection: sa.Connection, event_ids: Sequence[str]
-) -> dict[str, StoredDecision]:
-    """Return the decisions that are stored, by event id."""
-    if not event_ids:
-        return {}
-    query = sa.select(*_ANSWER).where(decisions.c.event_id.in_(event_ids))
-    return {row.event_id: StoredDecision(*row) for row in connection.execute(query)}
-
-
 def _row(job: DecisionJob, step: int, ts: int) -> dict[str, Any]:
     """Return a row of the table. There is one arm until there are rollouts."""
     return {
@@ -327,6 +332,7 @@ def _row(job: DecisionJob, step: int, ts: int) -> dict[str, Any]:
         "model_version": job.model_version,
         "arm": job.arm,
         "arm_share": 1.0,
+        "rollout_id": None,
         "mode": "live",
         "request": job.request,
         "is_shown": None if job.is_deferred else True,
