@@ -20,7 +20,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import httpx
 import numpy as np
 import sqlalchemy as sa
 
@@ -41,10 +40,7 @@ ROWS_AT_ONCE = 100_000
 
 def prepare(storage: str | None) -> Path:
     """Train a champion in the current folder, and return the service's config."""
-    Path("experiment.yaml").write_text(EXPERIMENT, encoding="utf-8")
-    simulate = ["simulate", "experiment.yaml", "--interactions", "20000", "--out", "log.parquet"]
-    subprocess.run([*RL, *simulate], check=True, stdout=subprocess.DEVNULL)  # noqa: S603
-    subprocess.run([*RL, "train", "experiment.yaml", "-q"], check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+    _train("log.parquet", 0, "runs")
     raw = {"name": "bench", "domain": "recommender", "champion": "runs/from-logs-*"}
     if storage:
         raw["storage"] = storage
@@ -53,11 +49,29 @@ def prepare(storage: str | None) -> Path:
     return path
 
 
-def start(config: Path) -> tuple["subprocess.Popen[str]", str, str, float]:
+def train_another() -> Path:
+    """Train from another log in the current folder, and return the run."""
+    _train("other.parquet", 1, "other-runs")
+    return next(Path("other-runs").glob("*/seed-0"))
+
+
+def _train(log: str, seed: int, runs_dir: str) -> None:
+    """Simulate a log, and learn from it."""
+    Path("experiment.yaml").write_text(EXPERIMENT, encoding="utf-8")
+    simulate = ["simulate", "experiment.yaml", "--interactions", "20000", "--out", log]
+    train = ["train", "experiment.yaml", "-q", "--runs-dir", runs_dir]
+    for command in (
+        [*simulate, "--seed", str(seed)],
+        [*train, "--set", f"data.path={Path(log).absolute()}"],
+    ):
+        subprocess.run([*RL, *command], check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+
+
+def start(config: Path, port: int = 0) -> tuple["subprocess.Popen[str]", str, str, float]:
     """Start the server; return its process, address, key and the seconds it took."""
     began = time.perf_counter()
     process = subprocess.Popen(  # noqa: S603 - our own command
-        [*RL, "serve", str(config), "--port", "0"], stdout=subprocess.PIPE, text=True
+        [*RL, "serve", str(config), "--port", str(port)], stdout=subprocess.PIPE, text=True
     )
     text = ""
     for line in process.stdout or ():
@@ -72,6 +86,14 @@ def start(config: Path) -> tuple["subprocess.Popen[str]", str, str, float]:
         raise RuntimeError(message)
     Path("key").write_text(key[0], encoding="utf-8")
     return process, url[0], key[0], seconds
+
+
+def stop(process: "subprocess.Popen[str]", number: signal.Signals = signal.SIGTERM) -> None:
+    """Send a signal to the server, and wait until it has ended."""
+    process.send_signal(number)
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 def cpu_seconds(pid: int) -> float:
@@ -135,13 +157,14 @@ def fill(url: StoreUrl, n_rows: int) -> None:
 def measure(config: Path, seconds: float, connections: int) -> None:
     """Start the server, measure, stop it, and print one line."""
     process, url, key, started = start(config)
-    httpx.post(f"{url}/v1/decisions", headers={"X-API-Key": key}, content=b"{}")
-    before = cpu_seconds(process.pid)
-    took = asyncio.run(ask(url, key, seconds, connections))
-    used = cpu_seconds(process.pid) - before
-    memory = memory_mib(process.pid)
-    process.send_signal(signal.SIGTERM)
-    process.wait()
+    try:
+        asyncio.run(ask(url, key, 0.5, connections))  # what is done only once is not measured
+        before = cpu_seconds(process.pid)
+        took = asyncio.run(ask(url, key, seconds, connections))
+        used = cpu_seconds(process.pid) - before
+        memory = memory_mib(process.pid)
+    finally:
+        stop(process)
     print(
         f"{len(took) / seconds:8,.0f} decisions/s  p50 {np.quantile(took, 0.5) * 1e3:6.2f} ms  "
         f"p99 {np.quantile(took, 0.99) * 1e3:6.2f} ms  "

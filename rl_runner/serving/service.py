@@ -7,6 +7,7 @@ import itertools
 import json
 import random
 import secrets
+import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -89,6 +90,7 @@ class Service:
         self.tasks = Tasks(self.config, self.store, self.registry)
         self.summaries = Summaries(self.store, self.domain)
         self._memories = SessionMemories(self.store.reading)
+        self._swapping = threading.Lock()
         self._statements = Statements(self.store.reading.dialect)
         self.parameters = lru_cache(maxsize=4096)(self._parameters)
 
@@ -259,15 +261,36 @@ class Service:
         """Decide with another version from now on."""
         self.snapshot = snapshot_of(loaded)
 
+    def promote(self, name: str, actor: str) -> LoadedVersion:
+        """Make a version the champion, and decide with it from now on.
+
+        :param name: the version, its first digits or an alias
+        :raises RunnerError: if there is no such version, or it is damaged; then nothing changes
+        """
+        with self._swapping:
+            loaded = self.registry.promote(self.registry.find(name), actor=actor)
+            self.use(loaded)
+        return loaded
+
+    def roll_back(self, actor: str) -> LoadedVersion:
+        """Make the previous champion the champion again, and decide with it from now on.
+
+        :raises RunnerError: if there is none, or it is damaged; then nothing changes
+        """
+        with self._swapping:
+            loaded = self.registry.rollback(actor)
+            self.use(loaded)
+        return loaded
+
     def follow_champion(self) -> None:
         """Load the champion if the alias names another version; keep the old one if it cannot be.
 
         A promotion on the command line takes effect by this.
         """
-        named = self.registry.aliases().get(CHAMPION)
-        if named is None or named == self.snapshot.version:
-            return
-        self.use(self.registry.load(named))
+        with self._swapping:  # a version that is being promoted here is not followed as well
+            named = self.registry.aliases().get(CHAMPION)
+            if named is not None and named != self.snapshot.version:
+                self.use(self.registry.load(named))
 
     def example(self) -> Any:
         """Return a context that can be sent."""

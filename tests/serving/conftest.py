@@ -120,11 +120,18 @@ def log_runs(tmp_path_factory: pytest.TempPathFactory, invoke_rl: Any) -> list[P
 
 
 @pytest.fixture
-def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+def storage() -> dict[str, str]:
+    """Return the part of a service's config that names an empty database; none for SQLite."""
+    return {"storage": new_database()} if POSTGRES else {}
+
+
+@pytest.fixture
+def serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storage: dict[str, str]
+) -> Iterator[Serve]:
     """Serve a config in an empty folder; by default the recommender."""
     monkeypatch.chdir(tmp_path)
     opened: list[Served] = []
-    storage = {"storage": new_database()} if POSTGRES else {}
 
     def start(champion: Path | str, **fields: Any) -> Served:
         subject = {} if "env" in fields else {"domain": "recommender"}

@@ -39,9 +39,8 @@ def _info(service: Service, version: str) -> VersionInfo:
     return next(info for info in service.registry.versions() if info.version == version)
 
 
-def _use(service: Service, loaded: LoadedVersion) -> VersionInfo:
-    """Decide with a version from now on, and describe it."""
-    service.use(loaded)
+def _promoted(service: Service, loaded: LoadedVersion) -> VersionInfo:
+    """Describe the version that decides now, and say if its code has changed."""
     info = _info(service, loaded.artifact.version)
     return info.model_copy(update={"note": loaded.model.note})
 
@@ -89,12 +88,8 @@ async def promote(request: Request, version: str) -> Response:
     """Verify a version and decide with it from now on; no request fails meanwhile."""
     key = require(request, "admin")
     service = service_of(request)
-
-    def work() -> VersionInfo:
-        found = service.registry.find(version)
-        return _use(service, service.registry.promote(found, actor=key.name))
-
-    return answer(await _off_the_loop(work))
+    promoted = await _off_the_loop(lambda: _promoted(service, service.promote(version, key.name)))
+    return answer(promoted)
 
 
 @router.post(
@@ -106,7 +101,7 @@ async def rollback(request: Request) -> Response:
     """Go back to the version before the last promotion."""
     key = require(request, "admin")
     service = service_of(request)
-    return answer(await _off_the_loop(lambda: _use(service, service.registry.rollback(key.name))))
+    return answer(await _off_the_loop(lambda: _promoted(service, service.roll_back(key.name))))
 
 
 @router.delete(
