@@ -1,8 +1,12 @@
+import itertools
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from small_experiments import EXPERIMENTS
+from tensorboard.summary.writer import event_file_writer
 
 from rl_runner.agents import state
 from rl_runner.agents.fast import q_learning as fast_q_learning
@@ -12,6 +16,7 @@ from rl_runner.evaluation.reproduction import differences
 from rl_runner.runs.folder import RunFolder
 from rl_runner.training.environment_task import EnvironmentTask
 from rl_runner.training.execution import execute
+from rl_runner.training.observers import tensorboard
 from rl_runner.training.observers.callbacks import ProgressTicker
 from rl_runner.training.observers.episode_log import EpisodeLog
 from rl_runner.training.reporting import Progress, Reporter, StopRequest
@@ -106,6 +111,15 @@ def _short_strides(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let compiled Q-learning, too, come to many points where it can be stopped."""
     monkeypatch.setattr(fast_q_learning, "AT_ONCE", 20)
     monkeypatch.setattr(ProgressTicker, "SECONDS", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _quick_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin each event file in a second of its own, for which a run would have to wait."""
+    seconds = itertools.count(int(time.time()))
+    clock = SimpleNamespace(**{**vars(time), "time": lambda: float(next(seconds))})
+    monkeypatch.setattr(tensorboard, "time", clock)
+    monkeypatch.setattr(event_file_writer, "time", clock)
 
 
 class Stopper(Reporter):
