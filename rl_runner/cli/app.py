@@ -3,7 +3,10 @@
 import contextlib
 import functools
 import inspect
+import os
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -26,7 +29,7 @@ from rl_runner.cli.commands.tune import tune
 from rl_runner.cli.commands.verification import doctor, reproduce
 from rl_runner.cli.commands.videos import record, watch
 from rl_runner.cli.display.console import only_results, separate_results, show, show_error
-from rl_runner.errors import RunnerError
+from rl_runner.errors import ConfigError, Problem, RunnerError
 from rl_runner.local_code import forbid_local_code
 from rl_runner.startup import collect_rarely
 
@@ -88,6 +91,7 @@ def _with_error_boundary(command: Command) -> Command:
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
         try:
+            _check_names([os.getcwd(), *options.values()])  # noqa: PTH109 - a text
             with only_results():
                 command(*arguments, **options)
         except RunnerError as error:
@@ -97,6 +101,23 @@ def _with_error_boundary(command: Command) -> Command:
             raise typer.Exit(INTERRUPTED) from None
 
     return run
+
+
+def _check_names(values: Iterable[object]) -> None:
+    """Refuse names that are not UTF-8: neither run.json nor TensorBoard could hold them.
+
+    :raises ConfigError: with the first one, its other bytes as escapes
+    """
+    for value in values:
+        if isinstance(value, list | tuple):
+            _check_names(value)
+        elif isinstance(value, str | Path):
+            try:
+                str(value).encode()
+            except UnicodeEncodeError:
+                what = "This name is not UTF-8, so no file of a run could hold it."
+                cure = "Rename it. If your files have such names in UTF-8, `export LC_ALL=C.UTF-8`."
+                raise ConfigError(Problem(what, str(value), cure)) from None
 
 
 def _with_no_local_code(command: Command) -> Command:

@@ -244,6 +244,20 @@ def test_attack_15_an_error_that_is_not_utf_8_is_recorded(rl: Rl, case: Case, tm
     assert r"\udcff.map" in outcome.message
 
 
+@pytest.mark.parametrize("arguments", [["train", "{config}", "--runs-dir", "r\udcfcns"], ["runs"]])
+def test_attack_15_a_name_that_is_not_utf_8_is_refused(
+    rl: Rl, case: Case, tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    config = str(case("attack-15-surrogate") / "config.yaml")
+    if "--runs-dir" not in arguments:
+        (tmp_path / "caf\udce9").mkdir()
+        monkeypatch.chdir(tmp_path / "caf\udce9")
+    outcome = rl(*(argument.format(config=config) for argument in arguments))
+    assert outcome.exit_code == 2
+    assert "This name is not UTF-8" in outcome.message
+    assert not [place for place in tmp_path.rglob("*") if place.name == "config.yaml"]
+
+
 @pytest.mark.slow
 def test_logs_12_runs_are_compared_where_the_random_policy_cannot_be_measured(
     rl: Rl, case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
