@@ -6,7 +6,7 @@ path, and last in the *code folders*: the folder of the config, and those that `
 
 A module outside the installed packages is *local*. Its source belongs to what an experiment is, so
 :func:`source_hashes` hashes it, together with every local module that it imports. Data files that
-an environment reads are not covered.
+an environment reads are not code: :mod:`rl_runner.envs.code` hashes those that a config names.
 """
 
 import contextlib

@@ -1,7 +1,9 @@
 """The local modules behind an experiment's environment, wrappers and classes, and their hashes."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -18,6 +20,7 @@ from rl_runner.local_code import (
     package_versions,
     source_hashes,
 )
+from rl_runner.sources import HASH_LENGTH
 
 
 def use_code(config: ExperimentConfig) -> None:
@@ -103,6 +106,28 @@ def modules_of_env(config: EnvConfig) -> dict[str, str]:
     return source_hashes(_modules_of_env(config))
 
 
+def data_hashes(config: ExperimentConfig) -> dict[str, str]:
+    """Return the hash of each file that the arguments of the environment and its wrappers name.
+
+    An environment may look for it in the working directory, beside the config, or beside its code.
+    """
+    code = () if config.code is None else config.code.path
+    folders = [Path(), *map(Path, (*config.source.folders, *code))]
+    env = config.env
+    hashes: dict[str, str] = {}
+    for text in _texts_in([env.kwargs, [wrapper.kwargs for wrapper in env.wrappers]]):
+        for folder in folders:
+            try:
+                if not (folder / text).is_file():  # a pipe would be waited for
+                    continue
+                with (folder / text).open("rb") as file:
+                    hashes[text] = hashlib.file_digest(file, "sha256").hexdigest()[:HASH_LENGTH]
+                break
+            except (OSError, ValueError):  # not a possible name, or not readable
+                continue
+    return hashes
+
+
 def named_packages(config: ExperimentConfig) -> dict[str, str]:
     """Return the versions of the installed packages that a config names modules of."""
     names = [*_modules_of_env(config.env), *_named_in(config.algo.hyperparameters)]
@@ -142,15 +167,21 @@ def _modules_of_callable(entry_point: Any) -> Iterator[str]:
             yield each.__module__
 
 
-def _named_in(value: object) -> Iterator[str]:
-    """Yield what may be the module in each text of a plain value: ``a.b`` in ``a.b.C``."""
+def _texts_in(value: object) -> Iterator[str]:
+    """Yield each text of a plain value."""
     if isinstance(value, dict):
-        yield from _named_in(list(value.values()))
+        yield from _texts_in(list(value.values()))
     elif isinstance(value, list | tuple):
         for each in value:
-            yield from _named_in(each)
+            yield from _texts_in(each)
     elif isinstance(value, str):
-        before, colon, _ = value.partition(":")
+        yield value
+
+
+def _named_in(value: object) -> Iterator[str]:
+    """Yield what may be the module in each text of a plain value: ``a.b`` in ``a.b.C``."""
+    for text in _texts_in(value):
+        before, colon, _ = text.partition(":")
         module = before if colon else before.rpartition(".")[0]
         if module and all(part.isidentifier() for part in module.split(".")):
             yield module

@@ -115,7 +115,8 @@ class RunRecord(JsonObject):
     versions: Mapping[str, str] = field(default_factory=dict)  # of Python and the packages
     git: GitState | None = None
     code: Mapping[str, str] = field(default_factory=dict)  # hashes of local modules' sources
-    # The same of modules that were imported by a computed name, and are not in ``code``
+    # The same of modules that were imported by a computed name, and are not in ``code``; and of
+    # files that the arguments of the environment name
     unlisted_code: Mapping[str, str] = field(default_factory=dict)
     machine: Mapping[str, str | int | None] = field(default_factory=dict)
     vec: str | None = None  # how the copies of the environment are stepped

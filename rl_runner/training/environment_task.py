@@ -7,7 +7,7 @@ from pathlib import Path
 from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import ExperimentConfig, experiment_hash
 from rl_runner.envs import reason_for_single_copies
-from rl_runner.envs.code import check_code, named_packages, use_code
+from rl_runner.envs.code import check_code, data_hashes, named_packages, use_code
 from rl_runner.errors import RunFolderError
 from rl_runner.layout import COUNTERS, NORMALIZATION, experiment_name
 from rl_runner.local_code import file_of, unlisted_hashes
@@ -48,6 +48,7 @@ class EnvironmentTask(RunTask):
         from rl_runner.training.run import train_run
 
         check_code(self.config)
+        data = data_hashes(self.config)  # now: training may take long, or go to another directory
         done = train_run(self.config, self.seed, run, reporter, stop, has_hparams=self.has_hparams)
         # What the source does not show: modules that were imported by a computed name.
         listed = () if self.config.code is None else self.config.code.modules
@@ -57,12 +58,14 @@ class EnvironmentTask(RunTask):
                 f"`{name}` ({file_of(name)}) is imported by a name that cannot be read from the "
                 "source, so a change of it is not noticed. Import it by its name."
             )
+        # Nor does the config show what is in the files that it names.
+        unlisted |= data
         for note in self._other_code_notes(unlisted):
             reporter.note(note)
         return replace(done, unlisted_code=unlisted)
 
     def _other_code_notes(self, unlisted: Mapping[str, str]) -> Iterator[str]:
-        """Yield a sentence for each unlisted module that a finished seed ran in another version."""
+        """Yield a sentence for each module or file that a finished seed used in another version."""
         for seed in self.experiment_folder.seeds():
             try:
                 record = self.experiment_folder.run(seed).read_record()
@@ -73,7 +76,7 @@ class EnvironmentTask(RunTask):
             for name in sorted(unlisted.keys() & record.unlisted_code.keys()):
                 if unlisted[name] != record.unlisted_code[name]:
                     yield (
-                        f"Seeds {seed} and {self.seed} ran different versions of `{name}`: their "
+                        f"Seeds {seed} and {self.seed} used different versions of `{name}`: their "
                         "results do not belong together. `rl train … --fresh` trains all again."
                     )
 

@@ -138,13 +138,35 @@ def test_train_24_a_module_imported_by_a_computed_name_is_named_and_its_versions
     # Another seed on an edited module: the same experiment, and a note.
     (place / "prices.py").write_text("PAY = 50.0")
     second = rl_command("train", "config.yaml", "--seeds", "2")
-    assert "Seeds 0 and 1 ran different versions of `prices`" in second.stderr
+    assert "Seeds 0 and 1 used different versions of `prices`" in second.stderr
     (experiment,) = experiments()
     hashes = [read_record(experiment / f"seed-{seed}").unlisted_code for seed in (0, 1)]
     assert [list(each) for each in hashes] == [["prices"], ["prices"]]
     assert hashes[0] != hashes[1]
     compared = rl_command("compare", experiment)
     assert "different versions of `prices`" in " ".join(compared.stdout.split())
+
+
+@pytest.mark.slow
+def test_train_24_versions_of_a_file_that_the_config_names_are_told_apart(case):
+    place = case("train-24-edited-env")
+    source = (place / "my_env.py").read_text()
+    reads = "    def __init__(self, prices):\n        self.pay = float(open(prices).read())\n\n"
+    source = source.replace("    def reset", f"{reads}    def reset").replace(
+        " PAY, ", " self.pay, "
+    )
+    (place / "my_env.py").write_text(source)
+    change = ("--set", "env.kwargs={prices: prices.txt}")
+    (place / "prices.txt").write_text("1.0")
+    first = rl_command("train", "config.yaml", "--seeds", "1", *change)
+    assert first.returncode == 0, first.stderr
+    assert "prices.txt" not in first.stderr
+    (place / "prices.txt").write_text("50.0")
+    second = rl_command("train", "config.yaml", "--seeds", "2", *change)
+    assert "Seeds 0 and 1 used different versions of `prices.txt`" in second.stderr
+    (experiment,) = experiments()
+    compared = rl_command("compare", experiment)
+    assert "different versions of `prices.txt`" in " ".join(compared.stdout.split())
 
 
 @pytest.mark.slow

@@ -11,10 +11,12 @@ import gymnasium as gym
 import numpy as np
 
 from rl_runner.envs.contract.breaches import FINITE, BreachError, described
+from rl_runner.envs.episode_layers import RAW_EPISODE_ENDED, RAW_RETURN
 from rl_runner.envs.masking import n_choices
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)  # SB3 keeps rewards and observations as float32
-OWN_INFO_KEYS = ("episode", "terminal_observation")  # the outer layers write them
+# The outer layers write them.
+OWN_INFO_KEYS = ("episode", "terminal_observation", RAW_RETURN, RAW_EPISODE_ENDED)
 # Where the code is that calls an environment
 CALLERS = (Path(gym.__file__).parent, Path(__file__).parents[1])
 

@@ -193,13 +193,13 @@ def _different_versions(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _different_unlisted_code(rows: Sequence[Row]) -> Iterator[str]:
-    """Name modules, imported by a computed name, that the runs had in several versions."""
+    """Name modules of computed names, and files of data, that the runs had in several versions."""
     runs = [run for row in rows for run in row.experiment.finished]
     names = sorted({name for run in runs for name in run.unlisted_code})
     found = {name: {run.unlisted_code.get(name) for run in runs} - {None} for name in names}
     if differing := [f"`{name}`" for name in names if len(found[name]) > 1]:
         yield (
-            f"The runs ran different versions of {', '.join(differing)}. If it changes the "
+            f"The runs used different versions of {', '.join(differing)}. If it changes the "
             "environment, their returns do not belong together."
         )
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from rl_runner.config.environment import EnvConfig, WrapperConfig
@@ -176,20 +177,21 @@ def record_episode(
 
 
 def render_fps(config: EnvConfig) -> float:
-    """Return the environment's own number of frames per second.
+    """Return the environment's own number of frames per second, or ours if it is not a number.
 
     :raises EnvError: if it cannot draw pictures
     """
     env = make_single_env(config)
-    modes = env.metadata.get("render_modes", [])
-    fps = env.metadata.get("render_fps") or DEFAULT_FPS
+    modes = env.metadata.get("render_modes") or []
+    fps = env.metadata.get("render_fps")
     env.close()
     if "rgb_array" not in modes:
         listed = ", ".join(f"`{mode}`" for mode in modes) or "none"
         what = f"{config.id} cannot draw pictures: a video needs the render mode `rgb_array`"
         what += f" (available: {listed})."
         raise EnvError(Problem(what, "env.id", EVALUATE_INSTEAD))
-    return float(fps)
+    is_number = isinstance(fps, int | float | np.number) and 0 < fps < math.inf
+    return float(fps) if is_number else DEFAULT_FPS
 
 
 @keeping_working_directory()

@@ -63,7 +63,7 @@ def play_in_window(run: Run, n_episodes: int, *, deterministic: bool = True) -> 
     # Check that the environment can open a window at all.
     config = run.config.env
     single = make_single_env(config)
-    modes = single.metadata.get("render_modes", [])
+    modes = single.metadata.get("render_modes") or []
     single.close()
     if "human" not in modes:
         what = f"{config.id} has no window (`human` is not among its render modes: {modes})."

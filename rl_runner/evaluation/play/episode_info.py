@@ -97,8 +97,8 @@ def _finite(value: Any) -> float | None:
         return None
     try:
         number = float(value)
-    except OverflowError:  # an int of hundreds of digits
-        return None
+    except (OverflowError, TypeError, ValueError):
+        return None  # an int of hundreds of digits; a time, which NumPy counts among the integers
     return number if math.isfinite(number) else None
 
 

@@ -149,6 +149,7 @@ def test_what_means_a_number_or_a_flag_becomes_plain(reward: Any, end: Any) -> N
 
 def test_nothing_of_the_environment_is_shared_with_the_layers_above() -> None:
     obs, info = np.zeros(4, np.float32), {"episode": 7, "is_success": np.array([True]), 3: "x"}
+    info |= {"raw_return": 5.0, "raw_episode_ended": False}
     env = ContractGuard(
         Scripted(QUARTET, FIRST, result(observation=obs, info=info, terminated=True)), "S"
     )

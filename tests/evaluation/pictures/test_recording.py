@@ -8,6 +8,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.envs.toy_text.frozen_lake import FrozenLakeEnv
 from PIL import Image
 
 from rl_runner.config import EnvConfig
@@ -15,6 +16,7 @@ from rl_runner.envs.film import Frame
 from rl_runner.errors import CheckpointError, ConfigError, EnvError, RunnerError
 from rl_runner.evaluation.pictures.recording import (
     BACKGROUND,
+    DEFAULT_FPS,
     Video,
     compose,
     frame_strip,
@@ -151,6 +153,14 @@ def test_what_draws_nothing_cannot_be_recorded():
         render_fps(EnvConfig(id="EvaluationTestBlind-v0"))
     assert render_fps(EnvConfig(id="CartPole-v1")) == 50
     assert render_fps(EnvConfig(id="FrozenLake-v1")) == 4
+
+
+@pytest.mark.parametrize("fps", ["fast", None, 0, -3, float("nan"), float("inf")])
+def test_a_rate_that_is_no_number_of_frames_is_replaced_by_ours(
+    fps: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(FrozenLakeEnv.metadata, "render_fps", fps)
+    assert render_fps(EnvConfig(id="FrozenLake-v1")) == DEFAULT_FPS
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -166,3 +166,12 @@ def test_a_paused_copy_keeps_its_observation_until_the_next_reset():
     assert obs.tolist() == [1, 1]
     assert rewards.tolist() == [0.75, 0.75]
     env.close()
+
+
+@pytest.mark.parametrize(
+    "value", [np.timedelta64(3, "s"), np.timedelta64("NaT"), 10**400, 1j, None, [1.0], float("inf")]
+)
+def test_what_is_no_number_of_its_own_is_left_out(value: Any):
+    info = EpisodeInfo(n_envs=1, n_episodes=1)
+    info.end(0, 0, {"odd": value, "good": np.int8(3)})
+    assert info.values.keys() == {"good"}
