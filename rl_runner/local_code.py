@@ -266,7 +266,14 @@ def _spec_of(name: str) -> ModuleSpec | None:
     outer = _spec_of(parent)
     if outer is None or outer.submodule_search_locations is None:
         return None
-    return PathFinder.find_spec(name, list(outer.submodule_search_locations))
+    places = list(outer.submodule_search_locations)
+    try:
+        return PathFinder.find_spec(name, places)
+    except KeyError:  # a folder without __init__.py, inside of one that has not been imported
+        spec = ModuleSpec(name, None, is_package=True)
+        folders = (os.path.join(place, name.rpartition(".")[2]) for place in places)  # noqa: PTH118
+        spec.submodule_search_locations = [each for each in folders if os.path.isdir(each)]  # noqa: PTH112
+        return spec
 
 
 @cache

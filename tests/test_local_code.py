@@ -89,6 +89,13 @@ def test_the_sources_that_a_module_imports_count_also_inside_functions(tmp_path:
     assert "law_late" not in sys.modules
 
 
+def test_a_folder_inside_a_folder_needs_no_init_to_count(tmp_path: Path) -> None:
+    write(tmp_path, law_spaced="import law_ns.inner.mod\n", law_ns__inner__mod="X = 1\n")
+    local_code.add_code_folders([tmp_path])
+    assert list(source_hashes(["law_spaced"])) == ["law_ns.inner.mod", "law_spaced"]
+    assert "law_ns" not in sys.modules
+
+
 def test_a_source_that_changes_under_a_process_is_refused(tmp_path: Path) -> None:
     write(tmp_path, law_moving="X = 1\n")
     local_code.add_code_folders([tmp_path])

@@ -190,8 +190,9 @@ def render_fps(config: EnvConfig) -> float:
         what = f"{config.id} cannot draw pictures: a video needs the render mode `rgb_array`"
         what += f" (available: {listed})."
         raise EnvError(Problem(what, "env.id", EVALUATE_INSTEAD))
-    is_number = isinstance(fps, int | float | np.number) and 0 < fps < math.inf
-    return float(fps) if is_number else DEFAULT_FPS
+    if isinstance(fps, int | float | np.integer | np.floating) and 0 < fps < math.inf:
+        return float(fps)
+    return DEFAULT_FPS
 
 
 @keeping_working_directory()
