@@ -123,7 +123,8 @@ def import_named(name: str, where: str = "env.id") -> ModuleType:
 def _check_allowed(name: str, where: str) -> None:
     """Refuse what is not a module of environments, and local code if it is forbidden."""
     parts = name.split(".")
-    if not all(part.isidentifier() for part in parts):
+    is_file = len(parts) > 1 and parts[-1] == "py"
+    if is_file or not all(part.isidentifier() for part in parts):
         what = f"`{name}` is not the name of a module."
         cure = "Write a module without folder and `.py`, as in `import`: `my_env`."
         raise CodeError(Problem(what, where, cure))
@@ -247,7 +248,7 @@ def unlisted_hashes(listed: Iterable[str]) -> dict[str, str]:
     return hashes
 
 
-def _spec_of(name: str) -> ModuleSpec | None:
+def _spec_of(name: str) -> ModuleSpec | None:  # noqa: PLR0911 - one for each kind of module
     """Return where a module is or would be imported from, without importing anything."""
     if name == "__main__":
         file = getattr(sys.modules[name], "__file__", None)

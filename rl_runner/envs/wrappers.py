@@ -71,7 +71,8 @@ def load_wrapper(config: WrapperConfig) -> Callable[..., AnyEnv]:
     found = getattr(module, class_name, None)
     if not (isinstance(found, type) and issubclass(found, gym.Wrapper)):
         what = f"`{config.name}` is not a Gymnasium wrapper."
-        raise EnvError(Problem(what, "env.wrappers", did_you_mean(class_name, dir(module))))
+        others = [name for name in dir(module) if name != class_name]
+        raise EnvError(Problem(what, "env.wrappers", did_you_mean(class_name, others)))
     return found
 
 

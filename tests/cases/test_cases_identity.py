@@ -242,6 +242,7 @@ def test_train_18_a_missing_module_is_named(case, rl):
         ("needs_missing:X-v0", "`needs_missing` needs `a_simulator_nobody_has`"),
         ("my_env.Corridor", "`env.id: module:Name-v0`"),
         ("./my_env.py:Corridor", "is not the name of a module"),
+        ("my_env.py:Corridor-v0", "is not the name of a module"),
         ("ALE/Pong-v5", "`env.id: ale_py:ALE/Pong-v5`"),
         ("PongNoFrameskip-v4", "`env.id: ale_py:PongNoFrameskip-v4`"),
         ("ale_py_:X-v0", "There is no module `ale_py_`"),
