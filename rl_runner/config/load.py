@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from rl_runner.config.schema import ExperimentConfig, default_name
-from rl_runner.config.validation import validate_section
+from rl_runner.config.section import validate_section
 from rl_runner.config.yaml_text import Path, SourceMap, parse_yaml
 from rl_runner.errors import ConfigError, Problem, did_you_mean
 from rl_runner.layout import CONFIG

@@ -1,7 +1,8 @@
 """Layer 5: learning a policy from logs of interactions, and judging policies by logs.
 
 ``logs``
-    ``log_schema`` has the columns of a log, ``log_files`` reads and writes files, ``row_checks``
+    ``log_schema`` has the columns of a log, ``sources`` finds files, ``log_files`` reads and writes
+    them, ``row_checks``
     checks rows, ``refusals`` counts bad ones. ``encoding`` turns rows into numbers,
     ``interactions`` is a whole log as arrays, ``windows`` splits it by time. ``imports``,
     ``exports`` and ``log_conversion`` know other formats; ``simulation`` makes logs.

@@ -6,8 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from rl_runner.config.data import Duration, parse_duration
-from rl_runner.config.section import Section, text_like
-from rl_runner.config.validation import validate_section
+from rl_runner.config.section import Section, text_like, validate_section
 from rl_runner.config.yaml_text import SourceMap, parse_yaml
 from rl_runner.errors import ConfigError, Problem
 from rl_runner.offline.domains import find_domain

@@ -33,7 +33,7 @@ from rl_runner.agents.registry import Algorithm, find_algorithm
 from rl_runner.agents.spaces import action_notes, fitting_algorithms, flat_actions, refusal
 from rl_runner.config import EnvConfig, ExperimentConfig
 from rl_runner.config.schema import AlgoConfig, Engine, TrainConfig
-from rl_runner.config.validation import validate_section
+from rl_runner.config.section import validate_section
 from rl_runner.config.yaml_text import SourceMap
 from rl_runner.envs import build_env, time_limit_of
 from rl_runner.envs.catalog import describe_space

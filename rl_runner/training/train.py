@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rl_runner.config import ExperimentConfig, experiment_hash, load_config
 from rl_runner.config.schema import TrainConfig
-from rl_runner.config.validation import validate_section
+from rl_runner.config.section import validate_section
 from rl_runner.config.yaml_text import SourceMap
 from rl_runner.envs.code import describe_changes
 from rl_runner.errors import ConfigError, Problem

@@ -8,8 +8,9 @@ import pytest
 from rl_runner.errors import DataError
 from rl_runner.offline.domains.recommender import RecommenderDomain
 from rl_runner.offline.logs.interactions import moment, read_interactions
-from rl_runner.offline.logs.log_files import LogReader, find_files
+from rl_runner.offline.logs.log_files import LogReader
 from rl_runner.offline.logs.log_schema import COLUMNS
+from rl_runner.offline.logs.sources import find_files
 from rl_runner.offline.store.export import Export
 from rl_runner.offline.store.tables import decisions, outcomes
 

@@ -19,8 +19,7 @@ from pydantic import BaseModel, Field, create_model
 
 from rl_runner.agents.hyperparameters.yaml_types import build_value, config_type, describe_type
 from rl_runner.agents.registry import Algorithm
-from rl_runner.config.section import Section
-from rl_runner.config.validation import validate_section
+from rl_runner.config.section import Section, validate_section
 from rl_runner.config.yaml_text import Path, SourceMap
 from rl_runner.errors import ConfigError, Problem, did_you_mean
 

@@ -14,7 +14,8 @@ from rl_runner.offline.judging.judgement import judge
 from rl_runner.offline.judging.judgement_plot import write_judgement
 from rl_runner.offline.learning.trained_run import TrainedRun, load_trained
 from rl_runner.offline.logs.interactions import read_interactions
-from rl_runner.offline.logs.log_files import LogReader, find_files
+from rl_runner.offline.logs.log_files import LogReader
+from rl_runner.offline.logs.sources import find_files
 from rl_runner.offline.logs.windows import Window, evaluation_window
 from rl_runner.runs.disk import write_aside, writing
 from rl_runner.runs.log_results import Judgement, RefusedRows

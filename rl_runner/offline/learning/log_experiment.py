@@ -12,9 +12,10 @@ from rl_runner.offline.learning.learners import build_learner, check_learner
 from rl_runner.offline.learning.trained_run import TrainedRun, load_trained
 from rl_runner.offline.logs.encoding import RewardWeights, reward_weights
 from rl_runner.offline.logs.interactions import Interactions, moment, read_interactions
-from rl_runner.offline.logs.log_files import LogReader, find_files
+from rl_runner.offline.logs.log_files import LogReader
 from rl_runner.offline.logs.refusals import Refusals
 from rl_runner.offline.logs.simulation import check_simulated
+from rl_runner.offline.logs.sources import find_files
 from rl_runner.offline.logs.windows import Split, split, within_budget
 
 

@@ -18,8 +18,7 @@ from typing import Annotated, Any
 import polars as pl
 from pydantic import BeforeValidator, Field, model_validator
 
-from rl_runner.config.section import Section
-from rl_runner.config.validation import validate_section
+from rl_runner.config.section import Section, validate_section
 from rl_runner.config.yaml_text import SourceMap, parse_yaml
 from rl_runner.errors import ConfigError, DataError, Problem, did_you_mean
 from rl_runner.offline.logs.column_types import IDENTITIES

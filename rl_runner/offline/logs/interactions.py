@@ -10,9 +10,10 @@ import polars as pl
 
 from rl_runner.offline.logs.compiled_sessions import number_keys, predecessors, runs_backwards
 from rl_runner.offline.logs.encoding import DEFAULT_WEIGHTS, EncodedBatch, RewardWeights, encode
-from rl_runner.offline.logs.log_files import LogReader, LogSource
+from rl_runner.offline.logs.log_files import LogReader
 from rl_runner.offline.logs.log_schema import ACTIONS, OUTCOMES
 from rl_runner.offline.logs.refusals import Refusals
+from rl_runner.offline.logs.sources import LogSource
 
 DUPLICATE = "event_id occurred before"
 FEW_WRONG_TIMES = 0.01  # with a larger share, the log is in another order than that of time

@@ -3,7 +3,6 @@
 Parquet is read by slices of rows, JSON Lines by megabytes, the store of a service by its exporter.
 """
 
-import glob
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +20,7 @@ from rl_runner.offline.logs.log_schema import COLUMNS
 from rl_runner.offline.logs.refusals import Refusals
 from rl_runner.offline.logs.row_checks import LINE, REASON, split_good_and_bad
 from rl_runner.offline.logs.sources import (
+    LogSource,
     collect,
     is_log,
     open_bytes,
@@ -28,7 +28,7 @@ from rl_runner.offline.logs.sources import (
     scan_parquet,
     schema_of,
 )
-from rl_runner.offline.store.database import StoreUrl, is_store_url
+from rl_runner.offline.store.database import StoreUrl
 from rl_runner.offline.store.export import Export
 from rl_runner.runs.disk import write_aside, writing
 
@@ -49,9 +49,6 @@ _JSON_TYPES: dict[str, pl.DataType] = {
 }
 
 _NEVER_VALID = (pl.Duration, pl.Time, pl.Object)
-
-
-LogSource = Path | StoreUrl
 
 
 @dataclass(frozen=True)
@@ -157,37 +154,6 @@ class LogReader:
         return pl.DataFrame(
             [lines, *(pl.Series(k, v, pl.String, strict=False) for k, v in columns.items())]
         )
-
-
-def find_files(patterns: Iterable[str], base: Path = Path()) -> list[LogSource]:
-    """Return the stores and the files that paths and globs match, each once, ordered by name.
-
-    :raises DataError: if a path or glob matches nothing
-    """
-    found: dict[LogSource, None] = {}
-    for pattern in patterns:
-        if is_store_url(pattern):
-            found[StoreUrl(pattern)] = None
-            continue
-        matches = _matches(base / pattern)
-        if not matches:
-            here = Path(pattern).parent
-            beside = [p.name for p in (base / here).iterdir()] if (base / here).is_dir() else []
-            cure = did_you_mean(Path(pattern).name, beside) or "Check `data.path`."
-            raise DataError(Problem("There is no such log.", pattern, cure))
-        found |= dict.fromkeys(map(Path, matches))
-    return list(found)
-
-
-def _matches(place: Path) -> list[str]:
-    """Return what a glob matches; the part of it that exists by exactly this name is no pattern."""
-    # Brackets are common in names of files and folders: `log[1].csv` is not `log1.csv`.
-    parts = place.parts
-    literal = max(n for n in range(len(parts) + 1) if n == 0 or Path(*parts[:n]).exists())
-    if literal == len(parts):
-        return [str(place)]
-    pattern = Path(glob.escape(str(Path(*parts[:literal]))), *parts[literal:])
-    return sorted(glob.glob(str(pattern), recursive=True))  # noqa: PTH207 - ** and absolute ones
 
 
 def check_columns(found: Iterable[str], file: Path) -> None:

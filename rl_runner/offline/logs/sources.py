@@ -1,9 +1,10 @@
-"""Files on disk: formats by their names, gzip, and errors that say what to do."""
+"""Where logs come from: files by paths and globs, their formats, gzip, and errors that help."""
 
+import glob
 import gzip
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -11,9 +12,43 @@ from typing import BinaryIO, cast
 import polars as pl
 
 from rl_runner.errors import DataError, Problem, did_you_mean
+from rl_runner.offline.store.database import StoreUrl, is_store_url
 
 JSON_LINES = (".jsonl", ".ndjson")
 _ANY_ZONE = "POLARS_IGNORE_TIMEZONE_PARSE_ERROR"
+
+LogSource = Path | StoreUrl
+
+
+def find_files(patterns: Iterable[str], base: Path = Path()) -> list[LogSource]:
+    """Return the stores and the files that paths and globs match, each once, ordered by name.
+
+    :raises DataError: if a path or glob matches nothing
+    """
+    found: dict[LogSource, None] = {}
+    for pattern in patterns:
+        if is_store_url(pattern):
+            found[StoreUrl(pattern)] = None
+            continue
+        matches = _matches(base / pattern)
+        if not matches:
+            here = Path(pattern).parent
+            beside = [p.name for p in (base / here).iterdir()] if (base / here).is_dir() else []
+            cure = did_you_mean(Path(pattern).name, beside) or "Check `data.path`."
+            raise DataError(Problem("There is no such log.", pattern, cure))
+        found |= dict.fromkeys(map(Path, matches))
+    return list(found)
+
+
+def _matches(place: Path) -> list[str]:
+    """Return what a glob matches; the part of it that exists by exactly this name is no pattern."""
+    # Brackets are common in names of files and folders: `log[1].csv` is not `log1.csv`.
+    parts = place.parts
+    literal = max(n for n in range(len(parts) + 1) if n == 0 or Path(*parts[:n]).exists())
+    if literal == len(parts):
+        return [str(place)]
+    pattern = Path(glob.escape(str(Path(*parts[:literal]))), *parts[literal:])
+    return sorted(glob.glob(str(pattern), recursive=True))  # noqa: PTH207 - ** and absolute ones
 
 
 def format_of(file: Path) -> str:

@@ -14,8 +14,8 @@ from rl_runner.agents.hyperparameters.constructor import (
 )
 from rl_runner.agents.registry import find_algorithm
 from rl_runner.config import ExperimentConfig
+from rl_runner.config.section import unknown_key
 from rl_runner.config.tune import ParameterConfig, TuneConfig
-from rl_runner.config.validation import unknown_key
 from rl_runner.config.yaml_text import SourceMap
 from rl_runner.errors import ConfigError, Problem
 from rl_runner.tuning.objective import complete_objective

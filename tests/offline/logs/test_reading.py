@@ -10,9 +10,10 @@ from rl_runner.envs.recommender.domain import TRAITS, state_parts
 from rl_runner.errors import ConfigError, DataError
 from rl_runner.offline.logs.encoding import DEFAULT_WEIGHTS, encode
 from rl_runner.offline.logs.interactions import read_interactions
-from rl_runner.offline.logs.log_files import LogReader, find_files, write_log
+from rl_runner.offline.logs.log_files import LogReader, write_log
 from rl_runner.offline.logs.log_schema import COLUMNS
 from rl_runner.offline.logs.row_checks import split_good_and_bad
+from rl_runner.offline.logs.sources import find_files
 
 BAD_ROWS = {
     "a trait that is NaN": ("openness", float("nan"), "openness NaN is not 0 … 100"),

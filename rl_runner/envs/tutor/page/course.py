@@ -6,8 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rl_runner.config.section import Section
-from rl_runner.config.validation import validate_section
+from rl_runner.config.section import Section, validate_section
 from rl_runner.config.yaml_text import parse_yaml
 from rl_runner.envs.tutor.page.view import SHORT_TOPICS
 from rl_runner.envs.tutor.simulator.model import N_QUESTIONS, TOPICS

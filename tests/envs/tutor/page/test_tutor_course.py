@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import rl_runner
-from rl_runner.config.validation import validate_section
+from rl_runner.config.section import validate_section
 from rl_runner.config.yaml_text import parse_yaml
 from rl_runner.envs.tutor.page.course import FILE, Course, Module, load_course
 from rl_runner.envs.tutor.simulator.model import TOPICS
