@@ -2,9 +2,8 @@
 
 ``logs``
     ``log_schema`` has the columns of a log, ``sources`` finds files, ``log_files`` reads and writes
-    them, ``row_checks``
-    checks rows, ``refusals`` counts bad ones. ``encoding`` turns rows into numbers,
-    ``interactions`` is a whole log as arrays, ``windows`` splits it by time. ``imports``,
+    them, ``row_checks`` checks rows, ``refusals`` counts bad ones. ``encoding`` turns rows into
+    numbers, ``interactions`` is a whole log as arrays, ``windows`` splits it by time. ``imports``,
     ``exports`` and ``log_conversion`` know other formats; ``simulation`` makes logs.
 ``learning``
     ``log_experiment`` resolves a config, ``training`` learns into a run folder, ``trained_run``
