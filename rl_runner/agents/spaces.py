@@ -69,6 +69,7 @@ def refusal(algorithm: Algorithm, observation_space: Space, action_space: Space)
 
     from rl_runner.agents.handwritten import HandwrittenAgent
 
+    # What SB3's classes would accept, or refuse in words that do not help.
     cls = algorithm.load_class()
     is_stock = not issubclass(cls, HandwrittenAgent)
     if is_stock and (reason := _against_stock(observation_space, action_space)) is not None:
@@ -79,6 +80,7 @@ def refusal(algorithm: Algorithm, observation_space: Space, action_space: Space)
         return refusal(algorithm, observation_space, flat) or reason
     if issubclass(cls, OffPolicyAlgorithm) and _has_fixed_component(action_space):
         return "a component of the actions has a single value, by whose range SB3 divides"
+    # Everything else the class decides itself: build a small agent, and ask it for an action.
     shown = str(observation_space)
     if is_stock:
         observation_space = _with_usual_images(observation_space)

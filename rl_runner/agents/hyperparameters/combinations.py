@@ -118,6 +118,7 @@ def _replay_problems(config: ExperimentConfig, checked: Checked) -> Iterator[Pro
 def _hindsight_problems(
     config: ExperimentConfig, checked: Checked, observations: spaces.Space[Any] | None
 ) -> Iterator[Problem]:
+    # Without goals nothing else can be said.
     has_goals = isinstance(observations, spaces.Dict) and observations.keys() >= GOALS
     if observations is not None and not has_goals:
         yield Problem(
@@ -127,6 +128,7 @@ def _hindsight_problems(
             "Leave it out, or choose an environment with goals, such as BitFlipping-v0.",
         )
         return
+    # Its arguments, and the goals that it would get.
     yield from _hindsight_arguments(config, checked)
     if config.env.frame_stack > 1:
         yield Problem(
@@ -140,6 +142,7 @@ def _hindsight_problems(
         where = config.source.locate(("algo", "replay_buffer_class"))
         cure = "Give both goals the same Box of at least one dimension, or leave it out."
         yield Problem(problem, where, cure)
+    # The buffer samples from whole episodes only.
     longest = (config.env.time_limit or 0) * config.env.n_envs
     if checked["learning_starts"] < longest:
         yield Problem(

@@ -28,6 +28,7 @@ def evaluation_document(group: "EvaluatedGroup") -> Document:
     from rl_runner.evaluation.statistics.summary import summarize
     from rl_runner.runs.record import RunRecord, read_record
 
+    # What run.json says of each run comes first, what was measured now replaces it.
     runs = [evaluation.describe() for evaluation in group.evaluations]
     trained = all(evaluation.timesteps is not None for evaluation in group.evaluations)
     if group.paths:
@@ -40,6 +41,7 @@ def evaluation_document(group: "EvaluatedGroup") -> Document:
     head = {"experiment": group.path, "name": group.name, "hash": group.digest, "runs": runs}
     if trained:
         return head | mean_document(runs, group.env) | {"interval_over": "runs"}
+    # Without training there are no seeds to average over: the episodes are the sample.
     bounds = None if group.env is None else return_bounds(group.env)
     returns = np.concatenate([each.episodes.returns for each in group.evaluations])
     summary = summarize(returns.tolist(), bounds)

@@ -77,6 +77,7 @@ def show_experiment(document: Document, seconds: dict[int, float | None] | None 
         "seed", "status", Column(">timesteps", 3), ">mean reward", Column(">± std", 2),
         Column(">best agent", 1), Column(">optimism", 4),
     ]  # fmt: skip
+    # Columns that only some experiments have: wrappers that change rewards, exact means.
     is_wrapped = any(run.get("raw_mean_reward") is not None for run in document["runs"])
     if is_wrapped:
         columns.insert(4, ">without wrappers")
@@ -173,6 +174,7 @@ def show_unfinished(results: "Sequence[ExperimentResult]") -> int:
     :return: the exit code that follows: INTERRUPTED if this command left runs unfinished,
         INCOMPLETE if only other processes have, 0 if every run ended by itself
     """
+    # Sort the runs by who trains them, and by what became of them.
     several = len(results) > 1
     runs = [
         (f"{result.name} seed {run.seed}" if several else f"seed {run.seed}", run)
@@ -189,6 +191,7 @@ def show_unfinished(results: "Sequence[ExperimentResult]") -> int:
         for label, run in theirs
         if run.status in {"interrupted", "pending"}
     ]
+    # Name each of them, and say what to do.
     for heading, parts in (
         ("Interrupted", stopped),
         ("Not started", not_begun),
