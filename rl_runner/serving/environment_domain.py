@@ -1,4 +1,4 @@
-"""The domain of a service with ``env``: observations in, actions out, rewards as outcomes."""
+"""The domain of a service, and that of one with ``env``: observations in, rewards as outcomes."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,9 @@ from typing import Any
 import polars as pl
 from pydantic import RootModel
 
-from rl_runner.offline.domains.protocol import Decided, Outcome, OutcomeKind, latest
+from rl_runner.offline.domains import find_domain
+from rl_runner.offline.domains.protocol import Decided, Domain, Outcome, OutcomeKind, latest
+from rl_runner.serving.config import ServeConfig
 
 
 class Observation(RootModel[Any]):
@@ -58,3 +60,10 @@ class EnvironmentDomain:
         ]
         frame = pl.DataFrame(rows, infer_schema_length=None).drop("is_last")
         return frame.with_columns(pl.from_epoch("ts", time_unit="us").dt.replace_time_zone("UTC"))
+
+
+def service_domain(config: ServeConfig) -> Domain:
+    """Return the domain of a service."""
+    if config.domain is not None:
+        return find_domain(config.domain, config.name)
+    return EnvironmentDomain(config.env or "")

@@ -16,16 +16,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from pydantic import BaseModel, RootModel
 
-from rl_runner.errors import ConfigError, Problem, RunFolderError, describe_exception
-from rl_runner.offline.domains import find_domain
+from rl_runner.errors import ConfigError, Problem, describe_exception
 from rl_runner.offline.domains.protocol import Domain, check_value
-from rl_runner.runs.disk import writing
 from rl_runner.runs.provenance import now
 from rl_runner.serving.config import ServeConfig
-from rl_runner.serving.environment_domain import EnvironmentDomain
+from rl_runner.serving.environment_domain import service_domain
 from rl_runner.serving.messages import DecisionRequest, OutcomeReports
 from rl_runner.serving.models.protocol import Drawn, Model
 from rl_runner.serving.models.registry import CHAMPION, LoadedVersion, Registry
@@ -40,7 +38,7 @@ from rl_runner.serving.store.jobs import (
     ShownJob,
     StoredDecision,
 )
-from rl_runner.serving.store.setup import Store, open_store
+from rl_runner.serving.store.setup import Store, claim_store, open_store
 from rl_runner.serving.store.statements import Statements
 from rl_runner.serving.store.writer import Writer
 from rl_runner.serving.summary import Summaries
@@ -104,7 +102,7 @@ class Service:
         :raises RunnerError: if the store, the champion or the config is at fault
         """
         with contextlib.ExitStack() as opened:  # closed again if anything is refused
-            lock = _claim(config)
+            lock = claim_store(config)
             if lock is not None:
                 opened.callback(lock.release)
             store = open_store(config)
@@ -185,7 +183,7 @@ class Service:
         async with self._memories.lock(session):
             # A repeated request must not advance the memory a second time.
             if request.event_id is not None and (known := self.find(request.event_id)) is not None:
-                return _same(request, context, known)
+                return known.answer_to(digest(request, context))
             drawn, after = await loop.run_in_executor(self._model_thread, draw)
             self._memories.forget(session)
             stored = await self._store(request, snapshot, drawn, context)
@@ -316,30 +314,6 @@ class Service:
         return self.writer.last_error and f"The store is not available: {self.writer.last_error}"
 
 
-def service_domain(config: ServeConfig) -> Domain:
-    """Return the domain of a service."""
-    if config.domain is not None:
-        return find_domain(config.domain, config.name)
-    return EnvironmentDomain(config.env or "")
-
-
-def _claim(config: ServeConfig) -> FileLock | None:
-    """Claim a SQLite store for this process; None for a database server."""
-    path = config.store.path
-    if path is None:
-        return None
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        what = "Another server uses this store."
-        cure = "Stop it; several servers need PostgreSQL: `storage: postgresql+psycopg://…`."
-        raise RunFolderError(Problem(what, str(config.store), cure)) from None
-    return lock
-
-
 def _champion(config: ServeConfig, registry: Registry) -> LoadedVersion:
     """Load the champion: by its alias, or at the first start as the config says."""
     named = registry.aliases().get(CHAMPION)
@@ -395,10 +369,3 @@ def digest(request: DecisionRequest, context: str) -> str:
         request.deferred,
     )
     return hashlib.blake2b(repr(parts).encode("utf-8", "replace"), digest_size=12).hexdigest()
-
-
-def _same(request: DecisionRequest, context: str, known: StoredDecision) -> StoredDecision:
-    if known.request == digest(request, context):
-        return known
-    what = f"The event id {known.event_id} was used before, with another request."
-    raise ApiError("conflict", f"{what} Use a new id for each decision.")

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from rl_runner.offline.domains.protocol import Value
+from rl_runner.serving.problems import ApiError
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -21,6 +22,17 @@ class StoredDecision(NamedTuple):
     arm: str
     step: int
     request: str  # digest of the request
+
+    def answer_to(self, request: str) -> Self:
+        """Return this, as the answer to a request with its event id.
+
+        :param request: the digest of that request
+        :raises ApiError: if this answers another request
+        """
+        if self.request == request:
+            return self
+        what = f"The event id {self.event_id} was used before, with another request."
+        raise ApiError("conflict", f"{what} Use a new id for each decision.")
 
 
 @dataclass(slots=True)
@@ -40,6 +52,41 @@ class DecisionJob:
     arm: str
     is_deferred: bool
     request: str
+
+    def row(self, step: int, ts: int) -> dict[str, Any]:
+        """Return a row of the table. There is one arm until there are rollouts."""
+        return {
+            "event_id": self.event_id,
+            "ts": ts,
+            "user_id": self.user_id,
+            "session_id": self.session_id,
+            "step": step,
+            "context": self.context,
+            "action": self.action,
+            "pscore": self.pscore,
+            "policy_id": self.policy_id,
+            "model_version": self.model_version,
+            "arm": self.arm,
+            "arm_share": 1.0,
+            "rollout_id": None,
+            "mode": "live",
+            "request": self.request,
+            "is_shown": None if self.is_deferred else True,
+            "shown_at": None,  # until it is reported
+        }
+
+    def stored(self, step: int) -> StoredDecision:
+        """Return what is answered once the row is stored."""
+        return StoredDecision(
+            self.event_id,
+            self.action,
+            self.pscore,
+            self.policy_id,
+            self.model_version,
+            self.arm,
+            step,
+            self.request,
+        )
 
 
 class NewOutcome(NamedTuple):

@@ -1,11 +1,12 @@
-"""Creating a service's store, or bringing an older one up to date."""
+"""Opening a service's store: claimed, created, or brought up to date if it is an older one."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from filelock import FileLock, Timeout
 
-from rl_runner.errors import ConfigError, Problem
+from rl_runner.errors import ConfigError, Problem, RunFolderError
 from rl_runner.offline.store.database import (
     StoreUrl,
     check_version,
@@ -15,6 +16,7 @@ from rl_runner.offline.store.database import (
     read_settings,
 )
 from rl_runner.offline.store.tables import STORE_VERSION, metadata, service
+from rl_runner.runs.disk import writing
 from rl_runner.serving.config import ServeConfig
 
 # What changes a store of version n to version n + 1, by n. There are no older versions yet.
@@ -33,6 +35,26 @@ class Store:
         """Close all connections."""
         self.writing.dispose()
         self.reading.dispose()
+
+
+def claim_store(config: ServeConfig) -> FileLock | None:
+    """Claim a SQLite store for this process; None for a database server.
+
+    :raises RunFolderError: if another server has claimed it
+    """
+    path = config.store.path
+    if path is None:
+        return None
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        what = "Another server uses this store."
+        cure = "Stop it; several servers need PostgreSQL: `storage: postgresql+psycopg://…`."
+        raise RunFolderError(Problem(what, str(config.store), cure)) from None
+    return lock
 
 
 def open_store(config: ServeConfig) -> Store:

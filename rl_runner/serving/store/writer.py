@@ -221,14 +221,14 @@ class Writer:
         for job in new.values():
             self._last_ts = max(now, self._last_ts + 1)
             session = (job.user_id, job.session_id)
-            rows.append(_row(job, steps[session], self._last_ts))
-            known[job.event_id] = _answer(job, steps[session])
+            rows.append(job.row(steps[session], self._last_ts))
+            known[job.event_id] = job.stored(steps[session])
             steps[session] += 1
         if rows:
             self._statements.insert(connection, rows)
         self._uncommitted.decisions.update((row["arm"], row["model_version"]) for row in rows)
         self._remember(steps)
-        return [_same_request(job, known[job.event_id]) for job in jobs]
+        return [_answer(job, known[job.event_id]) for job in jobs]
 
     def _next_steps(
         self, connection: sa.Connection, jobs: Iterable[DecisionJob]
@@ -317,48 +317,12 @@ class Writer:
 _RETRY = {"Retry-After": "1"}
 
 
-def _row(job: DecisionJob, step: int, ts: int) -> dict[str, Any]:
-    """Return a row of the table. There is one arm until there are rollouts."""
-    return {
-        "event_id": job.event_id,
-        "ts": ts,
-        "user_id": job.user_id,
-        "session_id": job.session_id,
-        "step": step,
-        "context": job.context,
-        "action": job.action,
-        "pscore": job.pscore,
-        "policy_id": job.policy_id,
-        "model_version": job.model_version,
-        "arm": job.arm,
-        "arm_share": 1.0,
-        "rollout_id": None,
-        "mode": "live",
-        "request": job.request,
-        "is_shown": None if job.is_deferred else True,
-        "shown_at": None,  # until it is reported
-    }
-
-
-def _answer(job: DecisionJob, step: int) -> StoredDecision:
-    return StoredDecision(
-        job.event_id,
-        job.action,
-        job.pscore,
-        job.policy_id,
-        job.model_version,
-        job.arm,
-        step,
-        job.request,
-    )
-
-
-def _same_request(job: DecisionJob, stored: StoredDecision) -> Result:
+def _answer(job: DecisionJob, stored: StoredDecision) -> Result:
     """Return what is stored; an error if it answers another request."""
-    if stored.request == job.request:
-        return stored
-    what = f"The event id {job.event_id} was used before, with another request."
-    return ApiError("conflict", f"{what} Use a new id for each decision.")
+    try:
+        return stored.answer_to(job.request)
+    except ApiError as refused:
+        return refused
 
 
 def _locked(connection: sa.Connection, event_id: str) -> Any:
