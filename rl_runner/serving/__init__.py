@@ -6,7 +6,10 @@
     ``artifacts`` makes and verifies immutable versions, ``registry`` names them by aliases.
     ``protocol`` says what a service asks of a model; ``recommender`` and ``agents`` answer it.
 ``store``
-    ``setup`` creates the tables, ``writer`` commits decisions and outcomes in groups.
+    ``setup`` creates the tables, ``writer`` commits decisions and outcomes in groups, ``audit``
+    says who changed what.
+``portable``
+    policies as files for other programs: ONNX and JSON.
 ``service``
     decides and reports; ``environment_domain`` is the domain of services with ``env``.
 ``api``

@@ -148,6 +148,12 @@ def test_a_version_that_disappears_is_noticed(served, second):
     assert served.decide()["model_version"] != second
 
 
+@pytest.mark.parametrize("run", ["nowhere", "a\0b", "x" * 1000, "/dev/null", "serve", "\u202e"])
+def test_what_is_not_a_run_is_not_registered(served, run):
+    assert served.post("/v1/models", {"run": run}, 409)["detail"]
+    assert len(served.get("/v1/models")["versions"]) == 1
+
+
 def test_a_version_is_removed_unless_it_is_used(served, second):
     assert "in use" in served.http.request("DELETE", "/v1/models/champion").json()["detail"]
     assert served.http.request("DELETE", f"/v1/models/{second}").status_code == 204

@@ -22,6 +22,7 @@ router = APIRouter(tags=["page"])
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
 )
+_templates.filters["minute"] = lambda time: time[:16].replace("T", " ")
 
 
 @router.get("/", summary="The operations page", **documented(media_type="text/html"))
@@ -48,7 +49,6 @@ def _contents(service: Service) -> dict[str, Any]:
     for info in service.registry.versions():
         found = measured.get(info.version)
         row = {"version": info.version, "aliases": ", ".join(info.aliases), "info": info}
-        row["registered"] = info.registered[:16].replace("T", " ")  # to the minute
         rows.append({**row, "summary": found, "interval": _interval(found.ci95) if found else ""})
     reason = service.why_not_ready()
     return {

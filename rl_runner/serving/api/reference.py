@@ -58,10 +58,10 @@ def _operations(document: Schema) -> list[Schema]:
     for path, methods in document["paths"].items():
         for method, each in methods.items():
             body = each.get("requestBody", {}).get("content", {})
-            answers = [
-                (status, [_content(part) for part in answer.get("content", {}).values()])
-                for status, answer in each["responses"].items()
-            ]
+            statuses: dict[str, list[str]] = {}  # by the message of the answer
+            for status, answer in each["responses"].items():
+                kinds = ", ".join(_content(part) for part in answer.get("content", {}).values())
+                statuses.setdefault(kinds, []).append(str(status))
             found.append(
                 {
                     "method": method.upper(),
@@ -69,7 +69,7 @@ def _operations(document: Schema) -> list[Schema]:
                     "summary": each.get("summary", ""),
                     "needs_key": bool(each.get("security")),
                     "body": [_content(part) for part in body.values()],
-                    "answers": answers,
+                    "answers": [(", ".join(each), kinds) for kinds, each in statuses.items()],
                 }
             )
     return found
