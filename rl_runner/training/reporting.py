@@ -51,7 +51,10 @@ class Interrupted(Exception):  # noqa: N818 - control flow, not an error
 
 
 class StopRequest(threading.Event):
-    """Set it to ask a run to stop: at its next checkpoint, or at once because it is hopeless."""
+    """Set it to ask a run to stop: at its next rollout start, with a checkpoint.
+
+    :meth:`give_up` asks it to stop at its next step, without one.
+    """
 
     hopeless = False
 
@@ -84,7 +87,7 @@ class Reporter:
         """Handle a periodic evaluation; a resumed run reports its earlier ones again."""
 
     def run_ended(self, run: RunId, record: RunRecord) -> None:
-        """Handle a run's end (finished, failed, or finished before), with its run.json."""
+        """Handle a run's end, with its run.json, whose status says how it ended."""
 
     def close(self) -> None:
         """Release what the reporter holds, such as the terminal; no report follows."""

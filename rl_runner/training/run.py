@@ -13,7 +13,7 @@ from rl_runner.runs.folder import RunFolder
 from rl_runner.runs.record import Completion
 from rl_runner.seeding import SeedTree
 from rl_runner.training.final_evaluation import evaluate_last_and_best
-from rl_runner.training.observers.episode_log import EpisodeLog
+from rl_runner.training.observers.episode_log import EpisodeRecordingEnv
 from rl_runner.training.observers.observers import Observers
 from rl_runner.training.observers.tensorboard import log_config, log_results
 from rl_runner.training.reporting import Reporter, StopRequest
@@ -53,7 +53,7 @@ def train_run(
             log_config(observers.logger, config)
 
         # Build: record every episode where it happens, whatever the algorithm does.
-        recorded_env = EpisodeLog(
+        recorded_env = EpisodeRecordingEnv(
             env, observers.episodes.record, timestep=start.timesteps, seconds=start.seconds
         )
 

@@ -18,7 +18,7 @@ from rl_runner.training.environment_task import EnvironmentTask
 from rl_runner.training.execution import execute
 from rl_runner.training.observers import tensorboard
 from rl_runner.training.observers.callbacks import ProgressTicker
-from rl_runner.training.observers.episode_log import EpisodeLog
+from rl_runner.training.observers.episode_log import EpisodeRecordingEnv
 from rl_runner.training.reporting import Progress, Reporter, StopRequest
 from rl_runner.training.resolve import resolve
 from rl_runner.training.task import RunResult
@@ -144,26 +144,26 @@ def stop_at(timesteps: float, config: ExperimentConfig, path: Path) -> RunResult
 
 
 def break_off_at(timestep: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    step_wait, record_unseen = EpisodeLog.step_wait, EpisodeLog.record_unseen
+    step_wait, record_unseen = EpisodeRecordingEnv.step_wait, EpisodeRecordingEnv.record_unseen
 
     def break_off() -> None:
-        monkeypatch.setattr(EpisodeLog, "step_wait", step_wait)
-        monkeypatch.setattr(EpisodeLog, "record_unseen", record_unseen)
+        monkeypatch.setattr(EpisodeRecordingEnv, "step_wait", step_wait)
+        monkeypatch.setattr(EpisodeRecordingEnv, "record_unseen", record_unseen)
         raise KeyboardInterrupt
 
-    def step_until(self: EpisodeLog) -> Any:
+    def step_until(self: EpisodeRecordingEnv) -> Any:
         if self._timestep >= timestep:
             break_off()
         return step_wait(self)
 
-    def record_until(self: EpisodeLog, episodes: Any) -> None:
+    def record_until(self: EpisodeRecordingEnv, episodes: Any) -> None:
         recorded = list(episodes)
         if recorded and recorded[-1][0] >= timestep:
             break_off()
         record_unseen(self, recorded)
 
-    monkeypatch.setattr(EpisodeLog, "step_wait", step_until)
-    monkeypatch.setattr(EpisodeLog, "record_unseen", record_until)
+    monkeypatch.setattr(EpisodeRecordingEnv, "step_wait", step_until)
+    monkeypatch.setattr(EpisodeRecordingEnv, "record_unseen", record_until)
 
 
 def folder_of(config: ExperimentConfig, path: Path) -> RunFolder:

@@ -25,7 +25,10 @@ class Episode:
 
 
 class EpisodeRecorder:
-    """Writes each finished training episode to episodes.csv and remembers the last hundred."""
+    """Writes each finished training episode to episodes.csv and remembers the last hundred.
+
+    :meth:`record` is called once for every episode, whatever the algorithm and the engine.
+    """
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
@@ -49,11 +52,12 @@ class EpisodeRecorder:
         return float(np.mean(self.recent)) if self.recent else None
 
 
-class EpisodeLog(VecEnvWrapper):
+class EpisodeRecordingEnv(VecEnvWrapper):
     """Outermost layer of a training environment; passes each finished episode to ``record``.
 
-    Recording here rather than in a callback works for every algorithm: ARS, for one, steps the
-    environment inside ``evaluate_policy``, where SB3's callbacks see no ``infos``.
+    Recording here rather than in a callback works for every algorithm: ARS steps the environment
+    inside ``evaluate_policy``, where SB3's callbacks see no ``infos``, and a compiled twin calls
+    back after many steps only.
 
     :param timestep: how far the run is when it is built, in environment timesteps
     :param seconds: how long the run has trained before

@@ -136,7 +136,7 @@ class Launcher:
                 running.give_up()
 
     def poll(self) -> list[tuple[RunTask, RunResult]]:
-        """Start waiting tasks, pass reports on, and return the runs that have ended.
+        """Start waiting tasks, pass reports on, stop runs if asked to, and return those that ended.
 
         Call it every :data:`POLL_SECONDS` or so. A failed run that is tried again is not returned.
         """

@@ -56,7 +56,7 @@ class Resumption:
 
     Call :meth:`restore` and :meth:`restore_observers` once. Then, segment by segment, build an
     agent, let it learn within :meth:`next_segment`, and call :meth:`checkpoint`. When the run is
-    asked to stop, :meth:`leave` writes what is needed to resume mid-segment.
+    asked to stop, :meth:`write_exit_checkpoint` writes what is needed to resume mid-segment.
 
     :param stop: set when somebody asks the run to stop
     """
@@ -195,7 +195,7 @@ class Resumption:
         segment = self._segment
         ends_at = segment.ends_at(self._config.checkpoint.every or self._total, self._total)
         self._log_interval = LoggingInterval.of(agent, segment.last_counted)
-        callback = SegmentCallback(ends_at, self._stop, self.leave, restore)
+        callback = SegmentCallback(ends_at, self._stop, self.write_exit_checkpoint, restore)
         try:
             yield LearnArguments(callback, self._log_interval)
         except SegmentEnd:
@@ -219,8 +219,11 @@ class Resumption:
         self._checkpoint = checkpoints.write(name, lambda place: self._write(place, agent))
         checkpoints.keep_newest(self._config.checkpoint.keep_last)
 
-    def leave(self, agent: Agent) -> None:
-        """Write all that the rest of this segment needs, where nothing is half-done."""
+    def write_exit_checkpoint(self, agent: Agent) -> None:
+        """Write all that the rest of this segment needs.
+
+        Call it at a rollout start only, because nothing is half-done there.
+        """
         self._segment.last_counted = self._log_interval.last
 
         def save(place: Path) -> None:

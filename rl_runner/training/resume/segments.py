@@ -39,11 +39,11 @@ class SegmentEnd(Exception):  # noqa: N818 - control flow, not an error
 
 @dataclass
 class Segment:
-    """What a run must know of its open segment to leave it and resume it."""
+    """What a run must know of its open segment to stop in it and resume it."""
 
     index: int = 0
     began_at: int = 0  # timesteps
-    last_counted: int | None = None  # by LoggingInterval, when the run left
+    last_counted: int | None = None  # by LoggingInterval, when the run stopped
     statistics: Mapping[str, np.ndarray] = field(default_factory=dict)  # of normalisation, at first
 
     def ends_at(self, every: int, total: int) -> int:
@@ -54,12 +54,12 @@ class Segment:
 class SegmentCallback(BaseCallback):
     """Ends the segment at the first rollout start from ``ends_at`` timesteps on.
 
-    When the run is asked to stop, it leaves at the next rollout start if that comes within
-    :data:`PATIENCE`, and otherwise at once, to resume from the last checkpoint. A hopeless run
-    stops at once and saves nothing.
+    When the run is asked to stop, it writes an exit checkpoint and stops at the next rollout start,
+    if that comes within :data:`PATIENCE`. Otherwise it stops mid-rollout, and will resume from its
+    last checkpoint. A hopeless run stops at its next step and saves nothing.
 
     :param stop: set when somebody asks the run to stop
-    :param leave: writes an exit checkpoint of the agent
+    :param write_exit_checkpoint: writes one of the agent
     :param restore: called at the first rollout start with the agent, which it puts back into the
         open episodes; None if the segment is a new one
     """
@@ -68,13 +68,13 @@ class SegmentCallback(BaseCallback):
         self,
         ends_at: int,
         stop: StopRequest,
-        leave: Callable[[Any], None],
+        write_exit_checkpoint: Callable[[Any], None],
         restore: Callable[[Any], None] | None = None,
     ) -> None:
         super().__init__()
         self.ends_at = ends_at
         self.stop = stop
-        self._leave = leave
+        self._write_exit_checkpoint = write_exit_checkpoint
         self._restore = restore
         self._saved_at = 0  # timesteps
         self._asked_at: float | None = None  # seconds
@@ -96,7 +96,7 @@ class SegmentCallback(BaseCallback):
             raise SegmentEnd
         if self.stop.is_set():
             if not self.stop.hopeless and timesteps > self._saved_at:
-                self._leave(self.model)
+                self._write_exit_checkpoint(self.model)
             raise Interrupted(timesteps)
 
     def _on_step(self) -> bool:
