@@ -400,8 +400,9 @@ def _claims(found: Mapping[str, Recorded]) -> Iterator[str]:
         if pair.verdict in {"better", "worse"}
     ]
     seeds = min(len(each.last) for each in found.values())
-    start = f"Of the {len(pairs)} differences between two of them, {seeds} seeds show"
-    yield f"{start} {len(shown)}: {', '.join(shown)}." if shown else f"{start} none."
+    start = f"Pairwise differences that {seeds} seeds support:"
+    count = f"{len(shown) or 'none'} of {len(pairs)}"
+    yield f"{start} {count} ({', '.join(shown)})." if shown else f"{start} {count}."
 
 
 def _counted(values: Sequence[float], of: Recorded) -> str:

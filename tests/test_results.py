@@ -119,9 +119,9 @@ def test_a_commit_that_changes_no_code_is_no_other_one(part: Path):
 @pytest.mark.parametrize(
     ("last", "said"),
     [
-        ({"a": [500.0] * 20, "b": [100.0, 150.0] * 10}, "20 seeds show 1: a over b."),
-        ({"a": [100.0, 150.0] * 10, "b": [500.0] * 20}, "20 seeds show 1: b over a."),
-        ({"a": [400.0, 500.0] * 3, "b": [500.0, 400.0] * 3}, "6 seeds show none."),
+        ({"a": [500.0] * 20, "b": [100.0, 150.0] * 10}, "20 seeds support: 1 of 1 (a over b)."),
+        ({"a": [100.0, 150.0] * 10, "b": [500.0] * 20}, "20 seeds support: 1 of 1 (b over a)."),
+        ({"a": [400.0, 500.0] * 3, "b": [500.0, 400.0] * 3}, "6 seeds support: none of 1."),
     ],
 )
 def test_what_the_seeds_show_is_said(last: dict[str, list[float]], said: str):
@@ -131,7 +131,7 @@ def test_what_the_seeds_show_is_said(last: dict[str, list[float]], said: str):
         for name, values in last.items()
     }  # fmt: skip
     text = results.render("claims cartpole", {"experiments": experiments})
-    assert text == f"Of the 1 differences between two of them, {said}"
+    assert text == f"Pairwise differences that {said}"
 
 
 def test_the_code_of_this_commit_is_known():
