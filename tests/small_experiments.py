@@ -1,6 +1,7 @@
 """A small experiment for each algorithm, in an environment that fits it.
 
-Every test over the registry takes its environment from here, so a new algorithm needs one row.
+Every test over the registry takes its environment from here. CONTRIBUTING.md lists what else a new
+algorithm needs.
 """
 
 from typing import Any
@@ -42,6 +43,8 @@ EXPERIMENTS: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
     "trpo": (CARTPOLE, {**ROLLOUT, "n_critic_updates": 2}, 120),
 }
 
+# Algorithms whose rollouts are several episodes: a run that is interrupted needs more timesteps.
+LONG_ROLLOUTS = {"ars", "reinforce"}
 
 TAXI = {"id": "Taxi-v4", "wrappers": ["rl_runner.envs.masking.ActionMaskFromInfo"]}
 

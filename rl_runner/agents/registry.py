@@ -1,7 +1,7 @@
-"""ONE row per algorithm. Everything else about it is read from its class.
+"""One row per algorithm; its hyperparameters and supported spaces are found from its class.
 
-A new algorithm is a class with the methods of :class:`rl_runner.agents.protocol.Agent` (any SB3
-algorithm has them) and a row here.
+An algorithm is a class with the methods of :class:`rl_runner.agents.protocol.Agent`; any SB3
+algorithm has them. CONTRIBUTING.md lists everything that a new one needs.
 """
 
 import importlib

@@ -99,9 +99,14 @@ class Sarsa(HandwrittenAgent):
         observation: Any,
         state: Any = None,
         episode_start: np.ndarray | None = None,  # noqa: ARG002
-        deterministic: bool = False,  # noqa: ARG002
+        deterministic: bool = False,
     ) -> tuple[np.ndarray, Any]:
-        return np.asarray(self.q_table[np.asarray(observation)].argmax(axis=-1)), state
+        actions = np.asarray(self.q_table[np.asarray(observation)].argmax(axis=-1))
+        if not deterministic:  # ε-greedy, as while learning, but from the global generator
+            random = np.random.random(actions.shape) < self.epsilon  # noqa: NPY002
+            any_action = np.random.randint(self.q_table.shape[1], size=actions.shape)  # noqa: NPY002
+            actions = np.where(random, any_action, actions)
+        return actions, state
 
     def save(self, path: str) -> None:
         generator = generator_state(self.generator)

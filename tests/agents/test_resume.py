@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from small_experiments import EXPERIMENTS
+from small_experiments import EXPERIMENTS, LONG_ROLLOUTS
 from tensorboard.summary.writer import event_file_writer
 
 from rl_runner.agents import state
@@ -93,7 +93,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], int]] = {
 def experiment(case: str) -> ExperimentConfig:
     """Two segments, each of several rollouts."""
     algo, env, hyperparameters, segment = CASES[case]
-    if algo in {"ars", "reinforce"}:  # a rollout is several episodes
+    if algo in LONG_ROLLOUTS:
         segment = 500
     return config_from_dict(
         {

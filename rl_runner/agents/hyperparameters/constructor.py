@@ -153,8 +153,11 @@ def _keywords_of(cls: type[Any], leave_out: Sequence[str]) -> dict[str, Hyperpar
 
 
 def _described_parameters(cls: type[Any]) -> dict[str, str]:
-    """Read ``:param name: text`` from the class's docstring, as one line each."""
-    text = inspect.cleandoc(cls.__doc__ or "")
+    """Read ``:param name: text`` from the class's docstring, as one line each.
+
+    They are shown in a terminal and in YAML comments, where code stands in single backticks.
+    """
+    text = inspect.cleandoc(cls.__doc__ or "").replace("``", "`")
     matches = re.findall(r":param (\w+):\s*(.*?)(?=\n:|\n\n|\Z)", text, flags=re.DOTALL)
     return {name: " ".join(body.split()) for name, body in matches}
 
