@@ -68,8 +68,9 @@ class Agent(Policy, Protocol):
         allows) and ``on_rollout_end`` in turn; ``on_training_end`` once. Ends early if ``on_step``
         returns False. ``num_timesteps`` is up to date at every call.
 
-        :param log_interval: iterations or episodes between two writes of the metrics, compared
-            as ``counter % log_interval == 0``, or with counters that are attributes
+        :param log_interval: iterations or episodes between two writes of the metrics. Ask
+            ``counter % log_interval == 0`` once for each value of the counter, or compare it with a
+            difference of counters that are attributes
         :param reset_num_timesteps: False continues to count, and schedules follow the sum of
             ``num_timesteps`` so far and ``total_timesteps``
         """
