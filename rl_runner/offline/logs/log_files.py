@@ -118,7 +118,7 @@ class LogReader:
     def _read_json_lines(self, file: Path) -> Iterator[pl.DataFrame]:
         first_line = 1
         for chunk in _chunks(file):
-            if first_line == 1:
+            if first_line == 1 and chunk.strip():  # without any row, no column is missing
                 check_columns(_keys_of_first_rows(chunk, file), file)
             # The quick way: all lines are valid JSON objects of the expected types.
             n_lines = chunk.count(b"\n")

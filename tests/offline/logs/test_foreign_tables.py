@@ -238,7 +238,8 @@ def test_empty_parts_of_a_log_are_no_fault(few, tmp_path):
     write_log(few, tmp_path / "a.parquet")
     write_log(few.head(0), tmp_path / "b.parquet")
     (tmp_path / "c.jsonl").touch()
-    files = [tmp_path / name for name in ("a.parquet", "b.parquet", "c.jsonl")]
+    (tmp_path / "d.jsonl").write_text("\n\n")
+    files = [tmp_path / name for name in ("a.parquet", "b.parquet", "c.jsonl", "d.jsonl")]
     assert len(read_interactions(files, LogReader())) == 20
     with pytest.raises(DataError, match="no rows"):
         read_interactions(files[1:], LogReader())
