@@ -31,7 +31,12 @@ def test_the_readme_config_is_valid_and_is_the_shipped_one(tmp_path):
     assert shown == resolve(load_config(ROOT / "configs/cartpole/ppo.yaml")).config
 
 
-@pytest.mark.parametrize("line", marked_block("commands").splitlines())
+def shown_commands() -> list[str]:
+    lines = marked_block("commands").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("line", shown_commands())
 def test_every_command_of_the_readme_parses(line):
     program, command, *arguments = shlex.split(line)
     assert program == "rl"
@@ -42,7 +47,7 @@ def test_every_command_of_the_readme_parses(line):
 
 
 def test_the_readme_shows_every_command():
-    shown = {shlex.split(line)[1] for line in marked_block("commands").splitlines()}
+    shown = {shlex.split(line)[1] for line in shown_commands()}
     assert shown == set(COMMANDS)
 
 

@@ -53,9 +53,9 @@ def train(
 ) -> None:
     """Train the experiments that YAML files describe, several seeds in parallel.
 
-    Finished seeds are kept, interrupted ones resume exactly where they stopped, and missing ones
-    are trained. A changed config gets a folder of its own. Exit code 0 means that every seed has
-    finished.
+    Finished seeds are kept, missing ones are trained, and interrupted ones resume from their last
+    checkpoint, with the result of an uninterrupted run. A changed config gets a folder of its own.
+    Exit code 0 means that every seed has finished.
 
     Example: rl train configs/cartpole/ppo.yaml --seeds 3 --set algo.gamma=0.99
     """
