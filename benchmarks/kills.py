@@ -10,7 +10,7 @@ disturbed often enough:
 - the command is asked to stop (SIGINT as by Ctrl-C, SIGTERM), and every run writes a checkpoint.
 
 After the last three the same command is typed again. In the end weights, episodes, evaluations and
-curves must be equal bit by bit.
+curves must be equal bit for bit.
 
     python benchmarks/kills.py [--kills 200] [--kinds ppo-fast,sac] [--seeds 2] [--random 0]
 

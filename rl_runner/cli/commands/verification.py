@@ -39,7 +39,7 @@ def doctor(
 
     The proof trains the config for a few seconds without interruption, and again with two: one as
     by Ctrl-C, one as by a power cut. It compares weights, episodes, evaluations and TensorBoard
-    curves bit by bit. The exit code is 1 if something is wrong.
+    curves bit for bit. The exit code is 1 if something is wrong.
 
     Example: rl doctor --resume configs/cartpole/ppo.yaml
     """

@@ -132,7 +132,7 @@ def _play(
 
 
 def _digest(*values: Any) -> bytes:
-    """Return a short digest of what was returned, bit by bit."""
+    """Return a short digest of what was returned, bit for bit."""
     hashed = hashlib.blake2b(digest_size=8)
     for value in values:
         if isinstance(value, Mapping):

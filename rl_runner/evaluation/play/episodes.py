@@ -175,7 +175,7 @@ def _without_equal_raw_returns(
 
 
 def _digest(obs: Any) -> bytes:
-    """Return a short digest of observations, bit by bit."""
+    """Return a short digest of observations, bit for bit."""
     hashed = hashlib.blake2b(digest_size=16)
     parts = obs.values() if isinstance(obs, dict) else obs if isinstance(obs, tuple) else [obs]
     for part in parts:

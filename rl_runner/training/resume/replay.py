@@ -66,7 +66,7 @@ class ActionHistory:
                 yield actions
 
     def ends_with(self, obs: VecEnvObs) -> bool:
-        """Whether the last observation is ``obs``, bit by bit."""
+        """Whether the last observation is ``obs``, bit for bit."""
         mine, theirs = _parts(self.last_obs), _parts(obs)
         return mine.keys() == theirs.keys() and all(
             mine[name].dtype == theirs[name].dtype
