@@ -130,6 +130,8 @@ def skip_torch_compiler() -> None:
 
     Call it after torch is imported; again after other classes are loaded, it does no harm.
     """
+    if "torch" not in sys.modules:  # a table needs none of it
+        return
     if "torch._dynamo" in sys.modules:  # already imported; something may compile
         return
     from torch.optim import Optimizer

@@ -98,3 +98,16 @@ def test_a_missing_extra_is_named(config, rl, monkeypatch, package):
     assert done.exit_code == 2
     assert f"needs the package {package}" in done.message
     assert "pip install 'rl-runner[serve]'" in done.message
+
+
+def test_a_table_is_served_without_loading_torch(config):
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from rl_runner.serving.config import load_serve_config\n"
+        "from rl_runner.serving.service import Service\n"
+        "Service.open(load_serve_config(Path(sys.argv[1]))).close()\n"
+        "print('torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "False", done.stderr

@@ -207,6 +207,21 @@ def test_several_servers_share_a_postgresql_store(serve, log_runs):
     assert servers[1].decide(event_id="e0") == servers[0].decide(event_id="e0")
 
 
+def test_a_connection_that_the_database_has_closed_is_replaced(serve, log_runs):
+    served = serve(log_runs[0])
+    if served.config.storage is None:
+        pytest.skip("RL_RUNNER_TEST_POSTGRES does not name a server")
+    served.decide(event_id="e0")
+    with served.service.store.reading.connect() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    assert served.decide(event_id="e1")["step"] == 1
+    assert served.decide(event_id="e0")["step"] == 0
+    assert served.get("/readyz") == {"status": "ok", "reason": ""}
+
+
 def test_a_store_of_a_newer_version_or_another_domain_is_refused(served, serve, log_runs):
     served.close()
     with pytest.raises(ConfigError, match="not about env:"):

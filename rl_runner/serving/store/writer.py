@@ -165,7 +165,12 @@ class Writer:
                 if attempt == ATTEMPTS - 1:
                     return self._failed(jobs, error)
             except (SQLAlchemyError, OSError) as error:
-                return self._failed(jobs, error)
+                failed = self._failed(jobs, error)
+                # The server has closed a connection that was kept: a new one may work at once. If
+                # the commit had succeeded all the same, the ids tell.
+                if attempt == 0 and getattr(error, "connection_invalidated", False):
+                    continue
+                return failed
             except Exception as error:
                 logger.exception('{"event": "fault", "where": "store"}')
                 self._failed(jobs, error)
