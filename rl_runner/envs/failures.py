@@ -61,6 +61,10 @@ class NamedFailures(gym.Wrapper[Any, Any, Any, Any]):
         found = super().get_wrapper_attr(name)
         if name != "action_masks":
             return found
+        if not callable(found):
+            what = f"`action_masks` of `{self._name}` is not a method but {type(found).__name__}."
+            cure = "Make it a method, `def action_masks(self)`, that returns the valid actions."
+            raise EnvError(Problem(what, "env.id", cure))
 
         @functools.wraps(found)
         def named(*arguments: Any, **options: Any) -> Any:

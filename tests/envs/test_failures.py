@@ -84,6 +84,13 @@ def test_ctrl_c_and_errors_that_say_enough_pass(method: str, error: BaseExceptio
     assert caught.value is error
 
 
+def test_masks_that_are_not_a_method_are_named():
+    inner = Breaking(RuntimeError("boom"))
+    inner.action_masks = np.ones(2, dtype=bool)  # type: ignore[method-assign]
+    with pytest.raises(EnvError, match=r"`action_masks` of `Breaking-v0` is not a method but nda"):
+        NamedFailures(inner, "Breaking-v0").get_wrapper_attr("action_masks")
+
+
 def test_a_keyboard_interrupt_of_the_environment_itself_names_it():
     """In a worker process, which ignores Ctrl-C, nothing else can have raised it."""
     env = NamedFailures(Breaking(KeyboardInterrupt()), "Breaking-v0")

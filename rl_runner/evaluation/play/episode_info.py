@@ -15,7 +15,8 @@ IGNORED = {"is_success", "terminal_observation"}  # has its own column; SB3's, n
 RENAMED = {"TimeLimit.truncated": "truncated"}  # from SB3's name to the plain one
 NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)
 ALWAYS = {RAW_RETURN, RAW_EPISODE_ENDED}  # our own measurements, averaged even if constant
-MOST_NAMES = 200  # of an environment that names every episode differently
+MOST_NAMES = 200  # of an environment that names every episode differently; and these:
+OURS = {*RENAMED.values(), *ALWAYS}
 LONGEST_NAME = 100  # characters
 
 
@@ -64,7 +65,7 @@ class EpisodeInfo:
 
     def _set(self, name: str, episode: int, value: float) -> None:
         if name not in self.values:
-            if len(self.values) >= MOST_NAMES:
+            if len(self.values) >= MOST_NAMES and name not in OURS:
                 return
             self.values[name] = np.full(self._n_episodes, np.nan)
         self.values[name][episode] = value

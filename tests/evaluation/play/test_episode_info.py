@@ -175,3 +175,10 @@ def test_what_is_no_number_of_its_own_is_left_out(value: Any):
     info = EpisodeInfo(n_envs=1, n_episodes=1)
     info.end(0, 0, {"odd": value, "good": np.int8(3)})
     assert info.values.keys() == {"good"}
+
+
+def test_whether_an_episode_was_cut_off_is_kept_beside_any_number_of_names():
+    info = EpisodeInfo(n_envs=1, n_episodes=1)
+    info.end(0, 0, {**{f"value {i}": i for i in range(300)}, "TimeLimit.truncated": True})
+    assert info.values["truncated"] == [1.0]
+    assert len(info.values) == 201
