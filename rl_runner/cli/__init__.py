@@ -1,4 +1,4 @@
-"""Layer 6: commands, each of which parses, calls and prints.
+"""Layer 7: commands, each of which parses, calls and prints.
 
 The constants are the exit codes of ``rl`` other than 0.
 """
