@@ -31,7 +31,7 @@ test: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto  # the workers share the cores
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal  # the workers share the cores
 
 # Hours: trains the shipped configs on this commit, then writes their figures into README and docs.
 # It resumes what was interrupted. `make results PARTS=frozenlake` trains one part of it.
