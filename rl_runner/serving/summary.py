@@ -16,6 +16,7 @@ from rl_runner.serving.store.setup import Store
 WINDOW = timedelta(days=1)
 MOST_DECISIONS = 200_000  # of the window; beyond them a summary would take too long
 KEPT_SECONDS = 15.0
+PAUSE = 20.0  # between two summaries, as a multiple of the time that one takes
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,15 @@ class Summaries:
         self._until = 0.0
 
     def get(self) -> Summary:
-        """Return a summary that is at most :data:`KEPT_SECONDS` old."""
-        if time.monotonic() >= self._until:
+        """Return a summary that is at most :data:`KEPT_SECONDS` old, or as old as its cost asks.
+
+        Decisions wait while a large store is read, so that may not happen all the time.
+        """
+        began = time.monotonic()
+        if began >= self._until:
             self._kept = self._compute()
-            self._until = time.monotonic() + KEPT_SECONDS
+            ended = time.monotonic()
+            self._until = ended + max(KEPT_SECONDS, (ended - began) * PAUSE)
         return self._kept
 
     def _compute(self) -> Summary:

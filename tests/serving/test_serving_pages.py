@@ -5,6 +5,8 @@ import time
 import pytest
 from test_serving_outcomes import report
 
+from rl_runner.serving.summary import Summary
+
 
 def test_metrics_count_what_happened(served):
     served.decide(event_id="e1")
@@ -21,6 +23,22 @@ def test_metrics_count_what_happened(served):
     assert 'rl_serve_requests_total{route="/v1/decisions",status="422"} 1.0' in text
     assert 'rl_serve_rows{table="decisions"} 2.0' in text
     assert "rl_serve_champion_age_seconds" in text
+
+
+def test_a_summary_that_takes_long_is_made_rarely(served, monkeypatch):
+    clock, made = [1000.0], []
+
+    def compute():
+        clock[0] += 10
+        made.append(clock[0])
+        return Summary()
+
+    monkeypatch.setattr("rl_runner.serving.summary.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(served.service.summaries, "_compute", compute)
+    for wait, expected in ((0, 1), (15, 1), (184, 1), (1, 2)):
+        clock[0] += wait
+        served.service.summaries.get()
+        assert len(made) == expected
 
 
 def test_the_page_shows_versions_rewards_and_errors(serve, log_runs):
