@@ -45,6 +45,7 @@ from rl_runner.serving.service import new_event_id
 CONTEXT = RecommenderDomain.example[0]
 CONTEXT_PARTS = (*TRAITS, "content_type", "mood", "time_of_day")
 EPSILON = 0.05  # the default of services with a domain
+TIMEOUT = 600  # seconds: a machine that pauses breaks no promise
 LATER = 3 * 3600 * 10**6  # microseconds: every outcome was waited for
 
 
@@ -172,7 +173,7 @@ async def _ask(http: httpx.AsyncClient, number: int, swapping: "asyncio.Task[Non
 
 async def _swap_under_load(url: str, key: str, versions: list[str], times: int) -> list[Answers]:
     headers = {"X-API-Key": key}
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as http:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=TIMEOUT) as http:
         swapping = asyncio.create_task(_swap(http, versions, times))
         answers = await asyncio.gather(*(_ask(http, i, swapping) for i in range(8)))
         await swapping
@@ -183,7 +184,7 @@ def swaps(config: Path, runs: list[Path], times: int) -> str:
     """Promote two versions in turn under load, and compare each answer with its version."""
     process, url, key, _ = serving.start(config)
     try:
-        with httpx.Client(base_url=url, headers={"X-API-Key": key}, timeout=60) as http:
+        with httpx.Client(base_url=url, headers={"X-API-Key": key}, timeout=TIMEOUT) as http:
             registered = [http.post("/v1/models", json={"run": str(run)}).json() for run in runs]
         versions = [each["version"] for each in registered]
         assert len(set(versions)) == 2
