@@ -292,7 +292,7 @@ def people(config: Path, n: int, at_once: int = 16) -> str:
     process, url, key, _ = serving.start(config)
     began = time.perf_counter()
     try:
-        with Client(url, key) as client, ThreadPoolExecutor(at_once) as pool:
+        with Client(url, key, timeout=TIMEOUT) as client, ThreadPoolExecutor(at_once) as pool:
             live = pool.map(lambda each: _live(client, *each), enumerate(people_rows(n)))
             known = [row for rows in live for row in rows]
     finally:

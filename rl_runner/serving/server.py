@@ -1,6 +1,7 @@
 """Starting and stopping a service's server."""
 
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -69,6 +70,8 @@ def run_server(config: ServeConfig, announce: Callable[[Started], None]) -> None
     with _bound(config) as bound, contextlib.closing(Service.open(config)) as service:
         host, port = bound.getsockname()[:2]
         app = build_app(service, keys)
+        gc.collect()
+        gc.freeze()  # what is loaded now stays: a collection after a swap need not look through it
         announce(Started(f"http://{host}:{port}", service, new_key))
         settings = uvicorn.Config(
             app,

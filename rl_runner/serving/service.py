@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import hashlib
 import itertools
 import json
@@ -267,7 +268,7 @@ class Service:
         """
         with self._swapping:
             loaded = self.registry.promote(self.registry.find(name), actor=actor)
-            self.use(loaded)
+            self._replace(loaded)
         return loaded
 
     def roll_back(self, actor: str) -> LoadedVersion:
@@ -277,8 +278,17 @@ class Service:
         """
         with self._swapping:
             loaded = self.registry.rollback(actor)
-            self.use(loaded)
+            self._replace(loaded)
         return loaded
+
+    def _replace(self, loaded: LoadedVersion) -> None:
+        """Use another version, and free the memory of the former one now.
+
+        Agents refer to themselves, and arrays of any size count as one object, so Python would
+        collect them long after the memory was needed.
+        """
+        self.use(loaded)
+        gc.collect()
 
     def follow_champion(self) -> None:
         """Load the champion if the alias names another version; keep the old one if it cannot be.
@@ -288,7 +298,7 @@ class Service:
         with self._swapping:  # a version that is being promoted here is not followed as well
             named = self.registry.aliases().get(CHAMPION)
             if named is not None and named != self.snapshot.version:
-                self.use(self.registry.load(named))
+                self._replace(self.registry.load(named))
 
     def example(self) -> Any:
         """Return a context that can be sent."""

@@ -1,6 +1,8 @@
 import asyncio
+import gc
 import json
 import shutil
+import weakref
 
 import numpy as np
 import pytest
@@ -113,6 +115,23 @@ algo: {name: a2c, policy_kwargs: {net_arch: [8]}}
 train: {total_timesteps: 20, seeds: 1}
 eval: {every: 1000000, final_episodes: 1}
 """
+
+
+def test_a_version_that_is_no_longer_used_frees_its_memory(served, second):
+    first = weakref.ref(served.service.snapshot.model)
+    served.decide()
+    served.post(f"/v1/models/{second}/promote")
+    assert first() is None
+    again = weakref.ref(served.service.snapshot.model)
+    served.decide()
+    gc.disable()  # a table has no references to itself, so nothing has to be collected
+    try:
+        served.service.use(
+            served.service.registry.load(served.get("/v1/models/previous")["version"])
+        )
+        assert again() is None
+    finally:
+        gc.enable()
 
 
 def test_a_version_whose_code_has_changed_is_used_and_says_so(serve, rl, tmp_path, monkeypatch):

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,8 @@ class LogPolicyModel:
 
     def __init__(self, learner: LogLearner, epsilon: float) -> None:
         self._learner = learner
-        self._preferences = lru_cache(maxsize=KEPT_STATES)(self._compute_preferences)
+        # No `lru_cache`: with a method it would keep this model, of 85 MB, alive after its end.
+        self._kept: dict[int, np.ndarray] = {}
         self._epsilon = epsilon
 
     def encode(self, context: Mapping[str, Any]) -> int:
@@ -56,10 +56,15 @@ class LogPolicyModel:
             best = max(eligible, key=lambda action: (preferences[action], -action))
         return draw_from(best, ACTIONS, eligible, self._epsilon, rng), memory
 
-    def _compute_preferences(self, state: int) -> np.ndarray:
+    def _preferences(self, state: int) -> np.ndarray:
         """Return (27,) values of the actions, with any bonus; they never change."""
-        preferences: np.ndarray = self._learner.preferences(np.array([state]))[0]
-        return preferences
+        found = self._kept.get(state)
+        if found is None:
+            found = self._learner.preferences(np.array([state]))[0]
+            if len(self._kept) >= KEPT_STATES:
+                self._kept.clear()
+            self._kept[state] = found
+        return found
 
     def example(self) -> None:
         """Return nothing: the domain has an example."""
