@@ -71,6 +71,7 @@ def test_a_network_answers_the_same_as_onnx(onnx, trained, name, tmp_path, monke
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("onnx")
 @pytest.mark.parametrize(
     ("env_id", "algo", "normalize"),
     [
