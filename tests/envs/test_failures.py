@@ -11,6 +11,7 @@ import pytest
 from gymnasium import spaces
 
 from rl_runner.envs import failures
+from rl_runner.envs.contract.guard import ContractGuard
 from rl_runner.envs.failures import NamedFailures
 from rl_runner.errors import EnvError, Problem
 
@@ -88,7 +89,9 @@ def test_masks_that_are_not_a_method_are_named():
     inner = Breaking(RuntimeError("boom"))
     inner.action_masks = np.ones(2, dtype=bool)  # type: ignore[method-assign]
     with pytest.raises(EnvError, match=r"`action_masks` of `Breaking-v0` is not a method but nda"):
-        NamedFailures(inner, "Breaking-v0").get_wrapper_attr("action_masks")
+        NamedFailures(ContractGuard(inner, "Breaking-v0", 0), "Breaking-v0").get_wrapper_attr(
+            "action_masks"
+        )
 
 
 def test_a_keyboard_interrupt_of_the_environment_itself_names_it():

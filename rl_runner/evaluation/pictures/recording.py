@@ -32,6 +32,7 @@ BACKGROUND, TEXT, FAINT, ENDED = "#e6ebf0", "#1b2733", "#52616f", "#9a4a00"
 RECORDER = "rl_runner.envs.film:EpisodeFilm"
 MOST_FPS = 25  # frames per second kept; more do not look smoother, and GIF counts hundredths
 DEFAULT_FPS = 15  # for environments without `render_fps`
+FASTEST = 1e6  # frames per second; more is no rate
 STRIP_TEXT_SIZE = 18  # pixels; strips are shown smaller than they are
 HOLD_SECONDS = 1.0  # how long an episode's last frame stays
 
@@ -190,7 +191,7 @@ def render_fps(config: EnvConfig) -> float:
         what = f"{config.id} cannot draw pictures: a video needs the render mode `rgb_array`"
         what += f" (available: {listed})."
         raise EnvError(Problem(what, "env.id", EVALUATE_INSTEAD))
-    if isinstance(fps, int | float | np.integer | np.floating) and 0 < fps < math.inf:
+    if isinstance(fps, int | float | np.integer | np.floating) and 0 < fps < FASTEST:
         return float(fps)
     return DEFAULT_FPS
 

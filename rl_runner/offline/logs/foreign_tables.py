@@ -17,6 +17,7 @@ import polars as pl
 
 from rl_runner.errors import ConfigError, DataError, Problem
 from rl_runner.offline.logs.column_types import IDENTITIES
+from rl_runner.offline.logs.log_schema import COLUMNS
 from rl_runner.offline.logs.row_checks import LINE
 from rl_runner.offline.logs.sources import (
     JSON_LINES,
@@ -207,10 +208,13 @@ def _text(value: object) -> str | None:
 def with_decimal_points(columns: Iterable[str]) -> Sequence[pl.Expr]:
     """Return numbers that are written with a decimal comma, 0,5, with a point.
 
-    Of an identity only a whole number is one, 5,0: pandas writes 5 so if the column has a gap.
+    Of an identity or a count only a whole number is one, 5,0: pandas writes 5 so if the column has
+    a gap. (1,000 may be a thousand, so it stays as it is.)
     """
-    number, whole = r"^\s*([+-]?\d+),(\d+)\s*$", r"^\s*(-?\d+),(0+)\s*$"
+    number, whole = r"^\s*([+-]?\d+),(\d+)\s*$", r"^\s*(-?\d+),(0{1,2})\s*$"
     return [
-        pl.col(name).str.replace(whole if name in IDENTITIES else number, "${1}.${2}")
+        pl.col(name).str.replace(
+            whole if name in IDENTITIES or COLUMNS[name].is_integer() else number, "${1}.${2}"
+        )
         for name in columns
     ]

@@ -155,7 +155,7 @@ def test_what_draws_nothing_cannot_be_recorded():
     assert render_fps(EnvConfig(id="FrozenLake-v1")) == 4
 
 
-@pytest.mark.parametrize("fps", ["fast", None, 0, -3, float("nan"), float("inf")])
+@pytest.mark.parametrize("fps", ["fast", None, 0, -3, float("nan"), float("inf"), 10**400])
 def test_a_rate_that_is_no_number_of_frames_is_replaced_by_ours(
     fps: Any, monkeypatch: pytest.MonkeyPatch
 ):

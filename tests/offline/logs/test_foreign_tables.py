@@ -70,6 +70,13 @@ def test_a_whole_identity_is_the_same_with_a_decimal_comma(few, tmp_path):
     assert converted(tmp_path / "a.csv")["user_id"].to_list() == ["5", "5", "5,5", "a,0"] * 5
 
 
+def test_a_thousand_with_a_comma_is_not_another_identity(few, tmp_path):
+    ids = ["1", "1,000", "2,000", "2,001", "10,000"] * 4
+    written = few.with_columns(user_id=pl.Series(ids))
+    (tmp_path / "a.csv").write_text(as_csv(written, ";", ","))
+    assert converted(tmp_path / "a.csv")["user_id"].to_list() == ids
+
+
 def test_a_header_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "a.csv").write_text("x" * 200_000 + ",b\n1,2\n")
     with pytest.raises(DataError, match="Columns are missing"):
