@@ -4,10 +4,11 @@
     python benchmarks/results.py run [PART ...]   train it, on one commit; run it again to resume
     python benchmarks/results.py write            docs/results.json, then figures and pictures
 
-``make results`` does all of it. Everything comes from one state of the code and the configs: the
-runs are in a folder named by it, and runs of another one, or of code that was not committed, are
-refused. (A commit that changes only documents or tests is the same state.) A part whose runs are
-missing is left out of the documents' tables, which say so.
+``make results`` does all of it. Everything comes from one state of the package: the runs are in a
+folder named by it, and runs of another one, or of code that was not committed, are refused. (A
+commit that changes only documents or tests is the same state.) A config that was changed is another
+experiment, which is trained anew. A part whose runs are missing is left out of the documents'
+tables, which say so.
 
 Between ``<!-- results: NAME -->`` and ``<!-- end of results -->`` the documents have what
 :func:`render` returns. tests/test_results.py compares them with docs/results.json.
@@ -24,26 +25,30 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rl_runner.config import EnvConfig, load_config
+from rl_runner.config import EnvConfig, ExperimentConfig, load_config
 from rl_runner.evaluation.comparison.pairs import compare_pairs
 from rl_runner.evaluation.comparison.scores import summarize_scores
 from rl_runner.evaluation.play.return_bounds import return_bounds
 from rl_runner.layout import recorded_runs
 from rl_runner.runs.record import AgentResult, RunRecord, read_record
+from rl_runner.training.environment_task import experiment_folder
+from rl_runner.training.resolve import resolve
 
 ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = ROOT / "configs"
 RECORDED = ROOT / "docs" / "results.json"
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "results.md")
 MARKED = re.compile(r"(<!-- results: (.+?) -->\n)(.*?)(<!-- end of results -->)", re.DOTALL)
 CARTPOLE = EnvConfig(id="CartPole-v1", time_limit=500)
 SOLVED = {"cartpole": 475.0}  # by part: the environment's own reward threshold
 IMAGES = ROOT / "docs" / "images"
-PICTURED = ("cartpole-ppo", "cartpole-a2c", "cartpole-dqn", "cartpole-reinforce")
+PICTURED = tuple(f"cartpole/{name}" for name in ("ppo", "a2c", "dqn", "reinforce"))
 
 
 @dataclass(frozen=True)
@@ -100,9 +105,9 @@ def list_parts(parts: Sequence[str], runs: Path) -> None:
     unknown = total = 0.0
     for part in parts:
         for name in PARTS[part].configs:
-            config = load_config(ROOT / "configs" / f"{name}.yaml")
+            config = _config(name)
             n = PARTS[part].seeds
-            records = [record for record in _records(runs, config.name) if record.is_finished]
+            records = [record for record in _records(runs, name) if record.is_finished]
             left = max(0, n - len(records))
             seconds = _seconds_of_a_run(records, config.name)
             hours = 0.0 if left == 0 else None if seconds is None else left * seconds / 3600
@@ -134,7 +139,7 @@ def train(parts: Sequence[str], runs: Path, jobs: int | None) -> None:
     print(f"Training on commit {commit} in {runs}")
     in_rounds = [*((part, 1) for part in parts), *((part, PARTS[part].seeds) for part in parts)]
     for part, seeds in in_rounds:
-        files = [str(ROOT / "configs" / f"{name}.yaml") for name in PARTS[part].configs]
+        files = [str(CONFIGS / f"{name}.yaml") for name in PARTS[part].configs]
         options = ["--seeds", str(seeds), "--runs-dir", str(runs)]
         options += [] if jobs is None else ["--jobs", str(jobs)]
         command = [sys.executable, "-m", "rl_runner", "train", *files, *options]
@@ -153,9 +158,8 @@ def _clean_commit() -> str:
 
 
 def code_of(commit: str) -> str:
-    """Return what identifies the package and the configs at a commit."""
-    trees = _git("rev-parse", f"{commit}:rl_runner", f"{commit}:configs")
-    return hashlib.sha256(trees.encode()).hexdigest()[:12]
+    """Return what identifies the package at a commit."""
+    return _git("rev-parse", f"{commit}:rl_runner")[:12]
 
 
 def _git(*arguments: str) -> str:
@@ -174,7 +178,7 @@ def record(runs: Path) -> dict[str, Any]:
         found = {name: _finished(runs, name, described.seeds) for name in described.configs}
         if all(found.values()):
             for name, records in found.items():
-                config = load_config(ROOT / "configs" / f"{name}.yaml")
+                config = _config(name)
                 experiments[config.name] = _recorded(part, records, config.env)
                 of_runs += records
     if not of_runs:
@@ -193,24 +197,27 @@ def record(runs: Path) -> dict[str, Any]:
     }
 
 
+@cache
+def _config(name: str) -> ExperimentConfig:
+    """Return the config in configs/NAME.yaml, resolved."""
+    return resolve(load_config(CONFIGS / f"{name}.yaml")).config
+
+
 def _folder(runs: Path, name: str) -> Path | None:
-    """Return the folder of the newest experiment of this name; None if there is none."""
-    folders = [
-        folder for folder in runs.glob(f"{name}-*") if folder.name[: -len("-12345678")] == name
-    ]
-    return max(folders, key=lambda folder: folder.stat().st_mtime, default=None)
+    """Return the folder of the experiment that configs/NAME.yaml is; None if there is none."""
+    folder = experiment_folder(_config(name), runs).path
+    return folder if folder.is_dir() else None
 
 
 def _records(runs: Path, name: str) -> list[RunRecord]:
-    """Return the records of the newest experiment of this name."""
+    """Return the records of a config's runs."""
     folder = _folder(runs, name)
     places = [] if folder is None else recorded_runs(folder)
     return [read_record(run) or RunRecord() for run in places]
 
 
-def _finished(runs: Path, config: str, n: int) -> list[RunRecord]:
+def _finished(runs: Path, name: str, n: int) -> list[RunRecord]:
     """Return the records of a config's first ``n`` seeds; empty unless all of them are finished."""
-    name = load_config(ROOT / "configs" / f"{config}.yaml").name
     records = [r for r in _records(runs, name) if r.is_finished and r.seed in range(n)]
     return records if len(records) == n else []
 
@@ -292,7 +299,7 @@ def draw_pictures(runs: Path) -> Iterator[Path]:
             yield _draw_report(known, IMAGES / "report.png", browser)
         else:
             print("There is no chromium, so docs/images/report.png stays as it is.")
-    if (lake := _folder(runs, "frozenlake-q-learning")) is not None:
+    if (lake := _folder(runs, "frozenlake/q_learning")) is not None:
         yield _draw_policy(lake, IMAGES / "frozenlake-policy.png")
 
 

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +14,7 @@ from synthetic_experiments import change_record, write_experiment
 
 from rl_runner.evaluation.statistics.bounds import Bounds
 from rl_runner.evaluation.statistics.summary import summarize
+from rl_runner.training.environment_task import experiment_folder
 
 ROOT = Path(__file__).parents[1]
 
@@ -72,11 +74,21 @@ def test_a_picture_is_the_recorded_one(place: str):
 
 
 @pytest.fixture
-def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Let there be one part of two seeds, trained."""
     monkeypatch.setattr(results, "PARTS", {"cartpole": results.Part(("cartpole/ppo",), 2)})
     monkeypatch.setattr(results, "code_of", lambda commit: commit[:1])
-    path = write_experiment(tmp_path, "cartpole-ppo", [300.0, 500.0])
+    (tmp_path / "cartpole").mkdir()
+    config = tmp_path / "cartpole" / "ppo.yaml"
+    config.write_text(
+        "name: cartpole-ppo\nenv: {id: CartPole-v1}\nalgo: {name: ppo}\n"
+        "train: {total_timesteps: 1000, seeds: 2}\n"
+    )
+    monkeypatch.setattr(results, "CONFIGS", tmp_path)
+    results._config.cache_clear()
+    written = write_experiment(tmp_path, "cartpole-ppo", [300.0, 500.0])
+    path = experiment_folder(results._config("cartpole/ppo"), tmp_path).path
+    written.rename(path)
     for run in path.glob("seed-*"):
         change_record(
             run,
@@ -84,7 +96,8 @@ def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             versions={"python": "3.11", "torch": "9"},
             finished="2030-01-02T03:04:05+00:00",
         )
-    return path
+    yield path
+    results._config.cache_clear()
 
 
 def test_results_are_recorded_and_rendered(part: Path):
@@ -136,6 +149,16 @@ def test_what_the_seeds_show_is_said(last: dict[str, list[float]], said: str):
 
 def test_the_code_of_this_commit_is_known():
     assert len(results.code_of("HEAD")) == 12
+
+
+def test_runs_of_a_config_that_was_changed_are_not_its_runs(part: Path):
+    (part.parent / "cartpole" / "ppo.yaml").write_text(
+        "name: cartpole-ppo\nenv: {id: CartPole-v1}\nalgo: {name: ppo, gamma: 0.9}\n"
+        "train: {total_timesteps: 1000, seeds: 2}\n"
+    )
+    results._config.cache_clear()
+    with pytest.raises(SystemExit, match="No part is complete"):
+        results.record(part.parent)
 
 
 def test_a_part_that_is_not_complete_is_left_out(part: Path):
