@@ -236,6 +236,8 @@ def unlisted_hashes(listed: Iterable[str]) -> dict[str, str]:
     listed = set(listed)
     files = [Path(file_of(name)) for name in listed]
     folders = [folder for folder in _folders if any(file.is_relative_to(folder) for file in files)]
+    if not folders:  # as in most experiments; to look at all loaded modules takes a while
+        return {}
     others = set(sys.modules) - _loaded_before - listed
     hashes: dict[str, str] = {}
     for name in sorted(others):

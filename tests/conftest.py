@@ -11,8 +11,24 @@ import pytest
 from hypothesis import settings
 from typer.testing import CliRunner
 
+from rl_runner import startup
+
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 settings.load_profile("repeatable")
+
+# What a run of any algorithm imports; a command's fork server loads only what its own runs need.
+SHARED_BY_RUNS = (
+    "rl_runner.training.run",
+    "torch._dynamo",
+    "rl_runner.agents.fast.warm_up",
+    "rl_runner.agents.fast.on_policy",
+    "rl_runner.agents.fast.off_policy",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+)
+start_fork_server = startup.start_fork_server
+# One fork server serves all tests of a worker, so the first of them decides what it has loaded.
+startup.start_fork_server = lambda modules=(): start_fork_server([*modules, *SHARED_BY_RUNS])
 
 WriteYaml = Callable[..., Path]
 InvokeRl = Callable[..., "Outcome"]

@@ -6,6 +6,7 @@ import torch
 
 from rl_runner.config import ExperimentConfig, config_from_dict
 from rl_runner.training.resolve import resolve
+from rl_runner.tuning import tune as whole_study
 
 torch.set_num_threads(1)
 
@@ -25,6 +26,14 @@ POLE: dict[str, Any] = {
 }
 
 ConfigOf = Callable[..., ExperimentConfig]
+
+
+@pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let studies end without pictures, which take longer than their tiny trials."""
+    monkeypatch.setattr(
+        whole_study, "write_report", lambda folder, summary: folder.write_summary(summary)
+    )
 
 
 @pytest.fixture

@@ -24,6 +24,9 @@ from rl_runner.tuning.report.study_summary import TuneResult
 from rl_runner.tuning.study_reporter import StudyReporter, TrialReport
 from rl_runner.tuning.tune import tune
 
+# The fixture `undisturbed` is built before this one, so that its study has pictures.
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 HERE = Path(__file__).parent
 TRAINING_TESTS = HERE.parent / "training"
 CLIFF: dict[str, Any] = {

@@ -22,6 +22,8 @@ from rl_runner.tuning.study.study_folder import StudyFolder
 from rl_runner.tuning.study_reporter import StudyPlan, StudyReporter
 from rl_runner.tuning.tune import tune
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 CLIFF: dict[str, Any] = {
     "name": "cliff",
     "env": {"id": "CliffWalking-v1", "time_limit": 20},
