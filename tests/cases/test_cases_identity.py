@@ -1,5 +1,6 @@
 """Which code and which runs belong together; modules and names (the folders beside this file)."""
 
+import contextlib
 import importlib
 import os
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import pytest
@@ -39,29 +41,45 @@ def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Pat
     return copy
 
 
-@pytest.fixture
-def forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let this process forget the modules that a test imports, and what they register."""
-    monkeypatch.setenv(local_code.SWITCH, "1")
-    for module, name in (
-        (local_code, "_folders"),
-        (local_code, "_first_hash"),
-        (local_code, "_loaded_before"),
-        (specs, "_registered_by"),
-    ):
-        monkeypatch.setattr(module, name, type(getattr(module, name))())
-    monkeypatch.setattr(sys, "path", sys.path.copy())
+@contextlib.contextmanager
+def forgetting() -> Iterator[None]:
+    """Let this process forget the modules that are imported inside, and what they register."""
     modules, ids = set(sys.modules), set(gym.registry)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(local_code.SWITCH, "1")
+        for module, name in (
+            (local_code, "_folders"),
+            (local_code, "_first_hash"),
+            (local_code, "_loaded_before"),
+            (specs, "_registered_by"),
+        ):
+            patch.setattr(module, name, type(getattr(module, name))())
+        patch.setattr(sys, "path", sys.path.copy())
+        yield
     for name in set(sys.modules) - modules:
-        if "cases" in (getattr(sys.modules[name], "__file__", None) or "") or name in LOCAL:
+        if local_code.is_local(name):
             del sys.modules[name]
     for env_id in set(gym.registry) - ids:
         del gym.registry[env_id]
     importlib.invalidate_caches()
 
 
-LOCAL = {"my_env", "unregistered", "needs_missing", "ends_at_once", "evil"}
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """Forget the modules that a test imports."""
+    with forgetting():
+        yield
+
+
+@pytest.fixture
+def rl_anew(invoke_rl: Callable[..., Any]) -> Callable[..., Any]:
+    """Run ``rl`` as in a process of its own: each command imports the user's modules again."""
+
+    def invoke(*arguments: object) -> Any:
+        with forgetting():
+            return invoke_rl(*arguments)
+
+    return invoke
 
 
 def rl_command(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -89,17 +107,17 @@ def mean_rewards(experiment: Path) -> list[float | None]:
 
 
 @pytest.mark.slow
-def test_train_24_edited_code_is_another_experiment(case):
+def test_train_24_edited_code_is_another_experiment(case, rl_anew):
     place = case("train-24-edited-env")
-    assert rl_command("train", "config.yaml", "-q").returncode == 0
+    assert rl_anew("train", "config.yaml", "-q").exit_code == 0
     (old,) = experiments()
     source = (place / "my_env.py").read_text()
 
     # Another reward: neither the old results nor an average over old and new.
     (place / "my_env.py").write_text(source.replace("PAY = 1.0", "PAY = 50.0"))
-    again = rl_command("train", "config.yaml", "--seeds", "1")
-    assert again.returncode == 0
-    assert "`my_env` has changed" in again.stderr
+    again = rl_anew("train", "config.yaml", "--seeds", "1")
+    assert again.exit_code == 0
+    assert "`my_env` has changed" in again.message
     (new,) = set(experiments()) - {old}
     assert mean_rewards(old) == [10.0, 10.0]
     assert mean_rewards(new) == [500.0]
@@ -107,78 +125,79 @@ def test_train_24_edited_code_is_another_experiment(case):
 
     # A comment changes nothing.
     (place / "my_env.py").write_text(f"# Pays well.\n{source}".replace("PAY = 1.0", "PAY = 50.0"))
-    rl_command("train", "config.yaml", "--seeds", "1", "-q")
+    rl_anew("train", "config.yaml", "--seeds", "1", "-q")
     assert len(experiments()) == 2
 
     # The old run is evaluated with a note, reproduced with a difference, and not trained on.
-    assert "`my_env` has changed" in rl_command("eval", old, "--episodes", "2").stderr
-    reproduced = rl_command("reproduce", old / "seed-0", "-q")
-    assert reproduced.returncode == 1
+    assert "`my_env` has changed" in rl_anew("eval", old, "--episodes", "2").message
+    reproduced = rl_anew("reproduce", old / "seed-0", "-q")
+    assert reproduced.exit_code == 1
     assert "code, my_env:" in reproduced.stdout
-    refused = rl_command("train", old, "--seeds", "5", "-q")
-    assert refused.returncode == 2
-    assert "`my_env` has changed" in refused.stderr
+    refused = rl_anew("train", old, "--seeds", "5", "-q")
+    assert refused.exit_code == 2
+    assert "`my_env` has changed" in refused.message
     assert not any(old.glob("seed-4"))
 
 
 @pytest.mark.slow
 def test_train_24_a_module_imported_by_a_computed_name_is_named_and_its_versions_are_told_apart(
-    case,
+    case, rl_anew
 ):
     place = case("train-24-edited-env")
     source = (place / "my_env.py").read_text()
     computed = 'PAY = __import__("importlib").import_module("pri" + "ces").PAY'
     (place / "my_env.py").write_text(source.replace("PAY = 1.0", computed))
     (place / "prices.py").write_text("PAY = 1.0")
-    first = rl_command("train", "config.yaml", "--seeds", "1")
-    assert "`prices`" in first.stderr
-    assert "Import it by its name" in first.stderr
-    assert "different versions" not in first.stderr
+    first = rl_anew("train", "config.yaml", "--seeds", "1")
+    assert "`prices`" in first.message
+    assert "Import it by its name" in first.message
+    assert "different versions" not in first.message
 
     # Another seed on an edited module: the same experiment, and a note.
     (place / "prices.py").write_text("PAY = 50.0")
-    second = rl_command("train", "config.yaml", "--seeds", "2")
-    assert "Seeds 0 and 1 used different versions of `prices`" in second.stderr
+    second = rl_anew("train", "config.yaml", "--seeds", "2")
+    assert "Seeds 0 and 1 used different versions of `prices`" in second.message
     (experiment,) = experiments()
     hashes = [read_record(experiment / f"seed-{seed}").unlisted_code for seed in (0, 1)]
     assert [list(each) for each in hashes] == [["prices"], ["prices"]]
     assert hashes[0] != hashes[1]
-    compared = rl_command("compare", experiment)
+    compared = rl_anew("compare", experiment)
     assert "different versions of `prices`" in " ".join(compared.stdout.split())
 
 
 @pytest.mark.slow
-def test_train_24_versions_of_a_file_that_the_config_names_are_told_apart(case):
+def test_train_24_versions_of_a_file_that_the_config_names_are_told_apart(case, rl_anew):
     place = case("train-24-edited-env")
     source = (place / "my_env.py").read_text()
-    reads = "    def __init__(self, prices):\n        self.pay = float(open(prices).read())\n\n"
+    reads = "    def __init__(self, prices):\n        with open(prices) as file:\n"
+    reads += "            self.pay = float(file.read())\n\n"
     source = source.replace("    def reset", f"{reads}    def reset").replace(
         " PAY, ", " self.pay, "
     )
     (place / "my_env.py").write_text(source)
     change = ("--set", "env.kwargs={prices: prices.txt}")
     (place / "prices.txt").write_text("1.0")
-    first = rl_command("train", "config.yaml", "--seeds", "1", *change)
-    assert first.returncode == 0, first.stderr
-    assert "prices.txt" not in first.stderr
+    first = rl_anew("train", "config.yaml", "--seeds", "1", *change)
+    assert first.exit_code == 0, first.message
+    assert "prices.txt" not in first.message
     (place / "prices.txt").write_text("50.0")
-    second = rl_command("train", "config.yaml", "--seeds", "2", *change)
-    assert "Seeds 0 and 1 used different versions of `prices.txt`" in second.stderr
+    second = rl_anew("train", "config.yaml", "--seeds", "2", *change)
+    assert "Seeds 0 and 1 used different versions of `prices.txt`" in second.message
     (experiment,) = experiments()
-    compared = rl_command("compare", experiment)
+    compared = rl_anew("compare", experiment)
     assert "different versions of `prices.txt`" in " ".join(compared.stdout.split())
 
 
 @pytest.mark.slow
-def test_train_24_half_a_run_is_not_resumed_on_changed_code(case):
+def test_train_24_half_a_run_is_not_resumed_on_changed_code(case, rl_anew):
     place = case("train-24-edited-env")
-    rl_command("train", "config.yaml", "--seeds", "1", "-q")
+    rl_anew("train", "config.yaml", "--seeds", "1", "-q")
     (old,) = experiments()
     (old / "seed-0" / "model.zip").unlink()  # as if it had been killed before its end
     (place / "my_env.py").write_text(
         (place / "my_env.py").read_text().replace("PAY = 1.0", "PAY = 50.0")
     )
-    assert rl_command("train", old, "-q").returncode == 2
+    assert rl_anew("train", old, "-q").exit_code == 2
     assert not (old / "seed-0" / "model.zip").exists()
 
 
@@ -199,7 +218,9 @@ def test_train_24_a_run_that_begins_late_refuses_code_that_changed_meanwhile(cas
 
 
 @pytest.mark.slow
-def test_train_01_a_module_beside_the_config_is_found_by_every_command(case, tmp_path, monkeypatch):
+def test_train_01_a_module_beside_the_config_is_found_by_every_command(
+    case, rl_anew, tmp_path, monkeypatch
+):
     place = case("train-27-own-ids")
     shrunk = ["--seeds", "1", "--set", "train.total_timesteps=512", "--set", "env.vec=subproc"]
     monkeypatch.chdir(tmp_path)  # the folder of the config is not the current one
@@ -213,8 +234,8 @@ def test_train_01_a_module_beside_the_config_is_found_by_every_command(case, tmp
         ["record", experiment, "--episodes", "1", "--out", "a.gif"],
         ["reproduce", experiment, "-q"],
     ):
-        result = rl_command(*arguments)
-        assert result.returncode == 0, result.stderr
+        result = rl_anew(*arguments)
+        assert result.exit_code == 0, result.message
 
 
 @pytest.mark.usefixtures("forgotten")
@@ -330,18 +351,18 @@ def test_attack_09_a_module_that_exits_is_named(case, rl):
 
 
 @pytest.mark.slow
-def test_logs_02_runs_of_another_study_are_not_taken_for_those_of_this_one(case):
+def test_logs_02_runs_of_another_study_are_not_taken_for_those_of_this_one(case, rl_anew):
     case("logs-02-stale-runs")
     small = ["--set", "train.total_timesteps=256", "--set", "eval.every=128", "--trials", "1"]
     words = ["tune", "mine.yaml", "--study", "st", "--confirm", "0", "-q", *small]
-    assert rl_command(*words).returncode == 0
+    assert rl_anew(*words).exit_code == 0
     Path("runs/st/study.journal").unlink()
     before = sorted(Path("runs").rglob("*"))
-    refused = rl_command(*words, "--set", "algo.learning_rate=1e-9")
-    assert refused.returncode == 2
-    assert "algo.learning_rate was 0.001 and is 1e-09" in " ".join(refused.stderr.split())
+    refused = rl_anew(*words, "--set", "algo.learning_rate=1e-9")
+    assert refused.exit_code == 2
+    assert "algo.learning_rate was 0.001 and is 1e-09" in " ".join(refused.message.split())
     assert sorted(Path("runs").rglob("*")) == before
-    assert rl_command(*words).returncode == 0  # the same study may be begun anew
+    assert rl_anew(*words).exit_code == 0  # the same study may be begun anew
 
 
 def test_a_run_of_another_config_is_not_taken_for_this_one(rl, write_yaml):
@@ -378,11 +399,11 @@ def test_attack_18_nothing_is_removed_through_a_link(case, rl):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("early", ["false", "true"])
-def test_attack_14_an_environment_may_change_the_working_directory(case, early):
+def test_attack_14_an_environment_may_change_the_working_directory(case, rl_anew, early):
     case("attack-14-chdir-env")
-    trained = rl_command("train", "config.yaml", "-q", "--set", f"env.kwargs.early={early}")
-    assert trained.returncode == 0, trained.stderr
+    trained = rl_anew("train", "config.yaml", "-q", "--set", f"env.kwargs.early={early}")
+    assert trained.exit_code == 0, trained.message
     (experiment,) = experiments()
     assert mean_rewards(experiment) == [11.0]
-    assert rl_command("eval", experiment, "--episodes", "2", "--out", "e.csv").returncode == 0
+    assert rl_anew("eval", experiment, "--episodes", "2", "--out", "e.csv").exit_code == 0
     assert Path("e.csv").is_file()
