@@ -187,7 +187,7 @@ def _train_all(
     held_elsewhere: list[RunTask] = []  # another process that shares the study trains these
     results: dict[int, RunResult] = {}
     next_check = 0.0
-    with launcher.stopping_on_signals(), _stopping_runs_on_error(launcher):
+    with launcher.session(), _stopping_runs_on_error(launcher):
         for task in tasks:
             launcher.add(task)
         while launcher.busy or (held_elsewhere and not launcher.stop_requests):

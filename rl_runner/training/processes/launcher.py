@@ -74,7 +74,7 @@ def run_in_processes(
     results: dict[int, RunResult] = {}
     for task in tasks:
         launcher.add(task)
-    with launcher.stopping_on_signals():
+    with launcher.session():
         while launcher.busy:
             results |= {index_of[id(task)]: result for task, result in launcher.poll()}
             if launcher.busy:
@@ -96,7 +96,7 @@ class Launcher:
 
     ::
 
-        with launcher.stopping_on_signals():
+        with launcher.session():
             launcher.add(task)
             while launcher.busy:
                 time.sleep(POLL_SECONDS)
@@ -157,12 +157,14 @@ class Launcher:
                 ended += self._take_result(running)
         return ended
 
-    def stopping_on_signals(self) -> contextlib.AbstractContextManager[None]:
-        """Start the fork server; inside the context SIGINT and SIGTERM stop the runs."""
+    @contextlib.contextmanager
+    def session(self) -> Iterator[None]:
+        """Start the fork server; until the context ends, SIGINT and SIGTERM stop the runs."""
         start_fork_server(
             dict.fromkeys(module for task, _ in self.waiting for module in task.modules)
         )
-        return _handling_signals(self.request_stop)
+        with _handling_signals(self.request_stop):
+            yield
 
     def _take_result(self, running: RunningTask) -> list[tuple[RunTask, RunResult]]:
         """Return a run that has ended with its result; nothing if it is tried again."""

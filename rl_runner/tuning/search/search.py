@@ -91,7 +91,7 @@ class Search:
         :raises StudyError: if every trial fails, or no combination can be trained
         :raises DiskFullError: if a run or the storage cannot be written
         """
-        with self.launcher.stopping_on_signals():
+        with self.launcher.session():
             try:
                 # What an earlier process left comes first.
                 self._resume_trials()

@@ -281,7 +281,7 @@ def test_a_run_whose_process_is_only_beginning_hears_of_the_wish_to_stop(
     monkeypatch.setattr(launcher_module, "GRACE_SECONDS", 1e9)
     task = EnvironmentTask(resolve(config_from_dict(LONG)).config, 0, tmp_path)
     launcher = Launcher(Reporter(), jobs=1)
-    with launcher.stopping_on_signals():
+    with launcher.session():
         launcher.add(task)
         launcher.poll()  # starts it
         launcher.request_stop()
@@ -330,7 +330,7 @@ def test_a_hopeless_run_is_given_up_and_others_may_be_added_meanwhile(tmp_path: 
     reporter = Hearing()
     launcher = Launcher(reporter, jobs=1)
     statuses, is_given_up = {}, False
-    with launcher.stopping_on_signals():
+    with launcher.session():
         launcher.add(hopeless)
         while launcher.busy:
             time.sleep(0.02)
