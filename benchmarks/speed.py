@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any
 
 from speed_memory import Memory, print_memory, watch
-from speed_peers import PEERS, Peer
+from speed_peers import PEERS, Peer, zoo_config
 from speed_updates import print_arithmetic, print_tabular
 
 ROOT = Path(__file__).parent.parent
@@ -144,7 +144,7 @@ def final_returns(peer: Peer, algo: str, folder: str) -> list[float]:
 
 def our_command(algo: str, timesteps: int, seeds: int, folder: str) -> list[str]:
     """Return our command: all seeds at once."""
-    config = str(ROOT / f"configs/cartpole/{algo}.yaml")
+    config = str(zoo_config(algo))
     budget = f"train.total_timesteps={timesteps}"
     often = f"eval.every={max(1, timesteps // 10)}"
     command = [sys.executable, "-m", "rl_runner", "train", config, "--runs-dir", folder, "-q"]
@@ -232,7 +232,7 @@ def print_returns(options: argparse.Namespace) -> list[dict[str, Any]]:
     for algo, budget in BUDGETS.items():
         folders = []
         for engine in ("fast", "stock"):
-            file = str(ROOT / f"configs/cartpole/{algo}.yaml")
+            file = str(zoo_config(algo))
             changes = [
                 f"algo.engine={engine}",
                 f"train.total_timesteps={int(budget * options.share)}",

@@ -111,6 +111,13 @@ PEERS = {
 }
 
 
+def zoo_config(algo: str) -> Path:
+    """Return the shipped config with the zoo's own hyperparameters."""
+    folder = HERE.parent / "configs/cartpole"
+    zoo = folder / f"zoo/{algo}.yaml"
+    return zoo if zoo.is_file() else folder / f"{algo}.yaml"
+
+
 def mean_returns(algo: str, files: Sequence[Path]) -> list[float]:
     """Return the mean return of each saved agent over the same number of episodes as ours."""
     from stable_baselines3.common.evaluation import evaluate_policy
@@ -122,7 +129,7 @@ def mean_returns(algo: str, files: Sequence[Path]) -> list[float]:
     from rl_runner.envs import build_env
     from rl_runner.training.resolve import resolve
 
-    config = resolve(load_config(HERE.parent / f"configs/cartpole/{algo}.yaml")).config
+    config = resolve(load_config(zoo_config(algo))).config
     env = build_env(config.env, range(config.env.n_envs), training=False)
     agent: Any = build_agent(find_algorithm(algo), config.algo.hyperparameters, env, seed=0)
     returns = []

@@ -3,10 +3,9 @@
 import functools
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-CONFIGS = Path(__file__).parent.parent / "configs/cartpole"
+from speed_peers import zoo_config
 
 
 def best_of(repetitions: int, work: Callable[[], Any]) -> float:
@@ -93,7 +92,7 @@ def updates() -> dict[str, tuple[Callable[[], Any], Callable[[], Any], float]]:
 
     found = {}
     for algo in ("ppo", "a2c", "dqn"):
-        config = resolve(load_config(CONFIGS / f"{algo}.yaml")).config
+        config = resolve(load_config(zoo_config(algo))).config
         env = config.env
         agents: list[Any] = []
         for engine in ("stock", "fast"):

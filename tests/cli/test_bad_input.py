@@ -22,7 +22,7 @@ Rl = Callable[..., Any]
 WriteYaml = Callable[..., Path]
 
 REPOSITORY = Path(__file__).parents[2]
-SHIPPED = sorted(REPOSITORY.glob("configs/*/*.yaml"))
+SHIPPED = sorted(REPOSITORY.glob("configs/**/*.yaml"))
 
 VALID = """
     name: mine

@@ -16,7 +16,7 @@ from rl_runner.cli.display.console import SafeConsole, show, show_error
 from rl_runner.cli.display.tables import Column, WrappedText, table, wrap
 from rl_runner.errors import Problem, RunnerError
 
-NAMES = ["cartpole-ppo-c340ea73", "cartpole-dqn-7f91b108"]
+NAMES = ["cartpole-ppo-f502fd63", "cartpole-dqn-7f91b108"]
 COLUMNS = [
     "experiment", ">seeds", ">mean", "95 %", Column(">IQM", 1), Column("95 %", 1),
     Column(">median", 2), Column("95 %", 2),

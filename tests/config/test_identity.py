@@ -11,7 +11,7 @@ from rl_runner.config import config_from_dict, dump_config, experiment_hash, loa
 from rl_runner.config.yaml_text import parse_yaml
 
 REPOSITORY = Path(__file__).parents[2]
-SHIPPED = sorted(path.relative_to(REPOSITORY) for path in REPOSITORY.glob("configs/*/*.yaml"))
+SHIPPED = sorted(path.relative_to(REPOSITORY) for path in REPOSITORY.glob("configs/**/*.yaml"))
 
 BASE = """
 name: mine

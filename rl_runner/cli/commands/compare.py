@@ -68,7 +68,7 @@ def compare(
 ) -> None:
     """Compare experiments on the same environment, with confidence intervals over seeds.
 
-    Example: rl compare runs/cartpole-ppo-c340ea73 runs/cartpole-dqn-7f91b108 --out report
+    Example: rl compare runs/cartpole-ppo-f502fd63 runs/cartpole-dqn-7f91b108 --out report
     """
     _check_options(threshold, out)
     decision = None

@@ -40,7 +40,7 @@ def report(
     study of `rl tune`: its trials, the important hyperparameters and the results on fresh seeds.
     So does each experiment that learned from logs: its log, its estimates and its checklist.
 
-    Example: rl report runs/cartpole-ppo-c340ea73 runs/cartpole-dqn-7f91b108 --out cartpole.html
+    Example: rl report runs/cartpole-ppo-f502fd63 runs/cartpole-dqn-7f91b108 --out cartpole.html
     """
     from rl_runner.evaluation.report import check_report_path, write_report
     from rl_runner.offline.judging.log_report import learned_from_logs, log_part
