@@ -220,7 +220,8 @@ class Service:
     def find(self, event_id: str) -> StoredDecision | None:
         """Return a stored decision."""
         with self.store.reading.connect() as connection:
-            return self._statements.find(connection, [event_id]).get(event_id)
+            cursor = connection.connection.cursor()
+            return self._statements.find(cursor, [event_id]).get(event_id)
 
     # --- report -----------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from rl_runner.offline.domains.protocol import Value
 from rl_runner.serving.problems import ApiError
@@ -35,6 +35,39 @@ class StoredDecision(NamedTuple):
         raise ApiError("conflict", f"{what} Use a new id for each decision.")
 
 
+class DecisionRow(NamedTuple):
+    """A row of the table ``decisions``, as it is inserted."""
+
+    event_id: str
+    ts: int
+    user_id: str
+    session_id: str
+    step: int
+    context: str
+    action: str
+    pscore: float
+    policy_id: str
+    model_version: str
+    arm: str
+    arm_share: float
+    rollout_id: str | None
+    mode: str
+    request: str
+    is_shown: bool | None
+    shown_at: int | None
+
+
+class OutcomeRow(NamedTuple):
+    """A row of the table ``outcomes``."""
+
+    event_id: str
+    outcome_id: str
+    kind: str
+    value: str  # JSON
+    ts: int
+    received: int
+
+
 @dataclass(slots=True)
 class DecisionJob:
     """A decision to store. Its step and time are given by the writer."""
@@ -53,27 +86,27 @@ class DecisionJob:
     is_deferred: bool
     request: str
 
-    def row(self, step: int, ts: int) -> dict[str, Any]:
+    def row(self, step: int, ts: int) -> DecisionRow:
         """Return a row of the table. There is one arm until there are rollouts."""
-        return {
-            "event_id": self.event_id,
-            "ts": ts,
-            "user_id": self.user_id,
-            "session_id": self.session_id,
-            "step": step,
-            "context": self.context,
-            "action": self.action,
-            "pscore": self.pscore,
-            "policy_id": self.policy_id,
-            "model_version": self.model_version,
-            "arm": self.arm,
-            "arm_share": 1.0,
-            "rollout_id": None,
-            "mode": "live",
-            "request": self.request,
-            "is_shown": None if self.is_deferred else True,
-            "shown_at": None,  # until it is reported
-        }
+        return DecisionRow(
+            event_id=self.event_id,
+            ts=ts,
+            user_id=self.user_id,
+            session_id=self.session_id,
+            step=step,
+            context=self.context,
+            action=self.action,
+            pscore=self.pscore,
+            policy_id=self.policy_id,
+            model_version=self.model_version,
+            arm=self.arm,
+            arm_share=1.0,
+            rollout_id=None,
+            mode="live",
+            request=self.request,
+            is_shown=None if self.is_deferred else True,
+            shown_at=None,  # until it is reported
+        )
 
     def stored(self, step: int) -> StoredDecision:
         """Return what is answered once the row is stored."""
@@ -123,4 +156,5 @@ class ShownJob:
     is_shown: bool
 
 
-Job = DecisionJob | OutcomeJob | ShownJob
+Report = OutcomeJob | ShownJob
+Job = DecisionJob | Report

@@ -5,7 +5,6 @@ one group is being committed, the next one gathers; nobody waits for a group to 
 """
 
 import contextlib
-import json
 import logging
 import queue
 import threading
@@ -16,30 +15,33 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from rl_runner.errors import describe_exception
-from rl_runner.offline.domains.protocol import Domain, Outcome
-from rl_runner.offline.store.tables import decisions, outcomes
+from rl_runner.offline.domains.protocol import Domain
+from rl_runner.offline.store.tables import decisions
 from rl_runner.serving.problems import ApiError
 from rl_runner.serving.store.jobs import (
     DecisionJob,
     Job,
     OutcomeCounts,
     OutcomeJob,
-    ShownJob,
+    OutcomeRow,
+    Report,
     StoredDecision,
 )
+from rl_runner.serving.store.reports import ReportedDecision
 from rl_runner.serving.store.statements import Statements
 
 if TYPE_CHECKING:
     import asyncio
 
+    from sqlalchemy.engine.interfaces import DBAPICursor
+
 MOST_AT_ONCE = 500  # jobs in one commit
 MOST_WAITING = 10_000  # jobs; more are refused
 MOST_SESSIONS = 100_000  # whose next step is remembered
 ATTEMPTS = 3  # if another server has stored the same event meanwhile
-CLOCK_TOLERANCE = 300_000_000  # microseconds that a client's clock may be ahead
 
 logger = logging.getLogger("rl_runner.serving")
 Result = Any  # StoredDecision, OutcomeCounts or bool, as the job's future says
@@ -80,7 +82,9 @@ class Writer:
         self.tally = Tally()  # since the start; only this thread changes it
         self._uncommitted = Tally()
         self._statements = Statements(engine.dialect)
-        self._connection: sa.Connection | None = None  # kept: getting one takes as long as a row
+        self._driver = engine.dialect.loaded_dbapi
+        # Kept, since getting one takes as long as a row.
+        self._connection: sa.PoolProxiedConnection | None = None
 
     def start(self) -> None:
         """Read where the clock stands in the store, and begin to write."""
@@ -126,17 +130,18 @@ class Writer:
                 self._resolve(jobs, self._store(jobs))
         self._disconnect()
 
-    def _connected(self) -> sa.Connection:
+    def _connected(self) -> sa.PoolProxiedConnection:
         """Return the connection; a new one after an error, which may have been its end."""
         if self._connection is None:
-            self._connection = self._engine.connect()
+            self._connection = self._engine.raw_connection()
         return self._connection
 
     def _disconnect(self) -> None:
+        """Close the connection; what it has not committed is rolled back."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(SQLAlchemyError):
-                connection.close()
+            with contextlib.suppress(SQLAlchemyError, self._driver.Error):
+                connection.invalidate()
 
     def _next_group(self) -> tuple[list[Job], bool]:
         """Wait for a job, and return it with all others that wait; False after the last one."""
@@ -157,20 +162,22 @@ class Writer:
             self._uncommitted = Tally()
             try:
                 connection = self._connected()
-                with connection.begin():
-                    results = self._write(connection, jobs)
-            except IntegrityError as error:
+                cursor = connection.cursor()
+                self._statements.begin(cursor)
+                results = self._write(cursor, jobs)
+                connection.commit()
+            except self._driver.IntegrityError as error:
                 # Another server stored one of these events first: look again.
-                self._steps.clear()
-                if attempt == ATTEMPTS - 1:
-                    return self._failed(jobs, error)
-            except (SQLAlchemyError, OSError) as error:
                 failed = self._failed(jobs, error)
+                if attempt == ATTEMPTS - 1:
+                    return failed
+            except (SQLAlchemyError, self._driver.Error, OSError) as error:
                 # The server has closed a connection that was kept: a new one may work at once. If
                 # the commit had succeeded all the same, the ids tell.
-                if attempt == 0 and getattr(error, "connection_invalidated", False):
-                    continue
-                return failed
+                may_repeat = attempt == 0 and self._is_disconnected(error)
+                failed = self._failed(jobs, error)
+                if not may_repeat:
+                    return failed
             except Exception as error:
                 logger.exception('{"event": "fault", "where": "store"}')
                 self._failed(jobs, error)
@@ -182,6 +189,13 @@ class Writer:
                 return results
         raise AssertionError
 
+    def _is_disconnected(self, error: Exception) -> bool:
+        """Return whether an error means that the connection has ended."""
+        if self._connection is None or not isinstance(error, self._driver.Error):
+            return False
+        lost = self._connection.dbapi_connection
+        return self._engine.dialect.is_disconnect(error, lost, None)
+
     def _failed(self, jobs: Sequence[Job], error: Exception) -> list[Result]:
         """Note why nothing was stored; what was planned for sessions is forgotten."""
         self._disconnect()
@@ -190,38 +204,31 @@ class Writer:
         what = "The store is not available, and nothing was stored. Repeat the request later."
         return [ApiError("unavailable", what, headers=_RETRY) for _ in jobs]
 
-    def _write(self, connection: sa.Connection, jobs: Sequence[Job]) -> list[Result]:
+    def _write(self, cursor: "DBAPICursor", jobs: Sequence[Job]) -> list[Result]:
+        """Write decisions first, so that reports of them can be in the same group."""
         now = time.time_ns() // 1000
-        results: dict[int, Result] = {}
-        deciding = [(i, job) for i, job in enumerate(jobs) if isinstance(job, DecisionJob)]
-        if deciding:
-            stored = self._write_decisions(connection, [job for _, job in deciding], now)
-            results |= zip((i for i, _ in deciding), stored, strict=True)
-        for i, job in enumerate(jobs):
-            if isinstance(job, DecisionJob):
-                continue
-            try:
-                if isinstance(job, OutcomeJob):
-                    results[i] = self._write_outcomes(connection, job, now)
-                else:
-                    results[i] = _write_shown(connection, job, now)
-            except ApiError as refused:
-                results[i] = refused
-        return [results[i] for i in range(len(jobs))]
+        deciding = [job for job in jobs if isinstance(job, DecisionJob)]
+        decided = self._write_decisions(cursor, deciding, now)
+        if len(deciding) == len(jobs):
+            return decided
+        reports = [job for job in jobs if not isinstance(job, DecisionJob)]
+        # The results in the order of the jobs.
+        of_decisions, of_reports = iter(decided), iter(self._write_reports(cursor, reports, now))
+        return [next(of_decisions if isinstance(j, DecisionJob) else of_reports) for j in jobs]
 
     # --- decisions --------------------------------------------------------------------------------
 
     def _write_decisions(
-        self, connection: sa.Connection, jobs: Sequence[DecisionJob], now: int
+        self, cursor: "DBAPICursor", jobs: Sequence[DecisionJob], now: int
     ) -> list[Result]:
         ids = [job.event_id for job in jobs if job.is_clients_id]
-        known = self._statements.find(connection, ids) if ids else {}
+        known = self._statements.find(cursor, ids) if ids else {}
         new: dict[str, DecisionJob] = {}
         for job in jobs:
             if job.event_id not in known:
                 new.setdefault(job.event_id, job)
         # Steps count up within each session; times never run backwards.
-        steps = self._next_steps(connection, new.values())
+        steps = self._next_steps(cursor, new.values())
         rows = []
         for job in new.values():
             self._last_ts = max(now, self._last_ts + 1)
@@ -229,14 +236,13 @@ class Writer:
             rows.append(job.row(steps[session], self._last_ts))
             known[job.event_id] = job.stored(steps[session])
             steps[session] += 1
-        if rows:
-            self._statements.insert(connection, rows)
-        self._uncommitted.decisions.update((row["arm"], row["model_version"]) for row in rows)
+        self._statements.insert_decisions(cursor, rows)
+        self._uncommitted.decisions.update((row.arm, row.model_version) for row in rows)
         self._remember(steps)
         return [_answer(job, known[job.event_id]) for job in jobs]
 
     def _next_steps(
-        self, connection: sa.Connection, jobs: Iterable[DecisionJob]
+        self, cursor: "DBAPICursor", jobs: Iterable[DecisionJob]
     ) -> dict[tuple[str, str], int]:
         """Return the next step of each session."""
         sessions = {(job.user_id, job.session_id) for job in jobs}
@@ -244,7 +250,7 @@ class Writer:
         unknown = [key for key in sessions if key not in steps]
         if unknown:
             steps |= dict.fromkeys(unknown, 0)
-            steps |= self._statements.next_steps(connection, unknown)
+            steps |= self._statements.next_steps(cursor, unknown)
         return steps
 
     def _remember(self, steps: dict[tuple[str, str], int]) -> None:
@@ -256,48 +262,43 @@ class Writer:
         while len(self._steps) > MOST_SESSIONS:
             self._steps.popitem(last=False)
 
-    # --- outcomes ---------------------------------------------------------------------------------
+    # --- reports ----------------------------------------------------------------------------------
 
-    def _write_outcomes(
-        self, connection: sa.Connection, job: OutcomeJob, now: int
-    ) -> OutcomeCounts:
-        decision = _locked(connection, job.event_id)
-        if decision.is_shown is False:
-            what = f"{job.event_id} was reported as not shown, so it has no outcomes."
-            raise ApiError("conflict", what)
-        # Tell new outcomes from repeated and contradictory ones.
-        columns = outcomes.c.outcome_id, outcomes.c.kind, outcomes.c.value, outcomes.c.ts
-        query = sa.select(*columns).where(outcomes.c.event_id == job.event_id)
-        known = {row.outcome_id: row for row in connection.execute(query)}
-        rows = []
-        for outcome in job.outcomes:
-            value = json.dumps(outcome.value)
-            ts = now if outcome.ts is None else outcome.ts
-            _check_time(ts, decision.ts, now)
-            before = known.get(outcome.outcome_id)
-            if before is None:
-                row = {"event_id": job.event_id, "outcome_id": outcome.outcome_id, "ts": ts}
-                rows.append({**row, "kind": outcome.kind, "value": value, "received": now})
-            elif (before.kind, json.loads(before.value)) != (outcome.kind, outcome.value):
-                what = f"The outcome {outcome.outcome_id} of {job.event_id} was reported before, "
-                raise ApiError("conflict", f"{what}as {before.kind} = {before.value}.")
-        self._check_together(known.values(), rows)
-        # Whoever sees an outcome has seen the decision.
-        if rows:
-            connection.execute(outcomes.insert(), rows)
-        self._uncommitted.outcomes.update(str(row["kind"]) for row in rows)
-        if decision.is_shown is None:
-            _set_shown(connection, job.event_id, now, is_shown=True)
-        return OutcomeCounts(len(rows), len(job.outcomes) - len(rows))
+    def _write_reports(
+        self, cursor: "DBAPICursor", jobs: Sequence[Report], now: int
+    ) -> list[Result]:
+        """Apply reports in their order; one that is refused changes nothing."""
+        known = self._statements.find_reported(cursor, list({job.event_id: None for job in jobs}))
+        rows: list[OutcomeRow] = []
+        results: list[Result] = []
+        for job in jobs:
+            decision = known.get(job.event_id)
+            try:
+                results.append(self._apply(job, decision, rows, now))
+            except ApiError as refused:
+                results.append(refused)
+        self._statements.insert_outcomes(cursor, rows)
+        self._uncommitted.outcomes.update(row.kind for row in rows)
+        # Most decisions were stored as shown already.
+        changed = [(name, each.is_shown) for name, each in known.items() if each.is_changed]
+        for is_shown in (True, False):
+            ids = [name for name, value in changed if value is is_shown]
+            at = now if is_shown else None
+            self._statements.set_shown(cursor, ids, at, is_shown=is_shown)
+        return results
 
-    def _check_together(self, known: Iterable[Any], rows: Sequence[dict[str, Any]]) -> None:
-        """Raise ApiError if the outcomes of a decision contradict each other."""
-        together = [Outcome(row.kind, json.loads(row.value), row.ts) for row in known]
-        together += [Outcome(row["kind"], json.loads(row["value"]), row["ts"]) for row in rows]
-        try:
-            self._domain.check_outcomes(together)
-        except ValueError as error:
-            raise ApiError("conflict", f"{error}.") from None
+    def _apply(
+        self, job: Report, decision: ReportedDecision | None, rows: list[OutcomeRow], now: int
+    ) -> Result:
+        """Apply one report, and add its new outcomes to ``rows``."""
+        if decision is None:
+            what = f"There is no decision {job.event_id}."
+            raise ApiError("not-found", f"{what} Report the `event_id` of the answer.")
+        if not isinstance(job, OutcomeJob):
+            return decision.note_shown(job, now)
+        new = decision.add_outcomes(job, self._domain, now)
+        rows += new
+        return OutcomeCounts(len(new), len(job.outcomes) - len(new))
 
     # --- results ----------------------------------------------------------------------------------
 
@@ -328,42 +329,3 @@ def _answer(job: DecisionJob, stored: StoredDecision) -> Result:
         return stored.answer_to(job.request)
     except ApiError as refused:
         return refused
-
-
-def _locked(connection: sa.Connection, event_id: str) -> Any:
-    """Return a decision's time and whether it was shown; other servers wait (PostgreSQL)."""
-    columns = decisions.c.ts, decisions.c.is_shown, decisions.c.shown_at
-    query = sa.select(*columns).where(decisions.c.event_id == event_id)
-    row = connection.execute(query.with_for_update()).first()
-    if row is None:
-        what = f"There is no decision {event_id}."
-        raise ApiError("not-found", f"{what} Report the `event_id` of the answer.")
-    return row
-
-
-def _check_time(ts: int, decided: int, now: int) -> None:
-    if ts > now + CLOCK_TOLERANCE:
-        raise ApiError("invalid-request", f"ts {ts} is in the future; the server has {now}.")
-    if ts < decided - CLOCK_TOLERANCE:
-        raise ApiError("invalid-request", f"ts {ts} is before the decision, {decided}.")
-
-
-def _write_shown(connection: sa.Connection, job: ShownJob, now: int) -> bool:
-    """Store a first report; a repeated one changes nothing, a contradictory one is refused."""
-    decision = _locked(connection, job.event_id)
-    is_reported = decision.shown_at is not None or decision.is_shown is False
-    if not is_reported and not job.is_shown:
-        query = sa.select(outcomes.c.id).where(outcomes.c.event_id == job.event_id)
-        if connection.execute(query.limit(1)).first() is not None:
-            raise ApiError("conflict", f"{job.event_id} has outcomes, so it was shown.")
-    if not is_reported:
-        _set_shown(connection, job.event_id, now, is_shown=job.is_shown)
-    elif decision.is_shown != job.is_shown:
-        known = "shown" if decision.is_shown else "not shown"
-        raise ApiError("conflict", f"{job.event_id} was reported as {known} before.")
-    return job.is_shown
-
-
-def _set_shown(connection: sa.Connection, event_id: str, now: int, *, is_shown: bool) -> None:
-    row = decisions.update().where(decisions.c.event_id == event_id)
-    connection.execute(row.values(is_shown=is_shown, shown_at=now if is_shown else None))
