@@ -30,9 +30,8 @@ def _checked_identity(text: str) -> str:
 
 Identity = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_checked_identity)]
 # In the path of a URL, so only characters that need no escape there.
-EventId = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9_.:\-]{1,100}$"), AfterValidator(_checked_identity)
-]
+EVENT_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,100}")
+EventId = Annotated[str, Field(pattern=f"^{EVENT_ID.pattern}$"), AfterValidator(_checked_identity)]
 Eligible = Annotated[
     tuple[Annotated[int, Field(ge=0, le=10**6)], ...], Field(min_length=1, max_length=10_000)
 ]

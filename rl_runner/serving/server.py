@@ -69,12 +69,13 @@ def run_server(config: ServeConfig, announce: Callable[[Started], None]) -> None
     keys, new_key = _keys(config)
     with _bound(config) as bound, contextlib.closing(Service.open(config)) as service:
         host, port = bound.getsockname()[:2]
-        app = build_app(service, keys)
+        app, protocol = build_app(service, keys)
         gc.collect()
         gc.freeze()  # what is loaded now stays: a collection after a swap need not look through it
         announce(Started(f"http://{host}:{port}", service, new_key))
         settings = uvicorn.Config(
             app,
+            http=protocol,
             log_config=None,
             access_log=False,
             server_header=False,

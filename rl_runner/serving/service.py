@@ -25,7 +25,7 @@ from rl_runner.offline.domains.protocol import Domain, check_value
 from rl_runner.runs.provenance import now
 from rl_runner.serving.config import ServeConfig
 from rl_runner.serving.environment_domain import service_domain
-from rl_runner.serving.messages import DecisionRequest, OutcomeReports
+from rl_runner.serving.messages import EVENT_ID, DecisionRequest, OutcomeReports
 from rl_runner.serving.models.protocol import Drawn, Model
 from rl_runner.serving.models.registry import CHAMPION, LoadedVersion, Registry
 from rl_runner.serving.problems import ApiError
@@ -38,6 +38,7 @@ from rl_runner.serving.store.jobs import (
     OutcomeJob,
     ShownJob,
     StoredDecision,
+    no_decision,
 )
 from rl_runner.serving.store.setup import Store, claim_store, open_store
 from rl_runner.serving.store.statements import Statements
@@ -135,18 +136,22 @@ class Service:
 
         :raises ApiError: if the request is refused, or cannot be stored
         """
+        return await self.begin_decision(request)
+
+    def begin_decision(self, request: DecisionRequest) -> "asyncio.Future[StoredDecision]":
+        """Do the same without a task where the model allows it; return what will be stored.
+
+        :raises ApiError: if the request is refused; the future raises it if it cannot be stored
+        """
         snapshot = self.snapshot
         encoded, context = self._read(request, snapshot.model)
         if snapshot.model.is_recurrent:
-            return await self._decide_in_session(request, snapshot, encoded, context)
-        draw = snapshot.model.draw
+            deciding = self._decide_in_session(request, snapshot, encoded, context)
+            return asyncio.ensure_future(deciding)
         if snapshot.model.is_slow:
-            loop = asyncio.get_running_loop()
-            thread = self._model_thread
-            drawn, _ = await loop.run_in_executor(thread, draw, encoded, request.eligible, self.rng)
-        else:
-            drawn, _ = draw(encoded, request.eligible, self.rng)
-        return await self._store(request, snapshot, drawn, context)
+            return asyncio.ensure_future(self._decide_aside(request, snapshot, encoded, context))
+        drawn, _ = snapshot.model.draw(encoded, request.eligible, self.rng)
+        return self._submit(request, snapshot, drawn, context)
 
     def check(self, request: DecisionRequest) -> None:
         """Refuse a request that the champion cannot answer; nothing is drawn or stored.
@@ -169,6 +174,15 @@ class Service:
             return encoded, _SORTED.encode(given.root)
         return encoded, given.model_dump_json()
 
+    async def _decide_aside(
+        self, request: DecisionRequest, snapshot: Snapshot, encoded: Any, context: str
+    ) -> StoredDecision:
+        """Decide with a model that would hold up other requests."""
+        loop, draw = asyncio.get_running_loop(), snapshot.model.draw
+        thread = self._model_thread
+        drawn, _ = await loop.run_in_executor(thread, draw, encoded, request.eligible, self.rng)
+        return await self._submit(request, snapshot, drawn, context)
+
     async def _decide_in_session(
         self, request: DecisionRequest, snapshot: Snapshot, encoded: Any, context: str
     ) -> StoredDecision:
@@ -187,14 +201,15 @@ class Service:
                 return known.answer_to(digest(request, context))
             drawn, after = await loop.run_in_executor(self._model_thread, draw)
             self._memories.forget(session)
-            stored = await self._store(request, snapshot, drawn, context)
+            stored = await self._submit(request, snapshot, drawn, context)
             if stored.step + 1 == after.step:
                 self._memories.remember(session, after)
             return stored
 
-    async def _store(
+    def _submit(
         self, request: DecisionRequest, snapshot: Snapshot, drawn: Drawn, context: str
-    ) -> StoredDecision:
+    ) -> "asyncio.Future[StoredDecision]":
+        action = drawn.action
         job = DecisionJob(
             future=asyncio.get_running_loop().create_future(),
             event_id=request.event_id or new_event_id(),
@@ -202,7 +217,7 @@ class Service:
             user_id=request.user_id,
             session_id=request.session_id,
             context=context,
-            action=json.dumps(drawn.action),
+            action=str(action) if type(action) is int else json.dumps(action),
             pscore=drawn.probability,
             policy_id=snapshot.policy_id,
             model_version=snapshot.version,
@@ -211,7 +226,7 @@ class Service:
             request=digest(request, context),
         )
         self.writer.submit(job)
-        return await job.future
+        return job.future
 
     def _parameters(self, action: str) -> str:
         """Return an action's parameters as JSON."""
@@ -230,6 +245,15 @@ class Service:
 
         :raises ApiError: if a kind or value is wrong, or contradicts what is known
         """
+        return await self.begin_report(event_id, reports)
+
+    def begin_report(
+        self, event_id: str, reports: OutcomeReports
+    ) -> "asyncio.Future[OutcomeCounts]":
+        """Do the same, and return what will be stored.
+
+        :raises ApiError: if a kind or value is wrong; the future raises it for contradictions
+        """
         new: list[NewOutcome] = []
         for i, each in enumerate(reports.outcomes):
             try:
@@ -243,17 +267,17 @@ class Service:
             what = "Two outcomes have the same id; without `outcome_id`, that is their kind."
             raise ApiError("invalid-request", what)
         future: asyncio.Future[OutcomeCounts] = asyncio.get_running_loop().create_future()
-        self.writer.submit(OutcomeJob(future, event_id, new))
-        return await future
+        self.writer.submit(OutcomeJob(future, _possible(event_id), new))
+        return future
 
-    async def shown(self, event_id: str, *, is_shown: bool) -> bool:
-        """Store whether a decision was shown.
+    def begin_shown(self, event_id: str, *, is_shown: bool) -> "asyncio.Future[bool]":
+        """Store whether a decision was shown, and return what will be stored.
 
-        :raises ApiError: if it is unknown, or the opposite was reported
+        :raises ApiError: if it is unknown; the future raises it if the opposite was reported
         """
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.writer.submit(ShownJob(future, event_id, is_shown))
-        return await future
+        self.writer.submit(ShownJob(future, _possible(event_id), is_shown))
+        return future
 
     # --- versions ---------------------------------------------------------------------------------
 
@@ -368,6 +392,18 @@ def snapshot_of(loaded: LoadedVersion) -> Snapshot:
 def new_event_id() -> str:
     """Return an id that no other decision has; later ids are larger, which keeps indexes dense."""
     return f"{time.time_ns() // 1000:014x}-{_PROCESS}-{next(_counter):x}"
+
+
+def _possible(event_id: str) -> str:
+    """Return the event id of a path, if a decision can have it.
+
+    A database need not even understand others: PostgreSQL refuses some characters.
+
+    :raises ApiError: if no decision can have it
+    """
+    if EVENT_ID.fullmatch(event_id) is None:
+        raise no_decision(event_id)
+    return event_id
 
 
 def digest(request: DecisionRequest, context: str) -> str:

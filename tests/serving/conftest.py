@@ -60,7 +60,7 @@ class Served:
         self.token = add_key(
             config.keys_file, f"all-{len(load_keys(config.keys_file).keys)}", SCOPES
         )
-        self.app = build_app(self.service, load_keys(config.keys_file))
+        self.app, self.protocol = build_app(self.service, load_keys(config.keys_file))
         self.http = InProcess(self.app, self.token)
 
     def post(self, path: str, body: Any = None, status: int = 200) -> Any:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -12,7 +13,9 @@ from rl_runner.errors import RunnerError
 from rl_runner.serving.api import admin, decisions, models, monitoring, outcomes, page, reference
 from rl_runner.serving.api.access import Access
 from rl_runner.serving.api.boundary import App, Boundary, answer_error
+from rl_runner.serving.api.direct import DirectRoutes
 from rl_runner.serving.api.documentation import add_schemas
+from rl_runner.serving.api.fast_lane import fast_lane
 from rl_runner.serving.keys import Keys
 from rl_runner.serving.problems import ApiError
 from rl_runner.serving.service import Service
@@ -20,8 +23,15 @@ from rl_runner.serving.service import Service
 FOLLOW_SECONDS = 1.0  # between two looks at the champion's alias
 
 
-def build_app(service: Service, keys: Keys) -> App:
-    """Return the ASGI application of a service.
+class Built(NamedTuple):
+    """An application, and the protocol of the connections to its server."""
+
+    app: App
+    protocol: type[asyncio.Protocol]
+
+
+def build_app(service: Service, keys: Keys) -> Built:
+    """Return the ASGI application of a service, and what answers the requests that are frequent.
 
     The caller opens and closes the service.
     """
@@ -36,14 +46,15 @@ def build_app(service: Service, keys: Keys) -> App:
     app.state.access = Access(keys, service.config.max_rate)
     app.state.metrics = monitoring.Metrics(service)
     request_model = decisions.decision_request(service.domain)
-    decide = decisions.direct(service, app.state.access, request_model)
-    app.include_router(decisions.routes(request_model, decide))
+    app.include_router(decisions.routes(request_model))
     for module in (outcomes, models, admin, monitoring, page, reference):
         app.include_router(module.router)
     add_schemas(app, request_model)
     for kind in (ApiError, RunnerError, HTTPException, Exception):
         app.add_exception_handler(kind, answer_error)
-    return Boundary(app, service, {decisions.PATH: decide}, app.state.metrics.observe)
+    direct = DirectRoutes(service, app.state.access, request_model)
+    observe = app.state.metrics.observe
+    return Built(Boundary(app, direct, observe), fast_lane(direct, observe))
 
 
 @contextlib.asynccontextmanager

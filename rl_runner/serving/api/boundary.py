@@ -10,7 +10,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,12 +20,12 @@ from rl_runner.errors import RunnerError, describe_exception
 from rl_runner.serving.problems import MEDIA_TYPE, ApiError
 
 if TYPE_CHECKING:
+    from rl_runner.serving.api.direct import DirectRoute, DirectRoutes
     from rl_runner.serving.service import Service
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Direct = Callable[[Scope, Receive], Awaitable[bytes]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 BODY_SECONDS = 10.0  # in which a body must have arrived
@@ -44,27 +44,33 @@ SECURITY_HEADERS = [
 
 JSON_TYPE = b"application/json"
 PROBLEM_TYPE = MEDIA_TYPE.encode()
-NO_HEADERS: list[tuple[bytes, bytes]] = []
+
+
+class Answer(NamedTuple):
+    """An answer, but for the headers that all have."""
+
+    status: int
+    media_type: bytes
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
 
 
 class Boundary:
     """Wraps the application.
 
-    :param direct: by their paths, the POST requests that are answered without the application's
-        routing and middleware: a function from a request's scope and body to JSON, status 200
+    :param routes: of the POST requests that are answered without the application's routing and
+        middleware
     :param observe: called with route, status and seconds of each request
     """
 
     def __init__(
         self,
         app: App,
-        service: "Service",
-        direct: Mapping[str, Direct],
+        routes: "DirectRoutes",
         observe: Callable[[str, int, float], None],
     ) -> None:
         self._app = app
-        self._service = service
-        self._direct = direct
+        self._routes = routes
         self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,40 +79,43 @@ class Boundary:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = scope["request_id"] = f"{_PROCESS}{next(_counter):08x}"
-        path = scope["path"]
-        direct = self._direct.get(path) if scope["method"] == "POST" else None
-        if direct is not None:
-            status = await self._answer_directly(direct, scope, receive, send)
-            seconds = time.perf_counter() - started
-            self._observe(path, status, seconds)
-            if status >= 400:
-                log_request(scope, request_id, status, seconds)
+        request_id = scope["request_id"] = new_request_id()
+        found = self._routes.find(scope["path"]) if scope["method"] == "POST" else None
+        if found is None:
+            await self._answer(scope, receive, send, started)
             return
-        await self._answer(scope, receive, send, started)
+        route, event_id = found
+        status = await self._answer_directly(route, event_id, scope, receive, send)
+        seconds = time.perf_counter() - started
+        self._observe(route.name, status, seconds)
+        if status >= 400:
+            log_request(scope["method"], scope["path"], request_id, status, seconds)
 
     async def _answer_directly(
-        self, direct: Direct, scope: Scope, receive: Receive, send: Send
+        self, route: "DirectRoute", event_id: str, scope: Scope, receive: Receive, send: Send
     ) -> int:
         """Answer a request with JSON, or with a problem; return the status."""
-        request_id: str = scope["request_id"]
-        status, kind, more = 200, JSON_TYPE, NO_HEADERS
+        service, request_id = self._routes.service, scope["request_id"]
         try:
-            body = await direct(scope, receive)
+            headers = headers_of(scope)
+            body = await read_body(receive, headers, service.config.max_body)
+            pending = self._routes.begin(route, event_id, headers, body)
+            text = pending.render(await pending.future)
         except Exception as error:  # noqa: BLE001 - this is where errors become answers
-            problem = _as_problem(self._service, scope, error)
-            body, status, kind = problem.body(request_id), problem.status, PROBLEM_TYPE
-            more = [(k.lower().encode(), v.encode()) for k, v in problem.headers.items()]
-        headers = [
-            (b"content-type", kind),
-            (b"content-length", b"%d" % len(body)),
+            asked = f"{scope['method']} {scope['path']}"
+            answer = error_answer(service, error, asked, request_id)
+        else:
+            answer = Answer(200, JSON_TYPE, [], text.encode())
+        own = [
+            (b"content-type", answer.media_type),
+            (b"content-length", b"%d" % len(answer.body)),
             (b"x-request-id", request_id.encode()),
             *SECURITY_HEADERS,
-            *more,
+            *answer.headers,
         ]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-        return status
+        await send({"type": "http.response.start", "status": answer.status, "headers": own})
+        await send({"type": "http.response.body", "body": answer.body})
+        return answer.status
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, started: float) -> None:
         """Answer a request by the application."""
@@ -130,7 +139,7 @@ class Boundary:
             route = _route(scope)
             self._observe(route, status, seconds)
             if status >= 400 or route.startswith("/v1/models"):
-                log_request(scope, request_id, status, seconds)
+                log_request(scope["method"], scope["path"], request_id, status, seconds)
 
 
 def _route(scope: Scope) -> str:
@@ -142,39 +151,55 @@ def _route(scope: Scope) -> str:
 
 async def answer_error(request: Request, error: Exception) -> Response:
     """Answer any exception with a problem document; faults are kept for the page and the log."""
-    problem = _as_problem(request.app.state.service, request.scope, error)
-    body = problem.body(request.scope["request_id"])
-    return Response(body, problem.status, problem.headers, MEDIA_TYPE)
+    request_id = request.scope["request_id"]
+    asked = f"{request.method} {request.url.path}"
+    problem = _as_problem(request.app.state.service, error, asked, request_id)
+    return Response(problem.body(request_id), problem.status, problem.headers, MEDIA_TYPE)
 
 
-def _as_problem(service: "Service", scope: Scope, error: Exception) -> ApiError:
+def error_answer(service: "Service", error: Exception, asked: str, request_id: str) -> Answer:
+    """Return the problem document that an exception becomes.
+
+    :param asked: method and path of the request
+    """
+    problem = _as_problem(service, error, asked, request_id)
+    headers = [(name.lower().encode(), text.encode()) for name, text in problem.headers.items()]
+    return Answer(problem.status, PROBLEM_TYPE, headers, problem.body(request_id))
+
+
+def _as_problem(service: "Service", error: Exception, asked: str, request_id: str) -> ApiError:
     if isinstance(error, ApiError):
         if error.status >= 500:
             service.note_error(error.detail)
         return error
     if isinstance(error, HTTPException):  # of the router
         kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "internal")
-        what = f"{scope['method']} {scope['path']} is not part of this API; /docs lists it."
+        what = f"{asked} is not part of this API; /docs lists it."
         return ApiError(kind, what, headers=error.headers)
     service.note_error(error)
     if isinstance(error, RunnerError):  # of the registry: the cure is in it
         return ApiError("conflict", describe_exception(error))
-    fields = {"event": "fault", "request_id": scope["request_id"]}
+    fields = {"event": "fault", "request_id": request_id}
     logger.error(json.dumps(fields), exc_info=error)
     return ApiError("internal", "The server has a fault; its log has this request's id.")
 
 
-def log_request(scope: Scope, request_id: str, status: int, seconds: float) -> None:
+def log_request(method: str, path: str, request_id: str, status: int, seconds: float) -> None:
     """Write one line of JSON about a request, without its body, query and headers."""
     fields = {
         "event": "request",
         "request_id": request_id,
-        "method": scope["method"],
-        "path": scope["path"],
+        "method": method,
+        "path": path,
         "status": status,
         "ms": round(seconds * 1000, 2),
     }
     logger.log(logging.WARNING if status >= 500 else logging.INFO, json.dumps(fields))
+
+
+def new_request_id() -> str:
+    """Return an id that no other request has."""
+    return f"{_PROCESS}{next(_counter):08x}"
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
@@ -189,7 +214,7 @@ async def read_body(receive: Receive, headers: Mapping[str, str], most: int) -> 
     """
     declared = headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > most:
-        raise _too_large(most)
+        raise too_large(most)
     parts: list[bytes] = []
     size = 0
     try:
@@ -201,12 +226,18 @@ async def read_body(receive: Receive, headers: Mapping[str, str], most: int) -> 
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
                 if size > most:
-                    raise _too_large(most)
+                    raise too_large(most)
                 if not message.get("more_body", False):
                     return b"".join(parts)
     except TimeoutError:
-        raise ApiError("timeout", f"The body did not arrive in {BODY_SECONDS:g} s.") from None
+        raise too_slow() from None
 
 
-def _too_large(most: int) -> ApiError:
+def too_slow() -> ApiError:
+    """Return what is said of a body that arrives too slowly."""
+    return ApiError("timeout", f"The body did not arrive in {BODY_SECONDS:g} s.")
+
+
+def too_large(most: int) -> ApiError:
+    """Return what is said of a body of more than so many bytes."""
     return ApiError("too-large", f"A body may have {most:,} bytes. Send several requests.")

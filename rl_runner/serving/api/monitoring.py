@@ -3,12 +3,21 @@
 import asyncio
 import math
 import time
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import accumulate
 
 from fastapi import APIRouter
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.utils import floatToGoString
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,6 +30,7 @@ from rl_runner.serving.summary import Summary
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+BOUNDS = (*SECONDS, math.inf)
 router = APIRouter(tags=["health"])
 
 
@@ -48,33 +58,52 @@ async def readyz(request: Request) -> Response:
     return answer(Health(status="ok"))
 
 
+class _Times:
+    """The times of one route's requests, in buckets."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(SECONDS) + 1)  # the last one is for those above all bounds
+        self.total = 0.0
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """Return how many requests took at most so long, by bound."""
+        return list(zip(map(floatToGoString, BOUNDS), accumulate(self.counts), strict=True))
+
+
 class Metrics:
-    """The counters of one service, and what is computed when they are read."""
+    """What is counted at each request, and what is computed when Prometheus asks.
+
+    Only the event loop counts, so that no locks are needed.
+    """
 
     def __init__(self, service: Service) -> None:
         self.registry = CollectorRegistry()
-        kept = self.registry
-        name = "rl_serve"
-        self.answers = Counter(f"{name}_requests", "Requests", ["route", "status"], registry=kept)
-        self.seconds = Histogram(
-            f"{name}_request_seconds",
-            "Time to an answer",
-            ["route"],
-            buckets=SECONDS,
-            registry=kept,
-        )
+        self.registry.register(self)
         self.registry.register(_Computed(service))
-        self._kept: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._answers: Counter[tuple[str, int]] = Counter()  # by route and status
+        self._times: defaultdict[str, _Times] = defaultdict(_Times)  # by route
 
     def observe(self, route: str, status: int, seconds: float) -> None:
         """Count one request."""
-        kept = self._kept.get((route, status))
-        if kept is None:  # looking up labels takes longer than counting
-            kept = self.answers.labels(route, str(status)), self.seconds.labels(route)
-            self._kept[route, status] = kept
-        answers, times = kept
-        answers.inc()
-        times.observe(seconds)
+        self._answers[route, status] += 1
+        times = self._times[route]
+        times.counts[bisect_left(SECONDS, seconds)] += 1
+        times.total += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the numbers of requests, and their times."""
+        answers = CounterMetricFamily("rl_serve_requests", "Requests", labels=["route", "status"])
+        for (route, status), n in list(self._answers.items()):
+            answers.add_metric([route, str(status)], n)
+        yield answers
+        times = HistogramMetricFamily(
+            "rl_serve_request_seconds", "Time to an answer", labels=["route"]
+        )
+        for route, each in list(self._times.items()):
+            times.add_metric([route], each.cumulative(), each.total)
+        yield times
 
 
 class _Computed:

@@ -158,3 +158,9 @@ class ShownJob:
 
 Report = OutcomeJob | ShownJob
 Job = DecisionJob | Report
+
+
+def no_decision(event_id: str) -> ApiError:
+    """Return what is said of a report about a decision that does not exist."""
+    what = f"There is no decision {event_id}. Report the `event_id` of the answer."
+    return ApiError("not-found", what)

@@ -29,6 +29,7 @@ from rl_runner.serving.store.jobs import (
     OutcomeRow,
     Report,
     StoredDecision,
+    no_decision,
 )
 from rl_runner.serving.store.reports import ReportedDecision
 from rl_runner.serving.store.statements import Statements
@@ -292,8 +293,7 @@ class Writer:
     ) -> Result:
         """Apply one report, and add its new outcomes to ``rows``."""
         if decision is None:
-            what = f"There is no decision {job.event_id}."
-            raise ApiError("not-found", f"{what} Report the `event_id` of the answer.")
+            raise no_decision(job.event_id)
         if not isinstance(job, OutcomeJob):
             return decision.note_shown(job, now)
         new = decision.add_outcomes(job, self._domain, now)
