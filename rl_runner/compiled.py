@@ -20,27 +20,24 @@ import numba
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 KEPT_DAYS = 30  # for code of other versions: they may be installed elsewhere
-NOWHERE = ""  # numba's word for: beside the source file
 
 
 def compiled(function: Function, **options: Any) -> Function:
     """Compile a function when it is first called, by NumPy's rules for division.
 
-    The machine code is kept in a folder named by a digest of all sources that the function may use
-    (:func:`sources_of`): numba itself looks only at the function's own file, and would keep using
-    code whose callee or constant has changed. Where nothing can be written (a read-only
-    installation without a home) each process compiles again.
+    The machine code is kept where :class:`CodeLocator` says. Where nothing can be written (a
+    read-only installation without a home) each process compiles again.
 
     :param options: more of ``numba.njit``'s
     """
     settings: Any = numba.config
-    before, folder = settings.CACHE_DIR, _code_folder(sources_of(Path(inspect.getfile(function))))
-    settings.CACHE_DIR = NOWHERE if folder is None else str(folder)
-    compile_ = numba.njit(cache=folder is not None, error_model="numpy", **options)
+    before = settings.CACHE_LOCATOR_CLASSES
+    settings.CACHE_LOCATOR_CLASSES = f"{__name__}.{CodeLocator.__name__}"
+    is_kept = _code_folder(sources_of(Path(inspect.getfile(function)))) is not None
     try:
-        dispatcher: Function = compile_(function)
+        dispatcher: Function = numba.njit(cache=is_kept, error_model="numpy", **options)(function)
     finally:
-        settings.CACHE_DIR = before
+        settings.CACHE_LOCATOR_CLASSES = before
     return dispatcher
 
 
@@ -52,6 +49,48 @@ def inlined(function: Function) -> Function:
     after they return, so reference counting is not needed (``_nrt=False``).
     """
     return compiled(function, forceinline=True, _nrt=False)
+
+
+class CodeLocator:
+    """Tells numba where the machine code of a function is kept, by the methods that numba calls.
+
+    The folder is named by a digest of all sources that the function may use (:func:`sources_of`).
+    Numba itself looks only at the function's own file, and would keep using code whose callee or
+    constant has changed. It also names folders by their paths, so that each clone of rl_runner
+    would compile everything again; here, clones with the same sources share the code.
+    """
+
+    def __init__(self, function: Callable[..., Any], file: Path, folder: Path) -> None:
+        self._py_file = str(file)  # numba's name for it; a warning of numba shows it
+        self._line = function.__code__.co_firstlineno
+        self._folder = folder / file.parent.relative_to(sources_of(file))
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], file: str) -> "CodeLocator | None":
+        """Return the locator of a function in this file; None if no code can be kept."""
+        path = Path(file)
+        folder = _code_folder(sources_of(path))
+        if folder is None:
+            return None
+        locator = cls(function, path, folder)
+        locator.ensure_cache_path()
+        return locator
+
+    def ensure_cache_path(self) -> None:
+        """Create the folder."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def get_cache_path(self) -> str:
+        """Return the folder; numba names the files in it by module and function."""
+        return str(self._folder)
+
+    def get_source_stamp(self) -> str:
+        """Return what must be the same for code to be used: nothing more than the folder."""
+        return ""
+
+    def get_disambiguator(self) -> str:
+        """Return what tells functions of one name in one file apart."""
+        return str(self._line)
 
 
 def cache_folder(name: str) -> Path | None:
@@ -92,7 +131,8 @@ def source_digest(files: Iterable[Path]) -> str:
 
 @functools.cache
 def _code_folder(package: Path) -> Path | None:
-    folder = cache_folder(f"code/{package.name}-{source_digest(sorted(package.rglob('*.py')))}")
+    sources = [Path(__file__), *sorted(package.rglob("*.py"))]  # this file says how to compile
+    folder = cache_folder(f"code/{package.name}-{source_digest(sources)}")
     if folder is not None:
         os.utime(folder)  # its last use, which `delete_unused` reads
         delete_unused(folder)

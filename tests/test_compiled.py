@@ -149,3 +149,31 @@ def test_a_constant_of_another_file_is_never_stale(tmp_path: Path):
         )
         printed.append(done.stdout.strip())
     assert printed == ["2", "11"]
+
+
+def test_a_clone_uses_the_code_that_another_has_compiled(tmp_path: Path):
+    """The place of the sources does not matter, nor do the times of their files."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment["PYTHONPATH"] = str(Path(module.__file__).parents[1])
+    hits = []
+    for age, clone in enumerate(("one", "other")):
+        package = tmp_path / clone / "package"
+        package.mkdir(parents=True)
+        (package / "doubling.py").write_text(
+            "from rl_runner.compiled import compiled\n"
+            "@compiled\n"
+            "def double(number):\n"
+            "    return 2 * number\n"
+            "assert double(2) == 4\n"
+            "print(sum(double.stats.cache_hits.values()))\n"
+        )
+        os.utime(package / "doubling.py", (age, age))
+        done = subprocess.run(
+            [sys.executable, package / "doubling.py"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        hits.append(done.stdout.strip())
+    assert hits == ["0", "1"]
