@@ -15,86 +15,89 @@ if TYPE_CHECKING:
     from rl_runner.evaluation.play.targets import EvaluationOptions
 
 
+Targets = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="RUN",
+        help="Runs or experiments; with --policy also configs, with --trust also SB3 zips.",
+        show_default=False,
+    ),
+]
+Episodes = Annotated[
+    int | None,
+    typer.Option(
+        "--episodes",
+        min=1,
+        help="Held-out episodes per run; default: the config's final_episodes.",
+    ),
+]
+Policy = Annotated[
+    str | None,
+    typer.Option(
+        "--policy",
+        metavar="NAME",
+        help="Evaluate a baseline: random, greedy, optimal, or one of the environment's own.",
+    ),
+]
+EnvId = Annotated[
+    str | None,
+    typer.Option("--env", metavar="ID", help="The environment, for --policy or an SB3 zip file."),
+]
+Seed = Annotated[
+    int,
+    typer.Option(
+        "--seed",
+        min=0,
+        help="The seed of the held-out episodes, if RUN is not a run of rl_runner.",
+    ),
+]
+Algo = Annotated[str | None, typer.Option("--algo", help="The algorithm that saved the zip file.")]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Load zip files not made by rl_runner; this runs pickled code."),
+]
+Normalization = Annotated[
+    Path | None,
+    typer.Option(
+        "--normalization",
+        metavar="FILE",
+        help="The statistics that VecNormalize saved for the zip file (this runs pickled "
+        "code), or `none`.",
+    ),
+]
+EpisodeTable = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Also write every episode to a .csv or .json file."),
+]
+Logs = Annotated[
+    list[str] | None,
+    typer.Option("--data", metavar="LOG", help="Evaluate runs that learned from logs on this log."),
+]
+Window = Annotated[
+    str | None,
+    typer.Option(
+        "--window",
+        metavar="SPAN",
+        help="With --data: use only the end of the log, e.g. 3d or 12h.",
+    ),
+]
+
+
 def evaluate(
     context: typer.Context,
-    targets: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="RUN",
-            help="Runs or experiments; with --policy also configs, with --trust also SB3 zips.",
-            show_default=False,
-        ),
-    ] = None,
-    episodes: Annotated[
-        int | None,
-        typer.Option(
-            "--episodes",
-            min=1,
-            help="Held-out episodes per run; default: the config's final_episodes.",
-        ),
-    ] = None,
+    targets: Targets = None,
+    episodes: Episodes = None,
     checkpoint: options.Checkpoint = None,
-    policy: Annotated[
-        str | None,
-        typer.Option(
-            "--policy",
-            metavar="NAME",
-            help="Evaluate a baseline: random, greedy, optimal, or one of the environment's own.",
-        ),
-    ] = None,
-    env: Annotated[
-        str | None,
-        typer.Option(
-            "--env", metavar="ID", help="The environment, for --policy or an SB3 zip file."
-        ),
-    ] = None,
+    policy: Policy = None,
+    env: EnvId = None,
     stochastic: options.Stochastic = False,
-    seed: Annotated[
-        int,
-        typer.Option(
-            "--seed",
-            min=0,
-            help="The seed of the held-out episodes, if RUN is not a run of rl_runner.",
-        ),
-    ] = 0,
-    algo: Annotated[
-        str | None, typer.Option("--algo", help="The algorithm that saved the zip file.")
-    ] = None,
-    trust: Annotated[
-        bool,
-        typer.Option(
-            "--trust", help="Load zip files not made by rl_runner; this runs pickled code."
-        ),
-    ] = False,
-    normalization: Annotated[
-        Path | None,
-        typer.Option(
-            "--normalization",
-            metavar="FILE",
-            help="The statistics that VecNormalize saved for the zip file (this runs pickled "
-            "code), or `none`.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", metavar="FILE", help="Also write every episode to a .csv or .json file."
-        ),
-    ] = None,
-    data: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--data", metavar="LOG", help="Evaluate runs that learned from logs on this log."
-        ),
-    ] = None,
-    window: Annotated[
-        str | None,
-        typer.Option(
-            "--window",
-            metavar="SPAN",
-            help="With --data: use only the end of the log, e.g. 3d or 12h.",
-        ),
-    ] = None,
+    seed: Seed = 0,
+    algo: Algo = None,
+    trust: Trust = False,
+    normalization: Normalization = None,
+    out: EpisodeTable = None,
+    data: Logs = None,
+    window: Window = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Evaluate trained agents or baselines on held-out episodes.

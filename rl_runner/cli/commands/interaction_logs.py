@@ -11,40 +11,49 @@ from rl_runner.cli.display.console import show, show_json
 from rl_runner.cli.display.logs import show_refused_rows
 from rl_runner.errors import ConfigError, Problem
 
+RecommenderConfig = Annotated[
+    Path,
+    typer.Argument(metavar="CONFIG", help="A config for the environment Recommender-v0."),
+]
+NewLog = Annotated[
+    Path,
+    typer.Option("--out", metavar="FILE", help="The log to write: FILE.parquet or FILE.jsonl."),
+]
+Policy = Annotated[
+    str,
+    typer.Option(
+        "--policy",
+        help="The policy: random, rule_based, myopic, optimal, or a run's folder.",
+    ),
+]
+Epsilon = Annotated[
+    float,
+    typer.Option("--epsilon", min=0, max=1, help="The share of random actions."),
+]
+Interactions = Annotated[
+    int, typer.Option("--interactions", min=1, max=10**9, help="The number of rows in the log.")
+]
+Days = Annotated[
+    int, typer.Option("--days", min=1, max=3650, help="The number of days that the log covers.")
+]
+End = Annotated[
+    datetime | None,
+    typer.Option("--end", help="The end of the last day, in UTC; default: 2025-06-30."),
+]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, help="The seed; it determines the simulated people.")
+]
+
 
 def simulate(
-    config: Annotated[
-        Path,
-        typer.Argument(metavar="CONFIG", help="A config for the environment Recommender-v0."),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option("--out", metavar="FILE", help="The log to write: FILE.parquet or FILE.jsonl."),
-    ],
-    policy: Annotated[
-        str,
-        typer.Option(
-            "--policy",
-            help="The policy: random, rule_based, myopic, optimal, or a run's folder.",
-        ),
-    ] = "random",
-    epsilon: Annotated[
-        float,
-        typer.Option("--epsilon", min=0, max=1, help="The share of random actions."),
-    ] = 0.0,
-    interactions: Annotated[
-        int, typer.Option("--interactions", min=1, max=10**9, help="The number of rows in the log.")
-    ] = 10_000,
-    days: Annotated[
-        int, typer.Option("--days", min=1, max=3650, help="The number of days that the log covers.")
-    ] = 14,
-    end: Annotated[
-        datetime | None,
-        typer.Option("--end", help="The end of the last day, in UTC; default: 2025-06-30."),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="The seed; it determines the simulated people.")
-    ] = 0,
+    config: RecommenderConfig,
+    out: NewLog,
+    policy: Policy = "random",
+    epsilon: Epsilon = 0.0,
+    interactions: Interactions = 10_000,
+    days: Days = 14,
+    end: End = None,
+    seed: Seed = 0,
     overrides: options.Overrides = None,
     as_json: options.AsJson = False,
 ) -> None:

@@ -19,50 +19,56 @@ SAMPLERS = "tpe|random|cmaes|gp|qmc|grid"
 PRUNERS = "median|hyperband|asha|wilcoxon|none"
 
 
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file.")]
+Trials = Annotated[int | None, typer.Option("--trials", min=1, help="The total number of trials.")]
+Timeout = Annotated[
+    str | None,
+    typer.Option(
+        "--timeout", metavar="T", help="Start no trial after this time: 90s, 30m, 2h or 1d."
+    ),
+]
+Sampler = Annotated[
+    str | None,
+    typer.Option("--sampler", metavar=SAMPLERS, help="The algorithm that proposes trials."),
+]
+Pruner = Annotated[
+    str | None,
+    typer.Option("--pruner", metavar=PRUNERS, help="The rule that stops unpromising trials early."),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        metavar="URL",
+        help="An Optuna storage URL, to share the study between processes.",
+    ),
+]
+Study = Annotated[
+    str | None,
+    typer.Option("--study", metavar="NAME", help="The name of the study and of its folder."),
+]
+Confirm = Annotated[
+    int | None,
+    typer.Option(
+        "--confirm",
+        metavar="K",
+        min=0,
+        help="The number of best trials to train again on fresh seeds.",
+    ),
+]
+
+
 def tune(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file.")],
+    config: ConfigFile,
     overrides: options.Overrides = None,
-    trials: Annotated[
-        int | None, typer.Option("--trials", min=1, help="The total number of trials.")
-    ] = None,
+    trials: Trials = None,
     jobs: options.Jobs = None,
-    timeout: Annotated[
-        str | None,
-        typer.Option(
-            "--timeout", metavar="T", help="Start no trial after this time: 90s, 30m, 2h or 1d."
-        ),
-    ] = None,
-    sampler: Annotated[
-        str | None,
-        typer.Option("--sampler", metavar=SAMPLERS, help="The algorithm that proposes trials."),
-    ] = None,
-    pruner: Annotated[
-        str | None,
-        typer.Option(
-            "--pruner", metavar=PRUNERS, help="The rule that stops unpromising trials early."
-        ),
-    ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            "--storage",
-            metavar="URL",
-            help="An Optuna storage URL, to share the study between processes.",
-        ),
-    ] = None,
-    study: Annotated[
-        str | None,
-        typer.Option("--study", metavar="NAME", help="The name of the study and of its folder."),
-    ] = None,
-    confirm: Annotated[
-        int | None,
-        typer.Option(
-            "--confirm",
-            metavar="K",
-            min=0,
-            help="The number of best trials to train again on fresh seeds.",
-        ),
-    ] = None,
+    timeout: Timeout = None,
+    sampler: Sampler = None,
+    pruner: Pruner = None,
+    storage: Storage = None,
+    study: Study = None,
+    confirm: Confirm = None,
     runs_dir: options.RunsDir = options.DEFAULT_RUNS_DIR,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
