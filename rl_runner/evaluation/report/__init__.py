@@ -1,6 +1,7 @@
 """The report: one HTML file about any number of experiments, which needs no network.
 
-- :mod:`.contents`: the data of a report, gathered from experiment folders
+- :mod:`.parts`: what a report consists of, as data
+- :mod:`.contents`: that data, gathered from experiment folders
 - :mod:`.pictures`: its pictures, as data URIs
 - :mod:`.write`: the page, from the templates report.html and study.html
 """

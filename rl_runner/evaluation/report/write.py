@@ -7,7 +7,8 @@ from typing import Any
 
 from rl_runner.errors import ConfigError, Problem
 from rl_runner.evaluation.comparison.experiments import AgentName, load_experiments
-from rl_runner.evaluation.report.contents import LogPart, Report, StudyPart, gather
+from rl_runner.evaluation.report.contents import gather
+from rl_runner.evaluation.report.parts import LogPart, Report, StudyPart
 from rl_runner.evaluation.statistics import Interval
 from rl_runner.runs.disk import write_aside
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from rl_runner.config import dump_config, load_config
 from rl_runner.errors import ConfigError
 from rl_runner.evaluation.pictures.plot_style import PHONE
-from rl_runner.evaluation.report.contents import LogPart
+from rl_runner.evaluation.report.parts import LogPart
 from rl_runner.evaluation.report.pictures import Picture, svg
 from rl_runner.layout import CONFIG, seed_number
 from rl_runner.offline.judging.judgement_plot import draw_judgement

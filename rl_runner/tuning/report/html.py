@@ -7,7 +7,7 @@ from pathlib import Path
 from rl_runner.config import load_config
 from rl_runner.errors import RunFolderError
 from rl_runner.evaluation.pictures.plot_style import PHONE
-from rl_runner.evaluation.report.contents import StudyPart
+from rl_runner.evaluation.report.parts import StudyPart
 from rl_runner.evaluation.report.pictures import Picture, svg
 from rl_runner.layout import SEED_FOLDERS, STUDY_START
 from rl_runner.runs.record import RunRecord, read_record
