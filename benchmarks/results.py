@@ -18,11 +18,9 @@ import argparse
 import hashlib
 import json
 import re
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -30,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from results_pictures import draw_pictures
 
 from rl_runner.config import EnvConfig, ExperimentConfig, load_config
 from rl_runner.evaluation.comparison.pairs import compare_pairs
@@ -48,7 +47,6 @@ MARKED = re.compile(r"(<!-- results: (.+?) -->\n)(.*?)(<!-- end of results -->)"
 CARTPOLE = EnvConfig(id="CartPole-v1", time_limit=500)
 SOLVED = {"cartpole": 475.0}  # by part: the environment's own reward threshold
 IMAGES = ROOT / "docs" / "images"
-PICTURED = tuple(f"cartpole/{name}" for name in ("ppo", "a2c", "dqn", "reinforce"))
 
 
 @dataclass(frozen=True)
@@ -267,7 +265,7 @@ def _reward(result: AgentResult) -> float:
 def write(runs: Path) -> None:
     """Record the results, draw the pictures, and bring the documents up to date."""
     document = record(runs)
-    for picture in draw_pictures(runs):
+    for picture in draw_pictures(lambda name: _folder(runs, name), IMAGES):
         document["pictures"][picture.relative_to(ROOT).as_posix()] = digest(picture)
     RECORDED.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     update_documents(document)
@@ -287,58 +285,6 @@ def update_documents(document: Mapping[str, Any]) -> None:
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def draw_pictures(runs: Path) -> Iterator[Path]:
-    """Draw the pictures of README and docs whose experiments are there; yield each one's file."""
-    folders = [_folder(runs, name) for name in PICTURED]
-    known = [folder for folder in folders if folder is not None]
-    if len(known) == len(folders):
-        yield _draw_curves(known, IMAGES / "compare-cartpole.png")
-        if (browser := shutil.which("chromium")) is not None:
-            yield _draw_report(known, IMAGES / "report.png", browser)
-        else:
-            print("There is no chromium, so docs/images/report.png stays as it is.")
-    if (lake := _folder(runs, "frozenlake/q_learning")) is not None:
-        yield _draw_policy(lake, IMAGES / "frozenlake-policy.png")
-
-
-def _draw_curves(folders: Sequence[Path], out: Path) -> Path:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    from rl_runner.evaluation.comparison.compare import compare
-    from rl_runner.evaluation.comparison.experiments import load_experiments
-    from rl_runner.evaluation.comparison.scales import load_scale_or_reason
-    from rl_runner.evaluation.pictures.band_plots import draw_learning_curves
-
-    experiments = load_experiments(folders)
-    scale, _ = load_scale_or_reason(experiments[0].config.env, folders[0].parent)
-    figure = draw_learning_curves(compare(experiments, scale=scale))
-    FigureCanvasAgg(figure)
-    figure.savefig(out, dpi=150)
-    return out
-
-
-def _draw_report(folders: Sequence[Path], out: Path, browser: str) -> Path:
-    """Take a picture of the first page of a report."""
-    from rl_runner.evaluation.report import write_report
-
-    with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "report.html"
-        write_report(folders, page, with_pictures=False)
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-        size = ["--window-size=1160,1570", "--blink-settings=preferredColorScheme=1"]
-        command = [browser, *options, *size, f"--screenshot={out}", page.as_uri()]
-        subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - the page is ours
-    return out
-
-
-def _draw_policy(experiment: Path, out: Path) -> Path:
-    from rl_runner.evaluation.pictures.policy_maps import write_policy_maps
-    from rl_runner.evaluation.play.loaded_run import load_checkpoints
-
-    write_policy_maps(out, *load_checkpoints(experiment, ["last"]))
-    return out
 
 
 def render(name: str, document: Mapping[str, Any]) -> str:

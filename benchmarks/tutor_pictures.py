@@ -8,7 +8,7 @@ It also prints the processor time of a picture.
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,18 +25,29 @@ REPEATS = 25
 
 
 def main(folder: Path) -> None:
-    """Write the beginning, the middle and the end of an episode, and print the cost of a frame."""
+    """Write the pictures, and print the cost of a frame."""
+    views = moments()
+    for path in draw_pages(folder, views):
+        print(f"{path}: {path.stat().st_size // 1000} kB")
+    for draw in (render_page, render_text):
+        print(f"{draw.__name__}: {cost(draw, views['middle']):.1f} ms")
+
+
+def moments() -> dict[str, TutorView]:
+    """Return the beginning of an episode, its step with the largest gaps, and its end."""
     views = play(SEED)
     early = range(2 * len(views) // 3)
     struggling = max(early, key=lambda step: sum(map(views[step].gap, range(3))))
-    moments = {"start": views[0], "middle": views[struggling], "end": views[-1]}
-    for name, view in moments.items():
+    return {"start": views[0], "middle": views[struggling], "end": views[-1]}
+
+
+def draw_pages(folder: Path, views: Mapping[str, TutorView]) -> Iterator[Path]:
+    """Draw the page at these moments; yield each picture's file."""
+    for name, view in views.items():
         picture = Image.fromarray(render_page(view))
         path = folder / f"tutor-{name}.png"
         picture.quantize(COLOURS).save(path, optimize=True)
-        print(f"{path}: step {view.step}, {path.stat().st_size // 1000} kB")
-    for draw in (render_page, render_text):
-        print(f"{draw.__name__}: {cost(draw, views[struggling]):.1f} ms")
+        yield path
 
 
 def play(seed: int) -> list[TutorView]:

@@ -25,6 +25,7 @@ def load_results() -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["results"] = module  # where its dataclasses look themselves up
+    sys.path.append(str(ROOT / "benchmarks"))  # where it finds the modules beside it
     spec.loader.exec_module(module)
     return module
 
