@@ -1,12 +1,14 @@
 """Whether a service keeps its promises: when it is killed, while versions change, for many people.
 
     python benchmarks/serving_laws.py kills --times 50
-    python benchmarks/serving_laws.py swaps --times 1000
-    python benchmarks/serving_laws.py people --people 10000
+    python benchmarks/serving_laws.py swaps --times 1000 --draws 1_000_000
+    python benchmarks/serving_laws.py people --people 10_000
 
 `kills`: no acknowledged decision or outcome is lost, and none is doubled. `swaps`: no request
-fails, and each answer is that of the version that it names. `people`: the exported log is, row by
-row, what the clients know that they have sent. A broken promise ends with an AssertionError.
+fails, each action and probability follows from the artifact of the version that the answer names,
+and draws from that artifact are as frequent as the logged probabilities say. `people`: the exported
+log is, row by row, what the clients know that they have sent. A broken promise ends with an
+AssertionError.
 
 With `--storage postgresql+psycopg://…` the service stores there, in an empty database.
 """
@@ -34,13 +36,15 @@ from polars.testing import assert_frame_equal
 from rl_runner.envs.recommender.domain import N_ACTIONS, N_STATES, TRAITS
 from rl_runner.envs.recommender.rewards import OUTCOMES
 from rl_runner.offline.domains.recommender import RecommenderDomain, state_of
-from rl_runner.offline.learning.trained_run import load_trained
 from rl_runner.offline.logs.simulation import LogPlan, simulate_log
 from rl_runner.offline.store.export import Export
 from rl_runner.serving.client import Client, ServiceError
 from rl_runner.serving.config import load_serve_config
 from rl_runner.serving.messages import OutcomeReport
+from rl_runner.serving.models.protocol import Model
+from rl_runner.serving.models.registry import Registry
 from rl_runner.serving.service import new_event_id
+from rl_runner.serving.store.setup import open_store
 
 CONTEXT = RecommenderDomain.example[0]
 CONTEXT_PARTS = (*TRAITS, "content_type", "mood", "time_of_day")
@@ -161,7 +165,8 @@ async def _ask(http: httpx.AsyncClient, number: int, swapping: "asyncio.Task[Non
     found, rng = Answers(), random.Random(number)  # noqa: S311 - no secrets
     names = {"user_id": f"u{number}", "session_id": f"s{number}"}
     while not swapping.done():
-        context = {**CONTEXT, **{trait: rng.randint(0, 100) for trait in TRAITS}}
+        traits = {trait: rng.randint(0, 100) for trait in TRAITS}
+        context = {**CONTEXT, **(traits if rng.random() < 0.5 else {})}
         answer = await http.post("/v1/decisions", json={**names, "context": context})
         if answer.status_code != 200:
             found.failures.append(answer.text)
@@ -180,23 +185,54 @@ async def _swap_under_load(url: str, key: str, versions: list[str], times: int) 
     return answers
 
 
-def swaps(config: Path, runs: list[Path], times: int) -> str:
-    """Promote two versions in turn under load, and compare each answer with its version."""
+def swaps(config: Path, runs: list[Path], times: int, draws: int = 1_000_000) -> str:
+    """Promote two versions in turn under load, and compare each answer with its artifact."""
     process, url, key, _ = serving.start(config)
     try:
         with httpx.Client(base_url=url, headers={"X-API-Key": key}, timeout=TIMEOUT) as http:
             registered = [http.post("/v1/models", json={"run": str(run)}).json() for run in runs]
         versions = [each["version"] for each in registered]
         assert len(set(versions)) == 2
+        before = serving.memory_mib(process.pid)
         answers = asyncio.run(_swap_under_load(url, key, versions, times))
+        grown = serving.memory_mib(process.pid) - before
     finally:
         serving.stop(process)
     failures = [text for each in answers for text in each.failures]
     assert not failures, failures[:3]
-    # Each action has the probability that its version gives it.
+    models = _artifacts(config, versions)
+    n, shares, z = _recompute(answers, models)
+    frame = exported(config)
+    chi2 = [_chi_squared(frame, version, models[version], draws) for version in versions]
+    # 26 degrees of freedom: above 75 with probability 1e-6.
+    assert max(chi2) < 75, chi2
+    found = ", ".join(f"{each:.0f}" for each in chi2)
+    return (
+        f"{times:,} swaps: {n:,} decisions ({shares}), none failed; explored at z = {z:.1f}; "
+        f"chi-squared of {draws:,} draws by version: {found} (26 degrees of freedom); "
+        f"memory grew by {grown:.0f} MiB"
+    )
+
+
+def _artifacts(config: Path, versions: list[str]) -> dict[str, Model]:
+    """Load versions from their artifacts, as a server does."""
+    loaded = load_serve_config(config)
+    store = open_store(loaded)
+    try:
+        registry = Registry(loaded, store)
+        return {version: registry.load(version).model for version in versions}
+    finally:
+        store.close()
+
+
+def _recompute(answers: list[Answers], models: dict[str, Model]) -> tuple[int, str, float]:
+    """Compare each answer with its artifact; return their number, by version, and a z-score.
+
+    The z-score is that of how often the action was not the preferred one.
+    """
     best = {
-        version: load_trained(run).learner.preferences(np.arange(N_STATES)).argmax(axis=1)
-        for version, run in zip(versions, runs, strict=True)
+        version: model.answers({"states": np.arange(N_STATES)}).argmax(axis=1)
+        for version, model in models.items()
     }
     used: Counter[str] = Counter()
     n_explored = 0
@@ -211,8 +247,26 @@ def swaps(config: Path, runs: list[Path], times: int) -> str:
     n, p = used.total(), EPSILON * (1 - 1 / N_ACTIONS)
     z = (n_explored - n * p) / np.sqrt(n * p * (1 - p))
     assert abs(z) < 5, z
-    shares = ", ".join(f"{count:,}" for count in used.values())
-    return f"{times} swaps: {n:,} decisions ({shares}), none failed; explored at z = {z:.1f}"
+    return n, ", ".join(f"{count:,}" for count in used.values()), float(z)
+
+
+def _chi_squared(frame: pl.DataFrame, version: str, model: Model, draws: int) -> float:
+    """Return the chi-squared statistic of draws from an artifact against logged probabilities.
+
+    All draws are for one context, which half of the requests had. An action that was never drawn
+    for it has no logged probability, and gets an equal share of what the others leave.
+    """
+    is_same = pl.all_horizontal(pl.col(name) == value for name, value in CONTEXT.items())
+    logged = frame.filter(is_same, pl.col("model_version") == version)
+    probabilities = dict(logged.group_by("action").agg(pl.col("pscore").first()).iter_rows())
+    assert logged.group_by("action").agg(pl.col("pscore").n_unique())["pscore"].max() == 1
+    left = 1 - sum(probabilities.values())
+    missing = [action for action in range(N_ACTIONS) if action not in probabilities]
+    assert abs(left) < 1e-9 or missing
+    probabilities |= {action: left / len(missing) for action in missing}
+    rng, state = random.Random(0), model.encode(CONTEXT)  # noqa: S311 - no secrets
+    drawn = Counter(model.draw(state, None, rng)[0].action for _ in range(draws))
+    return sum((drawn[a] - draws * p) ** 2 / (draws * p) for a, p in probabilities.items())
 
 
 # --- people ---------------------------------------------------------------------------------------
@@ -314,8 +368,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("promise", choices=["kills", "swaps", "people"])
-    parser.add_argument("--times", type=int, default=50)
-    parser.add_argument("--people", type=int, default=10_000)
+    parser.add_argument("--times", type=int, default=50, help="kills or swaps (default: 50)")
+    parser.add_argument("--people", type=int, default=10_000, help="(default: 10,000)")
+    parser.add_argument(
+        "--draws", type=int, default=1_000_000, help="from each artifact (default: 1,000,000)"
+    )
     parser.add_argument("--storage", help="the URL of an empty database; default: SQLite")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -327,7 +384,7 @@ def main() -> None:
             print(people(config, options.people))
         else:
             first = next(Path("runs").glob("*/seed-0"))
-            print(swaps(config, [first, serving.train_another()], options.times))
+            print(swaps(config, [first, serving.train_another()], options.times, options.draws))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def test_nothing_acknowledged_is_lost_or_doubled_when_the_server_is_killed(laws,
 def test_no_request_fails_while_versions_are_swapped_and_each_answer_is_its_versions(
     laws, config, log_runs
 ):
-    assert "none failed" in laws.swaps(config, log_runs, times=20)
+    assert "none failed" in laws.swaps(config, log_runs, times=20, draws=50_000)
 
 
 @pytest.mark.slow
