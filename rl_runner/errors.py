@@ -103,6 +103,11 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     return f"Did you mean `{matches[0]}`?" if matches else ""
 
 
+def count(n: int, noun: str) -> str:
+    """Write a number with its noun: ``1 run``, ``2 runs``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def bounded(text: str, limit: int = MOST_CHARACTERS) -> str:
     r"""Return text in a form that can be stored and shown.
 

@@ -9,7 +9,7 @@ import typer
 
 from rl_runner.cli import options
 from rl_runner.cli.display.console import show, show_json
-from rl_runner.errors import ConfigError, Problem
+from rl_runner.errors import ConfigError, Problem, count
 
 
 class Format(StrEnum):
@@ -81,7 +81,9 @@ def _export_log(source: str, out: Path, window: str | None, as_json: bool) -> No
     if as_json:
         show_json({"log": str(out), **vars(found.counts)})
         return
-    show(f"Wrote {found.counts.exported:,} decisions to {out}.", found.counts.sentence() + ".")
+    show(
+        f"Wrote {count(found.counts.exported, 'decision')} to {out}.", found.counts.sentence() + "."
+    )
 
 
 def _export_policy(run: Path, out: Path, form: Literal["json", "onnx"], as_json: bool) -> None:

@@ -9,7 +9,7 @@ import typer
 from rl_runner.cli import options
 from rl_runner.cli.display.console import show, show_json
 from rl_runner.cli.display.logs import show_refused_rows
-from rl_runner.errors import ConfigError, Problem
+from rl_runner.errors import ConfigError, Problem, count
 
 RecommenderConfig = Annotated[
     Path,
@@ -94,7 +94,7 @@ def simulate(
         show_json({**document, "policy": target.name, "exact_mean_reward": exact})
         return
     show(
-        f"Wrote {len(log):,} interactions of {n_users:,} people to {out}",
+        f"Wrote {count(len(log), 'interaction')} of {n_users:,} {'person' if n_users == 1 else 'people'} to {out}",
         f"Exact mean reward of {target.name}: {exact:.4f} per interaction.",
     )
 
@@ -155,4 +155,4 @@ def convert(
         show_json({"out": str(out), "written": n_rows, "refusals": refused.to_json()})
         return
     show_refused_rows(refused)
-    show(f"Wrote {n_rows:,} interactions to {out}")
+    show(f"Wrote {count(n_rows, 'interaction')} to {out}")

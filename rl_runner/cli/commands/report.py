@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from rl_runner.cli.display.console import count, show_message
+from rl_runner.cli.display.console import show_message
+from rl_runner.errors import count
 
 
 def report(

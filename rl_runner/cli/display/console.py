@@ -151,11 +151,6 @@ def number(value: float | None, digits: int | None = None) -> str:
     return f"{value:,.{decimals}f}"
 
 
-def count(n: int, noun: str) -> str:
-    """Write a number with its noun: ``1 run``, ``2 runs``."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
 def interval(ends: Sequence[float] | None, digits: int | None = None) -> str:
     """Write both ends of an interval; an em dash for None."""
     return f"{number(ends[0], digits)} to {number(ends[1], digits)}" if ends else "—"

@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from rl_runner.cli.display.characters import visible
-from rl_runner.cli.display.console import console, count, duration, number, show_message
+from rl_runner.cli.display.console import console, duration, number, show_message
 from rl_runner.cli.display.tables import WrappedText
+from rl_runner.errors import count
 from rl_runner.runs.record import RunRecord
 from rl_runner.training.reporting import Evaluated, RunId
 from rl_runner.training.reporting import Progress as RunProgress

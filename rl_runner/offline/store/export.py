@@ -16,7 +16,7 @@ from datetime import timedelta
 import polars as pl
 import sqlalchemy as sa
 
-from rl_runner.errors import DataError, Problem
+from rl_runner.errors import DataError, Problem, count
 from rl_runner.offline.domains.protocol import Decided, Domain, Outcome
 from rl_runner.offline.store.database import StoreUrl, explained, open_for_reading, read_settings
 from rl_runner.offline.store.tables import decisions, outcomes
@@ -38,7 +38,7 @@ class ExportCounts:
         """Say on one line what was left out, and why."""
         return (
             f"{self.without_outcome:,} without any outcome, {self.not_shown:,} not shown, "
-            f"{self.waiting:,} younger than the wait time; {self.late_outcomes:,} late outcomes"
+            f"{self.waiting:,} younger than the wait time; {count(self.late_outcomes, 'late outcome')}"
         )
 
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rl_runner import __version__
+from rl_runner.errors import count
 from rl_runner.serving.api.documentation import documented
 from rl_runner.serving.api.requests import require_for_people, service_of
 from rl_runner.serving.service import Service
@@ -22,6 +23,7 @@ router = APIRouter(tags=["page"])
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
 )
+_templates.filters["count"] = count
 _templates.filters["minute"] = lambda time: time[:16].replace("T", " ")
 
 
