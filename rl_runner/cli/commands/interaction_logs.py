@@ -94,7 +94,7 @@ def simulate(
         show_json({**document, "policy": target.name, "exact_mean_reward": exact})
         return
     show(
-        f"Wrote {count(len(log), 'interaction')} of {n_users:,} {'person' if n_users == 1 else 'people'} to {out}",
+        f"Wrote {count(len(log), 'interaction')} of {count(n_users, 'user')} to {out}",
         f"Exact mean reward of {target.name}: {exact:.4f} per interaction.",
     )
 

@@ -38,7 +38,8 @@ class ExportCounts:
         """Say on one line what was left out, and why."""
         return (
             f"{self.without_outcome:,} without any outcome, {self.not_shown:,} not shown, "
-            f"{self.waiting:,} younger than the wait time; {count(self.late_outcomes, 'late outcome')}"
+            f"{self.waiting:,} younger than the wait time; "
+            f"{count(self.late_outcomes, 'late outcome')}"
         )
 
 
