@@ -16,7 +16,8 @@ from rl_runner.offline.store.tables import STORE_VERSION, service
 from rl_runner.redaction import redacted
 
 SCHEMES = ("sqlite", "postgresql")
-BUSY_SECONDS = 30.0
+BUSY_SECONDS = 30.0  # for which a locked SQLite store is waited for
+CONNECT_SECONDS = 10  # for which a database server is waited for
 
 
 def is_store_url(text: str) -> bool:
@@ -83,7 +84,7 @@ def open_for_reading(url: StoreUrl) -> sa.Engine:
         cure = "`rl serve CONFIG` creates it; the path is relative to the current folder."
         raise DataError(Problem("There is no such store.", str(url), cure))
     with explained(url):
-        engine = sa.create_engine(parsed)
+        engine = _server(parsed) if path is None else sa.create_engine(parsed)
         if path is not None:
             event.listen(engine, "connect", _read_only)
         try:
@@ -103,12 +104,21 @@ def open_for_writing(url: StoreUrl) -> sa.Engine:
     parsed, path = url.parsed(), url.path
     with explained(url):
         if path is None:
-            return sa.create_engine(parsed, pool_pre_ping=True)
+            return _server(parsed)
         path.parent.mkdir(parents=True, exist_ok=True)
         engine = sa.create_engine(parsed)
         event.listen(engine, "connect", _durable)
         event.listen(engine, "begin", _begin_immediate)
     return engine
+
+
+def _server(url: sa.URL) -> sa.Engine:
+    """Return an engine that replaces connections which the server has closed."""
+    # Without a limit a driver waits for minutes for a server that does not answer.
+    is_psycopg = url.get_dialect().driver.startswith("psycopg")
+    has_limit = not is_psycopg or "connect_timeout" in url.query
+    limit = {} if has_limit else {"connect_timeout": CONNECT_SECONDS}
+    return sa.create_engine(url, pool_pre_ping=True, connect_args=limit)
 
 
 def _durable(connection: Any, _: Any) -> None:

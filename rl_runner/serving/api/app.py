@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from rl_runner import __version__
@@ -67,14 +68,18 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _follow(service: Service) -> None:
-    """Use whatever version the champion's alias names, and keep the old one if it cannot be."""
+    """Use whatever version the champion's alias names, and keep the old one if it cannot be.
+
+    A store that has failed is tried again.
+    """
     failed = ""
     while True:
         await asyncio.sleep(FOLLOW_SECONDS)
+        service.writer.retry()
         try:
             await asyncio.to_thread(service.follow_champion)
             failed = ""
-        except RunnerError as error:
+        except (RunnerError, SQLAlchemyError) as error:
             if str(error) != failed:  # once, not every second
                 service.note_error(error)
             failed = str(error)

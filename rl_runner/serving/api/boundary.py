@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -177,6 +178,9 @@ def _as_problem(service: "Service", error: Exception, asked: str, request_id: st
         what = f"{asked} is not part of this API; /docs lists it."
         return ApiError(kind, what, headers=error.headers)
     service.note_error(error)
+    if isinstance(error, SQLAlchemyError) or isinstance(error.__cause__, SQLAlchemyError):
+        what = "The store is not available. Repeat the request later."
+        return ApiError("unavailable", what, headers={"Retry-After": "1"})
     if isinstance(error, RunnerError):  # of the registry: the cure is in it
         return ApiError("conflict", describe_exception(error))
     fields = {"event": "fault", "request_id": request_id}

@@ -43,6 +43,10 @@ class Statements:
         if self._begin is not None:
             cursor.execute(self._begin)
 
+    def change_nothing(self, cursor: "DBAPICursor") -> None:
+        """Write a row as it is, which fails where others would."""
+        cursor.execute("UPDATE service SET value = value")
+
     def insert_decisions(self, cursor: "DBAPICursor", rows: Sequence[DecisionRow]) -> None:
         """Insert decisions, many in a statement."""
         self._insert(cursor, "decisions", DecisionRow._fields, rows)

@@ -115,6 +115,14 @@ class Writer:
         jobs, self._gathered = self._gathered, []
         self._queue.put(jobs)
 
+    def retry(self) -> None:
+        """Try a store that failed again, in the background.
+
+        Requests do not: where a server is not ready, none are sent to it.
+        """
+        if self.last_error and not self.n_waiting:
+            self._queue.put([])
+
     def close(self) -> None:
         """Store what waits, and stop."""
         if self._thread.is_alive():
@@ -129,6 +137,8 @@ class Writer:
             jobs, is_open = self._next_group()
             if jobs:
                 self._resolve(jobs, self._store(jobs))
+            elif self.last_error:
+                self._store(())  # to find out whether the store works again
         self._disconnect()
 
     def _connected(self) -> sa.PoolProxiedConnection:
@@ -145,17 +155,15 @@ class Writer:
                 connection.invalidate()
 
     def _next_group(self) -> tuple[list[Job], bool]:
-        """Wait for a job, and return it with all others that wait; False after the last one."""
+        """Wait for jobs, and return them with all others that wait; False after the last ones."""
         jobs: list[Job] = []
-        while len(jobs) < MOST_AT_ONCE:
-            try:
-                more = self._queue.get(block=not jobs)
-            except queue.Empty:
-                break
-            if more is None:
-                return jobs, False
+        more = self._queue.get()
+        while more is not None:
             jobs += more
-        return jobs, True
+            if len(jobs) >= MOST_AT_ONCE or self._queue.empty():
+                return jobs, True
+            more = self._queue.get()
+        return jobs, False
 
     def _store(self, jobs: Sequence[Job]) -> list[Result]:
         """Store a group in one transaction; return the result or the error of each job."""
@@ -207,6 +215,9 @@ class Writer:
 
     def _write(self, cursor: "DBAPICursor", jobs: Sequence[Job]) -> list[Result]:
         """Write decisions first, so that reports of them can be in the same group."""
+        if not jobs:
+            self._statements.change_nothing(cursor)
+            return []
         now = time.time_ns() // 1000
         deciding = [job for job in jobs if isinstance(job, DecisionJob)]
         decided = self._write_decisions(cursor, deciding, now)
