@@ -139,3 +139,9 @@ def test_stores_that_are_not_there_are_named(tmp_path, monkeypatch, url, words):
     assert words in str(refused.value)
     assert "secret" not in str(refused.value)
     assert not (tmp_path / "nowhere.db").exists()
+
+
+def test_a_store_whose_decisions_are_all_young_says_so(served):
+    served.decide()
+    with pytest.raises(DataError, match="no decision that can be learned from yet"):
+        list(LogReader().batches(find_files([served.config.store.url])))

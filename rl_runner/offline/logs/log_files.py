@@ -5,7 +5,7 @@ Parquet is read by slices of rows, JSON Lines by megabytes, the store of a servi
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,16 +83,16 @@ class LogReader:
 
         :raises DataError: if a file is missing, damaged, lacks a column or is mostly bad
         """
-        empty = []
+        empty: list[LogSource] = []
         for file in files:
             n_before = self.refusals.n_rows
             for raw in self._raw(file):
                 yield Batch(file, self.check(raw, file))
             if self.refusals.n_rows == n_before:
-                empty.append(file.name)  # one of several parts may be, as Spark writes them
+                empty.append(file)  # one of several parts may be, as Spark writes them
             self.refusals.refuse_mostly_bad_files()
         if empty and self.refusals.n_rows == 0:
-            raise DataError(Problem("The file holds no rows.", ", ".join(empty)))
+            raise _no_rows(empty)
 
     def check(self, raw: pl.DataFrame, file: LogSource) -> pl.DataFrame:
         """Return the good rows of a frame that has the schema's columns; count the others."""
@@ -178,6 +178,16 @@ def check_types(schema: Mapping[str, pl.DataType], file: Path) -> None:
         if is_flag or given.is_nested() or given in _NEVER_VALID:
             cure = f"A log has {wanted} there; `rl convert --columns` can take another column."
             raise DataError(Problem(f"The column `{name}` holds {given}.", str(file), cure))
+
+
+def _no_rows(empty: Sequence[LogSource]) -> DataError:
+    """Return what is said of sources that are all empty."""
+    names = ", ".join(each.name for each in empty)
+    if not any(isinstance(each, StoreUrl) for each in empty):
+        return DataError(Problem("The file holds no rows.", names))
+    what = "The store has no decision that can be learned from yet."
+    cure = "A decision counts once it was shown and the service's `wait` has passed; "
+    return DataError(Problem(what, names, f"{cure}`rl export` says how many still wait."))
 
 
 def _read_parquet(file: Path) -> Iterator[pl.DataFrame]:

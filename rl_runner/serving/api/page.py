@@ -66,12 +66,19 @@ def _contents(service: Service) -> dict[str, Any]:
         "epsilon": service.registry.loader.epsilon,
         "rows": rows,
         "summary": summary,
-        "join_rate": "–" if math.isnan(summary.join_rate) else f"{summary.join_rate:.1%}",
+        "join_rate": _share(summary.join_rate),
         "changes": service.registry.history(10),
         "audit": service.registry.audit(10),
         "errors": list(service.errors)[::-1],
         "tasks": service.tasks.latest(10),
     }
+
+
+def _share(join_rate: float) -> str:
+    """Return the share of the decisions that got an outcome in time."""
+    if math.isnan(join_rate):
+        return "no decision of the last day is old enough yet"
+    return f"{join_rate:.1%} of the last day"
 
 
 def _interval(ends: tuple[float, float]) -> str:
