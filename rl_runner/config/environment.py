@@ -7,18 +7,23 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from rl_runner.config.section import Section, Timesteps, text_like
 
+DOTTED_NAME = r"[A-Za-z_][\w.]*[.:][A-Za-z_]\w*"
 
-class WrapperConfig(Section):
-    """A Gymnasium wrapper, given by its dotted name, ``gymnasium.wrappers.FlattenObservation``."""
+
+class NamedClass(Section):
+    """A class, given by its dotted name, and the arguments of its constructor."""
+
+    name: Annotated[str, text_like(DOTTED_NAME, "a dotted name, e.g. package.module.Class")]
+    kwargs: dict[str, Any] = Field(default_factory=dict)
+
+
+class WrapperConfig(NamedClass):
+    """A wrapper, given by its dotted name, ``gymnasium.wrappers.FlattenObservation``."""
 
     name: Annotated[
         str,
-        text_like(
-            r"[A-Za-z_][\w.]*[.:][A-Za-z_]\w*",
-            "a dotted name, e.g. gymnasium.wrappers.FlattenObservation",
-        ),
+        text_like(DOTTED_NAME, "a dotted name, e.g. gymnasium.wrappers.FlattenObservation"),
     ]
-    kwargs: dict[str, Any] = Field(default_factory=dict)
 
 
 class NormalizeConfig(Section):
@@ -38,8 +43,15 @@ class NormalizeConfig(Section):
         return self.observations or self.rewards
 
 
-def _wrapper_from_name(value: object) -> object:
+def class_from_name(value: object) -> object:
+    """Return the mapping that a dotted name alone stands for; any other value unchanged."""
     return {"name": value} if isinstance(value, str) else value
+
+
+Wrappers = Annotated[
+    tuple[Annotated[WrapperConfig, BeforeValidator(class_from_name)], ...],
+    Field(strict=False),
+]
 
 
 def _normalize_from_bool(value: object) -> object:
@@ -65,6 +77,12 @@ RESERVED_ENV_KWARGS = {
 class EnvConfig(Section):
     """One environment, and how many copies of it are stepped together.
 
+    ``entry_point`` names a class, or a function that returns an environment, which need not be
+    registered: ``my_env:MyEnv``. ``id`` is then only what the environment is called.
+
+    ``wrappers`` are of Gymnasium and wrap each copy. ``vec_wrappers`` are of stable-baselines3 and
+    wrap all copies together.
+
     ``return_bounds`` are the lowest and the highest possible return of an episode. They change what
     can be concluded from the results, not the results.
 
@@ -74,11 +92,18 @@ class EnvConfig(Section):
     """
 
     id: Annotated[str, Field(min_length=1)]
+    entry_point: (
+        Annotated[
+            str,
+            text_like(
+                r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", "a module and a class in it, e.g. my_env:MyEnv"
+            ),
+        ]
+        | None
+    ) = None
     kwargs: dict[str, Any] = Field(default_factory=dict)
-    wrappers: Annotated[
-        tuple[Annotated[WrapperConfig, BeforeValidator(_wrapper_from_name)], ...],
-        Field(strict=False),
-    ] = ()
+    wrappers: Wrappers = ()
+    vec_wrappers: Wrappers = ()
     time_limit: Timesteps | None = None
     return_bounds: Annotated[
         tuple[float, float] | None, Field(strict=False), AfterValidator(_check_bounds)
@@ -103,6 +128,14 @@ class EnvConfig(Section):
     def shares_copies(self) -> bool:
         """Whether evaluations have to borrow the copies of training."""
         return self.max_copies == self.n_envs
+
+    @model_validator(mode="before")
+    @classmethod
+    def _called_like_its_class(cls, raw: Any) -> Any:
+        match raw:
+            case {"entry_point": str(entry_point)} if "id" not in raw:
+                return {"id": entry_point.rpartition(":")[2], **raw}
+        return raw
 
     @model_validator(mode="after")
     def _enough_copies(self) -> Self:

@@ -49,6 +49,8 @@ def config_from_dict(raw: Raw, source: SourceMap | None = None) -> ExperimentCon
         match raw:
             case {"env": {"id": str(env_id)}, "algo": {"name": str(algo)}}:
                 raw = {"name": default_name(env_id, algo), **raw}
+            case {"env": {"entry_point": str(entry_point)}, "algo": {"name": str(algo)}}:
+                raw = {"name": default_name(entry_point, algo), **raw}
             case _:  # refused below for the keys that are missing, not for the name
                 raw = {"name": "unnamed", **raw}
     return validate_section(ExperimentConfig, raw, source).with_source(source)

@@ -221,6 +221,10 @@ class ExperimentConfig(Section):
             del plain["env"]["return_bounds"]
         if self.env.max_copies is None:
             del plain["env"]["max_copies"]
+        if self.env.entry_point is None:
+            del plain["env"]["entry_point"]
+        if not self.env.vec_wrappers:
+            del plain["env"]["vec_wrappers"]
         if self.train.keep == "last":
             del plain["train"]["keep"]
         return plain

@@ -5,7 +5,7 @@ The layers of an environment, from the inside to the outside::
     gym.make → TimeLimit → env.wrappers → EpisodeSeeds
              → ContractGuard → NamedFailures → ExactMonitor          each copy
     PausableVecEnv | SubprocVecEnv                                    all copies, stepped one by one
-    VecFrameStack → VecTransposeImage → VecNormalize                  all copies
+    env.vec_wrappers → VecFrameStack → VecTransposeImage → VecNormalize     all copies
 
 :func:`build_env` puts on the outer layers, :func:`build_copy` the inner ones. Where an environment
 can step all its copies at once and gives the same numbers, one :class:`BatchedVecEnv` takes the
@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from rl_runner.config.environment import EnvConfig
 from rl_runner.config.schema import DEFAULT_GAMMA, AlgoConfig
@@ -34,7 +35,12 @@ from rl_runner.envs.specs import (
     time_limit_of,
     without_advice,
 )
-from rl_runner.envs.wrappers import apply_wrapper, refuse_running_statistics
+from rl_runner.envs.wrappers import (
+    apply_vec_wrapper,
+    apply_wrapper,
+    fitted_arguments,
+    refuse_running_statistics,
+)
 from rl_runner.errors import EnvError, Problem
 from rl_runner.seeding import SeedTree
 
@@ -88,12 +94,15 @@ def borrow_for_evaluation(config: EnvConfig, venv: "VecEnv") -> "VecEnv":
 def _with_outer_layers(
     config: EnvConfig, venv: "VecEnv", *, training: bool, gamma: float = DEFAULT_GAMMA
 ) -> "VecEnv":
-    """Put on the layers that all copies share: stacked frames and normalisation.
+    """Put on the layers that all copies share: the config's, stacked frames, normalisation.
 
     Images stay bytes: a network divides them by 255, and recognises them by that.
     """
     from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
+    for wrapper in config.vec_wrappers:
+        with explained(config, f"wrapped in `{wrapper.name}`"):
+            venv = apply_vec_wrapper(venv, wrapper)
     with explained(config, "wrapped as `env.normalize` and `env.frame_stack` ask"):
         # Frames before normalisation: a replay buffer stores what VecNormalize receives, and that
         # has to be what the policy sees, not yet normalised.
@@ -168,17 +177,27 @@ def _make(config: EnvConfig, render_mode: str | None, *, check: bool = False) ->
     :raises EnvError: if it cannot be built, or one of its layers keeps running statistics
     """
     limit, _ = time_limit_of(config)
-    find_spec(config)  # imports its module, with better errors than Gymnasium's
+    spec = find_spec(config)  # imports its module, with better errors than Gymnasium's
     with explained(config, "built"), without_advice():
         env: AnyEnv = gym.make(
-            config.id.rpartition(":")[2],
+            spec,
             max_episode_steps=limit,
             disable_env_checker=not check,
             **({} if render_mode is None else {"render_mode": render_mode}),
-            **config.kwargs,
+            **_kwargs_of(config, spec),
         )
         refuse_running_statistics(env, config.id, "env.id")
     return env
+
+
+def _kwargs_of(config: EnvConfig, spec: EnvSpec) -> dict[str, Any]:
+    """Return ``env.kwargs`` as the constructor asks for them: lists become tuples or arrays."""
+    if not any(isinstance(value, list) for value in config.kwargs.values()):
+        return config.kwargs
+    creator = spec.entry_point
+    if isinstance(creator, str):
+        creator = load_env_creator(creator)
+    return config.kwargs if creator is None else fitted_arguments(creator, config.kwargs)
 
 
 def _wrapped(env: AnyEnv, config: EnvConfig) -> AnyEnv:

@@ -115,7 +115,7 @@ def data_hashes(config: ExperimentConfig) -> dict[str, str]:
     folders = [Path(), *map(Path, (*config.source.folders, *code))]
     env = config.env
     hashes: dict[str, str] = {}
-    for text in _texts_in([env.kwargs, [wrapper.kwargs for wrapper in env.wrappers]]):
+    for text in _texts_in(_arguments_of(env)):
         for folder in folders:
             try:
                 if not (folder / text).is_file():  # a pipe would be waited for
@@ -126,6 +126,11 @@ def data_hashes(config: ExperimentConfig) -> dict[str, str]:
             except (OSError, ValueError):  # not a possible name, or not readable
                 continue
     return hashes
+
+
+def _arguments_of(env: EnvConfig) -> list[dict[str, Any]]:
+    """Return the arguments of an environment and its wrappers."""
+    return [env.kwargs, *(wrapper.kwargs for wrapper in (*env.wrappers, *env.vec_wrappers))]
 
 
 def named_packages(config: ExperimentConfig) -> dict[str, str]:
@@ -143,7 +148,7 @@ def describe_code(config: ExperimentConfig) -> list[str]:
 def _modules_of_env(config: EnvConfig) -> list[str]:
     """Return the modules that an environment's id, registry entry, wrappers and arguments name."""
     spec = find_spec(config)
-    wrappers = [wrapper.model_dump() for wrapper in config.wrappers]
+    wrappers = [wrapper.model_dump() for wrapper in (*config.wrappers, *config.vec_wrappers)]
     entry_points = [spec.entry_point, spec.vector_entry_point]
     entry_points += [wrapper.entry_point for wrapper in spec.additional_wrappers]
     return [

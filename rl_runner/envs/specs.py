@@ -20,11 +20,13 @@ AnyEnv = gym.Env[Any, Any]
 
 
 def find_spec(config: EnvConfig) -> gym.envs.registration.EnvSpec:
-    """Return Gymnasium's registry entry for ``env.id``.
+    """Return Gymnasium's registry entry for ``env.id``, or an equivalent of ``env.entry_point``.
 
     :raises EnvError: if there is no such environment
     """
     with explained(config, "found"):
+        if config.entry_point is not None:
+            return _spec_of_entry_point(config, config.entry_point)
         # gym.make imports the package of "package:Env-v0" to let it register its environments;
         # gym.spec alone does not.
         module, _, env_id = config.id.rpartition(":")
@@ -34,6 +36,42 @@ def find_spec(config: EnvConfig) -> gym.envs.registration.EnvSpec:
             raise gym.error.NameNotFound(env_id)  # gym.spec raises a bare gym.error.Error here
         with without_advice():
             return gym.spec(env_id)
+
+
+def _spec_of_entry_point(config: EnvConfig, entry_point: str) -> gym.envs.registration.EnvSpec:
+    """Return what the registry would hold if the class were registered under ``env.id``.
+
+    :raises EnvError: if there is nothing of this name that builds an environment
+    """
+    if config.id in gym.registry:
+        what = f"`{config.id}` is registered already, as another environment."
+        cure = "Leave out `env.id`, or call your environment something else."
+        raise EnvError(Problem(what, "env.id", cure))
+    module_name, _, name = entry_point.partition(":")
+    module = import_named(module_name, "env.entry_point")
+    found = getattr(module, name, None)
+    if not callable(found):
+        what = f"The module `{module_name}` ({module.__file__}) has no class `{name}`."
+        known = [each for each, value in vars(module).items() if is_env_class(value)]
+        listed = f"Its environments are: {', '.join(f'`{each}`' for each in known)}."
+        cure = did_you_mean(name, known) or (listed if known else f"Define `class {name}` in it.")
+        raise EnvError(Problem(what, "env.entry_point", cure))
+    if isinstance(found, type) and not issubclass(found, gym.Env):
+        what = f"`{entry_point}` is a class, but does not extend `gymnasium.Env`."
+        cure = f"Write `class {name}(gymnasium.Env):`, with `reset(seed, options)` and `step`."
+        if any(base.__module__.partition(".")[0] == "gym" for base in found.__mro__):
+            what = f"`{entry_point}` extends `Env` of the old package `gym`, not of Gymnasium."
+            cure = "Replace `import gym` by `import gymnasium as gym`, return `(obs, info)` from "
+            cure += "`reset` and `(obs, reward, terminated, truncated, info)` from `step`. Or "
+            cure += "leave it as it is, and let shimmy convert it: docs/your-own.md shows how."
+        raise EnvError(Problem(what, "env.entry_point", cure))
+    return gym.envs.registration.EnvSpec(id=config.id, entry_point=entry_point)
+
+
+def is_env_class(value: object) -> bool:
+    """Whether this is a class of environments, not of wrappers."""
+    bases = (gym.Env, gym.Wrapper)
+    return isinstance(value, type) and issubclass(value, gym.Env) and value not in bases
 
 
 _registered_by: dict[str, list[str]] = {}  # module → the ids that appeared while it was imported
@@ -60,6 +98,8 @@ def without_advice() -> Iterator[None]:
 
 def newer_version(config: EnvConfig) -> str | None:
     """Return the id of the newest version of an environment, if ``env.id`` is an older one."""
+    if config.entry_point is not None:
+        return None
     spec = find_spec(config)
     versions = [
         other
@@ -91,6 +131,7 @@ def explained(config: EnvConfig, action: str) -> Iterator[None]:
 
     :param action: what is being done to the environment, for the message: ``"built"``
     """
+    place = "env.id" if config.entry_point is None else "env.entry_point"
     try:
         yield
     except EnvError:
@@ -103,26 +144,33 @@ def explained(config: EnvConfig, action: str) -> Iterator[None]:
         cure = f"Install the package that has it, for the Python at {sys.executable}."
         if top in KNOWN_PACKAGES:
             cure = f"Install it: `pip install {KNOWN_PACKAGES[top]}`."
-        raise EnvError(Problem(what, "env.id", cure)) from None
+        raise EnvError(Problem(what, place, cure)) from None
     # An id that Gymnasium does not know, or no longer.
     except gym.error.DeprecatedEnv as error:
         known = did_you_mean(config.id.rpartition(":")[2], gym.registry)
         what = f"`{config.id}` is an old version that Gymnasium no longer has."
         named = re.search(r"use (`[^`]+`)", str(error))
         cure = f"Use {named[1]}." if named else known or "`rl envs` lists what is installed."
-        raise EnvError(Problem(what, "env.id", cure)) from None
+        raise EnvError(Problem(what, place, cure)) from None
     except gym.error.UnregisteredEnv:
         raise _no_such_environment(config) from None
     except gym.error.DependencyNotInstalled as error:
         what = f"`{config.id}` needs a package that is not installed."
-        raise EnvError(Problem(what, "env.id", str(error))) from None
+        raise EnvError(Problem(what, place, str(error))) from None
     # Anything that its own code raises.
     except (Exception, SystemExit) as error:
         what = f"`{config.id}` could not be {action}: {describe_exception(error)}"
-        cure = argument_to_blame(config, error)
-        keys = ["env.id", *(f"env.kwargs.{name}" for name in config.kwargs), "env.wrappers"]
+        cure = argument_to_blame(config, _spec_if_any(config), error)
+        keys = [place, *(f"env.kwargs.{name}" for name in config.kwargs), "env.wrappers"]
         cure = cure or f"Check {', '.join(f'`{key}`' for key in keys)}."
         raise EnvError(Problem(what, "env", cure)) from error
+
+
+def _spec_if_any(config: EnvConfig) -> gym.envs.registration.EnvSpec | None:
+    """Return what is known of an environment that could not be built."""
+    if config.entry_point is not None:
+        return gym.envs.registration.EnvSpec(id=config.id, entry_point=config.entry_point)
+    return gym.registry.get(config.id.rpartition(":")[2])
 
 
 # The modules that register the ids of known packages, by how the ids begin or end.
@@ -164,16 +212,15 @@ def _no_such_environment(config: EnvConfig) -> EnvError:
         if home is not None:
             cure = f"Its package registers it when it is imported: `env.id: {home}:{env_id}`."
         elif re.search(r"\.py\b|/.*:", config.id) or "." in env_id or is_local(env_id):
-            cure = "Let its module register it with `gymnasium.register`, and name both: "
-            cure += "`env.id: module:Name-v0`."
+            cure = "Name the module and the class, `env.entry_point: my_env:MyEnv`. Or let the "
+            cure += "module register it with `gymnasium.register`: `env.id: my_env:MyEnv-v0`."
         else:
             cure = did_you_mean(env_id, gym.registry) or "`rl envs` lists what is installed."
         return EnvError(Problem(what, "env.id", cure))
     # An id with a module: compare it with what that module has registered.
     own = _ids_of(module)
     if isinstance(getattr(sys.modules.get(module), env_id, None), type):
-        cure = "It is a class there. Register it, and name its id: `gymnasium.register("
-        cure += f'"{env_id}-v0", entry_point="{module}:{env_id}")`.'
+        cure = f"It is a class there: write `env.entry_point: {module}:{env_id}` instead of `id`."
     elif guess := did_you_mean(env_id, own):
         cure = guess.replace("`", f"`{module}:", 1)
     elif own:

@@ -8,8 +8,8 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
@@ -17,6 +17,9 @@ import numpy as np
 from rl_runner.config.environment import WrapperConfig
 from rl_runner.errors import CodeError, EnvError, Problem, did_you_mean
 from rl_runner.local_code import import_named
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 AnyEnv = gym.Env[Any, Any]
 
@@ -59,21 +62,83 @@ def load_wrapper(config: WrapperConfig) -> Callable[..., AnyEnv]:
 
     :raises EnvError: if it cannot be imported or is not a wrapper, with the nearest name
     """
-    # Import its module.
-    module_name, _, class_name = config.name.replace(":", ".").rpartition(".")
-    try:
-        module = import_named(module_name, "env.wrappers")
-    except CodeError as error:
-        what = f"The wrapper `{config.name}` cannot be imported."
-        problems = (Problem(f"{what} {p.what}", "env.wrappers", p.cure) for p in error.problems)
-        raise CodeError(*problems) from error.__cause__
-    # Refuse what is not a wrapper.
-    found = getattr(module, class_name, None)
-    if not (isinstance(found, type) and issubclass(found, gym.Wrapper)):
-        what = f"`{config.name}` is not a Gymnasium wrapper."
-        others = [name for name in dir(module) if name != class_name]
-        raise EnvError(Problem(what, "env.wrappers", did_you_mean(class_name, others)))
+    cure = "Wrappers of all copies together belong in `env.vec_wrappers`."
+    return load_class(config.name, gym.Wrapper, "a Gymnasium wrapper", "env.wrappers", cure)
+
+
+def load_vec_wrapper(config: WrapperConfig) -> "type[VecEnvWrapper]":
+    """Import a wrapper of all copies, by its dotted name.
+
+    :raises EnvError: if it cannot be imported, is not such a wrapper, or a key of ``env`` does the
+        same with what checkpoints and evaluations need
+    """
+    from stable_baselines3.common.vec_env import VecEnvWrapper, VecFrameStack, VecNormalize
+
+    cure = "Wrappers of single copies belong in `env.wrappers`."
+    kind = "a `VecEnvWrapper` of stable-baselines3"
+    found: type[VecEnvWrapper] = load_class(
+        config.name, VecEnvWrapper, kind, "env.vec_wrappers", cure
+    )
+    for known, key in {VecNormalize: "normalize: true", VecFrameStack: "frame_stack: 4"}.items():
+        if issubclass(found, known):
+            what = f"No checkpoint holds what `{config.name}` remembers, nor does an evaluation."
+            raise EnvError(Problem(what, "env.vec_wrappers", f"Use `env.{key}` instead."))
     return found
+
+
+def load_class(name: str, base: type[Any], kind: str, key: str, cure: str = "") -> Any:
+    """Import a class by its dotted name, ``module.Class`` or ``module:Class``.
+
+    :param base: which it has to extend
+    :param kind: what it should be, for the message
+    :param key: the config's key that names it
+    :param cure: what to do if it is something else, and no similar name fits
+    :raises EnvError: if it cannot be imported or does not extend ``base``, with the nearest name
+    """
+    # Import its module.
+    module_name, _, class_name = name.replace(":", ".").rpartition(".")
+    try:
+        module = import_named(module_name, key)
+    except CodeError as error:
+        what = f"`{name}` cannot be imported."
+        problems = (Problem(f"{what} {p.what}", p.where, p.cure) for p in error.problems)
+        raise CodeError(*problems) from error.__cause__
+    # Refuse what is of another kind.
+    found = getattr(module, class_name, None)
+    if not (isinstance(found, type) and issubclass(found, base)):
+        others = [
+            each
+            for each, value in vars(module).items()
+            if isinstance(value, type) and issubclass(value, base) and value is not base
+        ]
+        what = f"`{name}` is not {kind}."
+        raise EnvError(Problem(what, key, did_you_mean(class_name, others) or cure))
+    return found
+
+
+def apply_vec_wrapper(venv: "VecEnv", config: WrapperConfig) -> "VecEnv":
+    """Put a wrapper on all copies together, with the arguments of the config.
+
+    :raises EnvError: as :func:`load_vec_wrapper` does; and whatever the wrapper raises
+    """
+    wrapper = load_vec_wrapper(config)
+    return wrapper(venv, **fitted_arguments(wrapper, config.kwargs))
+
+
+def fitted_arguments(creator: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments from YAML as a signature asks for them: lists become tuples or arrays."""
+    wanted = _wanted_types(creator)
+    return {name: _as_sequence(value, wanted.get(name, ())) for name, value in arguments.items()}
+
+
+def _as_sequence(value: Any, wanted: tuple[Any, ...]) -> Any:
+    """Return a list as a tuple or an array, if one is asked for and a list is not."""
+    if isinstance(value, list) and list not in wanted:
+        if tuple in wanted:
+            return tuple(_as_sequence(each, (tuple,)) for each in value)
+        if np.ndarray in wanted:
+            return np.asarray(value)
+    return value
 
 
 def refuse_running_statistics(env: Any, name: str, key: str) -> None:
@@ -117,11 +182,17 @@ def _layers(env: Any) -> Iterator[Any]:
 
 def _wanted_types(wrapper: Any) -> dict[str, tuple[Any, ...]]:
     """Return the types that each argument of a wrapper may have, as far as its signature says."""
+    parameters = inspect.signature(wrapper).parameters
     try:
-        hints = typing.get_type_hints(wrapper.__init__)
+        hints = typing.get_type_hints(wrapper.__init__ if isinstance(wrapper, type) else wrapper)
     except Exception:  # noqa: BLE001 - names that are imported for type checkers only, and the like
-        hints = {n: p.annotation for n, p in inspect.signature(wrapper).parameters.items()}
-    return {name: _members(hint) for name, hint in hints.items()}
+        hints = {name: parameter.annotation for name, parameter in parameters.items()}
+    wanted = {name: _members(hint) for name, hint in hints.items()}
+    # Without an annotation, a default says it.
+    for name, parameter in parameters.items():
+        if parameter.annotation is parameter.empty and isinstance(parameter.default, tuple):
+            wanted[name] = (tuple,)
+    return wanted
 
 
 def _members(hint: Any) -> tuple[Any, ...]:
@@ -149,12 +220,7 @@ def _argument(
             cure = f"Name {kind} of a module: `{name}: module:name`."
             raise EnvError(Problem(what, "env.wrappers", cure))
         return _method(env, config, name, value)
-    if isinstance(value, list) and list not in wanted:
-        if tuple in wanted:
-            return tuple(value)
-        if np.ndarray in wanted:
-            return np.asarray(value)
-    return value
+    return _as_sequence(value, wanted)
 
 
 def _named_object(config: WrapperConfig, argument: str, name: str, kind: str) -> Any:

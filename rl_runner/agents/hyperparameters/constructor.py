@@ -13,14 +13,20 @@ import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, Field, create_model
 
-from rl_runner.agents.hyperparameters.yaml_types import build_value, config_type, describe_type
+from rl_runner.agents.hyperparameters.yaml_types import (
+    build_value,
+    config_type,
+    describe_type,
+    find_class,
+)
 from rl_runner.agents.registry import Algorithm
 from rl_runner.config.section import Section, validate_section
 from rl_runner.config.yaml_text import Path, SourceMap
+from rl_runner.envs.wrappers import fitted_arguments
 from rl_runner.errors import ConfigError, Problem, did_you_mean
 
 # Constructor parameters that rl_runner sets itself, and where the user sets them instead.
@@ -31,6 +37,8 @@ OWNED_BY_RUNNER = {
     "verbose": "`-q` and `-v`",
     "_init_setup_model": "nothing",
 }
+
+NETWORK = ("class", "kwargs")  # the ends of `policy_kwargs.features_extractor_…`
 
 
 @dataclass(frozen=True)
@@ -84,12 +92,35 @@ def check_hyperparameters(
 
 
 def check_policy_name(algorithm: Algorithm, policy: str, where: str) -> None:
-    """Refuse a policy that the algorithm does not have."""
+    """Refuse a policy that the algorithm does not have, unless a module has it (``nets:Mine``).
+
+    :raises ConfigError: also for a class that does not extend one of the algorithm's policies
+    :raises CodeError: if its module cannot be imported
+    """
     aliases = algorithm.load_class().policy_aliases
-    if policy not in aliases:
+    if policy in aliases:
+        return
+    if "." not in policy and ":" not in policy:
         what = f"{algorithm.name} has no policy `{policy}`."
         cure = f"{did_you_mean(policy, aliases)} It has: auto, {', '.join(aliases)}."
-        raise ConfigError(Problem(what, where, cure.strip()))
+        cure = f"{cure.strip()} A class of your own has its module before it: `nets:MyPolicy`."
+        raise ConfigError(Problem(what, where, cure))
+    found = find_class(policy)
+    # Every policy of an algorithm extends its first one, or is another implementation of it.
+    base = next(iter(aliases.values()))
+    if found is None or not issubclass(found, base):
+        what = f"`{policy}` is not a policy for {algorithm.name}."
+        cure = f"Name a class that extends `{base.__module__}.{base.__name__}`."
+        raise ConfigError(Problem(what, where, cure))
+
+
+def load_policy(algorithm: Algorithm, policy: str) -> type[Any]:
+    """Return the class of a policy that :func:`check_policy_name` accepts."""
+    aliases = algorithm.load_class().policy_aliases
+    found = aliases.get(policy) or find_class(policy)
+    if found is None:
+        raise ConfigError(Problem(f"There is no policy `{policy}`.", "algo.policy"))
+    return cast("type[Any]", found)
 
 
 def build_keywords(
@@ -107,16 +138,22 @@ def build_keywords(
     }
     if keywords.get("policy_kwargs"):
         described = _policy_keywords(algorithm, keywords["policy"])
-        keywords["policy_kwargs"] = {
+        policy_keywords = {
             name: build_value(value, described[name].annotation, action_shape)
             for name, value in keywords["policy_kwargs"].items()
         }
+        # Arguments of a network of the user's own.
+        network, arguments = (policy_keywords.get(f"features_extractor_{k}") for k in NETWORK)
+        if network is not None and arguments:
+            policy_keywords["features_extractor_kwargs"] = fitted_arguments(network, arguments)
+        keywords["policy_kwargs"] = policy_keywords
+    if "policy" in keywords and keywords["policy"] not in algorithm.load_class().policy_aliases:
+        keywords["policy"] = load_policy(algorithm, keywords["policy"])
     return keywords
 
 
 def _policy_keywords(algorithm: Algorithm, policy: str) -> dict[str, Hyperparameter]:
-    cls = algorithm.load_class()
-    policy_class = cls.policy_aliases[policy]
+    policy_class = load_policy(algorithm, policy)
     given_by_algorithm = ("observation_space", "action_space", "lr_schedule", "use_sde")
     return _keywords_of(policy_class, given_by_algorithm)
 
@@ -146,10 +183,26 @@ def _keywords_of(cls: type[Any], leave_out: Sequence[str]) -> dict[str, Hyperpar
             parameter.default,
             descriptions.get(parameter.name, ""),
         )
-        for parameter in inspect.signature(cls).parameters.values()
+        for parameter in _parameters_of(cls)
         if parameter.name not in leave_out
         and parameter.kind not in {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
     }
+
+
+def _parameters_of(cls: type[Any]) -> Sequence[inspect.Parameter]:
+    """Return a constructor's parameters; behind ``**kwargs`` there are those of the parent class.
+
+    Subclasses usually pass on what they do not know: ``def __init__(self, *args, **kwargs)``.
+    """
+    found: dict[str, inspect.Parameter] = {}
+    for each in cls.__mro__:
+        if "__init__" not in vars(each):
+            continue
+        parameters = list(inspect.signature(each).parameters.values())
+        found = {**{parameter.name: parameter for parameter in parameters}, **found}
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    return tuple(found.values())
 
 
 def _described_parameters(cls: type[Any]) -> dict[str, str]:

@@ -12,17 +12,28 @@ checked value into the object that the constructor takes.
 """
 
 import functools
+import inspect
+import re
 import types
 import typing
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 
 from rl_runner.agents.schedules import build_schedule
+from rl_runner.config.environment import DOTTED_NAME
 from rl_runner.config.schedules import ScheduleConfig
 from rl_runner.config.section import Section, text_like
-from rl_runner.errors import CodeError
+from rl_runner.envs.wrappers import fitted_arguments
+from rl_runner.errors import CodeError, did_you_mean
 from rl_runner.local_code import import_named
 
 # Where short class names such as `Tanh` or `HerReplayBuffer` are looked up.
@@ -65,12 +76,48 @@ RANGES: dict[str, dict[str, float]] = {
 BIGGEST = 10**12
 
 
-class NoiseConfig(Section):
-    """``{noise: normal, sigma: 0.1}``: noise added to the actions of DDPG, TD3 and the like."""
+KNOWN_NOISES = ("normal", "ornstein_uhlenbeck")
 
-    noise: Literal["normal", "ornstein_uhlenbeck"]
-    sigma: Annotated[float, Field(ge=0)]
+
+def _names_noise(name: str) -> str:
+    if name in KNOWN_NOISES:
+        return name
+    if re.fullmatch(DOTTED_NAME, name) is None:
+        listed = " or ".join(f"'{each}'" for each in KNOWN_NOISES)
+        guess = did_you_mean(name, KNOWN_NOISES)
+        message = f"expected {listed}, or a class of your own, 'module:Class'. {guess}".strip()
+        raise ValueError(message)
+    from stable_baselines3.common.noise import ActionNoise
+
+    return _names_subclass_of(ActionNoise)(name)
+
+
+class NoiseConfig(Section):
+    """``{noise: normal, sigma: 0.1}``: noise added to the actions of DDPG, TD3 and the like.
+
+    A class of the user's own, ``{noise: my_noise:Pink, kwargs: {beta: 1.0}}``, is given the
+    ``kwargs``, and ``mean`` and ``sigma`` as arrays of the actions' shape if it has such arguments.
+    """
+
+    noise: Annotated[str, AfterValidator(_names_noise)]
+    sigma: Annotated[float, Field(ge=0)] | None = None
     mean: float = 0.0
+    kwargs: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        if self.noise in KNOWN_NOISES and self.sigma is None:
+            message = f"`{self.noise}` noise needs `sigma`, its standard deviation"
+            raise ValueError(message)
+        if self.noise in KNOWN_NOISES and self.kwargs:
+            message = f"`{self.noise}` noise takes `sigma` and `mean`, and no `kwargs`"
+            raise ValueError(message)
+        return self
+
+    @model_serializer
+    def _as_written(self) -> dict[str, Any]:
+        plain = {"noise": self.noise, "sigma": self.sigma, "mean": self.mean}
+        return {**plain, "kwargs": self.kwargs} if self.kwargs else plain
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:
@@ -272,7 +319,13 @@ def _build_noise(config: NoiseConfig, action_shape: tuple[int, ...]) -> object:
     import numpy as np
     from stable_baselines3.common import noise
 
-    mean, sigma = np.full(action_shape, config.mean), np.full(action_shape, config.sigma)
+    mean, sigma = np.full(action_shape, config.mean), np.full(action_shape, config.sigma or 0.0)
+    if config.noise not in KNOWN_NOISES:
+        found: Any = find_class(config.noise)
+        taken = inspect.signature(found).parameters
+        own = {"mean": mean, "sigma": None if config.sigma is None else sigma}
+        given = {k: value for k, value in own.items() if k in taken and value is not None}
+        return found(**given, **fitted_arguments(found, config.kwargs))
     if config.noise == "ornstein_uhlenbeck":
         return noise.OrnsteinUhlenbeckActionNoise(mean, sigma)
     if not action_shape:

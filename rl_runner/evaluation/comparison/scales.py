@@ -147,6 +147,7 @@ def _key(config: EnvConfig) -> str:
     from rl_runner.envs.code import modules_of_env
 
     about = config.model_dump(include={"id", "kwargs", "wrappers", "time_limit"}, mode="json")
+    about |= config.model_dump(include={"entry_point", "vec_wrappers"}, exclude_defaults=True)
     about |= {"gymnasium": gymnasium.__version__}
     if modules := modules_of_env(config):
         about |= {"code": modules}

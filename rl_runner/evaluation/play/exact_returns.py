@@ -120,7 +120,8 @@ class TransitionTable:
 @keeping_working_directory()
 def transition_table(config: EnvConfig) -> TransitionTable | None:
     """Read an environment's transition table; None without one, or if wrappers may change it."""
-    if config.wrappers or config.max_copies is not None:  # none can be opened to be read
+    wrapped = config.wrappers or config.vec_wrappers
+    if wrapped or config.max_copies is not None:  # none can be opened to be read
         return None
     with closing(make_single_env(config)) as env:
         # Gymnasium has no interface for it; its toy-text environments have these attributes.
