@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from rl_runner.config.data import DataConfig, budget_from_log
-from rl_runner.config.environment import EnvConfig
+from rl_runner.config.environment import EnvConfig, NamedClass, class_from_name
 from rl_runner.config.section import Count, Section, Timesteps
 from rl_runner.config.tune import TuneConfig
 from rl_runner.config.yaml_text import SourceMap
@@ -182,6 +182,8 @@ class CodeConfig(Section):
 class ExperimentConfig(Section):
     """A whole experiment: one algorithm on one environment, over several seeds.
 
+    ``callbacks`` are of stable-baselines3's kind, the user's own or those that it ships.
+
     With a ``data`` section it learns from logs instead (:mod:`rl_runner.offline`).
     """
 
@@ -190,6 +192,9 @@ class ExperimentConfig(Section):
     env: EnvConfig
     algo: AlgoConfig
     train: TrainConfig
+    callbacks: Annotated[
+        tuple[Annotated[NamedClass, BeforeValidator(class_from_name)], ...], Field(strict=False)
+    ] = ()
     eval: EvalConfig = EvalConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     tune: TuneConfig | None = None
@@ -202,6 +207,13 @@ class ExperimentConfig(Section):
     @classmethod
     def _budget_from_log(cls, raw: Any) -> Any:
         return budget_from_log(raw)
+
+    @model_validator(mode="after")
+    def _no_callbacks_without_environment(self) -> Self:
+        if self.data is not None and self.callbacks:
+            message = "`callbacks` watch an agent in an environment; learning from a log has none"
+            raise ValueError(message)
+        return self
 
     @property
     def source(self) -> SourceMap:
@@ -225,6 +237,8 @@ class ExperimentConfig(Section):
             del plain["env"]["entry_point"]
         if not self.env.vec_wrappers:
             del plain["env"]["vec_wrappers"]
+        if not self.callbacks:
+            del plain["callbacks"]
         if self.train.keep == "last":
             del plain["train"]["keep"]
         return plain

@@ -194,9 +194,8 @@ def _kwargs_of(config: EnvConfig, spec: EnvSpec) -> dict[str, Any]:
     """Return ``env.kwargs`` as the constructor asks for them: lists become tuples or arrays."""
     if not any(isinstance(value, list) for value in config.kwargs.values()):
         return config.kwargs
-    creator = spec.entry_point
-    if isinstance(creator, str):
-        creator = load_env_creator(creator)
+    found: Any = spec.entry_point
+    creator = load_env_creator(found) if isinstance(found, str) else found
     return config.kwargs if creator is None else fitted_arguments(creator, config.kwargs)
 
 

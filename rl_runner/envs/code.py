@@ -97,8 +97,7 @@ def modules_of(config: ExperimentConfig) -> dict[str, str]:
 
     :raises CodeError: if one cannot be imported
     """
-    names = [*_modules_of_env(config.env), *_named_in(config.algo.hyperparameters)]
-    return source_hashes(names)
+    return source_hashes(_modules_named_by(config))
 
 
 def modules_of_env(config: EnvConfig) -> dict[str, str]:
@@ -135,14 +134,19 @@ def _arguments_of(env: EnvConfig) -> list[dict[str, Any]]:
 
 def named_packages(config: ExperimentConfig) -> dict[str, str]:
     """Return the versions of the installed packages that a config names modules of."""
-    names = [*_modules_of_env(config.env), *_named_in(config.algo.hyperparameters)]
-    return package_versions(name for name in names if not is_local(name))
+    return package_versions(name for name in _modules_named_by(config) if not is_local(name))
 
 
 def describe_code(config: ExperimentConfig) -> list[str]:
     """Return a phrase for each module or package that a config names besides the usual ones."""
     local = [f"{name} ({file_of(name)})" for name in modules_of(config)]
     return local + [f"{package} {version}" for package, version in named_packages(config).items()]
+
+
+def _modules_named_by(config: ExperimentConfig) -> list[str]:
+    callbacks = [callback.model_dump() for callback in config.callbacks]
+    named = _named_in([config.algo.hyperparameters, callbacks])
+    return [*_modules_of_env(config.env), *named]
 
 
 def _modules_of_env(config: EnvConfig) -> list[str]:

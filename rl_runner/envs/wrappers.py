@@ -63,7 +63,10 @@ def load_wrapper(config: WrapperConfig) -> Callable[..., AnyEnv]:
     :raises EnvError: if it cannot be imported or is not a wrapper, with the nearest name
     """
     cure = "Wrappers of all copies together belong in `env.vec_wrappers`."
-    return load_class(config.name, gym.Wrapper, "a Gymnasium wrapper", "env.wrappers", cure)
+    found: type[AnyEnv] = load_class(
+        config.name, gym.Wrapper, "a Gymnasium wrapper", "env.wrappers", cure
+    )
+    return found
 
 
 def load_vec_wrapper(config: WrapperConfig) -> "type[VecEnvWrapper]":
@@ -184,7 +187,8 @@ def _wanted_types(wrapper: Any) -> dict[str, tuple[Any, ...]]:
     """Return the types that each argument of a wrapper may have, as far as its signature says."""
     parameters = inspect.signature(wrapper).parameters
     try:
-        hints = typing.get_type_hints(wrapper.__init__ if isinstance(wrapper, type) else wrapper)
+        is_class = isinstance(wrapper, type)
+        hints = typing.get_type_hints(wrapper.__init__ if is_class else wrapper)
     except Exception:  # noqa: BLE001 - names that are imported for type checkers only, and the like
         hints = {name: parameter.annotation for name, parameter in parameters.items()}
     wanted = {name: _members(hint) for name, hint in hints.items()}

@@ -42,6 +42,7 @@ from rl_runner.envs.contract.goals import check_goal_rewards
 from rl_runner.envs.specs import newer_version
 from rl_runner.errors import ConfigError, EnvError, Problem, RunnerError
 from rl_runner.local_code import keeping_working_directory
+from rl_runner.training.observers.own_callbacks import check_callbacks, reason_for_stock_loop
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
@@ -132,15 +133,18 @@ def resolve(config: ExperimentConfig) -> Resolution:
                 check_goal_rewards(env, env_config.id, keeps_infos=_keeps_infos(checked))
             # 5. The agent and its engine.
             agent = _build_stock(algorithm, checked, env)
+            check_callbacks(config)
+            callback_reason = reason_for_stock_loop(config, algorithm)
             where = source.locate(("algo", "engine"))
-            engine = choose_engine(algorithm, config.algo.engine, agent, where)
+            asked = _engine_with_callbacks(config.algo.engine, callback_reason, where)
+            engine = choose_engine(algorithm, asked, agent, where)
             return Resolution(
                 config=with_code(_with_engine(complete, engine)),
                 time_limit=limit,
                 time_limit_is_ours=limit_is_ours,
                 observation_space=describe_space(env.observation_space),
                 action_space=describe_space(env.action_space),
-                stock_reason=_stock_reason(algorithm, engine, agent),
+                stock_reason=_stock_reason(algorithm, engine, agent, callback_reason),
                 newer_version=newer_version(env_config),
                 space_notes=(
                     *image_notes(env_config, algorithm, written, checked, observations),
@@ -256,11 +260,29 @@ def _build_stock(algorithm: Algorithm, checked: Mapping[str, Any], env: "VecEnv"
     return build_agent(algorithm, {**checked, **on_cpu}, env, seed=0)
 
 
-def _stock_reason(algorithm: Algorithm, engine: Engine, agent: Agent) -> str | None:
-    """Return why the twin cannot run what the stock engine runs; None if it can, or has no twin."""
+def _engine_with_callbacks(asked: Engine, reason: str | None, where: str) -> Engine:
+    """Return the engine to ask for, given why the callbacks need the stock engine.
+
+    :raises ConfigError: if the fast engine is asked for
+    """
+    if reason is None:
+        return asked
+    if asked == "fast":
+        cure = "Set `engine: auto`, which takes the stock engine, or leave the callback out."
+        raise ConfigError(Problem(f"`engine: fast` is not available: {reason}.", where, cure))
+    return "stock"
+
+
+def _stock_reason(
+    algorithm: Algorithm, engine: Engine, agent: Agent, callback_reason: str | None
+) -> str | None:
+    """Return why the twin cannot run what the stock engine runs; None if it can, or has no twin.
+
+    :param callback_reason: why the callbacks need the stock engine; None if they do not
+    """
     if engine != "stock" or not algorithm.fast_path:
         return None
-    return reason_against_fast(algorithm, agent)
+    return callback_reason or reason_against_fast(algorithm, agent)
 
 
 def _with_engine(config: ExperimentConfig, engine: Engine) -> ExperimentConfig:
@@ -278,7 +300,7 @@ def _located(source: SourceMap) -> Iterator[None]:
 
 
 def _with_places(error: RunnerError, source: SourceMap) -> RunnerError:
-    keys = ("env", "algo")
+    keys = ("env", "algo")  # `callbacks` are located already
     problems = (
         Problem(problem.what, source.locate(tuple(problem.where.split("."))), problem.cure)
         if problem.where.partition(".")[0] in keys

@@ -73,13 +73,18 @@ def train_run(
                         reporter.note(f"Seed {seed}: its curve begins after timestep 0. {why}")
                 agent.learn(
                     total - agent.num_timesteps,
-                    CallbackList([segment.callback, *observers.callbacks]),
+                    CallbackList([segment.callback, *observers.build_callbacks()]),
                     log_interval=segment.log_interval,
                     reset_num_timesteps=False,
                 )
             _keep_halfway(agent, run, total)
             resumption.checkpoint(agent)
-            if agent.num_timesteps >= total:
+            if observers.stopped_by:
+                after = f"{agent.num_timesteps:,} of {total:,} timesteps"
+                reporter.note(
+                    f"Seed {seed}: `{observers.stopped_by}` ended training after {after}."
+                )
+            if agent.num_timesteps >= total or observers.stopped_by:
                 break
 
         # Save the finished agent, before the best one is loaded over it.

@@ -220,6 +220,29 @@ def test_a_run_stopped_and_killed_repeatedly_equals_an_undisturbed_one(
     assert differences(folder_of(config, whole.path), folder_of(config, resumed.path)) == []
 
 
+@pytest.mark.parametrize(
+    ("algo", "callback", "engine"),
+    [
+        ("ppo", "own_callbacks:Nudge", "fast"),
+        ("ppo", "own_callbacks:Rewards", "stock"),
+        ("dqn", {"name": "own_callbacks.Nudge", "kwargs": {"every": 5, "window": [4]}}, "fast"),
+        ("td3", "own_callbacks:Nudge", "stock"),
+        ("q_learning", "own_callbacks:Rewards", "stock"),
+        ("ppo", {"name": "own_callbacks:Enough", "kwargs": {"calls": 110}}, "fast"),
+    ],
+)
+def test_a_run_with_a_callback_of_the_users_own_resumes_exactly_on_either_engine(
+    algo: str, callback: Any, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    raw = experiment(algo).to_dict()
+    config = config_from_dict({**raw, "callbacks": [callback]})
+    assert resolve(config).config.algo.engine == engine
+    whole, resumed = run_whole_and_in_pieces(config, tmp_path, monkeypatch)
+    assert resumed.record.results == whole.record.results
+    assert differences(folder_of(config, whole.path), folder_of(config, resumed.path)) == []
+    assert (whole.record.timesteps < config.train.total_timesteps) == ("Enough" in str(callback))
+
+
 def test_every_algorithm_is_among_the_cases():
     assert ALGORITHMS.keys() <= CASES.keys()
     assert CASES.keys() >= TWICE_IN_A_SEGMENT

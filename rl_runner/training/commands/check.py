@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.logger import Logger
 
 from rl_runner.agents.parameters import check_finite_parameters
@@ -27,6 +27,7 @@ from rl_runner.envs.masking import draw_action
 from rl_runner.errors import ConfigError, Problem, RunnerError, describe_exception
 from rl_runner.local_code import keeping_working_directory
 from rl_runner.seeding import SeedTree
+from rl_runner.training.observers.own_callbacks import OwnCallback
 from rl_runner.training.resolve import Resolution, build_config_agent
 
 PROBE_SECONDS = 2.0
@@ -179,7 +180,8 @@ def probe_training(config: ExperimentConfig) -> Probe:
         agent.set_logger(Logger(folder=None, output_formats=[]))  # SB3 would make a folder
         stopwatch = _Stopwatch()
         with _explained(config, agent):
-            agent.learn(config.train.total_timesteps, stopwatch)
+            own = [OwnCallback(callback) for callback in config.callbacks]
+            agent.learn(config.train.total_timesteps, CallbackList([stopwatch, *own]))
             check_finite_parameters(agent)
             _probe_evaluation(config, agent)
         buffer_bytes = _array_bytes(getattr(agent, "replay_buffer", None))

@@ -1,6 +1,8 @@
 """Everything that watches a run while it learns, opened, restored and closed together."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
@@ -17,6 +19,7 @@ from rl_runner.training.observers.callbacks import (
     build_picture_callback,
 )
 from rl_runner.training.observers.episode_log import EpisodeRecorder
+from rl_runner.training.observers.own_callbacks import OwnCallback
 from rl_runner.training.observers.tensorboard import build_logger
 from rl_runner.training.reporting import Evaluated, Progress, Reporter, RunId
 
@@ -41,6 +44,8 @@ class Observers:
         self._run_id = RunId(config.name, seed)
         self._total = config.train.total_timesteps
         self._reporter = reporter
+        self._callbacks = config.callbacks
+        self._noted: set[tuple[str, str]] = set()  # callbacks and attributes
         with ExitStack() as opened:  # closes what is open already if a later step fails
             # The environment of periodic evaluations.
             if config.env.shares_copies:
@@ -56,6 +61,8 @@ class Observers:
                 run.measurements.tensorboard_dir, reporter.metrics_file, reporter.note
             )
             opened.callback(self.logger.close)
+            self._callback_states: Sequence[Mapping[str, Any]] = ()  # of the newest checkpoint
+            self._own: list[OwnCallback] = []
             # What looks at training while it runs.
             self._build_callbacks(config, run, seeds)
             if config.env.shares_copies:
@@ -73,10 +80,49 @@ class Observers:
             self.periodic["picture"] = picture
         self._ticker = ProgressTicker(self._total, self._report_progress)
 
+    def build_callbacks(self) -> list[BaseCallback]:
+        """Return the callbacks for the ``learn`` of a segment, the user's own first.
+
+        Those are built anew. An evaluation at the same timestep sees what they have done.
+        """
+        states: Sequence[Mapping[str, Any] | None] = self._callback_states
+        states = states or [None] * len(self._callbacks)
+        self._own = [
+            OwnCallback(callback, state)
+            for callback, state in zip(self._callbacks, states, strict=True)
+        ]
+        return [*self._own, *self.periodic.values(), self._ticker]
+
     @property
-    def callbacks(self) -> list[BaseCallback]:
-        """The callbacks for ``learn``."""
-        return [*self.periodic.values(), self._ticker]
+    def stopped_by(self) -> str:
+        """The name of the callback that has ended training; no text while none has."""
+        return next((callback.name for callback in self._own if callback.has_stopped), "")
+
+    def callback_states(self) -> Sequence[Mapping[str, Any]]:
+        """Return what the user's callbacks remember, for a checkpoint."""
+        if self._own:
+            self._note_lost_attributes()
+            return [callback.state() for callback in self._own]
+        return self._callback_states
+
+    def restore_callbacks(self, states: Sequence[Mapping[str, Any]]) -> None:
+        """Let the next segment's callbacks continue from what :meth:`callback_states` returned."""
+        self._callback_states = states
+
+    def _note_lost_attributes(self) -> None:
+        for callback in self._own:
+            lost = [
+                name
+                for name in callback.lost_attributes()
+                if (callback.name, name) not in self._noted
+            ]
+            self._noted.update((callback.name, name) for name in lost)
+            if lost:
+                self._reporter.note(
+                    f"No checkpoint can hold {', '.join(f'`{name}`' for name in lost)} of the "
+                    f"callback `{callback.name}`; after each checkpoint it is built anew, also in "
+                    "a run that is not interrupted."
+                )
 
     def close(self) -> None:
         """Close files and the evaluation's environment."""

@@ -8,7 +8,7 @@ which it began.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,8 @@ class SavedProgress:
     seconds: float = 0.0  # of training
     outputs: Mapping[str, int] = field(default_factory=dict)  # bytes of each growing file
     periodic: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # states of callbacks
+    callbacks: Sequence[Mapping[str, Any]] = ()  # states of the user's own, in the config's order
+    stopped_by: str = ""  # the user's callback that ended training
     recent_returns: tuple[float, ...] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)  # collected, and not yet written
 

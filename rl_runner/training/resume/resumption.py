@@ -130,6 +130,7 @@ class Resumption:
             return
         for name, state in self.progress.periodic.items():
             observers.periodic[name].restore(state)
+        observers.restore_callbacks(self.progress.callbacks)
         evaluations = read_evaluations(self._checkpoint)
         observers.evaluation.restore_arrays(evaluations, self._kept_best())
         observers.episodes.recent.extend(self.progress.recent_returns)
@@ -139,7 +140,7 @@ class Resumption:
     @property
     def is_trained(self) -> bool:
         """Whether nothing is left to learn: all that is missing is the end of the run."""
-        return self.progress.timesteps >= self._total
+        return self.progress.timesteps >= self._total or bool(self.progress.stopped_by)
 
     def restore_trained(self, agent: Agent) -> None:
         """Give a new agent the state at the end of training.
@@ -217,6 +218,7 @@ class Resumption:
         name = str(agent.num_timesteps)
         checkpoints = self._run.checkpoints
         self._checkpoint = checkpoints.write(name, lambda place: self._write(place, agent))
+        self._observers.restore_callbacks(self._observers.callback_states())
         checkpoints.keep_newest(self._config.checkpoint.keep_last)
 
     def write_exit_checkpoint(self, agent: Agent) -> None:
@@ -336,7 +338,7 @@ class Resumption:
 
     def _check_finished(self, agent: Agent) -> None:
         """Refuse an agent whose ``learn`` returned before the budget was used up."""
-        if agent.num_timesteps < self._total:
+        if agent.num_timesteps < self._total and not self._observers.stopped_by:
             message = (
                 f"{type(agent).__name__}.learn returned after {agent.num_timesteps:,} of "
                 f"{self._total:,} timesteps; see `Agent` in rl_runner/agents/protocol.py"
@@ -363,6 +365,8 @@ class Resumption:
             seconds=self.seconds,
             outputs=self._run.measurements.outputs.sizes(),
             periodic={name: callback.state() for name, callback in observers.periodic.items()},
+            callbacks=observers.callback_states(),
+            stopped_by=observers.stopped_by,
             recent_returns=tuple(observers.episodes.recent),
             metrics=pending_metrics(observers.logger),
         )
