@@ -16,7 +16,9 @@ recorded in the run's run.json with its traceback, the other runs continue, and 
 """
 
 import difflib
+import os
 import signal
+import sysconfig
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -148,12 +150,33 @@ def _on_one_line(problem: Problem) -> str:
 
 def place_of(error: BaseException) -> str:
     """Return file, line and function where an exception was raised, in the user's code if any."""
+    if place := users_place_of(error):
+        return place
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "site-packages" not in frame.filename]
-    if not frames:
-        return ""
-    frame = (own or frames)[-1]
+    return _shown_frame((own or frames)[-1]) if frames else ""
+
+
+def users_place_of(error: BaseException) -> str:
+    """Return file, line and function of the user's code that raised an exception; else no text.
+
+    That is the innermost code that belongs neither to an installed package, nor to Python, nor to
+    rl_runner.
+    """
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = frame.filename
+        if not file.startswith(("<", *_NOT_THE_USERS)) and "-packages" not in file:
+            return _shown_frame(frame)
+    return ""
+
+
+def _shown_frame(frame: traceback.FrameSummary) -> str:
     return f"{frame.filename}:{frame.lineno}, in {frame.name}"
+
+
+_NOT_THE_USERS = (sysconfig.get_path("stdlib"), os.path.dirname(__file__))  # noqa: PTH120 - a text
 
 
 def describe_exit(exitcode: int | None) -> str:

@@ -6,6 +6,7 @@
                                keeps what was measured of environments
       <name>-<hash8>/          one experiment
         config.yaml            resolved, complete, loadable
+        code/                  copies of the user's own modules, as they were when it began
         seed-<k>/              one run
           run.json             status, provenance, results
           events.out.tfevents* TensorBoard
@@ -43,6 +44,7 @@ SCALES = ".scales.json"
 
 # In an experiment
 CONFIG = "config.yaml"
+CODE = "code"
 SEED_PREFIX = "seed-"
 SEED_FOLDERS = f"{SEED_PREFIX}*"
 

@@ -21,7 +21,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
-from rl_runner.errors import CodeError, Problem
+from rl_runner.errors import CodeError, Problem, describe_exception, users_place_of
 from rl_runner.sources import hash_source, imports_of, with_parents
 
 SWITCH = "RL_RUNNER_LOCAL_CODE"  # an environment variable, which every process of a run inherits
@@ -115,8 +115,9 @@ def import_named(name: str, where: str = "env.id") -> ModuleType:
         raise CodeError(Problem(what, where, cure)) from None
     except Exception as error:
         what = f"The module `{name}` ({file_of(name)}) could not be imported: "
-        what += f"{type(error).__name__}: {error}"
-        cure = f"Correct it; `python -c 'import {name}'` shows where."
+        what += describe_exception(error)
+        place = users_place_of(error)
+        cure = f"Correct {place}." if place else f"`python -c 'import {name}'` shows where."
         raise CodeError(Problem(what, where, cure)) from error
 
 
@@ -226,6 +227,28 @@ def source_hashes(names: Iterable[str]) -> dict[str, str]:
     return dict(sorted(hashes.items()))
 
 
+def is_found(name: str) -> bool:
+    """Whether a module could be imported."""
+    return _spec_of(name) is not None
+
+
+def source_files(names: Iterable[str]) -> dict[str, Path]:
+    """Return the source of each of these local modules, by its place below a folder of modules.
+
+    The package ``a`` is at ``a/__init__.py``, its module ``a.b`` at ``a/b.py``.
+    """
+    files: dict[str, Path] = {}
+    for name in names:
+        spec = _spec_of(name)
+        if spec is None or spec.origin is None or not os.path.isfile(spec.origin):  # noqa: PTH113
+            continue
+        source = Path(spec.origin)
+        inside = "/".join(name.split("."))
+        is_package = spec.submodule_search_locations is not None
+        files[f"{inside}/{source.name}" if is_package else f"{inside}{source.suffix}"] = source
+    return files
+
+
 def unlisted_hashes(listed: Iterable[str]) -> dict[str, str]:
     """Return the hashes of loaded modules beside those ``listed`` that are not among them.
 
@@ -298,7 +321,9 @@ def _check_unambiguous(name: str, source: Path) -> None:
         return
     for folder in _folders:
         spec = PathFinder.find_spec(name, [folder])
-        if spec is not None and spec.origin and not source.samefile(spec.origin):
+        if spec is None or not spec.origin or source.samefile(spec.origin):
+            continue
+        if source.read_bytes() != Path(spec.origin).read_bytes():  # a copy is no other module
             what = f"Two folders have a module `{name}`, and this command has imported one of them."
             where = f"{source}\n{spec.origin}"
             cure = "Use one command for each, or give the modules different names."

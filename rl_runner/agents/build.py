@@ -17,7 +17,7 @@ from rl_runner.agents.registry import Algorithm
 from rl_runner.agents.spaces import policy_for
 from rl_runner.config.schema import Engine
 from rl_runner.config.yaml_text import SourceMap
-from rl_runner.errors import ConfigError, Problem
+from rl_runner.errors import ConfigError, Problem, users_place_of
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
@@ -103,4 +103,6 @@ def build_agent(
         raise ConfigError(Problem(what, "algo", cure)) from error
     except Exception as error:  # SB3 asserts, raises ValueError, or trips over what it missed
         what = f"{algorithm.name} refuses this configuration: {type(error).__name__}: {error}"
-        raise ConfigError(Problem(what, "algo", f"See `rl algos {algorithm.name}`.")) from error
+        place = users_place_of(error)
+        cure = f"Correct {place}." if place else f"See `rl algos {algorithm.name}`."
+        raise ConfigError(Problem(what, "algo", cure)) from error

@@ -12,10 +12,12 @@ from rl_runner.config.environment import EnvConfig
 from rl_runner.config.schema import CodeConfig, ExperimentConfig
 from rl_runner.envs.specs import find_spec
 from rl_runner.errors import CodeError, Problem
+from rl_runner.layout import CODE
 from rl_runner.local_code import (
     add_code_folders,
     file_of,
     folder_of,
+    is_found,
     is_local,
     package_versions,
     source_hashes,
@@ -32,6 +34,15 @@ def use_code(config: ExperimentConfig) -> None:
     listed = () if config.code is None else config.code.path
     base = beside[0] if beside else os.path.abspath("")  # noqa: PTH100 - links stay as they are
     add_code_folders([*(os.path.normpath(os.path.join(base, each)) for each in listed), *beside])  # noqa: PTH118
+    # An experiment keeps copies of its modules, in case that they are lost.
+    if _lost_modules(config):
+        add_code_folders(place for folder in beside if (place := Path(folder) / CODE).is_dir())
+
+
+def _lost_modules(config: ExperimentConfig) -> list[str]:
+    """Return the modules of a resolved config that can no longer be imported."""
+    named = {} if config.code is None else config.code.modules
+    return [name for name in named if "." not in name and not is_found(name)]
 
 
 def with_code(config: ExperimentConfig) -> ExperimentConfig:
@@ -76,7 +87,11 @@ def code_changes(config: ExperimentConfig) -> list[str]:
 def code_note(config: ExperimentConfig) -> str:
     """Return a sentence if local code has changed since a config was resolved; else no text."""
     changes = code_changes(config)
-    return f"The code has changed since this was trained: {'; '.join(changes)}." if changes else ""
+    if not changes:
+        return ""
+    kept = [place for folder in config.source.folders if (place := Path(folder) / CODE).is_dir()]
+    copies = f" The code that it was trained with is in {kept[0]}." if kept else ""
+    return f"The code has changed since this was trained: {'; '.join(changes)}.{copies}"
 
 
 def describe_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

@@ -11,7 +11,13 @@ import gymnasium as gym
 
 from rl_runner.config.environment import EnvConfig
 from rl_runner.envs.arguments import argument_to_blame
-from rl_runner.errors import EnvError, Problem, describe_exception, did_you_mean
+from rl_runner.errors import (
+    EnvError,
+    Problem,
+    describe_exception,
+    did_you_mean,
+    users_place_of,
+)
 from rl_runner.local_code import KNOWN_PACKAGES, import_named, is_local
 
 DEFAULT_TIME_LIMIT = 1000  # steps, for environments that never truncate an episode themselves
@@ -160,6 +166,8 @@ def explained(config: EnvConfig, action: str) -> Iterator[None]:
     # Anything that its own code raises.
     except (Exception, SystemExit) as error:
         what = f"`{config.id}` could not be {action}: {describe_exception(error)}"
+        if users := users_place_of(error):
+            what += f" ({users})"
         cure = argument_to_blame(config, _spec_if_any(config), error)
         keys = [place, *(f"env.kwargs.{name}" for name in config.kwargs), "env.wrappers"]
         cure = cure or f"Check {', '.join(f'`{key}`' for key in keys)}."

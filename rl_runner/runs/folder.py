@@ -5,14 +5,17 @@ Every file appears whole or not at all: it is written aside and renamed.
 """
 
 import contextlib
+import functools
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
 from rl_runner.errors import DiskFullError, Problem, RunFolderError
 from rl_runner.layout import (
     CHECKPOINTS,
+    CODE,
     CONFIG,
     LOCK,
     LOG,
@@ -228,6 +231,18 @@ class ExperimentFolder:
             lambda path: path.write_text(text, encoding="utf-8"),
             suffix=str(os.getpid()),
         )
+
+    def keep_sources(self, files: Mapping[str, Path]) -> None:
+        """Copy files below the folder of kept sources, by their places there."""
+        for inside, source in files.items():
+            copy = self.path / CODE / inside
+            content = source.read_bytes()
+            if copy.is_file() and copy.read_bytes() == content:
+                continue
+            with writing(copy):
+                copy.parent.mkdir(parents=True, exist_ok=True)
+            write = functools.partial(Path.write_bytes, data=content)
+            write_aside(copy, write, suffix=str(os.getpid()))
 
     def seeds(self) -> tuple[int, ...]:
         """Return the seeds that have a folder."""

@@ -9,6 +9,7 @@ from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, loa
 from rl_runner.config.environment import EnvConfig
 from rl_runner.errors import ConfigError
 from rl_runner.layout import CONFIG
+from rl_runner.local_code import source_files
 from rl_runner.runs.folder import ExperimentFolder
 from rl_runner.training.processes.launcher import run_here, run_in_processes
 from rl_runner.training.recording import announce, refresh_result
@@ -46,8 +47,13 @@ class ExperimentResult:
 def begin_experiment(
     config: ExperimentConfig, folder: ExperimentFolder, reporter: Reporter
 ) -> None:
-    """Write a resolved config into its folder, with the seeds that are there already."""
+    """Write a resolved config into its folder, with the seeds that are there already.
+
+    Copies of the user's own modules are kept beside it; data files that they read are not.
+    """
     folder.write_config(dump_config(_with_earlier_seeds(config, folder, reporter)))
+    if config.code is not None:
+        folder.keep_sources(source_files(config.code.modules))
     reporter.experiment_started(config, folder.path, config.train.seeds)
 
 

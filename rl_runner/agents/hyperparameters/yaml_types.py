@@ -246,11 +246,11 @@ def _names_subclass_of(base: type[Any]) -> Callable[[str], str]:
         try:
             found, reason = find_class(name), ""
         except CodeError as error:
-            found, reason = None, "".join(f". {p.what}" for p in error.problems).removesuffix(".")
+            found, reason = None, "".join(f". {p.what} {p.cure}" for p in error.problems)
         if not (isinstance(found, type) and issubclass(found, base)):
             message = (
                 f"`{name}` is not a {base.__name__}; give a class name such as "
-                f"package.module.Class{reason}"
+                f"package.module.Class{reason.removesuffix('.')}"
             )
             raise ValueError(message)
         return name
