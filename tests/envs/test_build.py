@@ -209,9 +209,9 @@ def test_a_wrapper_stands_outside_the_time_limit() -> None:
             "`gymnasium.wrappers.FlattenObservations` is not a Gymnasium wrapper.",
             "Did you mean `FlattenObservation`?",
         ),
-        ("os.path", "The wrapper `os.path` cannot be imported. `os` belongs to Python", ""),
+        ("os.path", "`os.path` cannot be imported. `os` belongs to Python", ""),
         ("gymnasium.Env", "`gymnasium.Env` is not a Gymnasium wrapper.", ""),
-        ("no_such_package.Wrapper", "The wrapper `no_such_package.Wrapper` cannot be imported", ""),
+        ("no_such_package.Wrapper", "`no_such_package.Wrapper` cannot be imported", ""),
     ],
 )
 def test_what_is_no_wrapper_is_refused(name: str, what: str, cure: str) -> None:

@@ -1,6 +1,7 @@
 """Writing a config: ``rl init``, ``rl check``, ``rl algos`` and ``rl envs``."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,13 +17,30 @@ if TYPE_CHECKING:
 
 
 def init(
-    algo: Annotated[str, typer.Argument(metavar="ALGO", help="A name from `rl algos`.")],
-    env: Annotated[str, typer.Argument(metavar="ENV", help="A Gymnasium id, see `rl envs`.")],
+    algo: Annotated[
+        str, typer.Argument(metavar="ALGO", help="A name from `rl algos`; or the word `env`.")
+    ],
+    env: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENV", help="A Gymnasium id, see `rl envs`; after `env`, the file to write."
+        ),
+    ],
 ) -> None:
-    """Print a commented, valid config to start from.
+    """Print a commented, valid config; or write an environment of your own to start from.
 
     Example: rl init ppo CartPole-v1 > mine.yaml
+
+    `rl init env my_env.py` writes a small environment, its tests, and a config that trains at once.
     """
+    if algo == "env":
+        from rl_runner.training.commands.environment_starter import write_environment
+
+        written = write_environment(Path(env))
+        show_message(f"Wrote {', '.join(map(str, written))}")
+        config, tests = written[2], written[1]
+        show_message(f"Next: `rl check {config}`, `rl train {config}`, `pytest {tests}`.")
+        return
     from rl_runner.training.commands.starter import starter_config
 
     show_text(starter_config(algo, env))
@@ -102,6 +120,9 @@ def _show_warnings(reports: "Sequence[CheckReport]") -> None:
         else "Valid."
     )
     show(f"{verdict} Times are estimated from a few seconds of training, without evaluations.")
+    for report in reports:
+        alone, learning = report.env_steps_per_second, report.steps_per_second
+        show(f"{report.env}: {alone:,.0f} steps/s alone, {learning:,.0f} with learning.")
 
 
 def _show_code(reports: "Sequence[CheckReport]", *, has_wrappers: bool) -> None:

@@ -17,12 +17,14 @@ import numpy as np
 
 from rl_runner.config.environment import EnvConfig
 from rl_runner.envs.build import build_copy
-from rl_runner.envs.contract.observations import bounds_breach
+from rl_runner.envs.contract.impressions import Impressions
 from rl_runner.envs.masking import draw_action
 from rl_runner.seeding import global_generators
 
 SEED = 20_240_229
 STEPS = 200
+OTHER_SEEDS = (SEED + 1, SEED + 2)
+SEED_STEPS = 20
 SECONDS = 3.0  # of the first of the three games; slow environments play fewer steps
 
 USE_NP_RANDOM = (
@@ -42,6 +44,13 @@ KEEPS_STATE = (
 )
 
 
+IGNORES_SEED = (
+    "Its episodes are the same on every seed, although it draws random numbers: `reset` seeds its "
+    "generator with a constant. Evaluations then play one episode over and over. Pass the seed on: "
+    "`super().reset(seed=seed)`."
+)
+
+
 @dataclass
 class Game:
     """What was played from one reset: a digest of each result, and the actions."""
@@ -57,24 +66,37 @@ class Game:
         return None
 
 
-def try_environment(config: EnvConfig, *, minus_infinity: bool = False) -> tuple[str, ...]:
-    """Play some random steps and return warnings, each a few sentences.
+@dataclass(frozen=True)
+class Trial:
+    """What a trial showed."""
+
+    warnings: tuple[str, ...]  # a few sentences each
+    steps_per_second: float  # of one copy alone, without an agent
+
+
+def try_environment(
+    config: EnvConfig, *, minus_infinity: bool = False, has_time_limit: bool = True
+) -> Trial:
+    """Play some random steps, and say what is wrong or will make learning hard.
 
     :param minus_infinity: let rewards of −inf pass
+    :param has_time_limit: whether the environment or its config has one
     :raises EnvError: if the environment cannot be built, raises an exception, or returns what
         cannot be learned from
     """
     # The same actions twice in one copy, and once in another copy on the same seed.
     with closing(build_copy(config, 0, SEED, minus_infinity=minus_infinity)) as env:
-        warnings = _Bounds(env.observation_space)
+        normalizes = config.normalize.observations, config.normalize.rewards
+        impressions = Impressions(env.observation_space, normalizes)
         generators = global_generators()
-        first = _play(env, warnings=warnings)
+        first = _play(env, impressions=impressions)
         is_globally_random = global_generators() != generators
         again = _play(env, first.actions)
+        is_ignorant = _ignores_seed(env, first)
     with closing(build_copy(config, 1, SEED, minus_infinity=minus_infinity)) as env:
         elsewhere = _play(env, first.actions)
     # Only if the copies agree can one copy's second episode be blamed on its first.
-    found = list(warnings.found)
+    found = impressions.warnings(has_time_limit=has_time_limit)
     if (difference := first.first_difference(elsewhere)) is not None:
         found.append(f"Two copies reset on the same seed {difference}. {USE_NP_RANDOM}")
     elif (difference := first.first_difference(again)) is not None:
@@ -84,45 +106,58 @@ def try_environment(config: EnvConfig, *, minus_infinity: bool = False) -> tuple
         )
     elif is_globally_random:  # seeded from `reset(seed)`: one copy alone repeats its episodes
         found.append(SHARES_GENERATOR)
-    return tuple(found)
+    if is_ignorant:
+        found.append(IGNORES_SEED)
+    return Trial(tuple(found), impressions.steps_per_second)
 
 
-class _Bounds:
-    """Remembers the first observation that is outside the bounds of its space."""
+def _ignores_seed(env: gym.Env[Any, Any], first: Game) -> bool:
+    """Whether an environment draws random numbers, but the same ones on every seed.
 
-    def __init__(self, space: gym.Space[Any]) -> None:
-        self._space = space
-        self.found: list[str] = []
-
-    def look_at(self, obs: Any) -> None:
-        if self.found or (breach := bounds_breach(self._space, obs)) is None:
-            return
-        cure = "Widen the bounds of `observation_space`, or clip what is returned."
-        self.found.append(f"An observation is not in its space: {breach}. {cure}")
+    One that draws none may well play the same episode on every seed.
+    """
+    used = set()
+    for seed in OTHER_SEEDS:
+        other = _play(env, first.actions[:SEED_STEPS], seed=seed)
+        if other.results != first.results[: len(other.results)]:
+            return False
+        used.add(getattr(env.unwrapped, "_np_random_seed", None))
+    # `reset` of Gymnasium notes the seed that it is given; has the generator been used since?
+    constant = used.pop()
+    if used or not isinstance(constant, int) or constant in OTHER_SEEDS:
+        return False
+    unused, _ = gym.utils.seeding.np_random(constant)
+    return bool(env.unwrapped.np_random.bit_generator.state != unused.bit_generator.state)
 
 
 def _play(
-    env: gym.Env[Any, Any], actions: Sequence[Any] | None = None, warnings: _Bounds | None = None
+    env: gym.Env[Any, Any],
+    actions: Sequence[Any] | None = None,
+    impressions: Impressions | None = None,
+    seed: int = SEED,
 ) -> Game:
-    """Reset on :data:`SEED` and step; new episodes begin where one ends.
+    """Reset on a seed and step; new episodes begin where one ends.
 
     :param actions: to repeat; None draws them
+    :param impressions: is shown every step
     """
     # Reset; actions are drawn from a seed as well.
-    env.get_wrapper_attr("begin_episodes")([SEED])
-    env.action_space.seed(SEED)
+    env.get_wrapper_attr("begin_episodes")([seed])
+    env.action_space.seed(seed)
     obs, _ = env.reset()
     game = Game([_digest(obs)], [])
     began = time.monotonic()
     n_steps = STEPS if actions is None else len(actions)
     # Step, and keep a digest of everything that the environment returns.
     for step in range(n_steps):
-        if warnings is not None:
-            warnings.look_at(obs)
-            if time.monotonic() - began > SECONDS:
-                break
+        if impressions is not None and time.monotonic() - began > SECONDS:
+            break
         action = draw_action(env) if actions is None else actions[step]
-        obs, reward, terminated, truncated, _ = env.step(action)
+        if impressions is not None:
+            impressions.before_step(obs)
+        obs, reward, terminated, truncated, info = env.step(action)
+        if impressions is not None:
+            impressions.after_step(float(reward), info, ended=terminated or truncated)
         game.actions.append(action)
         game.results.append(_digest(obs, float(reward), terminated, truncated))
         if terminated or truncated:

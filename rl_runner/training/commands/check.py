@@ -1,5 +1,6 @@
 """Estimate what an experiment will cost by training it for a few seconds; nothing is written."""
 
+import io
 import math
 import re
 import resource
@@ -7,13 +8,15 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 from stable_baselines3.common.logger import Logger
 
 from rl_runner.agents.parameters import check_finite_parameters
@@ -35,6 +38,23 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Gymnasium's warnings have it
 MAX_WAIT = 4  # times as long, at most, for so much to be computed
 MIN_REPLAY_UPDATES = 10
 PROBE_STEPS = 10  # of an evaluation
+# What the checkers say and this program does itself, or says better
+IRRELEVANT = (
+    "A Box observation space m",  # … is infinite, as many are
+    "Expects the random number generator to have been generated",  # the trial compares copies
+    "Official support for the `seed` function is dropped",
+    "Not able to test alternative render modes",
+    "The default seed argument",
+    "The environment (",  # "… is different from the unwrapped version": wrappers are meant
+    "For Box action spaces, we recommend using a symmetric",
+    "We recommend you to use a symmetric",
+    "Your observation ",  # of images too small, and of channels: checked for the policy
+    "It seems that your observation",
+    "The minimal resolution for an image",
+    "Nested observation spaces are not supported",
+    "Tuple observation space is not supported",
+    "Sequence observation space is not supported",
+)
 MAX_PROBE_SECONDS = 15.0  # for an algorithm whose first cycle takes longer than that
 
 
@@ -55,6 +75,7 @@ class CheckReport:
     steps_per_second: float
     seconds_per_run: float  # training only, on one core
     megabytes: float  # peak of one training process with a full replay buffer
+    env_steps_per_second: float  # one copy of the environment alone, with random actions
     warnings: tuple[str, ...]  # what about the environment will surprise its user
 
 
@@ -76,10 +97,12 @@ def check_experiment(resolution: Resolution) -> CheckReport:
     config = resolution.config
     # Try the environment and the agent.
     minus_infinity = find_algorithm(config.algo.name).minus_infinity
-    found = (
-        *try_environment(config.env, minus_infinity=minus_infinity),
-        *_gymnasium_warnings(config.env),
+    trial = try_environment(
+        config.env,
+        minus_infinity=minus_infinity,
+        has_time_limit=not resolution.time_limit_is_ours,
     )
+    found = (*trial.warnings, *_checkers_warnings(config.env))
     probe = probe_training(config)
     # Report what a whole training would take.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -99,19 +122,43 @@ def check_experiment(resolution: Resolution) -> CheckReport:
         steps_per_second=probe.steps_per_second,
         seconds_per_run=total_timesteps / probe.steps_per_second,
         megabytes=kilobytes / 1024 + probe.replay_buffer_bytes / 2**20,
+        env_steps_per_second=trial.steps_per_second,
         warnings=tuple(dict.fromkeys(found)),
     )
 
 
-def _gymnasium_warnings(config: EnvConfig) -> tuple[str, ...]:
-    """Let Gymnasium's checker watch one reset and one step, and return its warnings as text."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        with closing(make_single_env(config, check=True)) as env:
-            env.reset(seed=0)
-            env.step(draw_action(env))
-    texts = (str(each.message) for each in caught if issubclass(each.category, UserWarning))
-    return tuple(COLOUR.sub("", text).removeprefix("WARN: ").strip() for text in texts)
+def _checkers_warnings(config: EnvConfig) -> Iterator[str]:
+    """Let the checkers of Gymnasium and stable-baselines3 look, and yield what they say.
+
+    They look at the bare environment: what the config's wrappers correct is not its business.
+    Whatever they refuse, but can be trained with here, is a warning too.
+    """
+    checkers = (
+        (_step_under_passive_checker, "Gymnasium's checker"),
+        (lambda env: check_env(env.unwrapped, skip_render_check=True), "Gymnasium's checker"),
+        (lambda env: check_env_for_sb3(env.unwrapped, warn=True), "stable-baselines3's checker"),
+    )
+    for check, checker in checkers:
+        with warnings.catch_warnings(record=True) as caught, redirect_stdout(io.StringIO()):
+            warnings.simplefilter("always")
+            refused = ""
+            with closing(make_single_env(config, check=True)) as env:
+                try:
+                    check(env)
+                except Exception as error:  # noqa: BLE001 - an assertion, or what the environment raises
+                    refused = describe_exception(error).removeprefix("AssertionError: ")
+        for each in caught:
+            if issubclass(each.category, UserWarning):
+                text = COLOUR.sub("", str(each.message)).removeprefix("WARN: ").strip()
+                if not text.startswith(IRRELEVANT):
+                    yield " ".join(text.split())
+        if refused and not refused.startswith(IRRELEVANT):
+            yield f"{checker} refuses it: {refused}"
+
+
+def _step_under_passive_checker(env: Any) -> None:
+    env.reset(seed=0)
+    env.step(draw_action(env))
 
 
 class _Stopwatch(BaseCallback):

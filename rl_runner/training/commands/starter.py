@@ -68,8 +68,8 @@ def starter_config(algo: str, env_id: str) -> str:
 
 
 def _explained(item: Hyperparameter) -> list[str]:
-    """Return two lines for a hyperparameter: a comment, and its default value."""
+    """Return the lines of a hyperparameter: a comment, and its default value."""
     text = item.description or item.type_name
-    comment = textwrap.shorten(text.partition(". ")[0], COMMENT_WIDTH, placeholder=" …")
+    comment = textwrap.wrap(text, COMMENT_WIDTH, break_long_words=False, break_on_hyphens=False)
     value = yaml.safe_dump(item.default, default_flow_style=True).removesuffix("...\n").strip()
-    return [f"  # {comment}", f"  {item.name}: {value}"]
+    return [*(f"  # {line}" for line in comment), f"  {item.name}: {value}"]

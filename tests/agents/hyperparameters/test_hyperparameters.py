@@ -324,7 +324,7 @@ def test_ornstein_uhlenbeck_noise_takes_a_mean() -> None:
     [
         ({"noise": "gaussian", "sigma": 0.1}, "'normal' or 'ornstein_uhlenbeck'"),
         ({"noise": "normal", "sigma": -0.1}, "greater than or equal to 0"),
-        ({"noise": "normal"}, "The key `sigma` is missing."),
+        ({"noise": "normal"}, "`normal` noise needs `sigma`"),
         ({"noise": "normal", "sigma": 0.1, "std": 1.0}, "Unknown key `std`."),
         (0.1, "a mapping"),
     ],
@@ -404,7 +404,8 @@ def test_an_unknown_policy_is_refused_with_the_nearest_and_all_there_are() -> No
     assert problem == Problem(
         "ppo has no policy `MlpPolice`.",
         "a.yaml:5",
-        "Did you mean `MlpPolicy`? It has: auto, MlpPolicy, CnnPolicy, MultiInputPolicy.",
+        "Did you mean `MlpPolicy`? It has: auto, MlpPolicy, CnnPolicy, MultiInputPolicy. A class "
+        "of your own has its module before it: `nets:MyPolicy`.",
     )
 
 
