@@ -12,13 +12,14 @@ from optuna.trial import TrialState
 
 from rl_runner.config import ExperimentConfig
 from rl_runner.config.tune import TuneConfig
-from rl_runner.errors import ConfigError, DiskFullError, Problem, StudyError
+from rl_runner.errors import ConfigError, DiskFullError
 from rl_runner.training.processes.launcher import POLL_SECONDS, Launcher
 from rl_runner.training.reporting import RunId
 from rl_runner.training.task import RunResult
 from rl_runner.tuning.objective import RunOutcome, load_curve
 from rl_runner.tuning.optuna_log import optuna_silenced
 from rl_runner.tuning.report.tensorboard_log import log_trial
+from rl_runner.tuning.search.ending import has_trials_left, refuse_hopeless
 from rl_runner.tuning.search.running_trial import (
     CAUSE,
     OUTCOME,
@@ -46,8 +47,6 @@ from rl_runner.tuning.trial_runs import (
     write_experiment,
 )
 
-MOST_INFEASIBLE = 100  # trials in a row, after which the space counts as impossible
-MOST_FAILURES = 5  # trials without any result, after which the search gives up
 CHECK_SECONDS = 2.0  # between two checks of what other processes have done
 
 
@@ -160,8 +159,8 @@ class Search:
         while self.launcher.n_free and not self._is_out_of_time:
             queue_abandoned_trials(self.study)
             outcomes = self._outcomes()
-            self._give_up_if_hopeless(outcomes)
-            if not self._has_trials_left(outcomes):
+            refuse_hopeless(self.study, self.task.folder, outcomes, self.n_failed)
+            if not has_trials_left(self.study, self.task.tune, outcomes, self.n_points):
                 break
             self._ask()
         # Other processes may still die and leave trials to this one.
@@ -179,37 +178,9 @@ class Search:
         reports = (trial_report(frozen, self.task.space) for frozen in self.study.get_trials())
         return [report.outcome for report in reports]
 
-    def _has_trials_left(self, outcomes: Sequence[Outcome]) -> bool:
-        """Whether another trial may begin; infeasible and abandoned ones do not count as begun."""
-        if self.n_points is not None and self._n_drawn() >= self.n_points:
-            return "waiting" in outcomes  # the grid is used up, but an interrupted trial is queued
-        n_begun = sum(o not in {"infeasible", "waiting", "abandoned"} for o in outcomes)
-        return n_begun < self.task.tune.trials
-
-    def _n_drawn(self) -> int:
-        """Return how many trials were drawn; those queued again were not drawn again."""
-        trials = self.study.get_trials(deepcopy=False)
-        return sum(trial_number(trial) == trial.number for trial in trials)
-
     def _others_have_trials(self) -> bool:
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return len(running) > len(self.trials)
-
-    def _give_up_if_hopeless(self, outcomes: Sequence[Outcome]) -> None:
-        """Raise StudyError if every trial fails, or the space seems to be impossible."""
-        # Every trial so far has failed.
-        ended = [o for o in outcomes if o in {"complete", "pruned", "failed"}]
-        if self.n_failed >= MOST_FAILURES and set(ended) == {"failed"}:
-            what = f"All {len(ended)} trials failed, so there is no result."
-            last = [t for t in self.study.get_trials() if t.user_attrs.get(CAUSE)][-1]
-            path = self.task.folder.trial(trial_number(last))
-            raise StudyError(Problem(what, str(path), f"The last cause: {last.user_attrs[CAUSE]}"))
-        # No recent combination could be trained.
-        recent = [o for o in outcomes if o != "running"][-MOST_INFEASIBLE:]
-        if len(recent) == MOST_INFEASIBLE and set(recent) == {"infeasible"}:
-            what = f"The last {MOST_INFEASIBLE} trials were combinations that cannot be trained."
-            last = self.study.get_trials()[-1]
-            raise StudyError(Problem(what, "tune.search_space", str(last.user_attrs[CAUSE])))
 
     def _ask(self) -> None:
         """Ask Optuna for the next trial and begin it."""
