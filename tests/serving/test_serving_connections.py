@@ -289,3 +289,24 @@ def test_a_client_that_does_not_read_is_not_answered_without_end(served):
     held, answers = served.http.runner.run(main())
     assert 0 < held < 6 * fast_lane.MOST_AHEAD  # what it holds, and what it reads at once
     assert len({json.dumps(document) for _, _, document in answers}) == 1
+
+
+def test_a_large_request_arrives_after_the_client_has_read_again(served):
+    """It was only a part of what had been read when reading was paused."""
+
+    async def main():
+        async with connected(served) as (reader, writer, state):
+            body = json.dumps(decision(served, "e1")).encode()
+            large = request(served, body=body + b" " * 900_000)
+            writer.write(request(served, body=decision(served, "e0")))
+            (connection,) = await has_begun(state)
+            connection.pause_writing()
+            await read_answer(reader)
+            writer.write(large)
+            while not connection._is_read_paused:  # noqa: ASYNC110 - has no event
+                await asyncio.sleep(0)
+            connection.resume_writing()
+            return await read_answer(reader)
+
+    status, _, document = served.http.runner.run(main())
+    assert (status, document["step"]) == (200, 1)
