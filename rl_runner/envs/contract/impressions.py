@@ -32,7 +32,6 @@ class Impressions:
         self._breach = ""  # the first observation outside of its space
         self._largest = 0.0
         self._rewards: list[float] = []
-        self._n_ended = 0
         self._unpicklable: dict[str, str] = {}
         self._seconds: list[float] = []  # of each step
         self._started = time.perf_counter()
@@ -52,30 +51,21 @@ class Impressions:
                 self._largest = max(self._largest, float(np.abs(value).max()))
         self._started = time.perf_counter()
 
-    def after_step(self, reward: float, info: dict[str, Any], *, ended: bool) -> None:
+    def after_step(self, reward: float, info: dict[str, Any]) -> None:
         """Look at what a step returned."""
         self._seconds.append(time.perf_counter() - self._started)
         self._rewards.append(reward)
-        self._n_ended += ended
         for key, value in info.items():
             if key not in self._unpicklable and _cannot_travel(value):
                 self._unpicklable[str(key)] = type(value).__name__
 
-    def warnings(self, *, has_time_limit: bool) -> list[str]:
-        """Return what was noticed, a few sentences each.
-
-        :param has_time_limit: whether the environment or its config has one
-        """
+    def warnings(self) -> list[str]:
+        """Return what was noticed, a few sentences each."""
         found = []
         if self._breach:
             cure = "Widen the bounds of `observation_space`, or clip what is returned."
             found.append(f"An observation is not in its space: {self._breach}. {cure}")
         found += self._of_scale()
-        if not self._n_ended and not has_time_limit:
-            found.append(
-                f"No episode ended in {len(self._rewards)} random steps, and there is no time "
-                "limit of its own. Set `env.time_limit`, or let `step` return `terminated`."
-            )
         if self._unpicklable:
             listed = ", ".join(
                 f"`{k}` ({v})" for k, v in list(self._unpicklable.items())[:MOST_KEYS]

@@ -74,13 +74,10 @@ class Trial:
     steps_per_second: float  # of one copy alone, without an agent
 
 
-def try_environment(
-    config: EnvConfig, *, minus_infinity: bool = False, has_time_limit: bool = True
-) -> Trial:
+def try_environment(config: EnvConfig, *, minus_infinity: bool = False) -> Trial:
     """Play some random steps, and say what is wrong or will make learning hard.
 
     :param minus_infinity: let rewards of −inf pass
-    :param has_time_limit: whether the environment or its config has one
     :raises EnvError: if the environment cannot be built, raises an exception, or returns what
         cannot be learned from
     """
@@ -96,7 +93,7 @@ def try_environment(
     with closing(build_copy(config, 1, SEED, minus_infinity=minus_infinity)) as env:
         elsewhere = _play(env, first.actions)
     # Only if the copies agree can one copy's second episode be blamed on its first.
-    found = impressions.warnings(has_time_limit=has_time_limit)
+    found = impressions.warnings()
     if (difference := first.first_difference(elsewhere)) is not None:
         found.append(f"Two copies reset on the same seed {difference}. {USE_NP_RANDOM}")
     elif (difference := first.first_difference(again)) is not None:
@@ -157,7 +154,7 @@ def _play(
             impressions.before_step(obs)
         obs, reward, terminated, truncated, info = env.step(action)
         if impressions is not None:
-            impressions.after_step(float(reward), info, ended=terminated or truncated)
+            impressions.after_step(float(reward), info)
         game.actions.append(action)
         game.results.append(_digest(obs, float(reward), terminated, truncated))
         if terminated or truncated:

@@ -97,11 +97,7 @@ def check_experiment(resolution: Resolution) -> CheckReport:
     config = resolution.config
     # Try the environment and the agent.
     minus_infinity = find_algorithm(config.algo.name).minus_infinity
-    trial = try_environment(
-        config.env,
-        minus_infinity=minus_infinity,
-        has_time_limit=not resolution.time_limit_is_ours,
-    )
+    trial = try_environment(config.env, minus_infinity=minus_infinity)
     found = (*trial.warnings, *_checkers_warnings(config.env))
     probe = probe_training(config)
     # Report what a whole training would take.

@@ -45,10 +45,10 @@ class Impressive(gym.Env[np.ndarray, int]):
 gym.register("ImpressionsTest-v0", entry_point=Impressive)
 
 
-def warnings_of(*, has_time_limit: bool = True, normalize: bool = False, **kwargs: Any) -> str:
+def warnings_of(*, normalize: bool = False, **kwargs: Any) -> str:
     raw = {"id": "ImpressionsTest-v0", "kwargs": kwargs, "time_limit": 1000, "normalize": normalize}
     config = EnvConfig.model_validate(raw)
-    return "\n".join(try_environment(config, has_time_limit=has_time_limit).warnings)
+    return "\n".join(try_environment(config).warnings)
 
 
 def test_an_ordinary_environment_has_no_warnings() -> None:
@@ -74,11 +74,6 @@ def test_what_makes_learning_hard_is_named_with_what_helps(
 @pytest.mark.parametrize("kwargs", [{"size": 1e5}, {"reward": 1e5}, {"reward": 1e-6}])
 def test_normalisation_is_the_cure(kwargs: dict[str, Any]) -> None:
     assert warnings_of(normalize=True, **kwargs) == ""
-
-
-def test_episodes_without_an_end_are_named_unless_there_is_a_time_limit() -> None:
-    assert "No episode ended in 200 random steps" in warnings_of(length=0, has_time_limit=False)
-    assert warnings_of(length=0, has_time_limit=True) == ""
 
 
 def test_an_environment_without_randomness_may_be_the_same_on_every_seed() -> None:
