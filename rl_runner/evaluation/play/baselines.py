@@ -144,6 +144,19 @@ def evaluate_baseline(
     return Evaluation(label or config.id, name, seed, episodes, exact)
 
 
+def build_baseline(
+    config: EnvConfig, name: str, env: VecEnv, seed: int, gamma: float = DEFAULT_GAMMA
+) -> tuple[Policy, ExactScore | None]:
+    """Return a baseline for these copies, and its exact score where there is a transition table.
+
+    :param gamma: the discount factor for which ``greedy`` is optimal
+    :raises ConfigError: if the environment has no such baseline
+    """
+    scorer = ExactScorer.for_env(config)
+    _check_name(config, name, scorer)
+    return _build(config, name, env, seed, scorer, gamma)
+
+
 def check_finite_returns(episodes: Episodes, env_id: str, name: str) -> None:
     """Refuse a baseline's episodes if one of them has a return that is not finite.
 
