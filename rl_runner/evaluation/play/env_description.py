@@ -11,11 +11,10 @@ import numpy as np
 
 from rl_runner.config import EnvConfig
 from rl_runner.envs import make_single_env, time_limit_of
-from rl_runner.envs.baselines import baselines_of
 from rl_runner.envs.catalog import describe_space
 from rl_runner.envs.images import parts_of
 from rl_runner.envs.specs import find_spec
-from rl_runner.evaluation.play.baselines import RANDOM, evaluate_baseline
+from rl_runner.evaluation.play.baselines import RANDOM, evaluate_baseline, known_baselines
 
 MOST_BOUNDS = 12  # numbers of a space whose bounds are listed
 N_EPISODES = 20
@@ -59,7 +58,7 @@ def describe_environment(env_id: str) -> EnvDescription:
         time_limit=None if limit_is_ours else spec.max_episode_steps,
         reward_threshold=spec.reward_threshold,
         render_modes=modes,
-        baselines=tuple(dict.fromkeys((RANDOM, *baselines_of(env_id)))),
+        baselines=known_baselines(config),
         random_return=float(played.returns.mean()),
         random_return_std=float(played.returns.std()),
         random_length=float(played.lengths.mean()),
