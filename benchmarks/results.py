@@ -316,16 +316,24 @@ def _measured_on(document: Mapping[str, Any]) -> str:
 def _summary(found: Mapping[str, Recorded]) -> Iterator[str]:
     """Yield a table with a row per experiment: means, intervals, and how many seeds are good."""
     threshold = SOLVED.get(next((each.part for each in found.values()), ""))
-    good = [] if threshold is None else [f"last ≥ {threshold:g}"]
-    head = ["experiment", "timesteps", "seeds", "last agent", "95 % interval", *good, "best agent"]
+    head = ["experiment", "timesteps", "seeds", "last agent", "95 % interval", "best agent"]
+    if threshold is not None:
+        head = [*head[:5], f"last ≥ {threshold:g}", "best agent", f"best ≥ {threshold:g}"]
     yield f"| {' | '.join(head)} |"
     yield f"|{'|'.join(['---', *(['---:'] * 3), '---', *(['---:'] * len(head[5:]))])}|"
     for name, each in found.items():
         n = len(each.last)
         cells = [name, f"{each.timesteps:,}", f"{n}", _number(each.mean, each), _interval(each)]
-        if threshold is not None:
-            cells.append(f"{sum(value >= threshold for value in each.last)} of {n}")
-        yield f"| {' | '.join([*cells, _number(each.best_mean, each)])} |"
+        best = _number(each.best_mean, each)
+        if threshold is None:
+            cells.append(best)
+        else:
+            cells += [_share(each.last, threshold), best, _share(each.best, threshold)]
+        yield f"| {' | '.join(cells)} |"
+
+
+def _share(values: Sequence[float], threshold: float) -> str:
+    return f"{sum(value >= threshold for value in values)} of {len(values)}"
 
 
 def _by_seed(found: Mapping[str, Recorded]) -> Iterator[str]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 MOST_CURVES_TOGETHER = 3  # in one pair of axes; more bands would hide each other
 MOST_PROFILES_TOGETHER = 2  # their bands are wider
 WIDE_BUDGETS = 5  # budgets that differ by a larger factor get a logarithmic axis
+LINEAR_DECADES = 0.4  # the width of the linear part of such an axis, in decades
 FEW_POINTS = 5  # curves with no more points get dots: a line of a single point is invisible
 MARGIN = 0.03  # of the drawn range, on either side
 # Dashes of the reference lines: the best known return, the random policy, then the baselines.
@@ -179,16 +180,21 @@ def _dots(points: np.ndarray, size: int, few_points: int) -> dict[str, Any]:
 
 
 def _set_timesteps(figure: "Figure", bands: list[Band]) -> None:
-    """Let all axes span the timesteps of the bands, on a logarithmic scale if budgets differ."""
-    from matplotlib.ticker import MaxNLocator
+    """Let all axes span the timesteps of the bands, on a logarithmic scale if budgets differ.
+
+    The scale is linear up to the first evaluation after timestep 0, which has no logarithm.
+    """
+    from matplotlib.ticker import MaxNLocator, NullLocator
 
     ends = [band.x[-1] for band in bands]
     is_wide = max(ends) > WIDE_BUDGETS * max(min(ends), 1)
     for i, axes in enumerate(figure.axes):
         if is_wide:
-            axes.set_xscale("log")
             first = min(x for band in bands for x in band.x if x > 0)
-            axes.set_xlim(first, max(ends))
+            axes.set_xscale("symlog", linthresh=first, linscale=LINEAR_DECADES)
+            axes.set_xlim(0, max(ends))
+            axes.set_xticks(_symlog_ticks(first, max(ends)))
+            axes.xaxis.set_minor_locator(NullLocator())
         else:
             axes.set_xlim(0, max(*ends, 1))
             if len(figure.axes) > 1:  # panels stand close together
@@ -196,8 +202,14 @@ def _set_timesteps(figure: "Figure", bands: list[Band]) -> None:
         axes.xaxis.set_major_formatter(_thousands)
 
 
+def _symlog_ticks(first: float, last: float) -> list[float]:
+    """Return 0, the first timestep and the powers of ten that are not close to it."""
+    powers = 10.0 ** np.arange(np.ceil(np.log10(3 * first)), np.floor(np.log10(last)) + 1)
+    return [0.0, first, *powers.tolist()]
+
+
 def _timesteps_label(figure: "Figure") -> str:
-    is_log = figure.axes[0].get_xscale() == "log"
+    is_log = figure.axes[0].get_xscale() == "symlog"
     return "timesteps (logarithmic)" if is_log else "timesteps"
 
 

@@ -208,9 +208,11 @@ def test_budgets_that_differ_widely_share_a_logarithmic_axis(tmp_path: Path):
         for name, budget in (("long", 50_000), ("short", 1000))
     ]
     (axes,) = draw_learning_curves(compare(load_experiments(paths))).axes
-    assert axes.get_xscale() == "log"
+    assert axes.get_xscale() == "symlog"
     assert axes.get_xlabel() == "timesteps (logarithmic)"
     assert axes.xaxis.get_major_formatter()(50_000, 0) == "50k"
+    assert axes.get_xlim() == (0, 50_000)  # an agent's evaluation before training has its place
+    assert axes.get_xticks().tolist() == [0, 100, 1000, 10_000]
 
 
 def test_with_few_seeds_every_run_is_drawn(tmp_path: Path):
