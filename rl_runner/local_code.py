@@ -32,6 +32,10 @@ USUAL = {OURS, "gymnasium", "stable_baselines3", "sb3_contrib", "torch"}  # in e
 
 # The packages on PyPI that have well-known modules of environments.
 KNOWN_PACKAGES = {
+    "Box2D": "gymnasium[box2d]",
+    "cv2": "opencv-python-headless",
+    "imageio": "gymnasium[mujoco]",
+    "mujoco": "gymnasium[mujoco]",
     "ale_py": "ale-py",
     "gymnasium_robotics": "gymnasium-robotics",
     "highway_env": "highway-env",

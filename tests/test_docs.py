@@ -100,3 +100,11 @@ def test_every_file_that_contributing_names_exists(name):
 def test_every_function_on_the_way_of_rl_train_exists(file, function):
     text = (PACKAGE / file).read_text(encoding="utf-8")
     assert re.search(rf"^ *(def|class) {function}\b", text, flags=re.MULTILINE)
+
+
+def test_help_names_no_python_types():
+    runner = CliRunner()
+    for name in COMMANDS:
+        help_text = runner.invoke(app, [name, "--help"], env={"COLUMNS": "200"}).output
+        found = re.findall(r"<(?:bool|int|float|str|path|list)[^>]*>|INTEGER|FLOAT", help_text)
+        assert found == [], name

@@ -29,6 +29,7 @@ from rl_runner.cli.commands.tune import tune
 from rl_runner.cli.commands.verification import doctor, reproduce
 from rl_runner.cli.commands.videos import record, watch
 from rl_runner.cli.display.console import only_results, separate_results, show, show_error
+from rl_runner.cli.help_words import PlainCommand, PlainHelp
 from rl_runner.errors import ConfigError, Problem, RunnerError
 from rl_runner.local_code import forbid_local_code
 from rl_runner.startup import collect_rarely
@@ -140,9 +141,10 @@ def _with_no_local_code(command: Command) -> Command:
 
 def _add_group(name: str, group: CommandGroup, heading: str) -> None:
     """Add a command that consists of commands."""
-    inner = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", cls=group.kind)
+    kind = type("PlainGroup", (PlainHelp, group.kind), {})
+    inner = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", cls=kind)
     for each, command in group.commands.items():
-        inner.command(each)(_with_error_boundary(command))
+        inner.command(each, cls=PlainCommand)(_with_error_boundary(command))
     app.add_typer(inner, name=name, help=group.help, rich_help_panel=heading)
 
 
@@ -152,7 +154,7 @@ for _heading, _group in GROUPS.items():
             _add_group(_name, _command, _heading)
             continue
         _whole = _with_no_local_code(_command) if _name in RUN_CODE else _command
-        app.command(_name, rich_help_panel=_heading)(_with_error_boundary(_whole))
+        app.command(_name, cls=PlainCommand, rich_help_panel=_heading)(_with_error_boundary(_whole))
 
 
 def main() -> None:

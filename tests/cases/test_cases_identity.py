@@ -258,10 +258,10 @@ def test_train_18_a_missing_module_is_named(case, rl):
     ("env_id", "said"),
     [
         ("my_env:Coridor-v0", "Did you mean `my_env:Corridor-v0`?"),
-        ("my_env:Corridor", "It is a class there. Register it"),
+        ("my_env:Corridor", "It is a class there: write `env.entry_point: my_env:Corridor`"),
         ("unregistered:Other-v0", "It has registered: `Corridor-v0`, `lab/Corridor-v2`, `Bare`."),
         ("needs_missing:X-v0", "`needs_missing` needs `a_simulator_nobody_has`"),
-        ("my_env.Corridor", "`env.id: module:Name-v0`"),
+        ("my_env.Corridor", "`env.id: my_env:MyEnv-v0`"),
         ("./my_env.py:Corridor", "is not the name of a module"),
         ("my_env.py:Corridor-v0", "is not the name of a module"),
         ("ALE/Pong-v5", "`env.id: ale_py:ALE/Pong-v5`"),
