@@ -111,8 +111,11 @@ def try_environment(config: EnvConfig, *, minus_infinity: bool = False) -> Trial
 def _ignores_seed(env: gym.Env[Any, Any], first: Game) -> bool:
     """Whether an environment draws random numbers, but the same ones on every seed.
 
-    One that draws none may well play the same episode on every seed.
+    One that draws none may well play the same episode on every seed. With action masks this is not
+    known: the actions of one seed may be invalid on another.
     """
+    if env.has_wrapper_attr("action_masks"):
+        return False
     used = set()
     for seed in OTHER_SEEDS:
         other = _play(env, first.actions[:SEED_STEPS], seed=seed)
