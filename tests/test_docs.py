@@ -105,6 +105,9 @@ def test_every_function_on_the_way_of_rl_train_exists(file, function):
 def test_help_names_no_python_types():
     runner = CliRunner()
     for name in COMMANDS:
-        help_text = runner.invoke(app, [name, "--help"], env={"COLUMNS": "200"}).output
+        outcome = runner.invoke(app, [name, "--help"], env={"COLUMNS": "200"})
+        assert outcome.exit_code == 0
+        help_text = outcome.output
+        assert "--help" in help_text
         found = re.findall(r"<(?:bool|int|float|str|path|list)[^>]*>|INTEGER|FLOAT", help_text)
         assert found == [], name

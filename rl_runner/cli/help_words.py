@@ -45,7 +45,7 @@ def _set_type(parameter: Any, show: Any) -> None:
     parameter.display_type_rich = show
 
 
-def _nothing(_ctx: Any) -> None:
+def _nothing(ctx: Any) -> None:  # noqa: ARG001 - typer passes it by name
     return None
 
 

@@ -6,6 +6,41 @@ from typing import Annotated
 import typer
 
 from rl_runner.errors import ConfigError, Problem
+from rl_runner.layout import CONFIG, RECORD
+
+
+def complete_algorithm(incomplete: str) -> list[str]:
+    """Return the algorithms that a shell may complete a word to."""
+    from rl_runner.agents.registry import ALGORITHMS
+
+    return [name for name in ALGORITHMS if name.startswith(incomplete)]
+
+
+def complete_run(incomplete: str) -> list[str]:
+    """Return experiments, or the runs of the one that is written already."""
+    folder = Path(incomplete)
+    if not incomplete.endswith("/"):
+        folder = folder.parent
+    if not incomplete:
+        folder = DEFAULT_RUNS_DIR
+    files = [
+        *folder.glob(f"*/{CONFIG}"),
+        *folder.glob(f"*/{RECORD}"),
+        *folder.glob(f"*/*/{CONFIG}"),
+    ]
+    found = sorted({str(file.parent) for file in files})
+    return [path for path in found if path.startswith(incomplete)]
+
+
+def complete_policy(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the baselines of the environment that ``--env`` names, or those of all."""
+    from rl_runner.envs.baselines import BASELINES, baselines_of
+
+    env_id = context.params.get("env")
+    own = baselines_of(env_id) if env_id else [name for each in BASELINES.values() for name in each]
+    known = dict.fromkeys(("random", "greedy", "optimal", *own))
+    return [name for name in known if name.startswith(incomplete)]
+
 
 Configs = Annotated[
     list[Path],
@@ -71,7 +106,10 @@ Checkpoints = Annotated[
 OneRun = Annotated[
     Path,
     typer.Argument(
-        metavar="RUN", help="A run, or an experiment to take its first run.", show_default=False
+        metavar="RUN",
+        help="A run, or an experiment to take its first run.",
+        show_default=False,
+        autocompletion=complete_run,
     ),
 ]
 Stochastic = Annotated[

@@ -22,7 +22,12 @@ EXIT_CODES = {"failed": FAILED, "interrupted": INTERRUPTED}
 def compare(
     experiments: Annotated[
         list[Path],
-        typer.Argument(metavar="EXPERIMENT", help="Experiment folders.", show_default=False),
+        typer.Argument(
+            metavar="EXPERIMENT",
+            help="Experiment folders.",
+            show_default=False,
+            autocompletion=options.complete_run,
+        ),
     ],
     out: Annotated[
         Path | None,

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 def init(
     algo: Annotated[
-        str, typer.Argument(metavar="ALGO", help="A name from `rl algos`; or the word `env`.")
+        str,
+        typer.Argument(
+            metavar="ALGO",
+            help="A name from `rl algos`; or the word `env`.",
+            autocompletion=options.complete_algorithm,
+        ),
     ],
     env: Annotated[
         str,
@@ -139,7 +144,12 @@ def _show_code(reports: "Sequence[CheckReport]", *, has_wrappers: bool) -> None:
 
 def algos(
     name: Annotated[
-        str | None, typer.Argument(metavar="ALGO", help="Show one algorithm's hyperparameters.")
+        str | None,
+        typer.Argument(
+            metavar="ALGO",
+            help="Show one algorithm's hyperparameters.",
+            autocompletion=options.complete_algorithm,
+        ),
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:

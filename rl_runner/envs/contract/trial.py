@@ -19,6 +19,7 @@ from rl_runner.config.environment import EnvConfig
 from rl_runner.envs.build import build_copy
 from rl_runner.envs.contract.impressions import Impressions
 from rl_runner.envs.masking import draw_action
+from rl_runner.errors import EnvError
 from rl_runner.seeding import global_generators
 
 SEED = 20_240_229
@@ -118,7 +119,10 @@ def _ignores_seed(env: gym.Env[Any, Any], first: Game) -> bool:
         return False
     used = set()
     for seed in OTHER_SEEDS:
-        other = _play(env, first.actions[:SEED_STEPS], seed=seed)
+        try:
+            other = _play(env, first.actions[:SEED_STEPS], seed=seed)
+        except EnvError:  # an action that was valid there is not valid here
+            return False
         if other.results != first.results[: len(other.results)]:
             return False
         used.add(getattr(env.unwrapped, "_np_random_seed", None))
