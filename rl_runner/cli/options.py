@@ -112,6 +112,28 @@ OneRun = Annotated[
         autocompletion=complete_run,
     ),
 ]
+AnyRun = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[RUN]",
+        help="A run, or an experiment to take its first run; with --policy also a config.",
+        show_default=False,
+        autocompletion=complete_run,
+    ),
+]
+Baseline = Annotated[
+    str | None,
+    typer.Option(
+        "--policy",
+        metavar="NAME",
+        help="Show a baseline instead: random, greedy, optimal, or one of the environment's own.",
+        autocompletion=complete_policy,
+    ),
+]
+BaselineEnv = Annotated[
+    str | None,
+    typer.Option("--env", metavar="ID", help="The environment for --policy, in place of RUN."),
+]
 Stochastic = Annotated[
     bool,
     typer.Option("--stochastic", help="Sample actions instead of taking the most likely ones."),

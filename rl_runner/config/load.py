@@ -4,15 +4,25 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from rl_runner.config.schema import ExperimentConfig, default_name
+from rl_runner.config.environment import EnvConfig
+from rl_runner.config.schema import (
+    CheckpointConfig,
+    EvalConfig,
+    ExperimentConfig,
+    TrainConfig,
+    default_name,
+)
 from rl_runner.config.section import validate_section
 from rl_runner.config.yaml_text import Path, SourceMap, parse_yaml
 from rl_runner.errors import ConfigError, Problem, did_you_mean
 from rl_runner.layout import CONFIG
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 MAX_BYTES = 1_000_000
 
@@ -190,10 +200,30 @@ def _override(raw: Raw, source: SourceMap, override: str) -> tuple[Raw, SourceMa
     if not equals or not all(path):
         cure = "Write `--set algo.gamma=0.99`."
         raise ConfigError(Problem("The override is not of the form key=value.", origin, cure))
+    if len(path) == 1 and path[0] not in {*ExperimentConfig.model_fields, "extends"}:
+        raise ConfigError(_misplaced(str(path[0]), text, origin))
     value, _ = parse_yaml(text, origin, line_numbers=False)
     changed = _replaced(raw, path, value, origin)
     places = {at: place for at, place in source.places.items() if at[: len(path)] != path}
     return changed, replace(source, places={**places, path: origin})
+
+
+def _misplaced(key: str, text: str, origin: str) -> Problem:
+    """Describe an override without a section, and name the section that has such a key."""
+    sections: dict[str, type[BaseModel]] = {
+        "env": EnvConfig,
+        "train": TrainConfig,
+        "eval": EvalConfig,
+        "checkpoint": CheckpointConfig,
+    }
+    homes = [name for name, section in sections.items() if key in section.model_fields]
+    guess = did_you_mean(key, ExperimentConfig.model_fields)
+    if homes:
+        guess = " or ".join(f"`--set {home}.{key}={text}`" for home in homes)
+        guess = f"Did you mean {guess}?"
+    elif not guess:
+        guess = f"A hyperparameter belongs to `algo`: `--set algo.{key}={text}`."
+    return Problem(f"Unknown key `{key}`.", origin, guess)
 
 
 def _with_same_share(raw: Raw, written: Raw) -> Raw:

@@ -704,3 +704,22 @@ def test_a_budget_that_is_no_number_is_refused_as_ever(tmp_path: Path):
     path.write_text("{env: {id: A}, algo: {name: ppo}, eval: {every: 5}}", encoding="utf-8")
     with pytest.raises(ConfigError, match="total_timesteps"):
         load_config(path, ["train.total_timesteps=many"])
+
+
+@pytest.mark.parametrize(
+    ("override", "cure"),
+    [
+        ("gamma=0.9", "`--set algo.gamma=0.9`"),
+        ("n_envs=3", "`--set env.n_envs=3` or `--set eval.n_envs=3`"),
+        ("seeds=3", "`--set train.seeds=3`"),
+        ("trian=3", "Did you mean `train`?"),
+    ],
+)
+def test_an_override_without_its_section_is_refused_with_the_section(
+    override: str, cure: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("env: {id: CartPole-v1}\nalgo: {name: ppo}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, [override])
+    assert cure in str(caught.value)

@@ -80,14 +80,27 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(served):
     assert found == {*stored, "later"}
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/v1/models", "/"])
-def test_what_needs_the_store_says_that_it_is_away(served, monkeypatch, path):
+@pytest.fixture
+def without_reading(served, monkeypatch):
+    """A service that cannot read its store; the writer has a connection of its own."""
+
     def away(*_, **__):
         raise sa.exc.OperationalError(None, {}, ConnectionRefusedError())
 
     monkeypatch.setattr(served.service.store.reading, "connect", away)
     monkeypatch.setattr(served.service.summaries, "_compute", away)
-    response = served.http.get(path)
-    assert response.status_code == 503
-    assert response.json()["type"].endswith("unavailable")
-    assert served.decide()["step"] == 0  # the writer has its own connection
+    return served
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/"])
+def test_what_needs_the_store_says_that_it_is_away(without_reading, path):
+    assert without_reading.get(path, 503)["type"].endswith("unavailable")
+    assert without_reading.decide()["step"] == 0
+
+
+def test_metrics_are_there_without_the_store(without_reading):
+    without_reading.decide()
+    text = without_reading.http.get("/metrics").text
+    assert 'rl_serve_requests_total{route="/v1/decisions",status="200"} 1.0' in text
+    assert "rl_serve_ready 1.0" in text
+    assert "rl_serve_rows" not in text

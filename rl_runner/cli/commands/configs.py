@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rl_runner.cli import options
-from rl_runner.cli.display.console import duration, show, show_json, show_message, show_text
+from rl_runner.cli.display.console import (
+    duration,
+    number,
+    show,
+    show_json,
+    show_message,
+    show_text,
+)
 from rl_runner.cli.display.tables import Column, table
+from rl_runner.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -222,14 +230,26 @@ def _list_hyperparameters(name: str, as_json: bool) -> None:
 
 def envs(
     pattern: Annotated[
-        str, typer.Argument(metavar="TEXT", help="List only ids that contain this text.")
+        str,
+        typer.Argument(
+            metavar="[TEXT]", help="List only ids that contain this text; or the word `show`."
+        ),
     ] = "",
+    env_id: Annotated[
+        str | None,
+        typer.Argument(metavar="[ID]", help="After `show`: the environment to describe."),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """List the installed environments, their spaces, time limits and reward thresholds.
 
     Example: rl envs frozen
+
+    `rl envs show Taxi-v4` describes one: its spaces, its text, and what acting at random earns.
     """
+    if env_id is not None:
+        _show_environment(pattern, env_id, as_json=as_json)
+        return
     import rl_runner.envs  # noqa: F401 - registers our own
     from rl_runner.envs.catalog import installed_environments
 
@@ -243,3 +263,36 @@ def envs(
         for e in entries
     ]
     show(table(columns, rows) if rows else f"No installed environment contains {pattern!r}.")
+
+
+def _show_environment(word: str, env_id: str, *, as_json: bool) -> None:
+    """Describe one environment.
+
+    :raises ConfigError: if the word before the id is not `show`
+    """
+    if word != "show":
+        what = f"`rl envs` takes one text, not `{word}` and `{env_id}`."
+        raise ConfigError(Problem(what, "TEXT", f"Write `rl envs {word}`, or `rl envs show ID`."))
+    from rl_runner.evaluation.play.env_description import N_EPISODES, describe_environment
+
+    found = describe_environment(env_id)
+    if as_json:
+        show_json(asdict(found))
+        return
+    show(found.id)
+    for name, lines in (("Observations", found.observations), ("Actions", found.actions)):
+        show(f"{name}:", *(f"  {line}" for line in lines))
+    limit = "none of its own" if found.time_limit is None else f"{found.time_limit:,} steps"
+    threshold = "none" if found.reward_threshold is None else number(found.reward_threshold)
+    show(f"Time limit: {limit}. Reward threshold: {threshold}.")
+    show(
+        f"Acting at random: return {number(found.random_return)} ± "
+        f"{number(found.random_return_std)} (standard deviation), {found.random_length:.0f} steps, "
+        f"over {N_EPISODES} episodes."
+    )
+    show(f"Baselines for `rl eval --env {env_id} --policy NAME`: {', '.join(found.baselines)}.")
+    if "rgb_array" in found.render_modes:
+        show(f"See it: `rl record --env {env_id} --policy random --out random.gif`.")
+    if found.text:
+        show("")
+        show_text(found.text)

@@ -37,6 +37,7 @@ Policy = Annotated[
         "--policy",
         metavar="NAME",
         help="Evaluate a baseline: random, greedy, optimal, or one of the environment's own.",
+        autocompletion=options.complete_policy,
     ),
 ]
 EnvId = Annotated[

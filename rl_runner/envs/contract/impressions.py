@@ -3,8 +3,8 @@
 None of them is wrong in itself, so each is a warning with what usually helps.
 """
 
-import pickle
 import time
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import gymnasium as gym
@@ -99,7 +99,7 @@ def _cannot_travel(value: Any) -> bool:
     if value is None or isinstance(value, bool | int | float | str | np.ndarray | np.generic):
         return False
     try:
-        pickle.dumps(value)
+        ForkingPickler.dumps(value)  # as a pipe between processes does
     except Exception:  # noqa: BLE001 - a value's own methods may raise anything
         return True
     return False

@@ -17,6 +17,7 @@ from rl_runner.envs import build_env, make_single_env
 from rl_runner.envs.film import Frame
 from rl_runner.errors import EnvError, Problem
 from rl_runner.evaluation.pictures.window import EVALUATE_INSTEAD, has_display
+from rl_runner.evaluation.play.baseline_runs import BaselineRun
 from rl_runner.evaluation.play.episodes import play_episodes
 from rl_runner.evaluation.play.loaded_run import Run
 from rl_runner.local_code import keeping_working_directory
@@ -119,7 +120,7 @@ class Video:
 
 @keeping_working_directory()
 def record_video(
-    runs: Sequence[Run],
+    runs: Sequence[Run | BaselineRun],
     titles: Sequence[str],
     *,
     n_episodes: int,
@@ -133,7 +134,7 @@ def record_video(
     :param speed: 2.0 shows them twice as fast as the environment's ``render_fps``
     :raises EnvError: if the environment cannot draw pictures
     """
-    config = runs[0].config.env
+    config = runs[0].env
     # Keep every n-th frame, so that no more than MOST_FPS are shown a second.
     own = render_fps(config) * speed
     every = max(1, math.ceil(own / MOST_FPS))
@@ -155,7 +156,13 @@ def record_video(
 
 
 def record_episode(
-    run: Run, config: EnvConfig, seed: int, every: int, width: int, *, deterministic: bool
+    run: Run | BaselineRun,
+    config: EnvConfig,
+    seed: int,
+    every: int,
+    width: int,
+    *,
+    deterministic: bool,
 ) -> list[Frame]:
     """Play one episode and return its frames.
 
@@ -171,7 +178,7 @@ def record_episode(
     sampling_seed = SeedTree(run.seed).policy_sampling
     with closing(build_env(recorded, [seed], training=False, render_mode="rgb_array")) as env:
         play_episodes(
-            run.agent, env, [seed], deterministic=deterministic, sampling_seed=sampling_seed
+            run.player(env), env, [seed], deterministic=deterministic, sampling_seed=sampling_seed
         )
         frames: list[Frame] = env.env_method("film")[0]
         return frames
@@ -198,7 +205,7 @@ def render_fps(config: EnvConfig) -> float:
 
 @keeping_working_directory()
 def frame_strip(
-    runs: Sequence[Run],
+    runs: Sequence[Run | BaselineRun],
     titles: Sequence[str],
     *,
     n_frames: int = 5,
@@ -208,7 +215,7 @@ def frame_strip(
 
     :raises EnvError: if the environment cannot draw pictures
     """
-    config = runs[0].config.env
+    config = runs[0].env
     render_fps(config)  # raises if there are no pictures
     # Play the episode with each agent and pick frames from it.
     (seed,) = SeedTree(runs[0].seed).final_evaluation(1)

@@ -3,9 +3,14 @@
 import importlib.util
 import os
 import sys
+from typing import Any
+
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from rl_runner.envs import build_env, make_single_env
 from rl_runner.errors import EnvError, Problem
+from rl_runner.evaluation.play.baseline_runs import BaselineRun
 from rl_runner.evaluation.play.episodes import Episodes, play_episodes
 from rl_runner.evaluation.play.loaded_run import Run
 from rl_runner.local_code import keeping_working_directory
@@ -54,14 +59,54 @@ def _try_display() -> bool:
             pygame.display.quit()
 
 
+class TitledWindow(VecEnvWrapper):
+    """Titles the window with the environment's name, the return and the step.
+
+    Of windows that pygame draws; others keep their own titles.
+
+    :param venv: a single copy
+    """
+
+    def __init__(self, venv: VecEnv, name: str) -> None:
+        super().__init__(venv)
+        self._name = name
+        self._return = 0.0
+        self._step = 0
+
+    def reset(self) -> VecEnvObs:
+        """Begin an episode."""
+        self._return, self._step = 0.0, 0
+        observations = self.venv.reset()
+        self._show()
+        return observations
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step, and update the title."""
+        observations, rewards, dones, infos = self.venv.step_wait()
+        self._return += float(rewards[0])
+        self._step += 1
+        self._show()
+        if dones[0]:
+            self._return, self._step = 0.0, 0
+        return observations, rewards, dones, infos
+
+    def _show(self) -> None:
+        pygame: Any = sys.modules.get("pygame")  # loaded if the environment draws with it
+        if pygame is not None and pygame.display.get_init() and pygame.display.get_surface():
+            title = f"{self._name}  return {self._return:.4g}  step {self._step:,}"
+            pygame.display.set_caption(title)
+
+
 @keeping_working_directory()
-def play_in_window(run: Run, n_episodes: int, *, deterministic: bool = True) -> Episodes:
+def play_in_window(
+    run: Run | BaselineRun, n_episodes: int, *, deterministic: bool = True
+) -> Episodes:
     """Play held-out episodes in a window, at the environment's own speed.
 
     :raises EnvError: if the environment has no window, or the window cannot be opened
     """
     # Check that the environment can open a window at all.
-    config = run.config.env
+    config = run.env
     single = make_single_env(config)
     modes = single.metadata.get("render_modes") or []
     single.close()
@@ -72,10 +117,11 @@ def play_in_window(run: Run, n_episodes: int, *, deterministic: bool = True) -> 
     # Play in a single copy of it, since each copy would open a window of its own.
     seeds = SeedTree(run.seed)
     episode_seeds = seeds.final_evaluation(n_episodes)
-    env = build_env(config, episode_seeds[:1], training=False, render_mode="human")
+    built = build_env(config, episode_seeds[:1], training=False, render_mode="human")
+    env = TitledWindow(built, config.id)
     try:
         return play_episodes(
-            run.agent,
+            run.player(env),
             env,
             episode_seeds,
             deterministic=deterministic,

@@ -144,6 +144,19 @@ def evaluate_baseline(
     return Evaluation(label or config.id, name, seed, episodes, exact)
 
 
+def build_baseline(
+    config: EnvConfig, name: str, env: VecEnv, seed: int, gamma: float = DEFAULT_GAMMA
+) -> tuple[Policy, ExactScore | None]:
+    """Return a baseline for these copies, and its exact score where there is a transition table.
+
+    :param gamma: the discount factor for which ``greedy`` is optimal
+    :raises ConfigError: if the environment has no such baseline
+    """
+    scorer = ExactScorer.for_env(config)
+    _check_name(config, name, scorer)
+    return _build(config, name, env, seed, scorer, gamma)
+
+
 def check_finite_returns(episodes: Episodes, env_id: str, name: str) -> None:
     """Refuse a baseline's episodes if one of them has a return that is not finite.
 
@@ -160,10 +173,19 @@ def check_finite_returns(episodes: Episodes, env_id: str, name: str) -> None:
         raise EnvError(Problem(what, where, cure))
 
 
+def known_baselines(config: EnvConfig) -> tuple[str, ...]:
+    """Return the names of all baselines of an environment."""
+    return _known_names(config, ExactScorer.for_env(config))
+
+
+def _known_names(config: EnvConfig, scorer: ExactScorer | None) -> tuple[str, ...]:
+    generic = (RANDOM,) if scorer is None else (RANDOM, GREEDY, OPTIMAL)
+    return tuple(dict.fromkeys((*generic, *baselines_of(config.id))))
+
+
 def _check_name(config: EnvConfig, name: str, scorer: ExactScorer | None) -> None:
     """Refuse a name that is not one of the environment's baselines, and list those that are."""
-    generic = (RANDOM,) if scorer is None else (RANDOM, GREEDY, OPTIMAL)
-    known = tuple(dict.fromkeys((*generic, *baselines_of(config.id))))
+    known = _known_names(config, scorer)
     if name in known:
         return
     what = f"{config.id} has no baseline `{name}`."

@@ -5,12 +5,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from stable_baselines3.common.vec_env import VecEnv
+
 from rl_runner.agents.build import build_agent, choose_policy
 from rl_runner.agents.hyperparameters.constructor import check_hyperparameters
 from rl_runner.agents.protocol import Agent
 from rl_runner.agents.registry import find_algorithm
 from rl_runner.agents.saving import load_agent
-from rl_runner.config import ExperimentConfig, load_config
+from rl_runner.config import EnvConfig, ExperimentConfig, load_config
 from rl_runner.envs import build_evaluation_env, build_training_env
 from rl_runner.envs.code import code_note, use_code
 from rl_runner.errors import Problem, RunFolderError
@@ -38,6 +40,15 @@ class Run:
     agent: Agent
     checkpoint: CheckpointName
     note: str = ""  # that the code has changed since it was trained
+
+    @property
+    def env(self) -> EnvConfig:
+        """The environment that it was trained in."""
+        return self.config.env
+
+    def player(self, env: VecEnv) -> Agent:  # noqa: ARG002 - a baseline has one for each
+        """Return what plays in these copies of the environment: the agent."""
+        return self.agent
 
     @keeping_working_directory()
     def evaluate(

@@ -18,9 +18,11 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.utils import floatToGoString
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from rl_runner.errors import RunnerError
 from rl_runner.serving.api.documentation import documented
 from rl_runner.serving.api.requests import answer, require_for_people, service_of
 from rl_runner.serving.messages import Health
@@ -113,14 +115,9 @@ class _Computed:
         self._service = service
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the gauges."""
+        """Yield the gauges; without those of the store while it cannot be read."""
         service = self._service
         yield from _stored(service.writer.tally)
-        summary = service.summaries.get()
-        rows = GaugeMetricFamily("rl_serve_rows", "Rows of the store", labels=["table"])
-        rows.add_metric(["decisions"], summary.n_decisions)
-        rows.add_metric(["outcomes"], summary.n_outcomes)
-        yield rows
         registered = datetime.fromisoformat(service.snapshot.registered).timestamp()
         plain = {
             "champion_age_seconds": ("Since the champion was registered", time.time() - registered),
@@ -128,11 +125,14 @@ class _Computed:
             "ready": ("Whether decisions can be made", float(not service.why_not_ready())),
             "uptime_seconds": ("Since the start", time.time() - service.started),
         }
-        if not math.isnan(summary.join_rate):
-            plain["join_rate"] = ("Share of decisions with an outcome in time", summary.join_rate)
         for name, (text, value) in plain.items():
             yield GaugeMetricFamily(f"rl_serve_{name}", text, value=value)
-        yield from _by_version(summary)
+        try:
+            summary = service.summaries.get()
+        except (RunnerError, SQLAlchemyError) as error:
+            service.note_error(error)
+            return
+        yield from _read(summary)
 
 
 def _stored(tally: Tally) -> Iterator[Metric]:
@@ -147,8 +147,15 @@ def _stored(tally: Tally) -> Iterator[Metric]:
     yield reported
 
 
-def _by_version(summary: Summary) -> Iterator[Metric]:
-    """Yield the rewards of the last day."""
+def _read(summary: Summary) -> Iterator[Metric]:
+    """Yield the size of the store, and the outcomes and rewards of the last day."""
+    rows = GaugeMetricFamily("rl_serve_rows", "Rows of the store", labels=["table"])
+    rows.add_metric(["decisions"], summary.n_decisions)
+    rows.add_metric(["outcomes"], summary.n_outcomes)
+    yield rows
+    if not math.isnan(summary.join_rate):
+        text = "Share of decisions with an outcome in time"
+        yield GaugeMetricFamily("rl_serve_join_rate", text, value=summary.join_rate)
     total = GaugeMetricFamily("rl_serve_reward_sum_1d", "Sum of rewards", labels=["version"])
     mean = GaugeMetricFamily("rl_serve_reward_mean_1d", "Mean reward", labels=["version"])
     for each in summary.versions:

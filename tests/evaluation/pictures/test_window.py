@@ -1,6 +1,5 @@
 import sys
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -15,6 +14,7 @@ from rl_runner.evaluation.pictures.window import (
     has_display,
     play_in_window,
 )
+from rl_runner.evaluation.play.baseline_runs import BaselineRun
 from rl_runner.evaluation.play.loaded_run import load_checkpoints
 
 Trained = Callable[[str], Any]
@@ -84,7 +84,7 @@ def test_the_window_shows_the_held_out_episodes(trained: Trained, monkeypatch: p
     ("env_id", "cure"), [("Recommender-v0", "rl eval"), ("WatchingTestPainter-v0", "rl record")]
 )
 def test_what_has_no_window_is_refused_with_what_there_is(env_id: str, cure: str):
-    run: Any = SimpleNamespace(config=SimpleNamespace(env=EnvConfig(id=env_id)))
+    run = BaselineRun("random", EnvConfig(id=env_id))
     with pytest.raises(EnvError, match="has no window") as refusal:
         play_in_window(run, 1)
     assert cure in str(refusal.value)
