@@ -67,10 +67,7 @@ def train_run(
                 resumption.restore_trained(agent)
                 break
             with resumption.next_segment(agent) as segment:
-                if agent.num_timesteps == 0:
-                    why = observers.evaluation.evaluate_untrained(agent)
-                    if why:
-                        reporter.note(f"Seed {seed}: its curve begins after timestep 0. {why}")
+                observers.evaluate_untrained(agent)
                 agent.learn(
                     total - agent.num_timesteps,
                     CallbackList([segment.callback, *observers.build_callbacks()]),
@@ -79,11 +76,7 @@ def train_run(
                 )
             _keep_halfway(agent, run, total)
             resumption.checkpoint(agent)
-            if observers.stopped_by:
-                after = f"{agent.num_timesteps:,} of {total:,} timesteps"
-                reporter.note(
-                    f"Seed {seed}: `{observers.stopped_by}` ended training after {after}."
-                )
+            observers.note_early_end(agent.num_timesteps)
             if agent.num_timesteps >= total or observers.stopped_by:
                 break
 

@@ -7,6 +7,7 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
+from rl_runner.agents.protocol import Agent
 from rl_runner.config import ExperimentConfig
 from rl_runner.envs import borrow_for_evaluation, build_evaluation_env
 from rl_runner.runs.folder import RunFolder
@@ -54,6 +55,9 @@ class Observers:
                 eval_seeds = seeds.evaluation(config.eval.n_episodes)
                 self.eval_env = build_evaluation_env(config.env, eval_seeds, config.eval.n_envs)
                 opened.callback(self.eval_env.close)
+            # The user's callbacks, as the newest checkpoint has them.
+            self._callback_states: Sequence[Mapping[str, Any]] = ()
+            self._own: list[OwnCallback] = []
             # What is written: finished episodes, and metrics.
             self.episodes = EpisodeRecorder(run.measurements.open_episodes())
             opened.callback(self.episodes.close)
@@ -61,17 +65,15 @@ class Observers:
                 run.measurements.tensorboard_dir, reporter.metrics_file, reporter.note
             )
             opened.callback(self.logger.close)
-            self._callback_states: Sequence[Mapping[str, Any]] = ()  # of the newest checkpoint
-            self._own: list[OwnCallback] = []
             # What looks at training while it runs.
-            self._build_callbacks(config, run, seeds)
+            self._build_periodic(config, run, seeds)
             if config.env.shares_copies:
                 self.evaluation.open_env = lend
                 self.evaluation.is_borrowing = True
             self._opened = opened.pop_all()
 
-    def _build_callbacks(self, config: ExperimentConfig, run: RunFolder, seeds: SeedTree) -> None:
-        """Build the callbacks, which write to what is open."""
+    def _build_periodic(self, config: ExperimentConfig, run: RunFolder, seeds: SeedTree) -> None:
+        """Build the callbacks that act after so many timesteps and write to what is open."""
         self.evaluation = build_evaluation_callback(
             config, self.eval_env, run, seeds, self._report_evaluation, self._reporter.note
         )
@@ -100,29 +102,44 @@ class Observers:
 
     def callback_states(self) -> Sequence[Mapping[str, Any]]:
         """Return what the user's callbacks remember, for a checkpoint."""
-        if self._own:
-            self._note_lost_attributes()
-            return [callback.state() for callback in self._own]
-        return self._callback_states
+        if not self._own:
+            return self._callback_states
+        states = []
+        for callback in self._own:
+            state, lost = callback.state()
+            self._note_lost_attributes(callback.name, lost)
+            states.append(state)
+        return states
 
     def restore_callbacks(self, states: Sequence[Mapping[str, Any]]) -> None:
         """Let the next segment's callbacks continue from what :meth:`callback_states` returned."""
         self._callback_states = states
 
-    def _note_lost_attributes(self) -> None:
-        for callback in self._own:
-            lost = [
-                name
-                for name in callback.lost_attributes()
-                if (callback.name, name) not in self._noted
-            ]
-            self._noted.update((callback.name, name) for name in lost)
-            if lost:
-                self._reporter.note(
-                    f"No checkpoint can hold {', '.join(f'`{name}`' for name in lost)} of the "
-                    f"callback `{callback.name}`; after each checkpoint it is built anew, also in "
-                    "a run that is not interrupted."
-                )
+    def _note_lost_attributes(self, callback: str, names: Sequence[str]) -> None:
+        new = [name for name in names if (callback, name) not in self._noted]
+        self._noted.update((callback, name) for name in new)
+        if new:
+            self._reporter.note(
+                f"No checkpoint can hold {', '.join(f'`{name}`' for name in new)} of the callback "
+                f"`{callback}`; after each checkpoint it is built anew, also in a run that is not "
+                "interrupted."
+            )
+
+    def evaluate_untrained(self, agent: Agent) -> None:
+        """Evaluate an agent that has learned nothing, so that its curve begins at timestep 0."""
+        if agent.num_timesteps > 0:
+            return
+        if why := self.evaluation.evaluate_untrained(agent):
+            seed = self._run_id.seed
+            self._reporter.note(f"Seed {seed}: its curve begins after timestep 0. {why}")
+
+    def note_early_end(self, timesteps: int) -> None:
+        """Say which of the user's callbacks has ended training, if one has."""
+        if self.stopped_by:
+            self._reporter.note(
+                f"Seed {self._run_id.seed}: `{self.stopped_by}` ended training after "
+                f"{timesteps:,} of {self._total:,} timesteps."
+            )
 
     def close(self) -> None:
         """Close files and the evaluation's environment."""

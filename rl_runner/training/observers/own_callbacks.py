@@ -12,7 +12,7 @@ and collections of them, or what the callback's own ``state_dict`` returns.
 import ast
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
@@ -53,52 +53,49 @@ class OwnCallback(BaseCallback):
         if isinstance(self.inner, PacedCallback):
             self.next_timestep = self.inner.next_timestep
 
-    def state(self) -> dict[str, Any]:
-        """Return what the callback remembers, for JSON."""
-        return state_of(self.inner)[0]
-
-    def lost_attributes(self) -> Sequence[str]:
-        """Return the names of the attributes that no checkpoint can hold."""
-        return state_of(self.inner)[1]
+    def state(self) -> tuple[dict[str, Any], list[str]]:
+        """Return what the callback remembers, for JSON, and the attributes that cannot be kept."""
+        return state_of(self.inner)
 
     def _init_callback(self) -> None:
-        self._call("_init_callback", lambda: self.inner.init_callback(self.model))
+        self._call("in _init_callback", lambda: self.inner.init_callback(self.model))
 
     def _on_training_start(self) -> None:
         self._call(
-            "_on_training_start", lambda: self.inner.on_training_start(self.locals, self.globals)
+            "in _on_training_start", lambda: self.inner.on_training_start(self.locals, self.globals)
         )
         # Afterwards, because `_on_training_start` usually sets counters to zero.
         if self._state is not None:
-            restore_state(self.inner, self._state)
+            state = self._state
+            self._call("while its state was restored", lambda: restore_state(self.inner, state))
 
     def _on_rollout_start(self) -> None:
-        self._call("_on_rollout_start", self.inner.on_rollout_start)
+        self._call("in _on_rollout_start", self.inner.on_rollout_start)
 
     def update_child_locals(self, locals_: dict[str, Any]) -> None:
         """Pass on the variables of the learning loop."""
         self.inner.update_locals(locals_)
 
     def _on_step(self) -> bool:
-        goes_on = self._call("_on_step", self.inner.on_step)
+        continues = self._call("in _on_step", self.inner.on_step)
         if isinstance(self.inner, PacedCallback):
             self.next_timestep = self.inner.next_timestep
-        self.has_stopped = self.has_stopped or not goes_on
-        return bool(goes_on)
+        self.has_stopped = self.has_stopped or not continues
+        return bool(continues)
 
     def _on_rollout_end(self) -> None:
-        self._call("_on_rollout_end", self.inner.on_rollout_end)
+        self._call("in _on_rollout_end", self.inner.on_rollout_end)
 
     def _on_training_end(self) -> None:
-        self._call("_on_training_end", self.inner.on_training_end)
+        self._call("in _on_training_end", self.inner.on_training_end)
 
-    def _call(self, method: str, call: Callable[[], Any]) -> Any:
+    def _call(self, when: str, call: Callable[[], Any]) -> Any:
         try:
             return call()
         except RunnerError:
             raise
         except (Exception, SystemExit) as error:
-            what = f"The callback `{self.name}` raised an exception in {method}: "
+            what = f"The callback `{self.name}` raised an exception {when}: "
             raise CodeError(Problem(what + describe_exception(error), place_of(error))) from error
 
 
@@ -108,7 +105,7 @@ def build_callback(config: NamedClass) -> BaseCallback:
     :raises EnvError: if it cannot be imported or is not a callback
     :raises ConfigError: if its constructor refuses the arguments
     """
-    found = load_class(config.name, BaseCallback, "a callback of stable-baselines3", KEY)
+    found = _load_callback_class(config.name)
     if issubclass(found, EvalCallback):
         what = f"`{config.name}` evaluates, which rl_runner does by itself."
         raise ConfigError(Problem(what, KEY, "Leave it out; the section `eval` says how often."))
@@ -119,6 +116,13 @@ def build_callback(config: NamedClass) -> BaseCallback:
         where = f"{KEY}: {place_of(error)}" if not isinstance(error, TypeError) else KEY
         raise ConfigError(Problem(what, where, _known_arguments(found, config))) from error
     return built
+
+
+def _load_callback_class(name: str) -> type[BaseCallback]:
+    found: type[BaseCallback] = load_class(
+        name, BaseCallback, "a callback of stable-baselines3", KEY
+    )
+    return found
 
 
 def _known_arguments(found: type[BaseCallback], config: NamedClass) -> str:
@@ -153,7 +157,7 @@ def reason_for_stock_loop(config: ExperimentConfig, algorithm: Algorithm) -> str
     """
     unseen = LOOP_VARIABLES | (PLAYED_ELSEWHERE if algorithm.name == "q_learning" else set())
     for each in config.callbacks:
-        found = load_class(each.name, BaseCallback, "a callback of stable-baselines3", KEY)
+        found = _load_callback_class(each.name)
         used = unseen & _names_used_by(found)
         if used:
             return f"the callback `{each.name}` uses `self.{min(used)}`, which its compiled twin \
@@ -175,7 +179,7 @@ def _names_used_by(found: type[BaseCallback]) -> frozenset[str]:
         try:
             source = inspect.getsource(inspect.getmodule(each) or each)
         except (OSError, TypeError):
-            return frozenset(LOOP_VARIABLES)
+            return frozenset(LOOP_VARIABLES | PLAYED_ELSEWHERE)
         for node in ast.parse(source).body:
             if not isinstance(node, ast.ClassDef) or node.name in own_classes:
                 names.update(_names_in(node))

@@ -6,9 +6,9 @@ Nothing is pickled: a checkpoint must not be able to run code.
 import base64
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -29,18 +29,34 @@ class _NotPlainError(Exception):
 def state_of(holder: Any) -> tuple[dict[str, Plain], list[str]]:
     """Return an object's state, and the names of the attributes that it cannot contain.
 
-    An object with ``state_dict`` and ``load_state_dict`` says itself what its state is.
+    An object with ``state_dict`` and ``load_state_dict`` says itself what its state is. Callbacks
+    in attributes or in lists, and dictionaries of other types than ``dict``, are not built from the
+    state: what they hold is given back to those that the restored object has.
     """
     if _has_own_state(holder):
-        return {OWN_STATE: _encoded(holder.state_dict())}, []
+        try:
+            return {OWN_STATE: _encoded(holder.state_dict())}, []
+        except (_NotPlainError, RecursionError):
+            return {ATTRIBUTES: {}}, ["state_dict"]
     saved: dict[str, Plain] = {}
-    lost = []
+    lost: list[str] = []
     for name, value in vars(holder).items():
         if isinstance(holder, BaseCallback) and name in NOT_STATE:
             continue
         try:
-            saved[name] = _encoded(value)
-        except _NotPlainError:
+            if isinstance(value, BaseCallback):
+                inner, inner_lost = state_of(value)
+                saved[name] = {"callback": inner}
+                lost += [f"{name}.{each}" for each in inner_lost]
+            elif _are_callbacks(value):
+                inners = [state_of(each) for each in value]
+                saved[name] = {"callbacks": [inner for inner, _ in inners]}
+                lost += [f"{name}.{each}" for _, inner_lost in inners for each in inner_lost]
+            elif isinstance(value, dict) and type(value) is not dict:
+                saved[name] = {"entries": _encoded(dict(value))}
+            else:
+                saved[name] = _encoded(value)
+        except (_NotPlainError, RecursionError):
             lost.append(name)
     return {ATTRIBUTES: saved}, lost
 
@@ -51,13 +67,27 @@ def restore_state(holder: Any, state: Mapping[str, Plain]) -> None:
         holder.load_state_dict(_decoded(state[OWN_STATE]))
         return
     for name, value in state.get(ATTRIBUTES, {}).items():
+        own = getattr(holder, name, None)
         match value:
-            case {"callback": inner} if isinstance(getattr(holder, name, None), BaseCallback):
-                restore_state(getattr(holder, name), inner)
-            case {"callback": _}:
-                pass  # the object that had it is not built any more
+            case {"callback": inner}:
+                if isinstance(own, BaseCallback):  # else it is no longer built
+                    restore_state(own, inner)
+            case {"callbacks": inners}:
+                if _are_callbacks(own) and len(own) == len(inners):
+                    for each, inner in zip(own, inners, strict=True):
+                        restore_state(each, inner)
+            case {"entries": entries}:
+                if isinstance(own, dict):
+                    own.clear()
+                    own.update(_decoded(entries))
             case _:
                 setattr(holder, name, _decoded(value))
+
+
+def _are_callbacks(value: Any) -> TypeGuard[Sequence[BaseCallback]]:
+    """Return whether a value is a list or a tuple of callbacks, and not an empty one."""
+    is_list = type(value) in {list, tuple} and bool(value)
+    return is_list and all(isinstance(each, BaseCallback) for each in value)
 
 
 def _has_own_state(holder: Any) -> bool:
@@ -76,17 +106,26 @@ def _encoded(value: Any) -> Plain:
     if type(value) in COLLECTIONS:
         items = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
         return {type(value).__name__: [_encoded(item) for item in items]}
-    for kind, encode in _ENCODERS:
+    if (encode := _ENCODERS.get(type(value))) is not None:
+        return encode(value)
+    for kind, encode in _ENCODERS_OF_FAMILIES.items():
         if isinstance(value, kind):
             return encode(value)
     raise _NotPlainError
 
 
 def _encoded_array(array: np.ndarray) -> Plain:
-    if array.dtype == object:
+    if array.dtype.kind not in NUMPY_KINDS:
         raise _NotPlainError
     data = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
     return {"array": data, "dtype": array.dtype.str, "shape": list(array.shape)}
+
+
+def _encoded_tensor(tensor: torch.Tensor) -> Plain:
+    try:
+        return {"tensor": _encoded_array(tensor.cpu().numpy())}
+    except (TypeError, RuntimeError) as error:  # bfloat16, sparse, or part of a graph
+        raise _NotPlainError from error
 
 
 def _encoded_generator(generator: np.random.Generator) -> Plain:
@@ -107,21 +146,22 @@ BIT_GENERATORS: dict[str, type[Any]] = {
         np.random.SFC64,
     )
 }
-COLLECTIONS: dict[type[Any], Callable[[Any], Any]] = {
-    kind: kind for kind in (list, tuple, set, frozenset)
+NUMPY_KINDS = "biufcmMSU"  # booleans, numbers, times, texts; no objects and no records
+COLLECTIONS: set[type[Any]] = {list, tuple, set, frozenset}
+_BUILD: dict[str, Callable[[Any], Any]] = {kind.__name__: kind for kind in COLLECTIONS}
+# By the exact type: a class that is derived from one of these may hold more.
+_ENCODERS: dict[type[Any], Callable[[Any], Plain]] = {
+    deque: lambda each: {"deque": [_encoded(item) for item in each], "maxlen": each.maxlen},
+    dict: lambda each: {"dict": [[_encoded(k), _encoded(item)] for k, item in each.items()]},
+    np.ndarray: _encoded_array,
+    torch.Tensor: _encoded_tensor,
+    np.random.Generator: _encoded_generator,
+    random.Random: lambda each: {"random": _encoded(each.getstate())},
 }
-_BUILD = {kind.__name__: kind for kind in COLLECTIONS}
-_ENCODERS: tuple[tuple[Any, Callable[[Any], Plain]], ...] = (
-    (deque, lambda each: {"deque": [_encoded(item) for item in each], "maxlen": each.maxlen}),
-    (dict, lambda each: {"dict": [[_encoded(k), _encoded(item)] for k, item in each.items()]}),
-    (np.ndarray, _encoded_array),
-    (np.generic, lambda each: {"scalar": _encoded_array(np.asarray(each))}),
-    (torch.Tensor, lambda each: {"tensor": _encoded_array(each.detach().cpu().numpy())}),
-    (Path, lambda each: {"path": str(each)}),
-    (np.random.Generator, _encoded_generator),
-    (random.Random, lambda each: {"random": _encoded(each.getstate())}),
-    (BaseCallback, lambda each: {"callback": state_of(each)[0]}),
-)
+_ENCODERS_OF_FAMILIES: dict[type[Any], Callable[[Any], Plain]] = {
+    np.generic: lambda each: {"scalar": _encoded_array(np.asarray(each))},
+    Path: lambda each: {"path": str(each)},
+}
 
 
 def _decoded(value: Plain) -> Any:  # noqa: PLR0911 - one for each kind of value

@@ -1,11 +1,12 @@
 import json
 import random
-from collections import deque
+from collections import Counter, defaultdict, deque
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from stable_baselines3.common.callbacks import BaseCallback, EveryNTimesteps
@@ -45,6 +46,17 @@ class Keeps(BaseCallback):
 class Loop(BaseCallback):
     def _on_step(self):
         return bool(self.locals["infos"])
+
+
+class Refuses(BaseCallback):
+    def _on_step(self):
+        return True
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        raise LookupError("too old")
 
 
 class NotOne:
@@ -197,6 +209,58 @@ def test_arrays_generators_and_callbacks_inside_come_back() -> None:
     assert theirs["generator"].random() == mine["generator"].random()
 
 
+class Counting(Holder):
+    """Holds what is given back to the objects that a new callback has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.visits: defaultdict[int, int] = defaultdict(int)
+        self.words: Counter[str] = Counter()
+        self.children = [Holder(), Holder()]
+
+
+def test_other_dictionaries_keep_their_type_and_lists_of_callbacks_their_states() -> None:
+    before, after = Counting(), Counting()
+    before.visits[61] += 2
+    before.words.update(["a", "a", "b"])
+    before.children[1].n_calls = 8
+    state, lost = state_of(before)
+    restore_state(after, json.loads(json.dumps(state)))
+    assert lost == []
+    after.visits[7] += 1  # still has its default
+    assert dict(after.visits) == {61: 2, 7: 1}
+    assert after.words.most_common(1) == [("a", 2)]
+    assert [child.n_calls for child in after.children] == [0, 8]
+
+
+def circular() -> list[Any]:
+    items: list[Any] = []
+    items.append(items)
+    return items
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        random.SystemRandom(),
+        circular(),
+        [defaultdict(int)],
+        np.zeros(2, dtype=[("a", float)]),
+        np.ma.masked_array([1.0, 2.0], mask=[True, False]),
+        torch.zeros(2, dtype=torch.bfloat16),
+        torch.eye(2).to_sparse(),
+        torch.nn.Parameter(torch.zeros(2)),
+    ],
+    ids=["generator", "circular", "nested", "records", "masked", "bfloat16", "sparse", "parameter"],
+)
+def test_what_would_not_come_back_as_it_was_is_named(value: Any) -> None:
+    holder = EveryNTimesteps(5, Holder())
+    holder.callback.odd = value  # type: ignore[attr-defined]
+    state, lost = state_of(holder)
+    assert lost == ["callback.odd"]
+    json.dumps(state)
+
+
 def test_a_callback_may_say_itself_what_its_state_is() -> None:
     class OwnState(Holder):
         def __init__(self) -> None:
@@ -215,3 +279,12 @@ def test_a_callback_may_say_itself_what_its_state_is() -> None:
     state, lost = state_of(before)
     restore_state(after, state)
     assert (lost, after.count) == ([], 105)
+
+
+def test_a_state_that_cannot_be_restored_names_the_callback(tmp_path: Path) -> None:
+    (run,) = train(config_with("watchers_of_tests:Refuses"), runs_dir=tmp_path / "runs").runs
+    assert run.status == "failed"
+    assert "`watchers_of_tests:Refuses` raised an exception while its state was restored" in str(
+        run.record.error
+    )
+    assert "watchers_of_tests.py" in str(run.record.error)

@@ -234,11 +234,3 @@ def action_values(row: np.ndarray, model_: Model, after: np.ndarray, result: np.
             result[action] += trace[PROBABILITY] * value
             if not next_branch(draws, trace):
                 break
-
-
-@compiled
-def state_value(row: np.ndarray, model_: Model, after: np.ndarray) -> float:
-    """Return V_t(s) = max_a Q_t(s, a) of a learner; ``after`` as for :func:`action_values`."""
-    q_values = np.empty(N_ACTIONS)
-    action_values(row, model_, after, q_values)
-    return float(q_values.max())

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 
 from rl_runner.envs.tutor.options import TutorOptions
-from rl_runner.envs.tutor.planning.dynamic_programming import state_value, type_of
+from rl_runner.envs.tutor.planning.dynamic_programming import action_values, type_of
 from rl_runner.envs.tutor.simulator import model
-from rl_runner.envs.tutor.simulator.model import N_TOPICS
+from rl_runner.envs.tutor.simulator.model import N_ACTIONS, N_TOPICS
 from rl_runner.envs.tutor.simulator.state import ENGAGEMENT, GOAL, KNOWLEDGE, N_COLUMNS, PACE
 
 
@@ -17,6 +17,7 @@ def start_value(options: TutorOptions, values: np.ndarray) -> float:
     goals = model.goal_probabilities().mean(axis=0)
     levels = model.level_probabilities(model_.n_levels)
     row, total = np.zeros(N_COLUMNS, dtype=np.int32), 0.0
+    q_values = np.empty(N_ACTIONS)
     for experience, share in enumerate(model.EXPERIENCE_PROBABILITIES):
         fast = model.FAST_PROBABILITIES[experience]
         knowledges = itertools.product(range(model_.n_levels + 1), repeat=N_TOPICS)
@@ -27,5 +28,6 @@ def start_value(options: TutorOptions, values: np.ndarray) -> float:
             row[ENGAGEMENT], row[GOAL], row[PACE] = engagement, goal, pace
             probability = share * levels[experience, list(knowledge)].prod() * goals[goal]
             probability *= (fast if pace == model.FAST else 1.0 - fast) / 2.0
-            total += float(probability * state_value(row, model_, values[0, type_of(row)]))
+            action_values(row, model_, values[0, type_of(row)], q_values)
+            total += float(probability * q_values.max())
     return total
