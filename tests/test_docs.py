@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from rl_runner.agents.registry import ALGORITHMS
@@ -70,11 +71,29 @@ def test_every_link_between_the_documents_leads_somewhere(document):
     assert not missing
 
 
-def test_every_option_is_explained_in_its_help():
+def test_the_help_of_every_command_has_an_example():
     runner = CliRunner()
     for name in COMMANDS:
         help_text = runner.invoke(app, [name, "--help"], env={"COLUMNS": "200"}).output
         assert "Example: rl " + name in help_text
+
+
+def leaf_commands(command, path):
+    if not isinstance(command, typer.core.TyperGroup):
+        return [(path, command)]
+    return [
+        leaf
+        for name, each in command.commands.items()
+        for leaf in leaf_commands(each, f"{path} {name}")
+    ]
+
+
+@pytest.mark.parametrize(
+    "command", [pytest.param(each, id=path) for path, each in leaf_commands(get_command(app), "rl")]
+)
+def test_every_option_is_explained_in_its_help(command):
+    unexplained = [parameter.name for parameter in command.params if not parameter.help]
+    assert unexplained == []
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)

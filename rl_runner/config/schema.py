@@ -100,8 +100,8 @@ class TrainConfig(Section):
     """The budget of each run, in environment timesteps, and the seeds to run.
 
     A run that takes longer than ``max_hours`` is stopped and marked as failed. ``keep`` is the
-    agent that `rl eval`, `rl record` and :func:`load_run` take unless they are told another one:
-    the one at the end of training, or the one with the best periodic evaluation. Both are saved.
+    agent that `rl eval`, `rl record` and :func:`load_run` take by default: the one at the end of
+    training, or the one with the best periodic evaluation. Both are saved.
     """
 
     total_timesteps: Timesteps

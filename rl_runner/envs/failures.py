@@ -23,8 +23,8 @@ class NamedFailures(gym.Wrapper[Any, Any, Any, Any]):
     """Turns whatever one copy of an environment raises into an error that names the environment.
 
     Every command then shows a panel, and a run records the panel's text with the traceback.
-    Only Ctrl-C passes. An exception in ``close``, or a ``close`` that does not return, cannot
-    affect a result any more: it is logged and not raised.
+    Only Ctrl-C passes. An exception in ``close``, or a ``close`` that does not return, can no
+    longer affect a result: it is logged and not raised.
 
     :param name: the environment's id
     """

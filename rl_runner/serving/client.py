@@ -144,7 +144,7 @@ class Client:
         wait = 0.0  # as the service asks for
         for attempt in range(self._attempts):
             if attempt:  # twice as long each time, and not all clients at once
-                pause = min(MOST_PAUSE, 0.1 * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311
+                pause = min(MOST_PAUSE, 0.1 * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311 - no secret
                 time.sleep(max(pause, min(MOST_PAUSE, wait)))
             try:
                 response = self._http.post(self._url + path, json=body, headers=self._headers)

@@ -41,7 +41,7 @@ class EnvironmentDomain:
     def check_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Accept all: rewards add up, and an episode may be terminated and truncated."""
 
-    def reward(self, context: Any, outcomes: Sequence[Outcome]) -> float:  # noqa: ARG002
+    def reward(self, context: Any, outcomes: Sequence[Outcome]) -> float:  # noqa: ARG002 - as above
         """Return the sum of the reported rewards."""
         return float(sum(outcome.value for outcome in outcomes if outcome.kind == "reward"))  # type: ignore[misc]  # numbers
 

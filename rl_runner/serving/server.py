@@ -39,9 +39,9 @@ def check_installed() -> None:
     :raises ConfigError: naming what to install
     """
     try:
-        import fastapi  # noqa: F401
-        import prometheus_client  # noqa: F401
-        import uvicorn  # noqa: F401
+        import fastapi  # noqa: F401 - only whether it is installed
+        import prometheus_client  # noqa: F401 - as above
+        import uvicorn  # noqa: F401 - as above
     except ImportError as error:
         cure = "Install it: `pip install 'rl-runner[serve]'`."
         what = f"`rl serve` needs the package {error.name}."
@@ -71,13 +71,16 @@ def run_server(config: ServeConfig, announce: Callable[[Started], None]) -> None
                 for each, handler in before.items():
                     signal.signal(each, handler)
 
+    # Take the port, and load the champion, before anything is announced.
     keys, new_key = _keys(config)
     with _bound(config) as bound, contextlib.closing(Service.open(config)) as service:
         host, port = bound.getsockname()[:2]
         app, protocol = build_app(service, keys)
+        # Keep the pauses of garbage collections short.
         gc.collect()
         gc.freeze()  # what is loaded now stays: a collection after a swap need not look through it
         gc.set_threshold(*COLLECTION)
+        # Answer requests until a signal arrives, then those that wait.
         announce(Started(f"http://{host}:{port}", service, new_key))
         settings = uvicorn.Config(
             app,

@@ -83,6 +83,6 @@ def _best_checkpoint(run: RunFolder, evaluation: PeriodicEvaluation) -> Path:
     """
     kept = run.agents.best_timesteps()
     if not kept or kept != evaluation.best_timesteps:
-        what = "The agent with the best periodic evaluation is not kept any more."
+        what = "The agent with the best periodic evaluation is no longer kept."
         raise CheckpointError(Problem(what, str(run.checkpoints.path), TRAIN_AGAIN))
     return run.agents.find("best")

@@ -203,6 +203,7 @@ def _list_hyperparameters(name: str, as_json: bool) -> None:
 
     algorithm = find_algorithm(name)
     known = hyperparameters_of(algorithm).values()
+    # For programs: defaults keep their types.
     if as_json:
         items: list[dict[str, Any]] = [
             {
@@ -215,6 +216,7 @@ def _list_hyperparameters(name: str, as_json: bool) -> None:
         ]
         show_json({"name": name, "class": algorithm.import_path, "hyperparameters": items})
         return
+    # For readers: defaults as a config spells them.
     rows = [
         (
             item.name,

@@ -96,6 +96,7 @@ def _learning_table(comparison: "Comparison") -> object:
 def _pair_table(comparison: "Comparison", digits: int) -> object:
     from rl_runner.evaluation.comparison.pairs import verdict
 
+    # Show all pairs if they are few, else those of the first experiment.
     pairs, first = comparison.pairs, comparison.rows[0].label
     title, column = "Differences of means", "first − second"
     with_first = [pair for pair in pairs if pair.first == first]
@@ -103,6 +104,7 @@ def _pair_table(comparison: "Comparison", digits: int) -> object:
         title = f"Differences of means from {first} (--json has all {len(pairs)} pairs)"
     if len(pairs) > MOST_PAIRS or len(pairs) == len(with_first):
         pairs, column = tuple(with_first), f"{first} − …"
+    # On a narrow terminal the columns with a rank are left out.
     columns = (
         column, ">difference", "95 %", Column(">p (Holm)", 2), Column(">P(better)", 1),
         Column("95 %", 1), "first is",

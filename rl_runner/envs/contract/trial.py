@@ -17,7 +17,7 @@ import numpy as np
 
 from rl_runner.config.environment import EnvConfig
 from rl_runner.envs.build import build_copy
-from rl_runner.envs.contract.impressions import Impressions
+from rl_runner.envs.contract.step_statistics import StepStatistics
 from rl_runner.envs.masking import draw_action
 from rl_runner.errors import EnvError
 from rl_runner.seeding import global_generators
@@ -84,17 +84,16 @@ def try_environment(config: EnvConfig, *, minus_infinity: bool = False) -> Trial
     """
     # The same actions twice in one copy, and once in another copy on the same seed.
     with closing(build_copy(config, 0, SEED, minus_infinity=minus_infinity)) as env:
-        normalizes = config.normalize.observations, config.normalize.rewards
-        impressions = Impressions(env.observation_space, normalizes)
+        statistics = StepStatistics(env.observation_space, config.normalize)
         generators = global_generators()
-        first = _play(env, impressions=impressions)
+        first = _play(env, statistics=statistics)
         is_globally_random = global_generators() != generators
         again = _play(env, first.actions)
         is_ignorant = _ignores_seed(env, first)
     with closing(build_copy(config, 1, SEED, minus_infinity=minus_infinity)) as env:
         elsewhere = _play(env, first.actions)
     # Only if the copies agree can one copy's second episode be blamed on its first.
-    found = impressions.warnings()
+    found = statistics.warnings()
     if (difference := first.first_difference(elsewhere)) is not None:
         found.append(f"Two copies reset on the same seed {difference}. {USE_NP_RANDOM}")
     elif (difference := first.first_difference(again)) is not None:
@@ -106,7 +105,7 @@ def try_environment(config: EnvConfig, *, minus_infinity: bool = False) -> Trial
         found.append(SHARES_GENERATOR)
     if is_ignorant:
         found.append(IGNORES_SEED)
-    return Trial(tuple(found), impressions.steps_per_second)
+    return Trial(tuple(found), statistics.steps_per_second)
 
 
 def _ignores_seed(env: gym.Env[Any, Any], first: Game) -> bool:
@@ -137,13 +136,13 @@ def _ignores_seed(env: gym.Env[Any, Any], first: Game) -> bool:
 def _play(
     env: gym.Env[Any, Any],
     actions: Sequence[Any] | None = None,
-    impressions: Impressions | None = None,
+    statistics: StepStatistics | None = None,
     seed: int = SEED,
 ) -> Game:
     """Reset on a seed and step; new episodes begin where one ends.
 
     :param actions: to repeat; None draws them
-    :param impressions: is shown every step
+    :param statistics: takes in every step
     """
     # Reset; actions are drawn from a seed as well.
     env.get_wrapper_attr("begin_episodes")([seed])
@@ -154,14 +153,14 @@ def _play(
     n_steps = STEPS if actions is None else len(actions)
     # Step, and keep a digest of everything that the environment returns.
     for step in range(n_steps):
-        if impressions is not None and time.monotonic() - began > SECONDS:
+        if statistics is not None and time.monotonic() - began > SECONDS:
             break
         action = draw_action(env) if actions is None else actions[step]
-        if impressions is not None:
-            impressions.before_step(obs)
+        if statistics is not None:
+            statistics.before_step(obs)
         obs, reward, terminated, truncated, info = env.step(action)
-        if impressions is not None:
-            impressions.after_step(float(reward), info)
+        if statistics is not None:
+            statistics.after_step(float(reward), info)
         game.actions.append(action)
         game.results.append(_digest(obs, float(reward), terminated, truncated))
         if terminated or truncated:

@@ -27,7 +27,7 @@ def check_picture_path(path: Path, suffixes: tuple[str, ...] = (*VIDEOS, *PICTUR
         raise ConfigError(Problem("There is no such folder.", str(path.absolute().parent)))
     if path.suffix == ".mp4":
         try:
-            import imageio_ffmpeg  # noqa: F401
+            import imageio_ffmpeg  # noqa: F401 - only whether it is installed
         except ModuleNotFoundError:
             what = "MP4 needs the package `imageio-ffmpeg`, which is not installed."
             cure = "Run `pip install 'rl-runner[video]'`, or write a .gif, which needs no package."

@@ -160,7 +160,7 @@ def _extreme_return(
 ) -> float:
     """Return the highest return of any possible episode (sign 1), or the lowest (sign −1)."""
     # All possible outcomes, as parallel arrays
-    origins, targets, rewards, continues = [], [], [], []
+    origins, targets, rewards, ends = [], [], [], []
     for state, choices in table.items():
         for outcomes in choices.values():
             for probability, next_state, reward, terminated in outcomes:
@@ -168,14 +168,14 @@ def _extreme_return(
                     origins.append(state)
                     targets.append(next_state)
                     rewards.append(sign * reward)
-                    continues.append(not terminated)
+                    ends.append(bool(terminated))
     origin, target = np.array(origins), np.array(targets)
-    reward, goes_on = np.array(rewards, dtype=float), np.array(continues)
+    reward, continues = np.array(rewards, dtype=float), ~np.array(ends, dtype=bool)
     # Backward induction over the remaining steps, where chance helps as well as the policy
     values = np.zeros(len(initial))
     for _ in range(time_limit):
         following = np.full(len(initial), -np.inf)
-        np.maximum.at(following, origin, reward + np.where(goes_on, values[target], 0.0))
+        np.maximum.at(following, origin, reward + np.where(continues, values[target], 0.0))
         values = following
     return sign * float(values[initial > 0].max())
 

@@ -90,7 +90,7 @@ def load_run(path: str | Path, checkpoint: CheckpointName | None = None) -> Run:
         evaluation; ``halfway`` through the budget; ``untrained``; or timesteps in digits. Default:
         the config's ``train.keep``
     :raises RunFolderError: if ``path`` is not a run
-    :raises ConfigError: if its config.yaml was edited and is not valid any more
+    :raises ConfigError: if its config.yaml was edited and is no longer valid
     :raises CheckpointError: if the agent is missing or damaged
     """
     # Read the config and the record.

@@ -57,6 +57,7 @@ class DirectRoutes:
         self._decision = request_model.__pydantic_validator__.validate_json
         self._reports = OutcomeReports.__pydantic_validator__.validate_json
         shown, not_shown = (partial(self._begin_shown, is_shown=each) for each in (True, False))
+        # `find` returns a route with an event id; a request for a decision has none yet.
         self._decide = DirectRoute(DECISIONS, "decide", self._begin_decision), ""
         self._report = {
             "outcomes": DirectRoute(f"{OUTCOMES}/outcomes", "report", self._begin_report),
@@ -85,10 +86,10 @@ class DirectRoutes:
 
     def _begin_decision(self, body: bytes, _: str) -> Pending:
         try:
-            wanted = self._decision(body)
+            request = self._decision(body)
         except ValidationError as error:
             raise as_problem(error) from None
-        return Pending(self.service.begin_decision(wanted), self._decision_json)
+        return Pending(self.service.begin_decision(request), self._decision_json)
 
     def _begin_report(self, body: bytes, event_id: str) -> Pending:
         try:

@@ -43,7 +43,8 @@ _HEAD = re.compile(
     rb"POST (/v1/decisions(?:/[\w.:-]+/[a-z-]+)?) HTTP/1\.1\r\n"
     rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
 )
-_OTHERS = {"transfer-encoding", "expect", "upgrade"}  # headers by which a request is read otherwise
+# With one of these headers a request has another form than this parser reads.
+_NOT_DIRECT_HEADERS = {"transfer-encoding", "expect", "upgrade"}
 _LENGTH = re.compile(r"[0-9]{1,15}")
 
 
@@ -77,7 +78,7 @@ def parse_head(head: bytes) -> Head | None:
     for line in found[2].decode("latin-1").split("\r\n")[:-1]:
         name, _, value = line.partition(":")
         name = name.lower()
-        if name in _OTHERS or (name == "content-length" and name in headers):
+        if name in _NOT_DIRECT_HEADERS or (name == "content-length" and name in headers):
             return None
         headers[name] = value.strip(" \t")
     length = headers.get("content-length", "0")
@@ -87,7 +88,7 @@ def parse_head(head: bytes) -> Head | None:
     return Head(found[1].decode(), headers, int(length), connection == "keep-alive")
 
 
-_parse_again = lru_cache(maxsize=500)(parse_head)  # the requests of a client have the same head
+_parse_cached = lru_cache(maxsize=500)(parse_head)  # the requests of a client have the same head
 
 
 class FastLane(asyncio.Protocol):
@@ -125,7 +126,7 @@ class FastLane(asyncio.Protocol):
     # --- what the event loop and the server call --------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Wait for the first request; let uvicorn refuse a connection beyond the limit."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is not one by its class
         self._connections.add(self)
         self._since = self._loop.time()
@@ -134,14 +135,14 @@ class FastLane(asyncio.Protocol):
             self._hand_over()  # to be refused there
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End; what is being stored is stored."""
+        """Stop waiting. An answer under way is not sent; what its request stores is stored."""
         del exc
         self._is_lost = True
         self._connections.discard(self)
         self._timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes of a request."""
+        """Answer once a request is complete; stop reading if too many wait behind it."""
         if self._is_discarding:
             return
         if not self._received and self._head is None:
@@ -194,7 +195,7 @@ class FastLane(asyncio.Protocol):
                 self._hand_over()
             return None
         text = bytes(self._received[:end])
-        head = (_parse_again if text.startswith(_DECIDE) else parse_head)(text)
+        head = (_parse_cached if text.startswith(_DECIDE) else parse_head)(text)
         found = None if head is None else self.routes.find(head.path)
         if head is None or found is None:
             self._hand_over()

@@ -45,6 +45,7 @@ def html_answer(template: str, contents: dict[str, Any]) -> Response:
 
 def _contents(service: Service) -> dict[str, Any]:
     """Return what the template shows, as text."""
+    # One row per registered version, with its outcomes if it has made decisions.
     summary = service.summaries.get()
     measured = {each.version: each for each in summary.versions}
     rows = []
@@ -52,6 +53,7 @@ def _contents(service: Service) -> dict[str, Any]:
         found = measured.get(info.version)
         row = {"version": info.version, "aliases": ", ".join(info.aliases), "info": info}
         rows.append({**row, "summary": found, "interval": _interval(found.ci95) if found else ""})
+    # The state of the service, then its latest events.
     reason = service.why_not_ready()
     return {
         "name": service.config.name,

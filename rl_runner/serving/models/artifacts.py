@@ -156,12 +156,14 @@ def _sources(run: Path, config: ExperimentConfig) -> dict[str, Path]:
 
 
 def _manifest(run: Path, config: ExperimentConfig, digest: str, hashes: dict[str, str]) -> Manifest:
+    # The scores that the run recorded, and what they rest on.
     record = RunFolder(run).read_record()
     assert record is not None  # noqa: S101 - see _sources
     results = {} if record.results is None else record.results.to_json()
     metrics: dict[str, Any] = {
         name: results[name] for name in ("last", "judgement", "checklist") if name in results
     }
+    # Where the policy comes from: its config, code and, if it learned from one, its log.
     data = config.data
     provenance: dict[str, Any] = {
         "config_hash": record.config_hash,
@@ -176,6 +178,7 @@ def _manifest(run: Path, config: ExperimentConfig, digest: str, hashes: dict[str
             "window": list(results["log"]["window"]),
             "interactions": results["log"]["interactions"],
         }
+    # The version's name follows from its content.
     return Manifest(
         version=digest[:ID_LENGTH],
         digest=digest,

@@ -46,9 +46,9 @@ def check_installed() -> None:
     :raises ConfigError: naming what to install
     """
     try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
+        import onnx  # noqa: F401 - only whether it is installed
+        import onnxruntime  # noqa: F401 - as above
+        import onnxscript  # noqa: F401 - as above
     except ImportError as error:
         what = f"`--format onnx` needs the package {error.name}."
         cure = "Install it: `pip install 'rl-runner[onnx]'`."

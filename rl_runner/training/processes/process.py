@@ -27,7 +27,7 @@ from rl_runner.training.task import RunResult, RunTask
 def start_process(task: RunTask, *, verbose: bool) -> tuple[Future[RunResult], Connection]:
     """Start a task in a process of its own.
 
-    :param verbose: write every metric into the run's log too
+    :param verbose: print every metric to this command's standard error too
     :return: the future of its result, and the pipe: reports arrive, :data:`.worker.GIVE_UP` is sent
     """
     context = multiprocessing.get_context("forkserver")

@@ -24,7 +24,7 @@ def has_trials_left(
     """
     if n_points is not None and n_drawn(study) >= n_points:
         return "waiting" in outcomes  # the grid is used up, but an interrupted trial is queued
-    n_begun = sum(o not in {"infeasible", "waiting", "abandoned"} for o in outcomes)
+    n_begun = sum(outcome not in {"infeasible", "waiting", "abandoned"} for outcome in outcomes)
     return n_begun < tune.trials
 
 
@@ -44,14 +44,14 @@ def refuse_hopeless(
     :raises StudyError: if every trial fails, or the space seems to be impossible
     """
     # Every trial so far has failed.
-    ended = [o for o in outcomes if o in {"complete", "pruned", "failed"}]
+    ended = [outcome for outcome in outcomes if outcome in {"complete", "pruned", "failed"}]
     if n_failed >= MOST_FAILURES and set(ended) == {"failed"}:
         what = f"All {len(ended)} trials failed, so there is no result."
-        last = [t for t in study.get_trials() if t.user_attrs.get(CAUSE)][-1]
+        last = [trial for trial in study.get_trials() if trial.user_attrs.get(CAUSE)][-1]
         path = folder.trial(trial_number(last))
         raise StudyError(Problem(what, str(path), f"The last cause: {last.user_attrs[CAUSE]}"))
     # No recent combination could be trained.
-    recent = [o for o in outcomes if o != "running"][-MOST_INFEASIBLE:]
+    recent = [outcome for outcome in outcomes if outcome != "running"][-MOST_INFEASIBLE:]
     if len(recent) == MOST_INFEASIBLE and set(recent) == {"infeasible"}:
         what = f"The last {MOST_INFEASIBLE} trials were combinations that cannot be trained."
         last = study.get_trials()[-1]

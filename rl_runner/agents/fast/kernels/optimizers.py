@@ -35,15 +35,18 @@ def take_optimizer_step(flat: FlatParameters, optimizer: OptimizerState, step: i
 
     :param step: the number of this step, from 1; ``optimizer.n_steps`` is not read
     """
+    # Scalars are float32 as in torch: with float64 the last digits of the results would differ.
     values, gradient = flat.values, flat.gradient
     first, second = flat.first_moment, flat.second_moment
     decay = np.float32(optimizer.beta2)
     rest = np.float32(1.0 - optimizer.beta2)
     if optimizer.kind == ADAM:  # Kingma & Ba 2015, algorithm 1
+        # Correct the moments' bias towards their initial zero by the step size and the root.
         first_rest = np.float32(1.0 - optimizer.beta1)
         step_size = np.float32(optimizer.learning_rate / (1.0 - optimizer.beta1**step))
         root = np.float32(math.sqrt(1.0 - optimizer.beta2**step))
         eps = np.float32(optimizer.eps)
+        # Update both moments, then the parameter.
         for k in range(len(values)):
             g = gradient[k]
             m = first[k] + first_rest * (g - first[k])

@@ -42,11 +42,16 @@ class Impressive(gym.Env[np.ndarray, int]):
         return self._observe(), self.reward, self.steps == self.length, False, {"own": info}
 
 
-gym.register("ImpressionsTest-v0", entry_point=Impressive)
+gym.register("StatisticsTest-v0", entry_point=Impressive)
 
 
 def warnings_of(*, normalize: bool = False, **kwargs: Any) -> str:
-    raw = {"id": "ImpressionsTest-v0", "kwargs": kwargs, "time_limit": 1000, "normalize": normalize}
+    raw = {
+        "id": "StatisticsTest-v0",
+        "kwargs": kwargs,
+        "time_limit": 1000,
+        "normalize": normalize,
+    }
     config = EnvConfig.model_validate(raw)
     return "\n".join(try_environment(config).warnings)
 
@@ -82,5 +87,5 @@ def test_an_environment_without_randomness_may_be_the_same_on_every_seed() -> No
 
 
 def test_the_speed_is_measured() -> None:
-    config = EnvConfig.model_validate({"id": "ImpressionsTest-v0", "time_limit": 1000})
+    config = EnvConfig.model_validate({"id": "StatisticsTest-v0", "time_limit": 1000})
     assert try_environment(config).steps_per_second > 0

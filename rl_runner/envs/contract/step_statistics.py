@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from rl_runner.config.environment import NormalizeConfig
 from rl_runner.envs.contract.observations import bounds_breach
 from rl_runner.envs.images import is_quantity, parts_of
 
@@ -19,16 +20,16 @@ SMALL_REWARD = 1e-4
 MOST_KEYS = 3  # of an info that are named
 
 
-class Impressions:
-    """Looks at every step of a trial.
+class StepStatistics:
+    """Collects what every step of a trial shows.
 
     :param space: the observation space
-    :param is_normalized: whether the config normalises observations, and rewards
+    :param normalize: what the config normalises, which may then be of any size
     """
 
-    def __init__(self, space: gym.Space[Any], is_normalized: tuple[bool, bool]) -> None:
+    def __init__(self, space: gym.Space[Any], normalize: NormalizeConfig) -> None:
         self._space = space
-        self._normalized = is_normalized
+        self._normalize = normalize
         self._breach = ""  # the first observation outside of its space
         self._largest = 0.0
         self._rewards: list[float] = []
@@ -56,7 +57,7 @@ class Impressions:
         self._seconds.append(time.perf_counter() - self._started)
         self._rewards.append(reward)
         for key, value in info.items():
-            if key not in self._unpicklable and _cannot_travel(value):
+            if key not in self._unpicklable and _is_unpicklable(value):
                 self._unpicklable[str(key)] = type(value).__name__
 
     def warnings(self) -> list[str]:
@@ -79,14 +80,14 @@ class Impressions:
     def _of_scale(self) -> list[str]:
         """Say if observations or rewards are of a size that networks do not learn from well."""
         found = []
-        if self._largest > LARGE_OBSERVATION and not self._normalized[0]:
+        if self._largest > LARGE_OBSERVATION and not self._normalize.observations:
             found.append(
                 f"Observations are as large as {self._largest:.3g}. Networks learn best from "
                 "numbers around 1: set `env.normalize: {observations: true}`, or scale them."
             )
-        paid = np.abs([reward for reward in self._rewards if reward and np.isfinite(reward)])
-        mean = float(paid.mean()) if len(paid) else 1.0
-        if not SMALL_REWARD <= mean <= LARGE_REWARD and not self._normalized[1]:
+        rewards = np.abs([reward for reward in self._rewards if reward and np.isfinite(reward)])
+        mean = float(rewards.mean()) if len(rewards) else 1.0
+        if not SMALL_REWARD <= mean <= LARGE_REWARD and not self._normalize.rewards:
             found.append(
                 f"Rewards are of the size {mean:.3g}. Value functions learn best from numbers "
                 "around 1: set `env.normalize: {rewards: true}`, or scale them. Reported returns "
@@ -95,7 +96,7 @@ class Impressions:
         return found
 
 
-def _cannot_travel(value: Any) -> bool:
+def _is_unpicklable(value: Any) -> bool:
     if value is None or isinstance(value, bool | int | float | str | np.ndarray | np.generic):
         return False
     try:
