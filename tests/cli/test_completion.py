@@ -1,28 +1,48 @@
-"""What a shell completes words to."""
+"""What a shell completes words to, asked of the commands as a shell asks them."""
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
+import typer
+from typer.main import get_command
 
-from rl_runner.cli.options import complete_algorithm, complete_policy, complete_run
+from rl_runner.cli.app import app
 
-
-def test_algorithms_are_completed() -> None:
-    assert complete_algorithm("tr") == ["trpo"]
-    assert "ppo" in complete_algorithm("")
-
-
-def test_the_baselines_of_the_named_environment_are_completed() -> None:
-    context: Any = SimpleNamespace(params={"env": "Tutor-v0"})
-    assert complete_policy(context, "or") == ["oracle"]
-    context = SimpleNamespace(params={"env": "CartPole-v1"})
-    assert complete_policy(context, "") == ["random", "greedy", "optimal"]
+RUN_ARGUMENTS = [
+    ("compare", "experiments"),
+    ("record", "run"),
+    ("watch", "run"),
+    ("reproduce", "run"),
+]
 
 
+def complete(command: str, parameter: str, incomplete: str, **given: str) -> list[str]:
+    """Return what a parameter's word is completed to, after other parameters were given."""
+    root = get_command(app)
+    assert isinstance(root, typer.core.TyperGroup)
+    found = root.commands[command]
+    context = typer.Context(found)
+    context.params.update(given)
+    (asked,) = [each for each in found.params if each.name == parameter]
+    return [item.value for item in asked.shell_complete(context, incomplete)]
+
+
+@pytest.mark.parametrize(("command", "parameter"), [("init", "algo"), ("algos", "name")])
+def test_algorithms_are_completed(command: str, parameter: str) -> None:
+    assert complete(command, parameter, "tr") == ["trpo"]
+    assert "ppo" in complete(command, parameter, "")
+
+
+@pytest.mark.parametrize("command", ["eval", "record", "watch"])
+def test_the_baselines_of_the_named_environment_are_completed(command: str) -> None:
+    assert complete(command, "policy", "or", env="Tutor-v0") == ["oracle"]
+    of_cartpole = complete(command, "policy", "", env="CartPole-v1")
+    assert of_cartpole == ["random", "greedy", "optimal"]
+
+
+@pytest.mark.parametrize(("command", "parameter"), RUN_ARGUMENTS)
 def test_experiments_and_runs_are_completed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: str, parameter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run = tmp_path / "runs/a-1/seed-0"
@@ -30,8 +50,8 @@ def test_experiments_and_runs_are_completed(
     (run.parent / "config.yaml").touch()
     (run / "run.json").touch()
     (tmp_path / "runs/other").mkdir()
-    assert complete_run("") == ["runs/a-1"]
-    assert complete_run("ru") == ["runs/a-1"]
-    assert complete_run("runs/") == ["runs/a-1"]
-    assert complete_run("runs/a-1/") == ["runs/a-1/seed-0"]
-    assert complete_run("runs/b") == []
+    assert complete(command, parameter, "") == ["runs/a-1"]
+    assert complete(command, parameter, "ru") == ["runs/a-1"]
+    assert complete(command, parameter, "runs/") == ["runs/a-1"]
+    assert complete(command, parameter, "runs/a-1/") == ["runs/a-1/seed-0"]
+    assert complete(command, parameter, "runs/b") == []

@@ -1,60 +1,41 @@
-"""Estimate what an experiment will cost by training it for a few seconds; nothing is written."""
+"""Check an experiment before it is trained; nothing is written.
 
-import io
+:func:`check_experiment` tries the environment, lets the checkers of other libraries examine it, and
+trains for a few seconds (:func:`probe_training`) to see that the agent learns, and how fast.
+"""
+
 import math
-import re
 import resource
 import sys
 import time
-import warnings
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, redirect_stdout
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
-from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 from stable_baselines3.common.logger import Logger
 
 from rl_runner.agents.parameters import check_finite_parameters
 from rl_runner.agents.protocol import takes_action_masks
 from rl_runner.agents.registry import find_algorithm
-from rl_runner.config import EnvConfig, ExperimentConfig, experiment_hash
-from rl_runner.envs import build_evaluation_env, build_training_env, make_single_env
+from rl_runner.config import ExperimentConfig, experiment_hash
+from rl_runner.envs import build_evaluation_env, build_training_env
 from rl_runner.envs.code import describe_code
 from rl_runner.envs.contract.trial import try_environment
-from rl_runner.envs.masking import draw_action
 from rl_runner.errors import ConfigError, Problem, RunnerError, describe_exception
 from rl_runner.local_code import keeping_working_directory
 from rl_runner.seeding import SeedTree
+from rl_runner.training.commands.env_checkers import checkers_warnings
 from rl_runner.training.observers.own_callbacks import OwnCallback
 from rl_runner.training.resolve import Resolution, build_config_agent
 
 PROBE_SECONDS = 2.0
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Gymnasium's warnings have it
 MAX_WAIT = 4  # times as long, at most, for so much to be computed
 MIN_REPLAY_UPDATES = 10
 PROBE_STEPS = 10  # of an evaluation
-# What the checkers say and this program does itself, or says better
-IRRELEVANT = (
-    "A Box observation space m",  # … is infinite, as many are
-    "Expects the random number generator to have been generated",  # the trial compares copies
-    "Official support for the `seed` function is dropped",
-    "Not able to test alternative render modes",
-    "The default seed argument",
-    "The environment (",  # "… is different from the unwrapped version": wrappers are meant
-    "For Box action spaces, we recommend using a symmetric",
-    "We recommend you to use a symmetric",
-    "Your observation ",  # of images too small, and of channels: checked for the policy
-    "It seems that your observation",
-    "The minimal resolution for an image",
-    "Nested observation spaces are not supported",
-    "Tuple observation space is not supported",
-    "Sequence observation space is not supported",
-)
 MAX_PROBE_SECONDS = 15.0  # for an algorithm whose first cycle takes longer than that
 
 
@@ -89,7 +70,7 @@ class Probe:
 
 @keeping_working_directory()
 def check_experiment(resolution: Resolution) -> CheckReport:
-    """Try the environment, let Gymnasium check it, and train for about two seconds.
+    """Try the environment, let the checkers examine it, and train for about two seconds.
 
     :raises EnvError: if the environment cannot be built, raises an exception, or breaks the
         contract of :mod:`rl_runner.envs.contract`
@@ -98,7 +79,7 @@ def check_experiment(resolution: Resolution) -> CheckReport:
     # Try the environment and the agent.
     minus_infinity = find_algorithm(config.algo.name).minus_infinity
     trial = try_environment(config.env, minus_infinity=minus_infinity)
-    found = (*trial.warnings, *_checkers_warnings(config.env))
+    found = (*trial.warnings, *checkers_warnings(config.env))
     probe = probe_training(config)
     # Report what a whole training would take.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -121,45 +102,6 @@ def check_experiment(resolution: Resolution) -> CheckReport:
         env_steps_per_second=trial.steps_per_second,
         warnings=tuple(dict.fromkeys(found)),
     )
-
-
-def _checkers_warnings(config: EnvConfig) -> Iterator[str]:
-    """Let the checkers of Gymnasium and stable-baselines3 look, and yield what they say.
-
-    They look at the bare environment: what the config's wrappers correct is not its business.
-    Whatever they refuse, but can be trained with here, is a warning too.
-    """
-    checkers = (
-        (_step_under_passive_checker, "Gymnasium's checker"),
-        (lambda env: check_env(env.unwrapped, skip_render_check=True), "Gymnasium's checker"),
-        (lambda env: check_env_for_sb3(env.unwrapped, warn=True), "stable-baselines3's checker"),
-    )
-    for check, checker in checkers:
-        with warnings.catch_warnings(record=True) as caught, redirect_stdout(io.StringIO()):
-            warnings.simplefilter("always")
-            refused = ""
-            with closing(make_single_env(config, check=True)) as env:
-                # The checkers would take actions that are not valid.
-                if check is not _step_under_passive_checker and env.has_wrapper_attr(
-                    "action_masks"
-                ):
-                    continue
-                try:
-                    check(env)
-                except Exception as error:  # noqa: BLE001 - an assertion, or what the environment raises
-                    refused = describe_exception(error).removeprefix("AssertionError: ")
-        for each in caught:
-            if issubclass(each.category, UserWarning):
-                text = COLOUR.sub("", str(each.message)).removeprefix("WARN: ").strip()
-                if not text.startswith(IRRELEVANT):
-                    yield " ".join(text.split())
-        if refused and not refused.startswith(IRRELEVANT):
-            yield f"{checker} refuses it: {refused}"
-
-
-def _step_under_passive_checker(env: Any) -> None:
-    env.reset(seed=0)
-    env.step(draw_action(env))
 
 
 class _Stopwatch(BaseCallback):

@@ -1,15 +1,19 @@
 """Write an environment to start from, with its tests and a config that trains in it at once."""
 
+import contextlib
 import keyword
+import os
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from rl_runner.errors import ConfigError, Problem, RunFolderError
 from rl_runner.local_code import is_found
 
 ENVIRONMENT = '''\
-"""@CLASS@: find the way to a goal on a line. Replace it by your own task.
+"""@CLASS@: find the way to a goal on a line. Replace it with your own task.
 
 `rl check @MODULE@.yaml` examines this environment, `rl train @MODULE@.yaml` trains in it.
 """
@@ -158,7 +162,8 @@ def write_environment(file: Path) -> list[Path]:
     """Write ``my_env.py``, ``test_my_env.py`` and ``my_env.yaml``; return their paths.
 
     :raises ConfigError: if no module can have this name
-    :raises RunFolderError: if one of the files exists, or cannot be written; then none is
+    :raises RunFolderError: if one of the files exists, or cannot be written; then none of the
+        three is left behind
     """
     module = file.stem
     _check_name(file, module)
@@ -174,19 +179,35 @@ def write_environment(file: Path) -> list[Path]:
         file.with_name(f"test_{module}.py"): TESTS,
         file.with_name(f"{module}.yaml"): CONFIG,
     }
-    # Nothing is written over, and nothing is written in part.
     for path in texts:
-        if path.exists():
+        if os.path.lexists(path):  # a link that leads nowhere counts as well
             cure = "Choose another name, or remove that file."
             raise RunFolderError(Problem("This file exists already.", str(path), cure))
-    for path, text in texts.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(_filled(text, values), encoding="utf-8")
-        except OSError as error:
-            what = f"The file cannot be written: {error.strerror}."
-            raise RunFolderError(Problem(what, str(path))) from None
+    _write_all({path: _filled(text, values) for path, text in texts.items()})
     return list(texts)
+
+
+def _write_all(texts: Mapping[Path, str]) -> None:
+    """Write new files and the folders they need; if one cannot be written, remove all of them."""
+    with ExitStack() as undo:
+        for path, text in texts.items():
+            try:
+                folders = (path.parent, *path.parent.parents)
+                for folder in reversed([each for each in folders if not each.exists()]):
+                    folder.mkdir()
+                    undo.callback(_remove_if_empty, folder)
+                with path.open("x", encoding="utf-8") as file:
+                    undo.callback(partial(path.unlink, missing_ok=True))
+                    file.write(text)
+            except OSError as error:
+                what = f"The file cannot be written: {error.strerror}."
+                raise RunFolderError(Problem(what, str(path))) from None
+        undo.pop_all()  # all are written, so all stay
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

@@ -44,3 +44,18 @@ def test_nothing_is_written_over(name: str, tmp_path: Path) -> None:
     with pytest.raises(RunnerError, match="exists already"):
         write_environment(tmp_path / "mine_x.py")
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_link_that_leads_nowhere_is_not_written_through(tmp_path: Path) -> None:
+    link = tmp_path / "test_mine_x.py"
+    link.symlink_to(tmp_path / "gone" / "away.py")
+    with pytest.raises(RunnerError, match="exists already"):
+        write_environment(tmp_path / "mine_x.py")
+    assert list(tmp_path.iterdir()) == [link]
+
+
+def test_nothing_is_left_if_the_second_file_cannot_be_written(tmp_path: Path) -> None:
+    longest = 255 - len(".py")  # `test_….py` is too long for a file's name
+    with pytest.raises(RunnerError, match="cannot be written"):
+        write_environment(tmp_path / "new" / "folder" / f"{'x' * longest}.py")
+    assert list(tmp_path.iterdir()) == []
