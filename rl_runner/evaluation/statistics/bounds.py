@@ -6,9 +6,6 @@ import numpy as np
 
 from rl_runner.errors import Problem, RunnerError
 
-# From so many values on, rare results that bounds guard against have been seen (4 % of all results
-# with a probability of .98), and a bound far away would only widen the interval.
-MANY = 100
 TOLERANCE = 1e-6  # relative to the larger bound: rewards are often single-precision numbers
 
 

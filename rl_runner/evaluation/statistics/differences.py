@@ -1,7 +1,7 @@
 """The difference between two means: interval, p value, and how many seeds would show it.
 
-With fewer than a hundred values of each the bounds of the values are used if they are known
-(:mod:`.dirichlet_means`), and Welch's test otherwise.
+The bounds of the values are used if they are known (:mod:`.dirichlet_means`), and Welch's test
+otherwise.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from rl_runner.evaluation.statistics import LEVEL, Interval
-from rl_runner.evaluation.statistics.bounds import MANY, Bounds
+from rl_runner.evaluation.statistics.bounds import Bounds
 from rl_runner.evaluation.statistics.dirichlet_means import (
     bounded_difference_interval,
     bounded_difference_p_value,
@@ -70,9 +70,9 @@ def p_value_of_equal_means(a: np.ndarray, b: np.ndarray, bounds: Bounds | None) 
     """
     if min(len(a), len(b)) < FEWEST_TO_COMPARE:
         return None
-    test = welch(a, b)
-    if bounds is not None and (min(len(a), len(b)) < MANY or test is None):
+    if bounds is not None:
         return bounded_difference_p_value(a, b, bounds)
+    test = welch(a, b)
     return None if test is None else test.p_value
 
 
@@ -85,14 +85,10 @@ def difference_interval(
     """
     if min(len(a), len(b)) < FEWEST_TO_COMPARE:
         return None
-    test = welch(a, b)
-    if bounds is not None and (min(len(a), len(b)) < MANY or test is None):
+    if bounds is not None:
         return bounded_difference_interval(a, b, bounds, level)
-    if test is None:
-        return None
-    low, high = test.interval(level)
-    reach = np.inf if bounds is None else bounds.width
-    return max(low, -reach), min(high, reach)
+    test = welch(a, b)
+    return None if test is None else test.interval(level)
 
 
 def levels_of_tests(p_values: Sequence[float | None], error_rate: float) -> list[float]:

@@ -11,12 +11,17 @@ For a difference of two means, both pseudo-observations are at their worst for o
 their best for the other. That is more cautious than necessary with few values, so each end then
 uses a tail of up to α, see :func:`_both_tails`.
 
-The distribution of the weighted mean is computed, not drawn. It is the B-spline recursion of de
-Boor applied to the step function, which is exact and numerically stable. It takes the square of the
-number of values in operations.
+The distribution of the weighted mean is computed, not drawn. Up to :data:`MANY` values it is the
+B-spline recursion of de Boor applied to the step function, which is exact and numerically stable,
+and takes the square of the number of values in operations. With more it is the saddlepoint
+approximation of Lugannani and Rice (1980), see :func:`tabulated`.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
+from scipy.special import ndtr
 
 from rl_runner.evaluation.statistics import LEVEL, Interval
 from rl_runner.evaluation.statistics.bounds import Bounds
@@ -24,6 +29,10 @@ from rl_runner.evaluation.statistics.bounds import Bounds
 BISECTIONS = 50
 FEW = 20
 GRID = 160  # points over the range of each of two means, for their difference
+MANY = 100  # values; above, the ends of intervals differ by less than .5 % of their width
+SADDLEPOINTS = 600  # on either side of the mean
+NEAR_MEAN = 0.01  # standard deviations from it, where the approximation is not stable
+MOST_AT_ONCE = 2_000_000  # numbers in an array
 
 
 def bounded_mean_interval(
@@ -54,9 +63,11 @@ def bounded_difference_interval(
     reach = bounds.width
     tolerance = 1e-7 * reach
 
+    tails = _difference_tails(a, b, bounds)
+
     def end(share: float, pessimistic: bool) -> float:
         def excess(t: float) -> float:
-            below, above = difference_tails(a, b, bounds, t)
+            below, above = tails(t)
             return below - share if pessimistic else share - above
 
         # The observed difference lies between the ends, so each end is sought on its own side.
@@ -71,22 +82,30 @@ def bounded_difference_interval(
     return end(tail, pessimistic=True), end(tail, pessimistic=False)
 
 
-def difference_tails(a: np.ndarray, b: np.ndarray, bounds: Bounds, t: float) -> tuple[float, float]:
-    """Return how plausible a true difference of ``t`` is from below and from above.
+def _difference_tails(
+    a: np.ndarray, b: np.ndarray, bounds: Bounds
+) -> Callable[[float], tuple[float, float]]:
+    """Return a function that says how plausible a true difference is from below and from above.
 
-    :return: the probability that the difference is at most ``t`` if the missing mass of the first
-        is at its worst and that of the second at its best, and that it is at least ``t`` in the
-        opposite case. ``t`` is outside the interval if either is below the interval's tail
+    :return: a function of the difference ``t``. Its values are the probability that the difference
+        is at most ``t`` if the missing mass of the first is at its worst and that of the second at
+        its best, and that it is at least ``t`` in the opposite case. ``t`` is outside the interval
+        if either is below the interval's tail
     """
-    worst, best = _with(a, bounds.low), _with(b, bounds.high)
-    below = 1 - _difference_exceeds(worst, best, t)
-    above = 1 - _difference_exceeds(_with(b, bounds.low), _with(a, bounds.high), -t)
-    return below, above
+    worst_a, best_a = (_weighted_mean(_with(a, bound)) for bound in (bounds.low, bounds.high))
+    worst_b, best_b = (_weighted_mean(_with(b, bound)) for bound in (bounds.low, bounds.high))
+
+    def tails(t: float) -> tuple[float, float]:
+        below = 1 - _difference_exceeds(worst_a, best_b, t)
+        above = 1 - _difference_exceeds(worst_b, best_a, -t)
+        return below, above
+
+    return tails
 
 
 def bounded_difference_p_value(a: np.ndarray, b: np.ndarray, bounds: Bounds) -> float:
     """Return the p value of equal means: the α at which the interval begins to exclude zero."""
-    smaller = max(0.0, min(difference_tails(a, b, bounds, 0.0)))
+    smaller = max(0.0, min(_difference_tails(a, b, bounds)(0.0)))
     return min(1.0, _both_tails(a, b) * smaller)
 
 
@@ -120,6 +139,73 @@ def exceedance(values: np.ndarray, t: np.ndarray) -> np.ndarray:
     return np.asarray(chance[0])
 
 
+@dataclass(frozen=True)
+class _WeightedMean:
+    """The distribution of a Dirichlet-weighted mean."""
+
+    points: np.ndarray  # ascending, dense where it changes
+    exceedance: Callable[[np.ndarray], np.ndarray]  # P(mean > t)
+
+
+def _weighted_mean(values: np.ndarray) -> _WeightedMean:
+    """Return the distribution of the weighted mean of (n,) ascending values."""
+    if len(values) > MANY and values[0] < values[-1]:
+        points, chances = tabulated(values)
+        return _WeightedMean(points, lambda t: np.interp(t, points, chances))
+    points = np.linspace(values[0], values[-1], GRID)
+    return _WeightedMean(points, lambda t: exceedance(values[:, None], t))
+
+
+def tabulated(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return points and the probabilities that the weighted mean is above each, approximately.
+
+    With weights g_i / Σ g_i of independent exponential g_i, the mean is above t if Σ g_i (v_i − t)
+    is positive. The cumulant function of that sum is K(s) = −Σ log(1 − s (v_i − t)). At its
+    saddlepoint, K'(s) = 0, let c = t + 1/s. Then t = c − n / Σ 1 / (c − v_i), so that the points
+    follow from values of c on either side of all v_i, and no equation needs to be solved.
+
+    Lugannani and Rice, "Saddle point approximation for the distribution of the sum of independent
+    random variables", Adv. Appl. Prob. 12 (1980).
+
+    :param values: (n,) ascending, not all equal
+    :return: ascending points and descending probabilities, from 1 at the smallest value to 0
+    """
+    low, high = float(values[0]), float(values[-1])
+    distances = (high - low) * np.geomspace(1e-10, 1e5, SADDLEPOINTS)
+    every_c = np.concatenate([low - distances, high + distances])
+    distinct, counts = np.unique(values, return_counts=True)
+    rows = max(1, MOST_AT_ONCE // len(distinct))
+    parts = [
+        _saddlepoints(distinct, counts, every_c[first : first + rows])
+        for first in range(0, len(every_c), rows)
+    ]
+    t, chance = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    # Leave out what is not stable, and let rounding make nothing ascend.
+    is_stable = np.isfinite(chance)
+    order = np.argsort(t[is_stable])
+    points = np.clip(np.concatenate([[low], t[is_stable][order], [high]]), low, high)
+    chances = np.clip(np.concatenate([[1.0], chance[is_stable][order], [0.0]]), 0.0, 1.0)
+    return points, np.minimum.accumulate(chances)
+
+
+def _saddlepoints(
+    values: np.ndarray, counts: np.ndarray, c: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return t and P(mean > t) for each c; no number where the formula is not stable."""
+    gaps = c[:, None] - values
+    t = c - counts.sum() / (counts / gaps).sum(axis=1)
+    s = 1 / (c - t)
+    factors = gaps * s[:, None]  # 1 − s (v − t)
+    cumulant = -(counts * np.log(factors)).sum(axis=1)
+    curvature = (counts * ((values - t[:, None]) / factors) ** 2).sum(axis=1)
+    w = np.sign(s) * np.sqrt(np.maximum(-2 * cumulant, 0.0))
+    u = s * np.sqrt(curvature)
+    is_stable = np.abs(w) > NEAR_MEAN
+    w, u = np.where(is_stable, w, 1.0), np.where(is_stable, u, 1.0)
+    density = np.exp(-(w**2) / 2) / np.sqrt(2 * np.pi)
+    return t, np.where(is_stable, ndtr(-w) + density * (1 / u - 1 / w), np.nan)
+
+
 def _with(values: np.ndarray, bound: float) -> np.ndarray:
     """Return the values and one pseudo-observation, ascending."""
     pseudo = np.full((1, *values.shape[1:]), bound)
@@ -127,7 +213,11 @@ def _with(values: np.ndarray, bound: float) -> np.ndarray:
 
 
 def _quantile(values: np.ndarray, probability: float) -> np.ndarray:
-    """Return the quantile of the weighted mean of ascending values, by bisection."""
+    """Return the quantile of the weighted mean of values that ascend along the first axis."""
+    if len(values) > MANY:
+        columns = values.reshape(len(values), -1).T
+        found = [_tabulated_quantile(column, probability) for column in columns]
+        return np.reshape(found, values.shape[1:])
     low, high = values[0].copy(), values[-1].copy()
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
@@ -136,19 +226,24 @@ def _quantile(values: np.ndarray, probability: float) -> np.ndarray:
     return np.asarray((low + high) / 2)
 
 
-def _difference_exceeds(a: np.ndarray, b: np.ndarray, t: float) -> float:
-    """Return P(A − B > t) for the weighted means of two ascending sets of values.
+def _tabulated_quantile(values: np.ndarray, probability: float) -> float:
+    if values[0] == values[-1]:
+        return float(values[0])
+    points, chances = tabulated(values)
+    return float(np.interp(1 - probability, chances[::-1], points[::-1]))
+
+
+def _difference_exceeds(a: _WeightedMean, b: _WeightedMean, t: float) -> float:
+    """Return P(A − B > t) for two weighted means.
 
     It is ∫ P(A > x + t) dP(B ≤ x), by the trapezoidal rule on points that are dense where either
     distribution changes.
     """
-    points = np.concatenate(
-        [np.linspace(b[0], b[-1], GRID), np.linspace(a[0] - t, a[-1] - t, GRID)]
-    )
-    x = np.unique(np.clip(points, b[0], b[-1]))
-    of_a = exceedance(a[:, None], x + t)
+    points = np.concatenate([b.points, a.points - t])
+    x = np.unique(np.clip(points, b.points[0], b.points[-1]))
+    of_a = a.exceedance(x + t)
     if len(x) == 1:  # B cannot vary
         return float(of_a[0])
-    of_b = exceedance(b[:, None], x)
+    of_b = b.exceedance(x)
     of_b[0], of_b[-1] = 1.0, 0.0
     return float(((of_a[:-1] + of_a[1:]) / 2 * (of_b[:-1] - of_b[1:])).sum())

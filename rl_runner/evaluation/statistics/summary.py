@@ -1,8 +1,7 @@
 """What one number per run says about the algorithm: mean, median, interquartile mean.
 
 With known :class:`.Bounds` the mean has an interval from two runs on; the others, and the mean of
-unbounded numbers, from five. Fewer runs have no interval: the runs themselves say as much. From a
-hundred values on (episodes, usually) the mean has Hall's interval, cut to the bounds.
+unbounded numbers, from five. Fewer runs have no interval: the runs themselves say as much.
 """
 
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import overload
 import numpy as np
 
 from rl_runner.evaluation.statistics import Interval
-from rl_runner.evaluation.statistics.bounds import MANY, Bounds
+from rl_runner.evaluation.statistics.bounds import Bounds
 from rl_runner.evaluation.statistics.dirichlet_means import bounded_mean_interval
 from rl_runner.evaluation.statistics.means import mean_interval
 from rl_runner.evaluation.statistics.ranks import (
@@ -93,16 +92,13 @@ def _mean(values: np.ndarray, bounds: Bounds | None) -> Estimate:
     mean = float(values.mean())
     # Values that are all equal do not show how much further ones may differ.
     has_spread = np.ptp(values) > 0
-    if bounds is not None and len(values) > 1 and (len(values) < MANY or not has_spread):
+    if bounds is not None and len(values) > 1:
         low, high = _floats(bounded_mean_interval(values, bounds))
         # The observed mean is part of its interval; rounding must not put it outside.
         return Estimate(mean, (min(low, mean), max(high, mean)))
     if len(values) < FEWEST_FOR_RANKS or not has_spread:
         return Estimate(mean, None)
-    low, high = _floats(mean_interval(values))
-    if bounds is not None:
-        low, high = max(low, bounds.low), min(high, bounds.high)
-    return Estimate(mean, (low, high))
+    return Estimate(mean, _floats(mean_interval(values)))
 
 
 @overload

@@ -10,6 +10,7 @@ from rl_runner.evaluation.statistics.dirichlet_means import (
     bounded_difference_p_value,
     bounded_mean_interval,
     exceedance,
+    tabulated,
 )
 
 UNIT = Bounds(0.0, 1.0, "test")
@@ -36,6 +37,47 @@ def test_one_value_among_equal_ones_has_a_beta_distributed_weight():
         values = np.array([0.0] + [1.0] * n)
         share = stats.beta(1, n).ppf(0.975)
         assert exceedance(values, np.array(1 - share)) == pytest.approx(0.975)
+
+
+@pytest.mark.parametrize("bound", [0.0, 1.0])
+@pytest.mark.parametrize("name", RETURNS)
+def test_the_approximation_for_many_values_is_close(name: str, bound: float):
+    values = np.sort(np.append(RETURNS[name](np.random.default_rng(3), 150), bound))
+    points, chances = tabulated(values)
+    assert (np.diff(points) >= 0).all()
+    assert (np.diff(chances) <= 0).all()
+    for tail in (0.001, 0.025, 0.5, 0.975, 0.999):
+        t = np.interp(tail, chances[::-1], points[::-1])
+        assert exceedance(values, t) == pytest.approx(tail, rel=0.05)
+
+
+def test_nothing_jumps_where_the_approximation_begins():
+    p_values = []
+    for n in (99, 100, 101):
+        a = np.ones(n)
+        b = np.minimum(1.0, 0.99 + 0.01 * np.sin(np.arange(n)))
+        p_values.append(bounded_difference_p_value(a, b, UNIT))
+    assert p_values == pytest.approx([p_values[0]] * 3, rel=0.05)
+
+
+def test_rare_failures_make_no_difference_of_many_runs():
+    """With equal means, one of the two fails completely in 1 % of its runs."""
+    rng = np.random.default_rng(1)
+    found = 0
+    for _ in range(40):
+        a = np.where(rng.random(100) < 0.99, 1.0, 0.02)
+        b = rng.normal(0.9902, 0.002, 100)
+        found += bounded_difference_p_value(a, b, UNIT) < 0.05
+    assert found <= 4
+
+
+@pytest.mark.parametrize("n", [200, 400])
+def test_the_interval_of_many_values_holds_its_level(n: int):
+    name = "most at the ceiling"
+    rng = np.random.default_rng(n)
+    truth = RETURNS[name](rng, 500_000).mean()
+    low, high = bounded_mean_interval(RETURNS[name](rng, (n, 400)), UNIT)
+    assert np.mean((low <= truth) & (truth <= high)) >= 0.93
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])

@@ -46,12 +46,15 @@ def test_with_bounds_no_interval_leaves_them(run_means: list[float]):
             assert estimate.value - 1e-9 <= high <= 500
 
 
-def test_many_values_have_halls_interval_within_the_bounds():
+def test_many_values_are_not_trusted_to_show_every_failure():
     values = np.minimum(500.0, np.random.default_rng(0).normal(300, 150, 200).clip(1))
-    found, free = summarize(values.tolist(), CARTPOLE).ci95, summarize(values.tolist()).ci95
-    assert found == free
-    low, high = summarize([500.0] * 199 + [1.0], CARTPOLE).ci95 or (np.nan, np.nan)
-    assert 450 < low < high <= 500
+    low, high = summarize(values.tolist(), CARTPOLE).ci95 or (np.nan, np.nan)
+    free = summarize(values.tolist()).ci95 or (np.nan, np.nan)
+    assert low < free[0]
+    assert high > free[1]
+    assert high - low < 1.2 * (free[1] - free[0])  # and yet hardly wider
+    low, high = summarize([495.0] * 199 + [494.0], CARTPOLE).ci95 or (np.nan, np.nan)
+    assert low < 488  # where 1 % of the runs may fail completely
     low, high = summarize([500.0] * 200, CARTPOLE).ci95 or (np.nan, np.nan)
     assert 490 < low < high == 500
 
