@@ -1,6 +1,7 @@
 """What a shell completes words to, asked of the commands as a shell asks them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -9,18 +10,21 @@ from typer.main import get_command
 from rl_runner.cli.app import app
 
 RUN_ARGUMENTS = [
+    ("eval", "targets"),
     ("compare", "experiments"),
+    ("report", "experiments"),
     ("record", "run"),
     ("watch", "run"),
     ("reproduce", "run"),
+    ("models register", "run"),
 ]
 
 
 def complete(command: str, parameter: str, incomplete: str, **given: str) -> list[str]:
     """Return what a parameter's word is completed to, after other parameters were given."""
-    root = get_command(app)
-    assert isinstance(root, typer.core.TyperGroup)
-    found = root.commands[command]
+    found: Any = get_command(app)
+    for name in command.split():
+        found = found.commands[name]
     context = typer.Context(found)
     context.params.update(given)
     (asked,) = [each for each in found.params if each.name == parameter]

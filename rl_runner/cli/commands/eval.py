@@ -21,6 +21,7 @@ Targets = Annotated[
         metavar="RUN",
         help="Runs or experiments; with --policy also configs, with --trust also SB3 zips.",
         show_default=False,
+        autocompletion=options.complete_run,
     ),
 ]
 Episodes = Annotated[

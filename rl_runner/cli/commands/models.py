@@ -41,7 +41,15 @@ def _registry(service: Path) -> Iterator["Registry"]:
 
 
 def register(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run.", show_default=False)],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN",
+            help="A finished run.",
+            show_default=False,
+            autocompletion=options.complete_run,
+        ),
+    ],
     service: Service = DEFAULT_SERVICE,
 ) -> None:
     """Copy a run into an immutable version.

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from rl_runner.cli import options
 from rl_runner.cli.display.console import show_message
 from rl_runner.errors import count
 
@@ -16,6 +17,7 @@ def report(
             metavar="EXPERIMENT",
             help="Folders of experiments and of `rl tune` studies.",
             show_default=False,
+            autocompletion=options.complete_run,
         ),
     ],
     out: Annotated[
