@@ -1,12 +1,13 @@
 """Options and arguments that several commands share."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rl_runner.errors import ConfigError, Problem
-from rl_runner.layout import CONFIG, RECORD
+from rl_runner.layout import CONFIG, RECORD, STUDY_START
 
 
 def complete_algorithm(incomplete: str) -> list[str]:
@@ -18,16 +19,23 @@ def complete_algorithm(incomplete: str) -> list[str]:
 
 def complete_run(incomplete: str) -> list[str]:
     """Return experiments, or the runs of the one that is written already."""
+    return _folders_with((f"*/{CONFIG}", f"*/{RECORD}", f"*/*/{CONFIG}"), incomplete)
+
+
+def complete_experiment_or_study(incomplete: str) -> list[str]:
+    """Return experiments and studies."""
+    files = (CONFIG, STUDY_START)
+    return _folders_with([f"{at}/{file}" for at in ("*", "*/*") for file in files], incomplete)
+
+
+def _folders_with(patterns: Iterable[str], incomplete: str) -> list[str]:
+    """Return the folders of the files near a half-written path whose names match a pattern."""
     folder = Path(incomplete)
     if not incomplete.endswith("/"):
         folder = folder.parent
     if not incomplete:
         folder = DEFAULT_RUNS_DIR
-    files = [
-        *folder.glob(f"*/{CONFIG}"),
-        *folder.glob(f"*/{RECORD}"),
-        *folder.glob(f"*/*/{CONFIG}"),
-    ]
+    files = (file for pattern in patterns for file in folder.glob(pattern))
     found = sorted({str(file.parent) for file in files})
     return [path for path in found if path.startswith(incomplete)]
 

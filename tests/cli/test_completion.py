@@ -12,7 +12,6 @@ from rl_runner.cli.app import app
 RUN_ARGUMENTS = [
     ("eval", "targets"),
     ("compare", "experiments"),
-    ("report", "experiments"),
     ("record", "run"),
     ("watch", "run"),
     ("reproduce", "run"),
@@ -59,3 +58,15 @@ def test_experiments_and_runs_are_completed(
     assert complete(command, parameter, "runs/") == ["runs/a-1"]
     assert complete(command, parameter, "runs/a-1/") == ["runs/a-1/seed-0"]
     assert complete(command, parameter, "runs/b") == []
+
+
+def test_experiments_and_studies_are_completed_for_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in ("runs/a-1/config.yaml", "runs/a-1/seed-0/run.json", "runs/search/start.yaml"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    for incomplete in ("", "ru", "runs/"):
+        assert complete("report", "experiments", incomplete) == ["runs/a-1", "runs/search"]
+    assert complete("report", "experiments", "runs/s") == ["runs/search"]

@@ -17,7 +17,7 @@ def report(
             metavar="EXPERIMENT",
             help="Folders of experiments and of `rl tune` studies.",
             show_default=False,
-            autocompletion=options.complete_run,
+            autocompletion=options.complete_experiment_or_study,
         ),
     ],
     out: Annotated[
