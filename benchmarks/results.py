@@ -310,7 +310,10 @@ def _measured_on(document: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
     if document["commit"] is None:
         return f"Measured on several commits until {document['date']}, with {versions}."
-    return f"Measured on commit `{document['commit'][:12]}` ({document['date']}) with {versions}."
+    return (
+        f"Measured with the package of commit `{document['commit'][:12]}` ({document['date']}), "
+        f"with {versions}."
+    )
 
 
 def _summary(found: Mapping[str, Recorded]) -> Iterator[str]:

@@ -111,7 +111,8 @@ def test_results_are_recorded_and_rendered(part: Path):
     assert "| 1 of 2 |" in rows[2]
     assert "300.0, 500.0" in results.render("seeds cartpole", document)
     said = results.render("measured on", document)
-    assert said == "Measured on commit `cccccccccccc` (2030-01-02) with python 3.11, torch 9."
+    of_commit = "Measured with the package of commit `cccccccccccc` (2030-01-02)"
+    assert said == f"{of_commit}, with python 3.11, torch 9."
     assert "not trained the part lake" in results.render("summary lake", document)
     with pytest.raises(KeyError):
         results.render("average cartpole", document)
@@ -185,4 +186,4 @@ def test_only_what_is_between_markers_is_replaced(tmp_path: Path, monkeypatch: p
     results.update_documents(document)
     lines = file.read_text().splitlines()
     assert (lines[0], lines[-1]) == ("a", "b")
-    assert lines[2].startswith("Measured on commit `eeeeeeeeeeee`")
+    assert lines[2].startswith("Measured with the package of commit `eeeeeeeeeeee`")
