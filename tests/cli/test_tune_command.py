@@ -12,7 +12,7 @@ from rl_runner.cli.display.study_progress import LineReporter, LiveReporter, sho
 from rl_runner.config.tune import Pruner, Sampler
 from rl_runner.errors import ConfigError
 from rl_runner.runs.record import RunRecord
-from rl_runner.runs.study_summary import ConfirmedSummary
+from rl_runner.runs.study_summary import ConfirmedSummary, ObjectiveSummary, StudySummary
 from rl_runner.training.reporting import Evaluated, Progress, RunId
 from rl_runner.tuning.study_reporter import StudyPlan, TrialReport
 
@@ -236,26 +236,46 @@ def test_numbers_are_short():
     ("gain", "ends", "said"),
     [
         (None, None, "Winner: trial-0001. Ready"),
-        (0.5, None, "Winner: trial-0001, 0.500 better than the starting config. Ready"),
-        (0.5, [0.1, 0.9], "0.500 better than the starting config (0.100 to 0.900). Ready"),
-        (0.5, [-0.1, 1.1], "(-0.100 to 1.100; too few seeds to be certain). Ready"),
-        (-0.5, None, "though its mean is 0.500 worse than the starting config's. Ready"),
         (
-            -0.5,
-            [-0.9, -0.1],
-            "0.500 worse than the starting config's (gain -0.900 to -0.100). Ready",
+            0.5,
+            None,
+            "trial-0001: its mean is 0.500 higher than the starting config's, from too few",
         ),
+        (0.5, (0.1, 0.9), "trial-0001, 0.500 better than the starting config (95 % interval of"),
+        (0.5, (-0.1, 1.1), "-0.100 to 1.100), but a difference is not shown. Ready"),
+        (-0.5, None, "0.500 lower than the starting config's, from too few seeds for a claim. R"),
+        (-0.5, (-0.9, -0.1), "though its mean is 0.500 worse than the starting config's (95 %"),
     ],
 )
 def test_the_verdict_says_how_much_better_the_winner_is_and_whether_that_is_sure(
-    gain: float | None, ends: list[float] | None, said: str
+    gain: float | None, ends: tuple[float, float] | None, said: str
 ):
     candidate = SimpleNamespace(trial=SimpleNamespace(number=1))
     result: Any = SimpleNamespace(winner=SimpleNamespace(candidate=candidate))
-    summary: Any = SimpleNamespace(
-        confirmed=[1],
+    summary = StudySummary(
+        study="x",
+        path="runs/x",
+        stopped=False,
+        total_timesteps=50,
+        seeds_per_trial=1,
+        objectives=(
+            ObjectiveSummary(
+                measure="final",
+                last=1,
+                threshold=None,
+                over_seeds="mean",
+                direction="maximize",
+                description="final",
+            ),
+        ),
+        search_space={},
+        n_trials={"complete": 1},
+        best_trial=1,
+        pareto_front=None,
         winner="trial-0001",
         best_config="best.yaml",
-        confirmed_winner=confirmed(gain=gain, gain_ci95=ends),
+        confirmed=(confirmed(gain=gain, gain_ci95=ends),),
+        importances={},
+        trials=(),
     )
     assert said in study_results.verdict(result, summary)

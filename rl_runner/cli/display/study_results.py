@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rl_runner.cli.display.console import interval, number, show
 from rl_runner.cli.display.study_progress import settings
 from rl_runner.cli.display.tables import Column, table
-from rl_runner.runs.study_summary import ConfirmedSummary, StudySummary
+from rl_runner.runs.study_summary import StudySummary
 
 if TYPE_CHECKING:
     from rl_runner.tuning.report.study_summary import TuneResult
@@ -73,24 +73,4 @@ def verdict(result: "TuneResult", summary: StudySummary) -> str:
         return "No candidate finished training on every fresh seed."
     if result.winner.candidate.trial is None:
         return f"No trial beats the starting config on fresh seeds. {where}"
-    winner = summary.confirmed_winner
-    gain = "" if winner is None else _gain(winner)
-    return f"Winner: {summary.winner}{gain}. {where}"
-
-
-def _gain(winner: ConfirmedSummary) -> str:
-    """Say how much better than the starting config the winner is, and how certain that is.
-
-    The gain is the mean's; a winner by another measure over seeds may have the worse mean.
-    """
-    gain, ends = winner.gain, winner.gain_ci95
-    if gain is None:
-        return ""
-    if gain < 0:
-        at = f" (gain {interval(ends)})" if ends else ""
-        return f", though its mean is {number(-gain)} worse than the starting config's{at}"
-    better = f", {number(gain)} better than the starting config"
-    if ends is None:
-        return better
-    few = "" if ends[0] > 0 else "; too few seeds to be certain"
-    return f"{better} ({interval(ends)}{few})"
+    return f"Winner: {summary.winner}{summary.describe_gain(number)}. {where}"

@@ -78,7 +78,9 @@ def render(report: Report) -> str:
         "signed": lambda value: "–" if value is None else f"{value:+.3f}".replace("-", "−"),
         "exactly": lambda value: "–" if value is None else f"{value:,.4f}",
     }
-    return environment.get_template(TEMPLATE).render(report=report, style=_read(STYLE))
+    return environment.get_template(TEMPLATE).render(
+        report=report, style=_read(STYLE), format_number=number
+    )
 
 
 def number(value: float | None) -> str:

@@ -68,7 +68,8 @@ def describe(summary: StudySummary) -> list[str]:
     # What fresh seeds say, and the best config.
     lines += [_describe_candidate(item) for item in summary.confirmed]
     if summary.winner:
-        lines.append(f"Winner: {summary.winner}, in {summary.best_config}.")
+        gain = summary.describe_gain("{:.4g}".format)
+        lines.append(f"Winner: {summary.winner}{gain}. Its config is {summary.best_config}.")
     elif summary.best_config:
         lines.append(f"Not confirmed: trial {summary.best_trial}, in {summary.best_config}.")
     if summary.importances:
@@ -89,7 +90,7 @@ def _describe_candidate(item: ConfirmedSummary) -> str:
     if item.search_scores:
         text += f"; {item.search_scores[0]:.4g} in the search"
     if item.optimism is not None:
-        text += f", whose mean was optimistic by {item.optimism:.4g}"
+        text += f", where its mean was better by {item.optimism:+.4g}"
         text += _interval(item.optimism_ci95, "+")
     return text + "."
 

@@ -115,9 +115,10 @@ def test_the_text_names_the_winner_and_what_the_search_had_promised():
     text = "\n".join(describe(described))
     assert (
         "trial-0001: 4 on fresh seeds (3 to 5), +0.5 against the start (-1.25 to +2.25); "
-        "5 in the search, whose mean was optimistic by 1." in text
+        "5 in the search, where its mean was better by +1." in text
     )
-    assert "Winner: trial-0001, in runs/x/best.yaml." in text
+    assert "Winner: trial-0001: its mean is 0.5 higher than the starting config's (95 %" in text
+    assert "but a difference is not shown. Its config is runs/x/best.yaml." in text
     assert "rate 1.00" in text
     failed = {**CONFIRMED[1], "scores": [], "failures": ["seed 1: it broke"]}
     assert "it broke" in "\n".join(describe(summary(TRIALS, confirmed=[failed])))
