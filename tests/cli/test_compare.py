@@ -3,11 +3,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from synthetic_experiments import change_record, write_experiment
 
 from rl_runner.cli.display.console import show
 from rl_runner.cli.display.tables import table
+from rl_runner.evaluation.comparison.pairs import compare_pairs
+from rl_runner.evaluation.statistics.sequential import Look
 
 Rl = Callable[..., Any]
 
@@ -182,6 +185,28 @@ def test_seeds_are_added_until_it_is_decided(rl: Rl, tmp_path: Path, write_yaml)
     assert [len(row["seeds"]) for row in document["experiments"]] == [5, 5]
     shown = " ".join(rl("compare", *places, *options).stdout.split())
     assert "Not decided with 5 seeds per experiment at an error rate of 0.05" in shown
+    assert "assume that the number of seeds was fixed in advance" in shown
+    assert (document["pairs"][0]["verdict"], document["pairs"][0]["is_decided"]) == (
+        "not shown",
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("is_decided", "difference", "verdict"),
+    [(True, 9.0, "better"), (True, -9.0, "worse"), (False, 9.0, "not shown")],
+)
+def test_the_sequential_test_is_the_only_rule_where_seeds_were_added(
+    is_decided: bool, difference: float, verdict: str
+):
+    high = np.arange(20.0) + 400
+    (pair,) = compare_pairs([("one", high), ("other", high - 300)])
+    assert pair.verdict == "better"
+    look = Look(20, difference, None, 1.0, is_decided=is_decided)
+    changed = pair.with_sequential_verdict(look, is_decided=is_decided)
+    assert changed.verdict == verdict
+    assert changed.is_decided == is_decided
+    assert changed.seeds_needed is None
 
 
 def test_the_list_of_runs_says_what_differs(rl: Rl, tmp_path: Path):

@@ -1,6 +1,7 @@
 """``rl compare``."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -79,8 +80,10 @@ def compare(
     decision = None
     if until_decided:
         _check_two(experiments, error_rate)
-        decision = _train(experiments, max_seeds, batch, error_rate, jobs, quiet=quiet)
+        decision = _train(experiments, checkpoint, max_seeds, batch, error_rate, jobs, quiet=quiet)
     comparison = _compare(experiments, checkpoint, threshold)
+    if decision is not None:
+        comparison = _with_verdict_of(decision, comparison)
     _show(comparison, decision, as_json=as_json)
     if out is not None:
         _write(comparison, out)
@@ -112,6 +115,7 @@ def _check_two(experiments: list[Path], error_rate: float) -> None:
 
 def _train(
     experiments: list[Path],
+    agent: Literal["last", "best"],
     max_seeds: int,
     batch: int,
     error_rate: float,
@@ -127,6 +131,7 @@ def _train(
     try:
         return train_until_decided(
             *experiments,
+            agent=agent,
             max_seeds=max_seeds,
             batch=batch,
             error_rate=error_rate,
@@ -150,6 +155,16 @@ def _compare(
     return compare_experiments(
         loaded, scale=scale, scale_problem=problem, threshold=threshold, agent=agent
     )
+
+
+def _with_verdict_of(decision: "Decision", comparison: "Comparison") -> "Comparison":
+    """Replace the verdict, which assumes a fixed number of seeds, by the sequential test's."""
+    is_decided = decision.outcome == "decided"
+    pairs = tuple(
+        pair.with_sequential_verdict(decision.looks[-1], is_decided=is_decided)
+        for pair in comparison.pairs
+    )
+    return replace(comparison, pairs=pairs)
 
 
 def _show(comparison: "Comparison", decision: "Decision | None", *, as_json: bool) -> None:

@@ -105,8 +105,9 @@ def _pair_table(comparison: "Comparison", digits: int) -> object:
     if len(pairs) > MOST_PAIRS or len(pairs) == len(with_first):
         pairs, column = tuple(with_first), f"{first} − …"
     # On a narrow terminal the columns with a rank are left out.
+    level = "95 %" if len(comparison.pairs) == 1 else "≥ 95 %"  # that of Holm's test of the pair
     columns = (
-        column, ">difference", "95 %", Column(">p (Holm)", 2), Column(">P(better)", 1),
+        column, ">difference", level, Column(">p (Holm)", 2), Column(">P(better)", 1),
         Column("95 %", 1), "first is",
     )  # fmt: skip
     rows = [
@@ -147,6 +148,10 @@ def show_decision(decision: "Decision", labels: list[str]) -> None:
                ">e-value", "decided")  # fmt: skip
     show("", table(columns, rows, f"{first} − {second}, seed by seed, after each batch"))
     show(_outcome_text(decision, labels))
+    show(
+        "The intervals and p values of the tables above assume that the number of seeds was fixed "
+        "in advance. The verdict and this table do not."
+    )
     if decision.bounds is None and decision.outcome in {"decided", "undecided"}:
         show(
             "The possible range of returns is not known, so the error rate assumes normal "
@@ -163,8 +168,7 @@ def _outcome_text(decision: "Decision", labels: list[str]) -> str:
             higher = labels[0] if look.difference > 0 else labels[1]
             return (
                 f"Decided with {look.n} seeds per experiment: {higher} has the higher mean "
-                f"(error rate {rate} over all looks). The tables above assume that the number of "
-                "seeds was fixed beforehand; this result does not."
+                f"(error rate {rate} over all looks)."
             )
         case "undecided":
             return (

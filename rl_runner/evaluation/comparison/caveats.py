@@ -89,6 +89,10 @@ def _undecided(comparison: Comparison) -> Iterator[str]:
     if not open_pairs:
         return
     of = f"{len(open_pairs)} of {len(comparison.pairs)} differences are"
+    them, differences, ones = "them", "differences are", "ones"
+    if len(open_pairs) == 1:
+        of = f"1 of {len(comparison.pairs)} differences is"
+        them, differences, ones = "it", "difference is", "one"
     if len(comparison.pairs) == 1:
         of = "The difference is"
     needed = [pair.seeds_needed for pair in open_pairs if pair.seeds_needed is not None]
@@ -96,8 +100,8 @@ def _undecided(comparison: Comparison) -> Iterator[str]:
     if needed:
         few, many = format_seeds(min(needed)), format_seeds(max(needed))
         count = few if few == many else f"{few} to {many}"
-        text += f" About {count} seeds of each would show them with a probability of 80 %, if the"
-        text += " observed differences are the true ones."
+        text += f" About {count} seeds of each would show {them} with a probability of 80 %, if the"
+        text += f" observed {differences} the true {ones}."
     yield text
 
 

@@ -79,7 +79,7 @@ class Comparison:
             "scale": None if self.scale is None else asdict(self.scale),
             "threshold": self.threshold,
             "experiments": [_row_dict(row) for row in self.rows],
-            "pairs": [{**asdict(pair), "is_decided": pair.is_decided} for pair in self.pairs],
+            "pairs": [_pair_dict(pair) for pair in self.pairs],
         }
 
 
@@ -255,3 +255,9 @@ def _row_dict(row: Row) -> dict[str, Any]:
         "best_mean_reward": row.best_mean_reward,
         "median_seconds": row.median_seconds,
     }
+
+
+def _pair_dict(pair: Pair) -> dict[str, Any]:
+    described = asdict(pair)
+    del described["sequential_verdict"]  # the verdict says it
+    return {**described, "is_decided": pair.is_decided}

@@ -7,11 +7,15 @@ improvement lies above one half as well; *worse* is the opposite. Everything els
 
 The intervals follow the same rule. That of the difference has the level at which Holm's method
 tests the pair, so it excludes zero exactly where the adjusted p value is below .05.
+
+These tests assume that the number of seeds was fixed in advance. Where seeds were added until a
+sequential test decided (``rl compare --until-decided``), that test is the rule instead, see
+:meth:`Pair.with_sequential_verdict`.
 """
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -28,6 +32,7 @@ from rl_runner.evaluation.statistics.differences import (
     seeds_needed,
 )
 from rl_runner.evaluation.statistics.ranks import probability_of_improvement
+from rl_runner.evaluation.statistics.sequential import Look
 from rl_runner.evaluation.statistics.summary import Estimate
 
 ERROR_RATE = 1 - LEVEL
@@ -47,10 +52,24 @@ class Pair:
     p_adjusted: float | None  # for the number of pairs (Holm 1979)
     probability_of_improvement: Estimate  # that a run of the first beats one of the second
     seeds_needed: int | None  # of each, to show this difference with a probability of 80 %
+    sequential_verdict: Verdict | None = None  # None: the number of seeds was fixed in advance
+
+    def with_sequential_verdict(self, look: Look, *, is_decided: bool) -> "Pair":
+        """Return this pair with the verdict of a sequential test, which replaces the own one.
+
+        :param look: the last one of the sequential test
+        :param is_decided: whether the test came to a decision
+        """
+        claim: Verdict = "not shown"
+        if is_decided:
+            claim = "better" if look.difference > 0 else "worse"
+        return replace(self, sequential_verdict=claim, seeds_needed=None)
 
     @property
     def verdict(self) -> Verdict:
         """What can be claimed about the first experiment: the rule of this module."""
+        if self.sequential_verdict is not None:
+            return self.sequential_verdict
         if min(self.n) < FEWEST_TO_COMPARE:
             return "too few seeds"
         if self.p_adjusted is None or self.p_adjusted >= ERROR_RATE:

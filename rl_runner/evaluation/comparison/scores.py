@@ -86,7 +86,7 @@ def describe_equal_scores(scores: Sequence[float], bounds: Bounds | None) -> str
     elif bounds is not None and scores[0] == bounds.low:
         what, could = f"{n} of {n} seeds have the lowest possible return", "be better"
     share = 1 - 0.05 ** (1 / n)
-    return f"{what}; up to {share:.0%} of further runs could {could} (95 % confidence)"
+    return f"{what}; up to {100 * share:.0f} % of further runs could {could} (95 % confidence)"
 
 
 def paired_differences(

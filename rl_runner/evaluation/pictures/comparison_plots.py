@@ -114,13 +114,12 @@ def _draw_improvement_matrix(comparison: Comparison, paper: Paper) -> "Figure":
     labels = [row.label for row in comparison.rows if len(row.scores)]
     place = {label: i for i, label in enumerate(labels)}
     matrix = np.full((len(labels), len(labels)), np.nan)
-    is_clear = np.zeros(matrix.shape, dtype=bool)  # the interval excludes one half
+    is_shown = np.zeros(matrix.shape, dtype=bool)  # one of the two is better
     for pair in comparison.pairs:
         i, j = place[pair.first], place[pair.second]
         estimate = pair.probability_of_improvement
         matrix[i, j], matrix[j, i] = estimate.value, 1 - estimate.value
-        low, high = estimate.ci95 or (0.0, 1.0)
-        is_clear[i, j] = is_clear[j, i] = not low <= 0.5 <= high
+        is_shown[i, j] = is_shown[j, i] = pair.is_decided
     # Draw it as colours, with the number in each cell.
     width = paper.width if paper.is_narrow else 2.8 + 0.48 * len(labels)
     figure = Figure(figsize=(width, width), layout="constrained")
@@ -129,7 +128,7 @@ def _draw_improvement_matrix(comparison: Comparison, paper: Paper) -> "Figure":
     for (i, j), value in np.ndenumerate(matrix):
         if i != j:
             color = "white" if abs(value - 0.5) > 0.3 else CELL_INK
-            weight = "bold" if is_clear[i, j] else "normal"
+            weight = "bold" if is_shown[i, j] else "normal"
             text = f"{value:.2f}".removeprefix("0") if 0 < value < 1 else f"{value:.0f}"
             size = 6 if paper.is_narrow else 8
             axes.text(
@@ -141,7 +140,7 @@ def _draw_improvement_matrix(comparison: Comparison, paper: Paper) -> "Figure":
     axes.set_yticks(range(len(labels)), shown, fontsize=font_size)
     axes.set_xticks(range(len(labels)), shown, fontsize=font_size, rotation=90)
     what = "probability that a run of the row beats one of the column"
-    bold = "bold: the 95 % interval excludes one half"
+    bold = "bold: a difference is shown"
     figure.supxlabel(f"{what};\n{bold}", fontsize=8 if paper.is_narrow else 9)
     return figure
 

@@ -10,7 +10,12 @@ import numpy as np
 
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.comparison.compare import check_same_environment
-from rl_runner.evaluation.comparison.experiments import Experiment, SeedRun, load_experiments
+from rl_runner.evaluation.comparison.experiments import (
+    AgentName,
+    Experiment,
+    SeedRun,
+    load_experiments,
+)
 from rl_runner.evaluation.comparison.scores import paired_differences
 from rl_runner.evaluation.play.return_bounds import common_bounds
 from rl_runner.evaluation.statistics.bounds import Bounds
@@ -37,10 +42,11 @@ class Decision:
     bounds: Bounds | None = None  # of the returns; None: differences are assumed to be normal
 
 
-def train_until_decided(
+def train_until_decided(  # noqa: PLR0913 - the options of `rl compare --until-decided`
     first: Path,
     second: Path,
     *,
+    agent: AgentName = "last",
     max_seeds: int = 30,
     batch: int = 5,
     error_rate: float = 0.05,
@@ -52,6 +58,7 @@ def train_until_decided(
     Seeds that either experiment already has are paired first. A seed that fails ends the search:
     leaving it out would favour the experiment whose bad seeds crash.
 
+    :param agent: whose results are compared
     :param max_seeds: the largest number of seeds per experiment, including those already there
     :param batch: seeds per experiment between two looks at the difference; with fewer than five
         and unknown bounds, the error rate is less certain if returns are very skewed
@@ -70,7 +77,9 @@ def train_until_decided(
     seeds += _new_seeds(seeds, min(FEWEST_PAIRS, max_seeds) - len(seeds))
     while True:
         # Train the seeds that lack a result in either experiment.
-        if lacking := [seed for seed in seeds if seed not in paired_differences(*experiments)]:
+        if lacking := [
+            seed for seed in seeds if seed not in paired_differences(*experiments, agent)
+        ]:
             train_resolved(
                 [replace(r, config=with_seeds(r.config, lacking)) for r in resolutions],
                 runs_dir=runs_dir,
@@ -79,7 +88,7 @@ def train_until_decided(
             )
             experiments = _load(first, second)
         # Look at the paired differences; stop if they decide, or if a run has no result.
-        differences = paired_differences(*experiments)
+        differences = paired_differences(*experiments, agent)
         looks.append(look_at(np.array(list(differences.values())), error_rate, bounds))
         stopped = [run for experiment in experiments for run in experiment.missing]
         outcome = _outcome(looks[-1], stopped, n_left=max_seeds - len(seeds))

@@ -221,7 +221,7 @@ def test_equal_runs_do_not_mean_certainty(tmp_path: Path):
     flat = write_experiment(tmp_path, "flat", [500.0] * 5)
     (said,) = caveats(_compare(flat))
     assert said == (
-        "flat: 5 of 5 seeds reached the highest possible return; up to 45% of further runs could "
+        "flat: 5 of 5 seeds reached the highest possible return; up to 45 % of further runs could "
         "be worse (95 % confidence)."
     )
 

@@ -362,8 +362,6 @@ def test_many_pairs_are_a_matrix_with_the_clear_ones_in_bold(tmp_path: Path):
         estimate = pair.probability_of_improvement
         assert shown[i, j] == estimate.value
         assert shown[j, i] == 1 - estimate.value
-        assert estimate.ci95 is not None
-        if estimate.ci95[0] > 0.5 or estimate.ci95[1] < 0.5:
+        if pair.verdict in {"better", "worse"}:
             expected |= {(i, j), (j, i)}
     assert bold == expected
-    assert (0, 1) in expected
