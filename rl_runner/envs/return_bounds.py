@@ -37,7 +37,11 @@ CLASSIC: Final[Mapping[str, Callable[[Mapping[str, Any], int], Ends]]] = {
     "Acrobot": lambda _, limit: (-float(limit), 0.0),
     "Pendulum": lambda _, limit: (-PENDULUM_COST * limit, 0.0),
     "BitFlipping": lambda _, limit: (-float(limit), 0.0),
-    "Blackjack": lambda *_: (-1.0, 1.5),
+    # A natural pays 1.5 only with `natural`, which `sab` overrides.
+    "Blackjack": lambda kwargs, _: (
+        -1.0,
+        1.5 if kwargs.get("natural") and not kwargs.get("sab") else 1.0,
+    ),
     "Taxi": lambda _, limit: (-10.0 * limit, 20.0),
 }
 

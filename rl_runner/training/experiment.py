@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rl_runner.config import ExperimentConfig, dump_config, experiment_hash, load_config
 from rl_runner.config.environment import EnvConfig
@@ -29,6 +29,7 @@ class ExperimentResult:
     hash: str
     runs: tuple[RunResult, ...]
     env: EnvConfig | None = None  # None if it learned from a log, whose results are estimates
+    keep: Literal["last", "best"] = "last"  # which agent is used: the config's `train.keep`
 
     @property
     def summary(self) -> "Summary | None":
@@ -93,6 +94,7 @@ def run_experiments(
             experiment_hash(each[0].config),
             tuple(result_of[task.experiment, task.seed] for task in each),
             each[0].config.env if each[0].config.data is None else None,
+            each[0].config.train.keep,
         )
         for each in experiments
     ]

@@ -48,6 +48,9 @@ def evaluate_last_and_best(
             deterministic=config.eval.deterministic,
             sampling_seed=seeds.policy_sampling,
         )
+        episodes.check_finite()
+        if evaluation.bounds is not None:
+            evaluation.bounds.checked(episodes.returns)
         if evaluation.notes is not None:
             evaluation.notes.look_at_final(episodes)
         # An exact return replaces nothing: both are recorded.

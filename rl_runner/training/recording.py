@@ -108,7 +108,9 @@ class LogWriter:
     def begin(self) -> None:
         """Say what is trained."""
         config = self._task.config
-        what = f"{config.algo.name} on {config.env.id}, {config.train.total_timesteps:,} timesteps"
+        what = f"{config.algo.name} on {config.env.id}"
+        if config.data is None:  # learning from logs plays no timesteps
+            what += f", {config.train.total_timesteps:,} timesteps"
         self.add(f"{config.name} seed {self._task.seed}: {what}")
 
     def add_evaluation(self, evaluated: Evaluated) -> None:

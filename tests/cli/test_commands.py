@@ -252,7 +252,9 @@ def test_train_shows_a_table_to_people(rl: Rl, lake: Path):
     for word in ("lake", "seed", "finished", "mean reward", "300", "95 % confidence interval"):
         assert word in outcome.stdout
     exact = [record_of(lake / f"seed-{i}")["results"]["last"]["exact_mean_reward"] for i in (0, 1)]
-    (mean,) = re.findall(r"Exact mean reward ([\d.]+) over 2 seeds", outcome.stdout)
+    (mean,) = re.findall(
+        r"Exact mean reward of the last agents ([\d.]+) over 2 seeds", outcome.stdout
+    )
     assert float(mean) == pytest.approx(sum(exact) / 2, abs=0.0001)
 
 

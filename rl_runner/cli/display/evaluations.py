@@ -24,7 +24,7 @@ def evaluation_document(group: "EvaluatedGroup") -> Document:
     """
     import numpy as np
 
-    from rl_runner.evaluation.play.return_bounds import return_bounds
+    from rl_runner.evaluation.play.return_bounds import return_bounds, within_policies
     from rl_runner.evaluation.statistics.summary import summarize
     from rl_runner.runs.record import RunRecord, read_record
 
@@ -40,14 +40,20 @@ def evaluation_document(group: "EvaluatedGroup") -> Document:
         runs = [before | now for before, now in zip(known, runs, strict=True)]
     head = {"experiment": group.path, "name": group.name, "hash": group.digest, "runs": runs}
     if trained:
-        return head | mean_document(runs, group.env) | {"interval_over": "runs"}
+        agents = {evaluation.policy for evaluation in group.evaluations}
+        agent = agents.pop() if len(agents) == 1 and agents <= {"last", "best"} else None
+        means = mean_document(runs, group.env)
+        return head | means | {"agent": agent, "interval_over": "runs"}
     # Without training there are no seeds to average over: the episodes are the sample.
     bounds = None if group.env is None else return_bounds(group.env)
     returns = np.concatenate([each.episodes.returns for each in group.evaluations])
     summary = summarize(returns.tolist(), bounds)
+    ends = summary.ci95
+    if group.env is not None:
+        ends = within_policies(ends, summary.mean, group.env)
     return head | {
         "mean_reward": summary.mean,
-        "ci95": list(summary.ci95) if summary.ci95 else None,
+        "ci95": list(ends) if ends else None,
         "bounds": None if bounds is None else [bounds.low, bounds.high],
         "interval_over": "episodes",
     }

@@ -40,8 +40,9 @@ class LineReporter(reporting.Reporter):
         """Announce an experiment, its seeds and its folder."""
         self._experiments.add(config.name)
         listed = ", ".join(map(str, seeds))
-        steps = f"{config.train.total_timesteps:,} timesteps"
-        self.say(f"{config.algo.name} on {config.env.id}, {steps}, seeds {listed} → {path}")
+        # Learning from logs plays no timesteps.
+        steps = "" if config.data else f", {config.train.total_timesteps:,} timesteps"
+        self.say(f"{config.algo.name} on {config.env.id}{steps}, seeds {listed} → {path}")
 
     def note(self, text: str) -> None:
         """Print something that the user should know, with a prefix."""

@@ -10,6 +10,7 @@ from rl_runner.runs.record import RunRecord
 
 if TYPE_CHECKING:
     from rl_runner.config import EnvConfig
+    from rl_runner.evaluation.statistics.summary import Summary
     from rl_runner.training.experiment import ExperimentResult
     from rl_runner.training.task import RunResult
 
@@ -21,7 +22,25 @@ def result_document(result: "ExperimentResult") -> Document:
     """Describe an experiment that `rl train` has just trained: its runs, and their mean."""
     runs = [run_document(run.seed, str(run.path), run.record) for run in result.runs]
     head = {"experiment": str(result.path), "name": result.name, "hash": result.hash}
-    return {**head, "runs": runs, **mean_document(runs, result.env)}
+    document = {**head, "runs": runs, **mean_document(runs, result.env), "agent": "last"}
+    # Where the best agents are the ones to use, their mean belongs beside that of the last ones.
+    if result.keep == "best":
+        document["best_agents"] = _best_document(result)
+    return document
+
+
+def _best_document(result: "ExperimentResult") -> Document:
+    """Describe the mean of the best agents as that of the last ones."""
+    best = [(run.seed, run.record.best) for run in result.runs]
+    runs: list[Document] = [
+        {
+            "seed": seed,
+            "mean_reward": agent.mean_reward,
+            "exact_mean_reward": agent.exact_mean_reward,
+        }
+        for seed, agent in best
+    ]
+    return {"agent": "best", "runs": runs, **mean_document(runs, result.env)}
 
 
 def mean_document(runs: Sequence[Document], env: "EnvConfig | None") -> Document:
@@ -36,7 +55,7 @@ def mean_document(runs: Sequence[Document], env: "EnvConfig | None") -> Document
     found = summarize_scores(sampled, [None] * len(runs), env)
     document: Document = {
         "mean_reward": found.summary.mean if found else None,
-        "ci95": list(found.summary.ci95) if found and found.summary.ci95 else None,
+        "ci95": _ends_of_sampled(found.summary, env) if found else None,
     }
     # The exact mean, where every run has one, replaces the sampled one in words.
     scored = summarize_scores(sampled, exact, env)
@@ -50,6 +69,16 @@ def mean_document(runs: Sequence[Document], env: "EnvConfig | None") -> Document
         "bounds": None if bounds is None else [bounds.low, bounds.high],
         "remark": scored.remark,
     }
+
+
+def _ends_of_sampled(summary: "Summary", env: "EnvConfig | None") -> list[float] | None:
+    """Return the interval of a mean over sampled returns, within what policies can reach."""
+    from rl_runner.evaluation.play.return_bounds import within_policies
+
+    ends = summary.ci95
+    if env is not None:
+        ends = within_policies(ends, summary.mean, env)
+    return list(ends) if ends else None
 
 
 def run_document(seed: int, path: str, record: RunRecord) -> Document:
@@ -101,6 +130,8 @@ def show_experiment(document: Document, seconds: dict[int, float | None] | None 
     columns += [Column(">time", 3)] if seconds else []
     show(table(columns, rows, document["name"]))
     show(verdict(document))
+    if "best_agents" in document:
+        show(verdict(document["best_agents"]))
 
 
 def show_result(result: "ExperimentResult", document: Document) -> None:
@@ -119,7 +150,9 @@ def verdict(document: Document) -> str:
     prefix, key, digits = ("Mean", "", None)
     if document.get("exact_mean_reward") is not None:
         prefix, key, digits = "Exact mean", "exact_", 4
-    mean = f"{prefix} reward {number(document[f'{key}mean_reward'], digits)}"
+    agents = document.get("agent")
+    of = "" if agents is None else f" of the {agents} agent{'' if len(finished) == 1 else 's'}"
+    mean = f"{prefix} reward{of} {number(document[f'{key}mean_reward'], digits)}"
     n, ends = len(finished), document[f"{key}ci95"]
     if n == 1:
         return f"{mean} from a single seed: this says nothing about other seeds."

@@ -22,6 +22,7 @@ from rl_runner.errors import ConfigError, EnvError, Problem, did_you_mean
 from rl_runner.evaluation.play.episodes import Episodes, play_episodes
 from rl_runner.evaluation.play.exact_returns import ExactScore, ExactScorer
 from rl_runner.evaluation.play.policy_evaluation import Evaluation
+from rl_runner.evaluation.play.return_bounds import check_returns
 from rl_runner.local_code import keeping_working_directory
 from rl_runner.policy import Policy
 from rl_runner.seeding import SeedTree
@@ -141,6 +142,7 @@ def evaluate_baseline(
         player = BaselinePlayer(policy, env.action_space)
         episodes = play_episodes(player, env, episode_seeds, sampling_seed=seeds.policy_sampling)
     check_finite_returns(episodes, config.id, name)
+    check_returns(episodes.returns, plain)
     return Evaluation(label or config.id, name, seed, episodes, exact)
 
 

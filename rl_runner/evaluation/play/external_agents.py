@@ -23,6 +23,7 @@ from rl_runner.errors import CheckpointError, ConfigError, Problem
 from rl_runner.evaluation.play.episodes import play_episodes
 from rl_runner.evaluation.play.exact_returns import exact_score
 from rl_runner.evaluation.play.policy_evaluation import Evaluation
+from rl_runner.evaluation.play.return_bounds import check_returns
 from rl_runner.layout import SB3_MODEL
 from rl_runner.local_code import keeping_working_directory
 from rl_runner.seeding import SeedTree
@@ -244,6 +245,7 @@ def evaluate_external_agent(  # noqa: PLR0913 - what `rl eval` asks for
             deterministic=deterministic,
             sampling_seed=seeds.policy_sampling,
         )
+    check_returns(episodes.returns, config)
     exact = exact_score(agent, config) if deterministic else None
     timesteps = int(agent.num_timesteps)
     note = _normalization_note(agent, statistics)

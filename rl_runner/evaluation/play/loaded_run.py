@@ -17,6 +17,7 @@ from rl_runner.envs import build_evaluation_env, build_training_env
 from rl_runner.envs.code import code_note, use_code
 from rl_runner.errors import Problem, RunFolderError
 from rl_runner.evaluation.play.episodes import Episodes, play_episodes
+from rl_runner.evaluation.play.return_bounds import check_returns
 from rl_runner.layout import CONFIG
 from rl_runner.local_code import keeping_working_directory
 from rl_runner.runs.agents import CheckpointName
@@ -59,6 +60,7 @@ class Run:
         :param n_episodes: at least 1; default: the config's ``eval.final_episodes``
         :param deterministic: default: the config's ``eval.deterministic``
         :raises ValueError: if ``n_episodes`` is below 1
+        :raises OutOfBoundsError: if a return lies outside the environment's bounds
         """
         n_episodes = self.config.eval.final_episodes if n_episodes is None else n_episodes
         if n_episodes < 1:
@@ -72,13 +74,15 @@ class Run:
         with closing(
             build_evaluation_env(self.config.env, episode_seeds, self.config.eval.n_envs)
         ) as env:
-            return play_episodes(
+            episodes = play_episodes(
                 self.agent,
                 env,
                 episode_seeds,
                 deterministic=deterministic,
                 sampling_seed=seeds.policy_sampling,
             )
+        check_returns(episodes.returns, self.config.env)
+        return episodes
 
 
 @keeping_working_directory()

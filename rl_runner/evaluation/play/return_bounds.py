@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from rl_runner.config import EnvConfig
 from rl_runner.envs.return_bounds import declared_bounds
 from rl_runner.errors import EnvError
 from rl_runner.evaluation.play.exact_returns import transition_table
+from rl_runner.evaluation.statistics import Interval
 from rl_runner.evaluation.statistics.bounds import Bounds
 
 
@@ -30,6 +33,45 @@ def return_bounds(config: EnvConfig, *, exact: bool = False) -> Bounds | None:
     except EnvError:  # it is not installed here
         return None
     return None if declared is None else Bounds(*declared, "environment")
+
+
+def bounds_to_check(config: EnvConfig) -> Bounds | None:
+    """Return the bounds that the episodes of an evaluation have to keep; None where not known.
+
+    Of an environment that limits its copies (``env.max_copies``) only the config's bounds count,
+    since no copy may be opened to read its own.
+    """
+    if config.max_copies is not None and config.return_bounds is None:
+        return None
+    return return_bounds(config)
+
+
+def check_returns(returns: np.ndarray, config: EnvConfig) -> None:
+    """Refuse returns outside the bounds of the environment, as soon as they are played.
+
+    :param returns: (n,) of episodes
+    :raises OutOfBoundsError: with the first of them
+    """
+    if (bounds := bounds_to_check(config)) is not None:
+        bounds.checked(returns)
+
+
+def within_policies(ends: Interval | None, mean: float, config: EnvConfig) -> Interval | None:
+    """Cut the interval of a mean return to the exact means of the worst and the best policy.
+
+    Single episodes can be better or worse than these, and so can the observed mean. It stays inside
+    its interval.
+
+    :param ends: of the mean over episodes or runs; None if there is no interval
+    :param mean: the observed one
+    :return: unchanged where the environment has no transition table
+    """
+    limits = None if ends is None else _policy_bounds(config.as_it_is)
+    if ends is None or limits is None:
+        return ends
+    low = min(max(ends[0], limits.low), limits.high, mean)
+    high = max(min(ends[1], limits.high), limits.low, mean)
+    return low, high
 
 
 def common_bounds(configs: Sequence[EnvConfig], *, exact: bool = False) -> Bounds | None:

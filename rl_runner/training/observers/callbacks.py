@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
@@ -26,10 +26,14 @@ from rl_runner.errors import EnvError
 from rl_runner.evaluation.pictures.grid_policies import draw_grid_policy, grid_tiles
 from rl_runner.evaluation.play.episodes import Episodes, play_episodes
 from rl_runner.evaluation.play.exact_returns import ExactScorer
+from rl_runner.evaluation.play.return_bounds import bounds_to_check
 from rl_runner.runs.folder import RunFolder
 from rl_runner.seeding import SeedTree
 from rl_runner.training.observers.evaluation_notes import EvaluationNotes
 from rl_runner.training.observers.tensorboard import ONLY_TENSORBOARD
+
+if TYPE_CHECKING:
+    from rl_runner.evaluation.statistics.bounds import Bounds
 
 OpenEnv = Callable[[], AbstractContextManager[VecEnv]]
 NOT_TENSORBOARD = ("tensorboard",)
@@ -111,6 +115,7 @@ class PeriodicEvaluation(EveryTimesteps):
         self.episode_seeds = seeds.evaluation(config.n_episodes)
         self.sampling_seed = seeds.periodic_sampling
         self.deterministic = config.deterministic
+        self.bounds: Bounds | None = None  # of the returns; one outside of them ends the run
         self.report = report
         self.scorer = scorer
         self.exact: list[float] = []
@@ -155,6 +160,8 @@ class PeriodicEvaluation(EveryTimesteps):
                 sampling_seed=self.sampling_seed,
             )
         episodes.check_finite()
+        if self.bounds is not None:
+            self.bounds.checked(episodes.returns)
         if self.notes is not None:
             self.notes.look_at_periodic(episodes)
         # Record them: for the run, for TensorBoard, on disk.
@@ -289,6 +296,7 @@ def build_evaluation_callback(
         report=report,
     )
     evaluation.notes = EvaluationNotes(config.env, note)
+    evaluation.bounds = bounds_to_check(config.env)
     return evaluation
 
 

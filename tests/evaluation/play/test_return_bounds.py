@@ -2,10 +2,12 @@ import gymnasium as gym
 import pytest
 
 from rl_runner.config import EnvConfig, config_from_dict, experiment_hash
+from rl_runner.envs.return_bounds import declared_bounds
 from rl_runner.errors import ConfigError
 from rl_runner.evaluation.play.baselines import evaluate_baseline
-from rl_runner.evaluation.play.return_bounds import common_bounds, return_bounds
-from rl_runner.evaluation.statistics.bounds import Bounds
+from rl_runner.evaluation.play.exact_returns import transition_table
+from rl_runner.evaluation.play.return_bounds import common_bounds, return_bounds, within_policies
+from rl_runner.evaluation.statistics.bounds import Bounds, OutOfBoundsError
 
 WRAPPER = "gymnasium.wrappers."
 KNOWN = [
@@ -91,3 +93,27 @@ def test_bounds_in_a_config_change_no_hash_and_must_be_an_interval():
     for wrong in ([1, 0], [0, 0]):
         with pytest.raises(ConfigError, match="lowest and the highest"):
             config_from_dict({**raw, "env": {"id": "X-v0", "return_bounds": wrong}})
+
+
+def test_the_interval_of_a_mean_ends_where_policies_do():
+    lake = EnvConfig(id="FrozenLake-v1")
+    best = transition_table(lake).optimal_return()
+    assert within_policies((-0.5, 1.0), 0.6, lake) == pytest.approx((0.0, best))
+    assert within_policies((0.5, 1.0), 0.9, lake) == pytest.approx((0.5, 0.9))
+    assert within_policies((0.8, 1.0), 0.9, lake) == pytest.approx((best, 0.9))
+    assert within_policies(None, 0.9, lake) is None
+    assert within_policies((1.0, 600.0), 400.0, EnvConfig(id="CartPole-v1")) == (1.0, 600.0)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "most"),
+    [({}, 1.0), ({"natural": True}, 1.5), ({"natural": True, "sab": True}, 1.0)],
+)
+def test_only_a_natural_of_blackjack_pays_more(kwargs: dict, most: float):
+    assert declared_bounds(EnvConfig(id="Blackjack-v1", kwargs=kwargs)) == (-1.0, most)
+
+
+def test_an_episode_outside_the_declared_bounds_is_refused_where_it_is_played():
+    config = EnvConfig(id="CartPole-v1", return_bounds=(0.0, 5.0))
+    with pytest.raises(OutOfBoundsError, match="but the config says that returns lie between"):
+        evaluate_baseline(config, "random", seed=0, n_episodes=3)
