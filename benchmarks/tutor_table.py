@@ -25,16 +25,12 @@ from rl_runner.envs.tutor.options import TutorOptions
 from rl_runner.envs.tutor.planning import policies
 from rl_runner.envs.tutor.planning.bandit import train_bandit
 from rl_runner.envs.tutor.planning.lookahead import Lookahead
-from rl_runner.envs.tutor.planning.oracle import Oracle, load_values
+from rl_runner.envs.tutor.planning.oracle import Oracle, load_values, start_value
 from rl_runner.envs.tutor.planning.qmdp import QMDP
 from rl_runner.evaluation.play.loaded_run import load_run
 from rl_runner.evaluation.statistics.summary import summarize
 from rl_runner.runs.index import runs_below
 from rl_runner.runs.record import RunRecord, read_record
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "envs" / "tutor" / "planning"))
-
-from tutor_start_value import start_value
 
 FIRST_SEED = 10**6  # far from the seeds that anything was trained or chosen on
 HEADER = """\

@@ -135,7 +135,7 @@ def _shown(value: Any) -> str:
         return ABSENT
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10_000:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 1_000:
         return f"{value:,}"
     if isinstance(value, list):
         return f"[{', '.join(map(_shown, value))}]"

@@ -7,7 +7,7 @@ Environments with policies of their own (a fixed curriculum, an exact oracle) li
 
 import importlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rl_runner.policy import Policy
 
@@ -43,6 +43,22 @@ BASELINES: Mapping[str, Mapping[str, str]] = {
 REFERENCES: Mapping[str, tuple[str, ...]] = {
     "Tutor-v0": ("mastery", "bandit", "fixed_curriculum"),
 }
+
+# environment id → a function of one unwrapped environment: the exact mean return that no policy
+# exceeds, for environments without a transition table
+HIGHEST_MEANS: Mapping[str, str] = {
+    "Tutor-v0": "rl_runner.envs.tutor.planning.baselines:highest_mean",
+}
+
+
+def highest_mean_of(env_id: str) -> Callable[[Any], float] | None:
+    """Import the function that returns the exact mean return that no policy exceeds, if known."""
+    place = HIGHEST_MEANS.get(env_id.rpartition(":")[2])
+    if place is None:
+        return None
+    module, _, attribute = place.partition(":")
+    function: Callable[[Any], float] = getattr(importlib.import_module(module), attribute)
+    return function
 
 
 def references_of(env_id: str) -> tuple[str, ...]:

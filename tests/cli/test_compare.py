@@ -216,6 +216,6 @@ def test_the_list_of_runs_says_what_differs(rl: Rl, tmp_path: Path):
     lines = rl("runs").stdout.splitlines()
     assert lines[0].split()[-2:] == ["what", "differs"]
     assert {line.split()[-1] for line in lines[2:4]} == {
-        "total_timesteps=1000",
-        "total_timesteps=2000",
+        "total_timesteps=1,000",
+        "total_timesteps=2,000",
     }

@@ -46,7 +46,7 @@ def test_beside_other_names_the_name_comes_first():
 
 def test_an_interval_that_follows_from_the_budget_is_not_listed():
     labels = describe_configs([config(), config(steps=50_000)])
-    assert labels == ["total_timesteps=1000", "total_timesteps=50,000"]
+    assert labels == ["total_timesteps=1,000", "total_timesteps=50,000"]
 
 
 def test_another_algorithm_is_called_by_its_name_alone():

@@ -13,8 +13,8 @@ def test_experiments_are_called_by_their_names_and_by_what_differs(tmp_path: Pat
     alone = write_experiment(tmp_path, "lake", [1.0])
     (tmp_path / "a-study" / "trials").mkdir(parents=True)
     assert labelled_folders(tmp_path) == {
-        "cart total_timesteps=1000": one,
-        "cart total_timesteps=2000": other,
+        "cart total_timesteps=1,000": one,
+        "cart total_timesteps=2,000": other,
         "lake": alone,
         "a-study": tmp_path / "a-study",
     }
@@ -42,8 +42,8 @@ def test_links_follow_what_is_there(tmp_path: Path):
     other = write_experiment(runs, "cart", [1.0], total_timesteps=2000)
     update_links(runs, links)
     assert {link.name: link.resolve() for link in links.iterdir()} == {
-        "cart total_timesteps=1000": one,
-        "cart total_timesteps=2000": other,
+        "cart total_timesteps=1,000": one,
+        "cart total_timesteps=2,000": other,
     }
     update_links(tmp_path / "gone", links)
     assert len(list(links.iterdir())) == 2
@@ -54,7 +54,7 @@ def test_only_experiments_of_the_same_name_differ(tmp_path: Path):
     other = write_experiment(tmp_path, "cart", [1.0], total_timesteps=2000)
     alone = write_experiment(tmp_path, "lake", [1.0])
     assert what_differs([one, other, alone, tmp_path / "gone"]) == {
-        one: "total_timesteps=1000",
-        other: "total_timesteps=2000",
+        one: "total_timesteps=1,000",
+        other: "total_timesteps=2,000",
     }
     assert what_differs([one, alone]) == {}

@@ -1,10 +1,13 @@
 """The bounds of an environment's mean returns, from the strongest source there is."""
 
 from collections.abc import Sequence
+from contextlib import closing
 
 import numpy as np
 
 from rl_runner.config import EnvConfig
+from rl_runner.envs.baselines import highest_mean_of
+from rl_runner.envs.build import make_single_env
 from rl_runner.envs.return_bounds import declared_bounds
 from rl_runner.errors import EnvError
 from rl_runner.evaluation.play.exact_returns import transition_table
@@ -64,14 +67,28 @@ def within_policies(ends: Interval | None, mean: float, config: EnvConfig) -> In
 
     :param ends: of the mean over episodes or runs; None if there is no interval
     :param mean: the observed one
-    :return: unchanged where the environment has no transition table
+    :return: unchanged where no policy's exact mean is known to be the best
     """
-    limits = None if ends is None else _policy_bounds(config.as_it_is)
-    if ends is None or limits is None:
-        return ends
-    low = min(max(ends[0], limits.low), limits.high, mean)
-    high = max(min(ends[1], limits.high), limits.low, mean)
-    return low, high
+    if ends is None:
+        return None
+    limits = _policy_bounds(config.as_it_is)
+    lowest, highest = (limits.low, limits.high) if limits else (-np.inf, _highest_mean(config))
+    low = min(max(ends[0], lowest), highest, mean)
+    high = max(min(ends[1], highest), lowest, mean)
+    return float(low), float(high)
+
+
+def _highest_mean(config: EnvConfig) -> float:
+    """Return the exact mean return that no policy exceeds; infinite where none is known."""
+    function = highest_mean_of(config.id)
+    # Wrappers may change rewards, and a shorter episode may be better than a longer one.
+    if function is None or config.wrappers or config.time_limit is not None:
+        return np.inf
+    try:
+        with closing(make_single_env(config.as_it_is)) as env:
+            return function(env.unwrapped)
+    except EnvError:  # not installed here, or too large to be solved
+        return np.inf
 
 
 def common_bounds(configs: Sequence[EnvConfig], *, exact: bool = False) -> Bounds | None:

@@ -147,8 +147,8 @@ def test_experiments_of_one_name_get_different_labels(tmp_path: Path):
     other = write_experiment(tmp_path, "a", GOOD, total_timesteps=2000)
     moved = write_experiment(tmp_path / "elsewhere", "a", GOOD)
     assert [row.label for row in _compare(one, other).rows] == [
-        "total_timesteps=1000",
-        "total_timesteps=2000",
+        "total_timesteps=1,000",
+        "total_timesteps=2,000",
     ]
     assert [row.label for row in _compare(one, moved).rows] == [str(one), str(moved)]
 

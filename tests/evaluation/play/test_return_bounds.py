@@ -3,6 +3,8 @@ import pytest
 
 from rl_runner.config import EnvConfig, config_from_dict, experiment_hash
 from rl_runner.envs.return_bounds import declared_bounds
+from rl_runner.envs.tutor.options import TutorOptions
+from rl_runner.envs.tutor.planning.oracle import load_values, start_value
 from rl_runner.errors import ConfigError
 from rl_runner.evaluation.play.baselines import evaluate_baseline
 from rl_runner.evaluation.play.exact_returns import transition_table
@@ -117,3 +119,13 @@ def test_an_episode_outside_the_declared_bounds_is_refused_where_it_is_played():
     config = EnvConfig(id="CartPole-v1", return_bounds=(0.0, 5.0))
     with pytest.raises(OutOfBoundsError, match="but the config says that returns lie between"):
         evaluate_baseline(config, "random", seed=0, n_episodes=3)
+
+
+def test_no_interval_of_a_mean_ends_above_the_exact_mean_of_the_oracle():
+    tutor = EnvConfig(id="Tutor-v0", kwargs={"modules_per_topic": 1, "horizon": 2})
+    options = TutorOptions(modules_per_topic=1, horizon=2)
+    best = start_value(options, load_values(options))
+    assert within_policies((-9.0, 99.0), best - 0.1, tutor) == pytest.approx((-9.0, best))
+    assert within_policies((-9.0, 99.0), best + 1, tutor) == pytest.approx((-9.0, best + 1))
+    shorter = tutor.model_copy(update={"time_limit": 1})
+    assert within_policies((-9.0, 99.0), 0.0, shorter) == (-9.0, 99.0)

@@ -1,6 +1,6 @@
 """The tutor's baselines by name: each builds a policy for the environments it will act in."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,6 +48,17 @@ def oracle(env: "VecEnv", seed: int) -> Tutor:
     options = env.get_attr("options")[0]
     values = load_values_shown(options)
     return Oracle(options, lambda: np.stack(env.env_method("full_states")), values)
+
+
+def highest_mean(env: Any) -> float:
+    """Return the oracle's exact mean return, which no policy exceeds.
+
+    :param env: one unwrapped environment
+    :raises EnvError: if the problem is too large to be solved exactly
+    """
+    from rl_runner.envs.tutor.planning.oracle import load_values_shown, start_value
+
+    return start_value(env.options, load_values_shown(env.options))
 
 
 def qmdp(env: "VecEnv", seed: int) -> Tutor:

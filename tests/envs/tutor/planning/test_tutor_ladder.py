@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tutor_start_value import start_value
 
 from rl_runner.config.environment import EnvConfig
 from rl_runner.envs.baselines import baselines_of, load_baseline
@@ -14,7 +13,7 @@ from rl_runner.envs.tutor.planning import oracle, policies
 from rl_runner.envs.tutor.planning.bandit import train_bandit
 from rl_runner.envs.tutor.planning.dynamic_programming import action_values, type_of
 from rl_runner.envs.tutor.planning.lookahead import Lookahead, value_of_action
-from rl_runner.envs.tutor.planning.oracle import Oracle, load_values
+from rl_runner.envs.tutor.planning.oracle import Oracle, load_values, start_value
 from rl_runner.envs.tutor.planning.qmdp import QMDP, count_hidden, hidden_index
 from rl_runner.envs.tutor.simulator.model import N_ACTIONS
 from rl_runner.envs.tutor.simulator.state import ENGAGEMENT, N_COLUMNS, TIME
