@@ -35,7 +35,7 @@ LAKE = """
     eval: {every: 150, n_episodes: 10, final_episodes: 20}
 """
 EXPERIMENT_KEYS = ["experiment", "name", "hash", "runs", "mean_reward", "ci95"]
-MORE_KEYS = ["exact_mean_reward", "exact_ci95", "bounds", "remark"]
+MORE_KEYS = ["exact_mean_reward", "exact_ci95", "bounds", "remark", "agent"]
 RUN_KEYS = [
     "seed",
     "path",
@@ -256,6 +256,15 @@ def test_train_shows_a_table_to_people(rl: Rl, lake: Path):
         r"Exact mean reward of the last agents ([\d.]+) over 2 seeds", outcome.stdout
     )
     assert float(mean) == pytest.approx(sum(exact) / 2, abs=0.0001)
+
+
+@pytest.mark.usefixtures("trained", "lake")
+def test_where_the_best_agents_are_kept_both_means_are_named(rl: Rl):
+    shown = " ".join(rl("train", "lake.yaml", "-q", "--set", "train.keep=best").stdout.split())
+    for agents in ("last", "best"):
+        assert re.search(
+            rf"Exact mean reward of the {agents} agents [\d.]+ over 2 seeds, 95 %", shown
+        )
 
 
 @pytest.mark.slow

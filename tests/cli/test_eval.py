@@ -40,7 +40,9 @@ def test_a_baseline_in_a_named_environment(rl: Rl):
     assert run["exact_mean_reward"] == pytest.approx(0.7442, abs=1e-4)
     assert run["n_episodes"] == 100
     low, high = document["ci95"]
-    assert low < document["mean_reward"] < high
+    # No policy is better than the optimal one, so that a lucky sample ends its own interval.
+    assert high == max(document["mean_reward"], run["exact_mean_reward"])
+    assert low < document["mean_reward"]
 
 
 def test_a_baseline_on_the_held_out_episodes_of_each_run(rl: Rl, lake: Path):
