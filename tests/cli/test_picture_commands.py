@@ -58,7 +58,7 @@ def test_record_writes_moments_and_maps_as_pictures(rl: Rl, lake: Path):
         (("record", "nowhere", "--map", "--out", "x.gif"), "none of .png, .svg"),
         (("record", "nowhere", "--checkpoint", "first"), "Usage: rl record"),
         (("record", "nowhere", "--checkpoint", "last,"), "Usage: rl record"),
-        (("record",), "Usage: rl record"),
+        (("record",), "No agent is named"),
         (("report", "nowhere"), "no such folder"),
         (("report", "nowhere", "--out", "x.pdf"), "x.html"),
         (("report",), "Usage: rl report"),

@@ -137,5 +137,5 @@ def _needed(run: Path | None, env: str | None) -> Path:
     """Return the run; raises ConfigError if there is none, or an option that needs a baseline."""
     if run is None or env is not None:
         cure = "Name a run, or a baseline: `--env ID --policy random`."
-        raise ConfigError(Problem("There is nobody to act.", "RUN", cure))
+        raise ConfigError(Problem("No agent is named.", "RUN", cure))
     return run
