@@ -258,6 +258,21 @@ def test_train_shows_a_table_to_people(rl: Rl, lake: Path):
     assert float(mean) == pytest.approx(sum(exact) / 2, abs=0.0001)
 
 
+@pytest.mark.usefixtures("lake")
+def test_a_return_outside_the_declared_bounds_fails_the_run_at_its_first_evaluation(rl: Rl):
+    changes = ("--set", "env.return_bounds=[0.5, 1]", "--set", "algo.gamma=0.77", "--seeds", "1")
+    outcome = rl("train", "lake.yaml", *changes, "-q")
+    assert outcome.exit_code == 1
+    assert "A return of 0 was observed, but the config says" in outcome.stderr
+    (record,) = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in Path("runs").glob("*/seed-0/run.json")
+        if "return of 0" in path.read_text(encoding="utf-8")
+    ]
+    assert record["status"] == "failed"
+    assert "timesteps" not in record
+
+
 @pytest.mark.usefixtures("trained", "lake")
 def test_where_the_best_agents_are_kept_both_means_are_named(rl: Rl):
     shown = " ".join(rl("train", "lake.yaml", "-q", "--set", "train.keep=best").stdout.split())

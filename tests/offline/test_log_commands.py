@@ -27,6 +27,7 @@ def test_simulate_learn_judge_convert(rl, write_yaml):
     assert simulated.document["interactions"] == 6000
     trained = rl("train", config, "--json")
     assert trained.exit_code == 0, trained.stderr
+    assert "timesteps" not in trained.stderr
     (run,) = trained.document["runs"]
     assert run["status"] == "finished"
     assert run["coverage"]["total_states"] > 1000
