@@ -100,7 +100,7 @@ def check_policy_name(algorithm: Algorithm, policy: str, where: str) -> None:
     aliases = algorithm.load_class().policy_aliases
     if policy in aliases:
         return
-    if "." not in policy and ":" not in policy:
+    if not _names_a_module(policy):
         what = f"{algorithm.name} has no policy `{policy}`."
         cure = f"{did_you_mean(policy, aliases)} It has: auto, {', '.join(aliases)}."
         cure = f"{cure.strip()} A class of your own has its module before it: `nets:MyPolicy`."
@@ -112,6 +112,10 @@ def check_policy_name(algorithm: Algorithm, policy: str, where: str) -> None:
         what = f"`{policy}` is not a policy for {algorithm.name}."
         cure = f"Name a class that extends `{base.__module__}.{base.__name__}`."
         raise ConfigError(Problem(what, where, cure))
+
+
+def _names_a_module(policy: str) -> bool:
+    return "." in policy or ":" in policy
 
 
 def load_policy(algorithm: Algorithm, policy: str) -> type[Any]:
@@ -147,7 +151,7 @@ def build_keywords(
         if network is not None and arguments:
             policy_keywords["features_extractor_kwargs"] = fitted_arguments(network, arguments)
         keywords["policy_kwargs"] = policy_keywords
-    if "policy" in keywords and keywords["policy"] not in algorithm.load_class().policy_aliases:
+    if _names_a_module(str(keywords.get("policy"))):
         keywords["policy"] = load_policy(algorithm, keywords["policy"])
     return keywords
 
