@@ -65,25 +65,29 @@ def load_keys(path: Path) -> Keys:
 
     :raises ConfigError: if the file is damaged, or holds a key that everybody knows
     """
+    keys = _read(path)
+    for key in keys:
+        if key.sha256 == _PUBLISHED:
+            what = f"The key `{key.name}` is the published development key, which everybody knows."
+            cure = f"Remove it: `rl serve keys CONFIG --remove {key.name}`."
+            raise ConfigError(Problem(what, str(path), cure))
+    return Keys(keys)
+
+
+def _read(path: Path) -> tuple[ApiKey, ...]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return Keys()
+        return ()
     except OSError as error:
         raise RunFolderError(Problem(f"Not readable: {error.strerror}.", str(path))) from None
     try:
-        listed = _KeyFile.model_validate_json(text).keys
+        return tuple(_KeyFile.model_validate_json(text).keys)
     except ValidationError:
         cure = "Remove the file, and make new keys: `rl serve keys CONFIG --add NAME`."
         raise ConfigError(
             Problem("The file of the API keys is damaged.", str(path), cure)
         ) from None
-    for key in listed:
-        if key.sha256 == _PUBLISHED:
-            what = f"The key `{key.name}` is the published development key, which everybody knows."
-            cure = f"Remove it: `rl serve keys CONFIG --remove {key.name}`."
-            raise ConfigError(Problem(what, str(path), cure))
-    return Keys(tuple(listed))
 
 
 def add_key(path: Path, name: str, scopes: Sequence[Scope]) -> str:
@@ -108,7 +112,7 @@ def remove_key(path: Path, name: str) -> None:
 
     :raises ConfigError: if there is no key of this name
     """
-    keys = load_keys(path).keys
+    keys = _read(path)
     kept = tuple(key for key in keys if key.name != name)
     if len(kept) == len(keys):
         names = ", ".join(key.name for key in keys) or "none"

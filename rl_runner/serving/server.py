@@ -72,8 +72,10 @@ def run_server(config: ServeConfig, announce: Callable[[Started], None]) -> None
                     signal.signal(each, handler)
 
     # Take the port, and load the champion, before anything is announced.
-    keys, new_key = _keys(config)
+    load_keys(config.keys_file)  # refused before anything is opened
     with _bound(config) as bound, contextlib.closing(Service.open(config)) as service:
+        # The first start makes a key; not before now, because it is shown only once.
+        keys, new_key = _keys(config)
         host, port = bound.getsockname()[:2]
         app, protocol = build_app(service, keys)
         # Keep the pauses of garbage collections short.

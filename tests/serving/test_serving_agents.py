@@ -78,6 +78,8 @@ def test_masks_are_respected(trained, serve):
             served.decide(session_id=f"s{action}", context=3, eligible=[action])["action"] == action
         )
     served.decide(context=3, eligible=[6], status=422)
+    # Twice the same action would be drawn more often than its probability says.
+    served.decide(context=3, eligible=[0, 0, 1], status=422)
 
 
 def test_an_agent_can_explore(trained, serve):

@@ -53,11 +53,14 @@ class AgentModel:
         self._mask(eligible)
 
     def _mask(self, eligible: Sequence[int]) -> np.ndarray:
-        """Return (1, n_flags) masks; raises ValueError for a flag that does not exist."""
+        """Return (1, n_flags) masks; raises ValueError for unknown flags and repeated ones."""
         choices = n_choices(self._agent.action_space) or []
         n_flags = sum(choices)
         if max(eligible) >= n_flags:
             message = f"there is no action {max(eligible)}; actions are 0 … {n_flags - 1}"
+            raise ValueError(message)
+        if len(set(eligible)) < len(eligible):
+            message = "an action is named twice"
             raise ValueError(message)
         mask = np.zeros((1, n_flags), dtype=bool)
         mask[0, list(eligible)] = True
