@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from rl_runner.errors import RunnerError, bounded, describe_exception
+from rl_runner.errors import bounded, describe_exception
 from rl_runner.offline.learning.trained_run import load_trained
 from rl_runner.offline.store.tables import system_tasks
 from rl_runner.serving.config import ServeConfig
@@ -25,6 +25,7 @@ from rl_runner.serving.store.setup import Store
 
 RL_TRAINING = "rl_training"
 RUNNING, COMPLETED, FAILED = "running", "completed", "failed"
+STOP_SECONDS = 10  # for a training to write its checkpoint
 INTERRUPTED = "The server ended while the task was running."
 
 
@@ -48,6 +49,8 @@ class Tasks:
         self._config = config
         self._store = store
         self._registry = registry
+        self._process: subprocess.Popen[str] | None = None  # that trains
+        self._is_stopping = False
 
     def note_interrupted(self) -> None:
         """Mark the tasks of a server that ended before they did."""
@@ -97,8 +100,23 @@ class Tasks:
         """Train from the store, and register what was learned as a version; it is not promoted."""
         try:
             self._finish(number, COMPLETED, **self._train())
-        except (RunnerError, OSError, RuntimeError) as error:
-            self._finish(number, FAILED, metadata={"error": describe_exception(error)})
+        except Exception as error:  # noqa: BLE001 - a row that stays "running" blocks the next one
+            said = INTERRUPTED if self._is_stopping else describe_exception(error)
+            self._finish(number, FAILED, metadata={"error": said})
+
+    def stop(self) -> None:
+        """End a training that is running, because the server ends.
+
+        It is asked to stop, and killed if it has not after :data:`STOP_SECONDS`.
+        """
+        self._is_stopping = True
+        if (process := self._process) is None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
     def _train(self) -> dict[str, Any]:
         """Run `rl train` in a process of its own, and describe its result."""
@@ -106,9 +124,17 @@ class Tasks:
         command = [sys.executable, "-m", "rl_runner", "train", str(self._config.training)]
         command += ["--set", f"data.path={json.dumps(self._config.store.url)}"]
         command += ["--runs-dir", str(runs_dir), "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-        if done.returncode != 0:
-            raise RuntimeError(bounded(done.stderr.strip()[-1500:]))
+        pipe = subprocess.PIPE
+        if self._is_stopping:
+            raise RuntimeError(INTERRUPTED)
+        with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:  # noqa: S603 - ours
+            self._process = process
+            try:
+                _, errors = process.communicate()
+            finally:
+                self._process = None
+        if process.returncode != 0:
+            raise RuntimeError(bounded(errors.strip()[-1500:]))
         newest = max(runs_dir.glob("*/seed-*/run.json"), key=lambda file: file.stat().st_mtime)
         trained = load_trained(newest.parent)
         artifact = self._registry.register(trained.path, RL_TRAINING)

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from fastapi import FastAPI
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from rl_runner import __version__
@@ -65,6 +64,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         following.cancel()
+        await asyncio.to_thread(app.state.service.tasks.stop)  # the event loop waits for it to end
 
 
 async def _follow(service: Service) -> None:
@@ -75,11 +75,11 @@ async def _follow(service: Service) -> None:
     failed = ""
     while True:
         await asyncio.sleep(FOLLOW_SECONDS)
-        service.writer.retry()
         try:
+            service.writer.retry()
             await asyncio.to_thread(service.follow_champion)
             failed = ""
-        except (RunnerError, SQLAlchemyError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next second tries again
             if str(error) != failed:  # once, not every second
                 service.note_error(error)
             failed = str(error)
