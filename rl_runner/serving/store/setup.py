@@ -45,15 +45,15 @@ def claim_store(config: ServeConfig) -> FileLock | None:
     path = config.store.path
     if path is None:
         return None
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_name(f".{path.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        what = "Another server uses this store."
-        cure = "Stop it; several servers need PostgreSQL: `storage: postgresql+psycopg://…`."
-        raise RunFolderError(Problem(what, str(config.store), cure)) from None
+    with writing(path):  # a folder in which nothing can be written is named
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            what = "Another server uses this store."
+            cure = "Stop it; several servers need PostgreSQL: `storage: postgresql+psycopg://…`."
+            raise RunFolderError(Problem(what, str(config.store), cure)) from None
     return lock
 
 
