@@ -77,7 +77,7 @@ class CodeLocator:
         return locator
 
     def ensure_cache_path(self) -> None:
-        """Create the folder."""
+        """Create the folder of the compiled code, which numba asks for before it writes."""
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def get_cache_path(self) -> str:

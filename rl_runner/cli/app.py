@@ -52,7 +52,9 @@ GROUPS: dict[str, dict[str, Command | CommandGroup]] = {
     "Serve a policy": {"serve": SERVE, "models": MODELS},
 }
 # The commands that run environments, and with them the modules that configs name.
-RUN_CODE = {"train", "tune", "eval", "compare", "report", "record", "watch", "check", "reproduce"}
+RUN_CODE = {
+    "train", "tune", "eval", "compare", "report", "record", "watch", "check", "reproduce", "envs",
+}  # fmt: skip
 COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
 
 app = typer.Typer(

@@ -74,7 +74,7 @@ class EvaluationRelay(StudyReporter):
         self._evaluations.append(evaluated)
 
     def note(self, text: str) -> None:
-        """Forward a note."""
+        """Pass a note of a run on to the reporter of the study."""
         self.inner.note(text)
 
     def run_started(self, run: RunId) -> None:

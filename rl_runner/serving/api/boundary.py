@@ -75,7 +75,7 @@ class Boundary:
         self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one request: directly if it is frequent, otherwise by the application."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -42,7 +42,7 @@ router = APIRouter(tags=["health"])
     **documented(answer=Health, refused=(), needs_key=False),
 )
 async def livez(request: Request) -> Response:
-    """Answer at all."""
+    """Answer 200: the process runs and its event loop answers."""
     del request
     return answer(Health(status="ok"))
 

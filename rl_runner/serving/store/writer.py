@@ -79,7 +79,6 @@ class Writer:
         self._last_ts = 0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self.last_error = ""  # why the last group could not be stored; empty if it was
-        self.n_commits = 0
         self.tally = Tally()  # since the start; only this thread changes it
         self._uncommitted = Tally()
         self._statements = Statements(engine.dialect)
@@ -193,7 +192,6 @@ class Writer:
                 return [ApiError("internal", "The decision could not be stored.") for _ in jobs]
             else:
                 self.last_error = ""
-                self.n_commits += 1
                 self.tally.add(self._uncommitted)
                 return results
         raise AssertionError

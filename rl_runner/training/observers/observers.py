@@ -58,13 +58,13 @@ class Observers:
             # The user's callbacks, as the newest checkpoint has them.
             self._callback_states: Sequence[Mapping[str, Any]] = ()
             self._own: list[OwnCallback] = []
-            # What is written: finished episodes, and metrics.
-            self.episodes = EpisodeRecorder(run.measurements.open_episodes())
-            opened.callback(self.episodes.close)
+            # What is written: metrics, and finished episodes.
             self.logger = build_logger(
                 run.measurements.tensorboard_dir, reporter.metrics_file, reporter.note
             )
             opened.callback(self.logger.close)
+            self.episodes = EpisodeRecorder(run.measurements.open_episodes())
+            opened.callback(self.episodes.close)
             # What looks at training while it runs.
             self._build_periodic(config, run, seeds)
             if config.env.shares_copies:

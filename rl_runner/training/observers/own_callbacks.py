@@ -2,8 +2,9 @@
 
 Each segment of a run (:mod:`rl_runner.training.resume.segments`) begins with callbacks that are
 built anew from the config and given the state that the newest checkpoint holds, whether or not the
-run was interrupted there. What a callback remembers and no checkpoint can hold is therefore lost in
-an uninterrupted run as well.
+run was interrupted there. What a callback remembers and no checkpoint can hold is therefore lost at
+a regular checkpoint of an uninterrupted run as well. Only an exit checkpoint, which an interruption
+causes, loses it at another timestep.
 
 The state is what :func:`.plain_state.state_of` finds: attributes that are numbers, texts, arrays
 and collections of them, or what the callback's own ``state_dict`` returns.

@@ -5,7 +5,7 @@ Nothing is pickled: a checkpoint must not be able to run code.
 
 import base64
 import random
-from collections import deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -30,8 +30,8 @@ def state_of(holder: Any) -> tuple[dict[str, Plain], list[str]]:
     """Return an object's state, and the names of the attributes that it cannot contain.
 
     An object with ``state_dict`` and ``load_state_dict`` says itself what its state is. Callbacks
-    in attributes or in lists, and dictionaries of other types than ``dict``, are not built from the
-    state: what they hold is given back to those that the restored object has.
+    in attributes or in lists are not built from the state: what they hold is given back to those
+    that the restored object has.
     """
     if _has_own_state(holder):
         try:
@@ -52,8 +52,6 @@ def state_of(holder: Any) -> tuple[dict[str, Plain], list[str]]:
                 inners = [state_of(each) for each in value]
                 saved[name] = {"callbacks": [inner for inner, _ in inners]}
                 lost += [f"{name}.{each}" for _, inner_lost in inners for each in inner_lost]
-            elif isinstance(value, dict) and type(value) is not dict:
-                saved[name] = {"entries": _encoded(dict(value))}
             else:
                 saved[name] = _encoded(value)
         except (_NotPlainError, RecursionError):
@@ -76,10 +74,6 @@ def restore_state(holder: Any, state: Mapping[str, Plain]) -> None:
                 if _are_callbacks(own) and len(own) == len(inners):
                     for each, inner in zip(own, inners, strict=True):
                         restore_state(each, inner)
-            case {"entries": entries}:
-                if isinstance(own, dict):
-                    own.clear()
-                    own.update(_decoded(entries))
             case _:
                 setattr(holder, name, _decoded(value))
 
@@ -128,6 +122,17 @@ def _encoded_tensor(tensor: torch.Tensor) -> Plain:
         raise _NotPlainError from error
 
 
+def _encoded_pairs(mapping: Mapping[Any, Any]) -> Plain:
+    return [[_encoded(key), _encoded(item)] for key, item in mapping.items()]
+
+
+def _encoded_defaults(mapping: defaultdict[Any, Any]) -> Plain:
+    factory = getattr(mapping.default_factory, "__name__", "")
+    if FACTORIES.get(factory) is not mapping.default_factory:
+        raise _NotPlainError
+    return {"defaultdict": _encoded_pairs(mapping), "factory": factory}
+
+
 def _encoded_generator(generator: np.random.Generator) -> Plain:
     bits = generator.bit_generator
     if type(bits).__name__ not in BIT_GENERATORS:
@@ -147,12 +152,21 @@ BIT_GENERATORS: dict[str, type[Any]] = {
     )
 }
 NUMPY_KINDS = "biufcmMSU"  # booleans, numbers, times, texts; no objects and no records
+FACTORIES: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (int, float, bool, str, list, dict, set)
+}
+MAPPINGS: dict[str, type[dict[Any, Any]]] = {
+    "dict": dict, "Counter": Counter, "OrderedDict": OrderedDict,
+}  # fmt: skip
 COLLECTIONS: set[type[Any]] = {list, tuple, set, frozenset}
 _BUILD: dict[str, Callable[[Any], Any]] = {kind.__name__: kind for kind in COLLECTIONS}
 # By the exact type: a class that is derived from one of these may hold more.
 _ENCODERS: dict[type[Any], Callable[[Any], Plain]] = {
     deque: lambda each: {"deque": [_encoded(item) for item in each], "maxlen": each.maxlen},
-    dict: lambda each: {"dict": [[_encoded(k), _encoded(item)] for k, item in each.items()]},
+    dict: lambda each: {"dict": _encoded_pairs(each)},
+    Counter: lambda each: {"Counter": _encoded_pairs(each)},
+    OrderedDict: lambda each: {"OrderedDict": _encoded_pairs(each)},
+    defaultdict: _encoded_defaults,
     np.ndarray: _encoded_array,
     torch.Tensor: _encoded_tensor,
     np.random.Generator: _encoded_generator,
@@ -164,13 +178,13 @@ _ENCODERS_OF_FAMILIES: dict[type[Any], Callable[[Any], Plain]] = {
 }
 
 
-def _decoded(value: Plain) -> Any:  # noqa: PLR0911 - one for each kind of value
+def _decoded(value: Plain) -> Any:  # noqa: C901, PLR0911 - a case for each kind
     """Return what :func:`_encoded` was given."""
     match value:
         case {"deque": items, "maxlen": maxlen}:
             return deque(map(_decoded, items), maxlen=maxlen)
-        case {"dict": pairs}:
-            return {_decoded(key): _decoded(item) for key, item in pairs}
+        case {"defaultdict": pairs, "factory": factory}:
+            return defaultdict(FACTORIES[factory], _decoded_pairs(pairs))
         case {"scalar": array}:
             return _decoded(array)[()]
         case {"array": data, "dtype": dtype, "shape": shape}:
@@ -188,8 +202,14 @@ def _decoded(value: Plain) -> Any:  # noqa: PLR0911 - one for each kind of value
             return generator
         case dict():
             ((kind, items),) = value.items()
+            if kind in MAPPINGS:
+                return MAPPINGS[kind](_decoded_pairs(items))
             return _BUILD[kind](map(_decoded, items))
     return value
+
+
+def _decoded_pairs(pairs: Sequence[Sequence[Plain]]) -> dict[Any, Any]:
+    return {_decoded(key): _decoded(item) for key, item in pairs}
 
 
 def _generator(kind: str, state: Any) -> np.random.Generator:

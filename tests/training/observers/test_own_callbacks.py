@@ -1,6 +1,6 @@
 import json
 import random
-from collections import Counter, defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from pathlib import Path
 from typing import Any
 
@@ -217,12 +217,14 @@ class Counting(Holder):
         self.visits: defaultdict[int, int] = defaultdict(int)
         self.words: Counter[str] = Counter()
         self.children = [Holder(), Holder()]
+        self.late: OrderedDict[str, int] | None = None  # built while training
 
 
 def test_other_dictionaries_keep_their_type_and_lists_of_callbacks_their_states() -> None:
     before, after = Counting(), Counting()
     before.visits[61] += 2
     before.words.update(["a", "a", "b"])
+    before.late = OrderedDict(b=1, a=2)
     before.children[1].n_calls = 8
     state, lost = state_of(before)
     restore_state(after, json.loads(json.dumps(state)))
@@ -230,6 +232,8 @@ def test_other_dictionaries_keep_their_type_and_lists_of_callbacks_their_states(
     after.visits[7] += 1  # still has its default
     assert dict(after.visits) == {61: 2, 7: 1}
     assert after.words.most_common(1) == [("a", 2)]
+    assert type(after.late) is OrderedDict
+    assert list(after.late.items()) == [("b", 1), ("a", 2)]
     assert [child.n_calls for child in after.children] == [0, 8]
 
 
@@ -244,7 +248,7 @@ def circular() -> list[Any]:
     [
         random.SystemRandom(),
         circular(),
-        [defaultdict(int)],
+        [defaultdict(lambda: 0)],
         np.zeros(2, dtype=[("a", float)]),
         np.ma.masked_array([1.0, 2.0], mask=[True, False]),
         torch.zeros(2, dtype=torch.bfloat16),
