@@ -56,14 +56,14 @@ def test_all_that_was_opened_is_closed_the_last_first(
     observers = open_observers(resolve(config_of("cliff")).config, tmp_path / "seed-0")
     assert closed == []
     observers.close()
-    assert closed == ["logger", "episodes", "environment"]
+    assert closed == ["episodes", "logger", "environment"]
 
 
 @pytest.mark.parametrize(
     ("step", "is_open"),
     [
-        ("build_logger", ["episodes", "environment"]),
-        ("ProgressTicker", ["logger", "episodes", "environment"]),
+        ("build_logger", ["environment"]),
+        ("ProgressTicker", ["episodes", "logger", "environment"]),
     ],
 )
 def test_what_is_open_is_closed_if_a_later_step_fails(
