@@ -244,7 +244,8 @@ def _confirmed(
     )
     pairs = zip(tune.objective, seeds, strict=True)
     scores = tuple(over_seeds(objective, numbers) for objective, numbers in pairs)
-    bounds = score_bounds(tune.objective[0], candidate.config)
+    is_exact = all(outcome.is_exact for outcome in outcomes)
+    bounds = score_bounds(tune.objective[0], candidate.config, exact=is_exact)
     return Confirmed(candidate, scores, seeds, (), bounds)
 
 

@@ -29,6 +29,7 @@ class RunOutcome:
     best_mean_reward: float
     training_seconds: float
     curve: Curve
+    is_exact: bool = False
 
     @classmethod
     def of(cls, run: RunFolder) -> "RunOutcome":
@@ -37,7 +38,8 @@ class RunOutcome:
         last, best = record.last.exact_or_mean_reward, record.best.exact_or_mean_reward
         if last is None or best is None or record.training_seconds is None:
             raise RunFolderError(Problem("This run has no results.", str(run.path)))
-        return cls(last, best, record.training_seconds, load_curve(run))
+        is_exact = record.last.exact_mean_reward is not None
+        return cls(last, best, record.training_seconds, load_curve(run), is_exact)
 
 
 def load_curve(run: RunFolder) -> Curve:
@@ -67,11 +69,16 @@ def score_of_run(objective: ObjectiveConfig, outcome: RunOutcome, total_timestep
             return outcome.training_seconds
 
 
-def score_bounds(objective: ObjectiveConfig, config: ExperimentConfig) -> Bounds | None:
-    """Return the bounds of a run's score; None where they are not known."""
+def score_bounds(
+    objective: ObjectiveConfig, config: ExperimentConfig, *, exact: bool
+) -> Bounds | None:
+    """Return the bounds of a run's score; None where they are not known.
+
+    :param exact: whether the mean returns are exact, and so those of some policy
+    """
     match objective.measure:
         case "final" | "best" | "last_mean":
-            return return_bounds(config.env)
+            return return_bounds(config.env, exact=exact)
         case "time_to_threshold":
             return Bounds(0.0, NEVER_REACHED * config.train.total_timesteps, "budget")
         case "wall_time":

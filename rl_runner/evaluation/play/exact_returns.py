@@ -177,7 +177,7 @@ def _extreme_return(
         following = np.full(len(initial), -np.inf)
         np.maximum.at(following, origin, reward + np.where(continues, values[target], 0.0))
         values = following
-    return sign * float(values[initial > 0].max())
+    return sign * float(values[initial > 0].max()) + 0.0  # not −0
 
 
 @dataclass(frozen=True)

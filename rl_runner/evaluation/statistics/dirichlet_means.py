@@ -112,11 +112,11 @@ def bounded_difference_p_value(a: np.ndarray, b: np.ndarray, bounds: Bounds) -> 
 def _both_tails(a: np.ndarray, b: np.ndarray) -> float:
     """Return by which number α is divided for the tail at each end of a difference's interval.
 
-    With up to :data:`FEW` values of each it is 1, with many it approaches 2. With 1, the coverage
-    of 95 % intervals, enumerated over all pairs of probabilities of two-valued results at the
-    bounds, is at least .950 for 5 and 5, 5 and 10, 5 and 20, and 10 and 10 values.
+    With up to :data:`FEW` values of each it is 1, with many of either it approaches 2. With 1, the
+    coverage of 95 % intervals, enumerated over all pairs of probabilities of two-valued results at
+    the bounds, is at least .950 for 5 and 5, 5 and 10, 5 and 20, and 10 and 10 values.
     """
-    return 2 / (1 + min(1.0, FEW / min(len(a), len(b))))
+    return 2 / (1 + min(1.0, FEW / max(len(a), len(b))))
 
 
 def exceedance(values: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -149,7 +149,9 @@ class _WeightedMean:
 
 def _weighted_mean(values: np.ndarray) -> _WeightedMean:
     """Return the distribution of the weighted mean of (n,) ascending values."""
-    if len(values) > MANY and values[0] < values[-1]:
+    if values[0] == values[-1]:
+        return _WeightedMean(values[:1], lambda t: (t < values[0]).astype(float))
+    if len(values) > MANY:
         points, chances = tabulated(values)
         return _WeightedMean(points, lambda t: np.interp(t, points, chances))
     points = np.linspace(values[0], values[-1], GRID)

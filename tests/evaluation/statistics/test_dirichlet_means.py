@@ -60,6 +60,12 @@ def test_nothing_jumps_where_the_approximation_begins():
     assert p_values == pytest.approx([p_values[0]] * 3, rel=0.05)
 
 
+def test_many_equal_results_at_a_bound_are_compared_without_delay():
+    ends = bounded_difference_interval(np.zeros(5000), np.append(np.zeros(4999), 0.1), UNIT)
+    assert -0.002 < ends[0] < 0 < ends[1] < 0.002
+    assert bounded_difference_p_value(np.zeros(5000), np.ones(5000), UNIT) < 1e-6
+
+
 def test_rare_failures_make_no_difference_of_many_runs():
     """With equal means, one of the two fails completely in 1 % of its runs."""
     rng = np.random.default_rng(1)
