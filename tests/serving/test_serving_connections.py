@@ -111,7 +111,8 @@ def test_the_answers_are_those_of_the_application(served):
             {name: value for name, value in each.items() if name not in varying}
             for each in (response.json(), document)
         )
-        assert json.dumps(found) == json.dumps(expected).replace("b1", "a1").replace("b9", "a9")
+        # Only whole words: a version's digits may contain "b9".
+        assert json.dumps(found) == re.sub(r"\bb([19])\b", r"a\1", json.dumps(expected))
 
 
 @settings(
